@@ -1,0 +1,50 @@
+//! Peers: announcing, staying online, leaving.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{identity::PeerAddr, time::Timestamp};
+
+/// A peer says where it can be reached, signed with its key.
+///
+/// What is signed is the [`AnnounceStatement`](crate::identity::AnnounceStatement) for these addresses and this time,
+/// the session's user and the index's key. The index refuses a time that is far from its own clock or not later than
+/// the peer's announce before, so an announce cannot be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Announce {
+    /// The peer's public key, SPKI in DER, base64url without padding.
+    #[cfg_attr(feature = "openapi", schema(max_length = 256))]
+    pub public_key: String,
+    /// Where others can reach it, best first. At most eight; none: it only downloads.
+    #[cfg_attr(feature = "openapi", schema(max_items = 8))]
+    pub addresses: Vec<PeerAddr>,
+    /// The peer's clock when it signed.
+    pub issued_at: Timestamp,
+    /// ECDSA P-256 SHA-256 signature in ASN.1 DER, base64url without padding.
+    #[cfg_attr(feature = "openapi", schema(max_length = 256))]
+    pub signature: String,
+}
+
+/// The index's answer to an announce.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Announced {
+    /// The IP address that the index saw the request come from, if it saw one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_from: Option<String>,
+    /// Seconds from one heartbeat to the next.
+    pub heartbeat_seconds: u32,
+    /// How many entries the peer has in the catalog: tells a peer that the two differ.
+    pub entries: u64,
+}
+
+/// The index's answer to a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Heartbeat {
+    /// Seconds from this heartbeat to the next.
+    pub heartbeat_seconds: u32,
+    /// How many entries the peer has in the catalog.
+    pub entries: u64,
+}

@@ -1,0 +1,154 @@
+//! Making, changing and ending accounts.
+
+use super::{
+    Caller, Index, IndexError, Thing,
+    model::{InviteHash, User},
+    store::RedeemOutcome,
+};
+use crate::{
+    api::{Account, Registration},
+    auth::{Password, Verdict},
+    identity::Username,
+};
+
+/// Most accounts in one page of [`Index::accounts`].
+const ACCOUNTS_PER_PAGE: u32 = 1000;
+
+impl Index {
+    /// Makes an account, if registration is open or the invite code is good. The first account of an index that takes
+    /// registrations is its operator, with or without an invite.
+    pub async fn register(
+        &self,
+        username: &Username,
+        password: Password,
+        invite: Option<&str>,
+    ) -> Result<Account, IndexError> {
+        let registration = self.config().registration;
+        if registration == Registration::Closed {
+            return Err(IndexError::RegistrationClosed);
+        }
+        let invite = invite.map(InviteHash::of_code);
+        if let Some(invite) = &invite {
+            // Told before the costly part, so that guessing codes costs the index little.
+            let good = self.store().invite(invite).await?.is_some_and(|found| found.is_good(self.now()));
+            if !good {
+                return Err(IndexError::InviteNotGood);
+            }
+        }
+        let verifier = self.authenticator().enroll(username, password).await?;
+        let mut user = User {
+            name: username.clone(),
+            verifier,
+            operator: true,
+            disabled: false,
+            created_at: self.now(),
+        };
+        if self.store().insert_user(&user, true).await? {
+            return Ok(Account::from(&user));
+        }
+        user.operator = false;
+        match (registration, invite) {
+            (_, Some(invite)) => match self.store().redeem_invite(&invite, &user, self.now()).await? {
+                RedeemOutcome::Registered => Ok(Account::from(&user)),
+                RedeemOutcome::NotGood => Err(IndexError::InviteNotGood),
+                RedeemOutcome::NameTaken => Err(taken(username)),
+            },
+            (Registration::Open, None) => {
+                if self.store().insert_user(&user, false).await? {
+                    Ok(Account::from(&user))
+                } else {
+                    Err(taken(username))
+                }
+            }
+            (Registration::Invite | Registration::Closed, None) => Err(IndexError::InviteNeeded),
+        }
+    }
+
+    /// The caller's own account.
+    pub async fn account(&self, caller: &Caller) -> Result<Account, IndexError> {
+        let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
+        Ok(Account::from(&user))
+    }
+
+    /// Changes the caller's password and ends their other sessions.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        current: Password,
+        new: Password,
+    ) -> Result<(), IndexError> {
+        self.confirm(caller, current).await?;
+        let verifier = self.authenticator().enroll(&caller.user, new).await?;
+        self.store().set_verifier(&caller.user, &verifier, None).await?;
+        self.store().end_sessions(&caller.user, Some(&caller.session)).await?;
+        Ok(())
+    }
+
+    /// Deletes the caller's account with all it published.
+    pub async fn delete_account(&self, caller: &Caller, password: Password) -> Result<(), IndexError> {
+        self.confirm(caller, password).await?;
+        self.store().delete_user(&caller.user).await?;
+        Ok(())
+    }
+
+    /// Makes an account whatever the registration policy says: for operators' tools.
+    pub async fn create_account(
+        &self,
+        username: &Username,
+        password: Password,
+        operator: bool,
+    ) -> Result<Account, IndexError> {
+        let verifier = self.authenticator().enroll(username, password).await?;
+        let user =
+            User { name: username.clone(), verifier, operator, disabled: false, created_at: self.now() };
+        if self.store().insert_user(&user, false).await? { Ok(Account::from(&user)) } else { Err(taken(username)) }
+    }
+
+    /// A page of all accounts, in order of name: for operators' tools.
+    pub async fn accounts(&self, after: Option<&Username>) -> Result<Vec<Account>, IndexError> {
+        let users = self.store().users(after, ACCOUNTS_PER_PAGE).await?;
+        Ok(users.iter().map(Account::from).collect())
+    }
+
+    /// Disables or enables an account: for operators' tools. Disabling ends its sessions at once; grants that it has
+    /// end within their lifetime.
+    pub async fn set_disabled(&self, username: &Username, disabled: bool) -> Result<(), IndexError> {
+        found(self.store().set_disabled(username, disabled).await?, username)
+    }
+
+    /// Sets a new password for an account and ends its sessions: for operators' tools.
+    pub async fn reset_password(&self, username: &Username, password: Password) -> Result<(), IndexError> {
+        let verifier = self.authenticator().enroll(username, password).await?;
+        found(self.store().set_verifier(username, &verifier, None).await?, username)?;
+        self.store().end_sessions(username, None).await?;
+        Ok(())
+    }
+
+    /// Whether the password is the caller's: asked again before what cannot be undone.
+    async fn confirm(&self, caller: &Caller, password: Password) -> Result<(), IndexError> {
+        let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
+        match self.authenticator().verify(&caller.user, password, Some(&user.verifier)).await? {
+            Verdict::Accepted { .. } => Ok(()),
+            Verdict::Refused => Err(IndexError::WrongCredentials),
+        }
+    }
+}
+
+impl From<&User> for Account {
+    fn from(user: &User) -> Self {
+        Self {
+            username: user.name.clone(),
+            operator: user.operator,
+            disabled: user.disabled,
+            created_at: user.created_at,
+        }
+    }
+}
+
+fn taken(username: &Username) -> IndexError {
+    IndexError::Taken(Thing::User(username.clone()))
+}
+
+fn found(found: bool, username: &Username) -> Result<(), IndexError> {
+    if found { Ok(()) } else { Err(IndexError::NotFound(Thing::User(username.clone()))) }
+}

@@ -1,0 +1,90 @@
+//! Settings of the rules.
+
+use std::time::Duration;
+
+use crate::{
+    api::Registration,
+    auth::{GrantSigner, IndexPublicKey},
+};
+
+/// Settings of the rules, with defaults that suit a community of some thousands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexConfig {
+    /// The community's name for its index.
+    pub name: String,
+    /// Who may make an account.
+    pub registration: Registration,
+    /// How long a session lasts.
+    pub session_lifetime: Duration,
+    /// Most sessions of a user; opening one more ends the oldest.
+    pub sessions_per_user: u32,
+    /// How long a grant lasts.
+    pub grant_lifetime: Duration,
+    /// Whether grants that are bound to no peer's key are given out, for clients that have none (a stock gRPC client).
+    pub unbound_grants: bool,
+    /// Most catalog entries of a user, over all their peers.
+    pub entries_per_user: u64,
+    /// Most peers of a user.
+    pub peers_per_user: u32,
+    /// Most groups that a user owns or is a member of.
+    pub groups_per_user: u32,
+    /// Most members of a group.
+    pub members_per_group: u32,
+    /// Most invites of a user that are good at one time.
+    pub invites_per_user: u32,
+    /// From one heartbeat to the next.
+    pub heartbeat_every: Duration,
+    /// How far the time in an announce may be from the index's clock.
+    pub announce_skew: Duration,
+    /// How long a partial source counts before it must say so again.
+    pub partial_lifetime: Duration,
+    /// A peer that is not heard of for so long is forgotten with all its entries.
+    pub forget_peers_after: Duration,
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self {
+            name: "p2pshare".to_owned(),
+            registration: Registration::Open,
+            session_lifetime: Duration::from_secs(30 * DAY),
+            sessions_per_user: 32,
+            grant_lifetime: Duration::from_secs(10 * 60),
+            unbound_grants: true,
+            entries_per_user: 2_000_000,
+            peers_per_user: 64,
+            groups_per_user: 256,
+            members_per_group: 10_000,
+            invites_per_user: 100,
+            heartbeat_every: Duration::from_secs(30),
+            announce_skew: Duration::from_secs(5 * 60),
+            partial_lifetime: Duration::from_secs(10 * 60),
+            forget_peers_after: Duration::from_secs(30 * DAY),
+        }
+    }
+}
+
+/// The key that signs grants, and older keys whose grants may still be running.
+#[derive(Debug)]
+pub struct SigningKeys {
+    current: GrantSigner,
+    retired: Vec<IndexPublicKey>,
+}
+
+impl SigningKeys {
+    /// Signs with `current`; grants of the `retired` keys stay valid until they end.
+    pub fn new(current: GrantSigner, retired: Vec<IndexPublicKey>) -> Self {
+        Self { current, retired }
+    }
+
+    /// The key that signs.
+    pub fn current(&self) -> &GrantSigner {
+        &self.current
+    }
+
+    /// All public keys, the one that signs first.
+    pub fn public_keys(&self) -> Vec<IndexPublicKey> {
+        std::iter::once(self.current.public_key()).chain(self.retired.iter().cloned()).collect()
+    }
+}

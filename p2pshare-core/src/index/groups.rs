@@ -1,0 +1,138 @@
+//! Private groups.
+//!
+//! For whoever is not a member, a group does not exist: each of these calls answers them as it would for a name that
+//! nobody took.
+
+use super::{Caller, Index, IndexError, Thing, model::GroupRecord};
+use crate::{
+    api::{Group, GroupList, GroupMembers},
+    identity::{GroupName, Username},
+};
+
+const OWNER_ONLY: IndexError = IndexError::Forbidden("only the group's owner may do this");
+
+impl Index {
+    /// Makes a group, owned by the caller.
+    pub async fn create_group(&self, caller: &Caller, name: GroupName) -> Result<Group, IndexError> {
+        self.check_group_quota(&caller.user).await?;
+        let group = GroupRecord { name, owner: caller.user.clone(), created_at: self.now() };
+        if self.store().insert_group(&group).await? {
+            Ok(Group::from(group))
+        } else {
+            Err(IndexError::Taken(Thing::Group(group.name)))
+        }
+    }
+
+    /// The groups that the caller is in.
+    pub async fn groups(&self, caller: &Caller) -> Result<GroupList, IndexError> {
+        let groups = self.store().groups_of(&caller.user).await?;
+        Ok(GroupList { groups: groups.into_iter().map(Group::from).collect() })
+    }
+
+    /// The members of a group that the caller is in.
+    pub async fn group_members(&self, caller: &Caller, name: &GroupName) -> Result<GroupMembers, IndexError> {
+        let members = self.store().members(name).await?;
+        if !members.contains(&caller.user) {
+            return Err(no_group(name));
+        }
+        Ok(GroupMembers { members })
+    }
+
+    /// Adds a user to a group of the caller's. Adding a member again is fine.
+    pub async fn add_member(
+        &self,
+        caller: &Caller,
+        name: &GroupName,
+        user: &Username,
+    ) -> Result<(), IndexError> {
+        self.owned_group(caller, name).await?;
+        let members = self.store().members(name).await?;
+        if members.contains(user) {
+            return Ok(());
+        }
+        let limit = self.config().members_per_group;
+        if members.len() >= limit as usize {
+            return Err(IndexError::Quota { what: "members of a group", limit: limit.into() });
+        }
+        if self.store().user(user).await?.is_none() {
+            return Err(IndexError::NotFound(Thing::User(user.clone())));
+        }
+        self.check_group_quota(user).await?;
+        self.store().add_member(name, user).await?;
+        Ok(())
+    }
+
+    /// Removes a member: the owner may remove any other, a member themselves. What they shared with the group is
+    /// withdrawn.
+    pub async fn remove_member(
+        &self,
+        caller: &Caller,
+        name: &GroupName,
+        user: &Username,
+    ) -> Result<(), IndexError> {
+        let group = self.joined_group(caller, name).await?;
+        if *user == group.owner {
+            return Err(IndexError::Conflict(
+                "the owner cannot leave the group: give it to another member first, or delete it",
+            ));
+        }
+        if *user != caller.user && group.owner != caller.user {
+            return Err(OWNER_ONLY);
+        }
+        if self.store().remove_member(name, user).await? {
+            Ok(())
+        } else {
+            Err(IndexError::NotFound(Thing::User(user.clone())))
+        }
+    }
+
+    /// Gives a group of the caller's to another member.
+    pub async fn transfer_group(
+        &self,
+        caller: &Caller,
+        name: &GroupName,
+        owner: &Username,
+    ) -> Result<(), IndexError> {
+        self.owned_group(caller, name).await?;
+        if self.store().set_group_owner(name, owner).await? {
+            Ok(())
+        } else {
+            Err(IndexError::NotFound(Thing::User(owner.clone())))
+        }
+    }
+
+    /// Deletes a group of the caller's, with everything that was shared with it.
+    pub async fn delete_group(&self, caller: &Caller, name: &GroupName) -> Result<(), IndexError> {
+        self.owned_group(caller, name).await?;
+        self.store().delete_group(name).await?;
+        Ok(())
+    }
+
+    async fn joined_group(&self, caller: &Caller, name: &GroupName) -> Result<GroupRecord, IndexError> {
+        let groups = self.store().groups_of(&caller.user).await?;
+        groups.into_iter().find(|group| group.name == *name).ok_or_else(|| no_group(name))
+    }
+
+    pub(super) async fn owned_group(&self, caller: &Caller, name: &GroupName) -> Result<GroupRecord, IndexError> {
+        let group = self.joined_group(caller, name).await?;
+        if group.owner == caller.user { Ok(group) } else { Err(OWNER_ONLY) }
+    }
+
+    async fn check_group_quota(&self, user: &Username) -> Result<(), IndexError> {
+        let limit = self.config().groups_per_user;
+        if self.store().groups_of(user).await?.len() >= limit as usize {
+            return Err(IndexError::Quota { what: "groups of a user", limit: limit.into() });
+        }
+        Ok(())
+    }
+}
+
+impl From<GroupRecord> for Group {
+    fn from(record: GroupRecord) -> Self {
+        Self { name: record.name, owner: record.owner, created_at: record.created_at }
+    }
+}
+
+fn no_group(name: &GroupName) -> IndexError {
+    IndexError::NotFound(Thing::Group(name.clone()))
+}

@@ -1,0 +1,53 @@
+//! What the index does by itself: writing heartbeats, forgetting what has ended.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use super::{Index, store::StoreResult};
+
+/// Heartbeats are written this often.
+pub const FLUSH_EVERY: Duration = Duration::from_secs(2);
+
+/// What has ended is forgotten this often.
+const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Peers forgotten in one write, so that none holds up others for long.
+const PURGE_PEERS: u32 = 16;
+
+impl Index {
+    /// Runs until `shutdown` is cancelled: writes heartbeats and forgets what has ended. Failures of the store are
+    /// logged and tried again.
+    pub async fn maintain(&self, shutdown: CancellationToken) {
+        let mut flush = interval(FLUSH_EVERY);
+        let mut purge = interval_at(Instant::now() + PURGE_EVERY, PURGE_EVERY);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        purge.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = flush.tick() => log(self.flush_presence().await, "writing heartbeats"),
+                _ = purge.tick() => log(self.purge().await, "forgetting what has ended"),
+            }
+        }
+        log(self.flush_presence().await, "writing the last heartbeats");
+    }
+
+    /// Forgets sessions and invites that have ended and peers that have long been away. Changes no answer but for the
+    /// entries of those peers.
+    pub async fn purge(&self) -> StoreResult<()> {
+        let now = self.now();
+        self.store().purge_sessions(now).await?;
+        self.store().purge_invites(now).await?;
+        let before = now.saturating_sub(self.config().forget_peers_after);
+        while self.store().purge_peers(before, PURGE_PEERS).await? == u64::from(PURGE_PEERS) {}
+        Ok(())
+    }
+}
+
+fn log(result: StoreResult<()>, what: &str) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "{what} failed and will be tried again");
+    }
+}

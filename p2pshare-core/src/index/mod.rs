@@ -1,0 +1,128 @@
+//! The index: its model, the traits of its store, what a search means, and [`Index`], the one place of its rules.
+
+mod accounts;
+mod browse;
+mod catalog;
+mod config;
+mod error;
+mod grants;
+mod groups;
+mod invites;
+mod maintenance;
+mod peers;
+mod sessions;
+
+pub mod model;
+pub mod search;
+pub mod store;
+
+use std::sync::{Arc, Mutex};
+
+pub use config::{IndexConfig, SigningKeys};
+pub use error::{IndexError, Thing};
+pub use maintenance::FLUSH_EVERY;
+pub use sessions::Caller;
+
+use peers::Presence;
+use store::IndexStore;
+
+use crate::{
+    api::{IndexInfo, Registration},
+    auth::Authenticator,
+    index::{model::Viewer, store::StoreResult},
+    time::{Clock, Timestamp},
+};
+
+/// An index: every rule of who may do what, over any store and any way to check passwords.
+///
+/// Methods take what has been parsed and a [`Caller`] that [`Index::caller`] made from a session token; they know
+/// nothing of how a request came. A clone shares everything.
+///
+/// Somebody must run [`Index::maintain`], or heartbeats are never written.
+#[derive(Clone)]
+pub struct Index {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn IndexStore>,
+    authenticator: Arc<dyn Authenticator>,
+    keys: SigningKeys,
+    clock: Arc<dyn Clock>,
+    config: IndexConfig,
+    presence: Mutex<Presence>,
+}
+
+impl Index {
+    /// An index over these parts.
+    pub fn new(
+        store: Arc<dyn IndexStore>,
+        authenticator: Arc<dyn Authenticator>,
+        keys: SigningKeys,
+        clock: Arc<dyn Clock>,
+        config: IndexConfig,
+    ) -> Self {
+        let presence = Mutex::default();
+        Self { inner: Arc::new(Inner { store, authenticator, keys, clock, config, presence }) }
+    }
+
+    /// What the index says of itself, to anybody.
+    pub fn info(&self) -> IndexInfo {
+        let config = self.config();
+        IndexInfo {
+            name: config.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            public_keys: self.inner.keys.public_keys(),
+            registration: config.registration,
+            time: self.now(),
+        }
+    }
+
+    /// The rules' settings.
+    pub fn config(&self) -> &IndexConfig {
+        &self.inner.config
+    }
+
+    /// Fails if the store cannot answer now.
+    pub async fn check(&self) -> StoreResult<()> {
+        self.store().check().await
+    }
+
+    /// Who may register, told from the configuration alone.
+    pub fn registration(&self) -> Registration {
+        self.config().registration
+    }
+
+    /// The store. Going around the rules is for operators' tools.
+    pub fn store(&self) -> &dyn IndexStore {
+        &*self.inner.store
+    }
+
+    fn authenticator(&self) -> &dyn Authenticator {
+        &*self.inner.authenticator
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Peers heard of at this time or later are online.
+    fn online_since(&self) -> Timestamp {
+        self.now().saturating_sub(model::ONLINE_FOR)
+    }
+
+    /// The caller with the groups that they are in at this moment.
+    async fn viewer(&self, caller: &Caller) -> StoreResult<Viewer> {
+        let groups = self.store().groups_of(&caller.user).await?;
+        Ok(Viewer {
+            user: caller.user.clone(),
+            groups: groups.into_iter().map(|group| group.name).collect(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index").field("store", &self.store().kind()).finish_non_exhaustive()
+    }
+}

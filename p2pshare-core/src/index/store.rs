@@ -1,0 +1,306 @@
+//! The traits of an index store, and their laws.
+//!
+//! A store keeps what it is told and answers what it is asked; every rule (who may do what) is in
+//! [`Index`](super::Index). Each law below is a test of the suite in `testing::store`, which every backend passes;
+//! [`backend::memory`](crate::backend::memory) is the reference that the others are held against.
+//!
+//! # Laws of every method
+//!
+//! - **Atomic.** A method does all that it says or nothing, also when the process is killed in the middle.
+//! - **Durable.** When it returns `Ok`, what it did outlives the process (in stores that outlive it at all).
+//! - **Read your writes.** What starts after a method returned sees what it did, through any clone of the store.
+//! - **Cancel-safe.** Dropping the future of a read does nothing; dropping that of a write leaves it done or not done.
+//! - **Time is given.** No method reads a clock.
+//! - **Bounded.** No answer is larger than the limit asked for.
+
+use async_trait::async_trait;
+
+use super::{
+    model::{
+        AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location, OpenSession, Peer, Session,
+        StoreCounts, User, Viewer,
+    },
+    search::{Search, SearchSlice},
+};
+use crate::{
+    api::{CatalogChange, Entry, FileListing, Hit, Published, UserFile},
+    auth::{TokenHash, Verifier},
+    content::ContentId,
+    identity::{GroupName, PeerId, Username},
+    path::SharePath,
+    time::Timestamp,
+};
+
+/// What a store can fail with. What is merely absent or taken is an answer, not an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store cannot be reached or is too busy. The same call may succeed later.
+    #[error("the store is not available: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store answered with something it must not hold, or failed in a way that trying again does not mend.
+    #[error("the store failed: {0}")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store was written by a newer version of this program.
+    #[error(
+        "the store has schema version {found}, this program knows {known}: run the version of p2pshare-index that \
+         wrote it, or a newer one"
+    )]
+    NewerSchema {
+        /// Version in the store.
+        found: u32,
+        /// Newest version that this program knows.
+        known: u32,
+    },
+}
+
+/// What a store answers with.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Accounts.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Adds an account. `false`: the name is taken and nothing changed.
+    ///
+    /// With `only_if_first`, it is added only if there is no account at all; of several at once, one wins.
+    async fn insert_user(&self, user: &User, only_if_first: bool) -> StoreResult<bool>;
+
+    /// The account of this name.
+    async fn user(&self, name: &Username) -> StoreResult<Option<User>>;
+
+    /// Sets what the password is checked against; with `expected`, only if that is what it is checked against at this
+    /// very moment. `false`: no such account, or not as expected; nothing changed.
+    async fn set_verifier(
+        &self,
+        name: &Username,
+        verifier: &Verifier,
+        expected: Option<&Verifier>,
+    ) -> StoreResult<bool>;
+
+    /// Disables or enables an account; disabling ends all its sessions and takes its peers offline in the same step.
+    /// `false`: no such account.
+    async fn set_disabled(&self, name: &Username, disabled: bool) -> StoreResult<bool>;
+
+    /// Makes an account an operator, or no longer one. `false`: no such account.
+    async fn set_operator(&self, name: &Username, operator: bool) -> StoreResult<bool>;
+
+    /// Deletes an account with its sessions, peers, entries, partial sources, invites, memberships and the groups that
+    /// it owns (as by [`GroupStore::delete_group`]). `false`: no such account.
+    async fn delete_user(&self, name: &Username) -> StoreResult<bool>;
+
+    /// Accounts in order of name, after `after`, at most `limit`.
+    async fn users(&self, after: Option<&Username>, limit: u32) -> StoreResult<Vec<User>>;
+}
+
+/// Sessions.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Adds a session, if at this very moment the account exists, is not disabled and its password is checked against
+    /// `verifier` (so that a login cannot slip past a change of password), and ends the user's oldest other sessions
+    /// (by `created_at`, then token) so that at most `keep` remain. `false`: one of these does not hold; nothing
+    /// changed.
+    async fn open_session(&self, session: &Session, verifier: &Verifier, keep: u32) -> StoreResult<bool>;
+
+    /// The session of this token, unless it ended: `expires_at` is after `now`.
+    async fn session(&self, token: &TokenHash, now: Timestamp) -> StoreResult<Option<OpenSession>>;
+
+    /// Ends one session. `false`: there was none.
+    async fn end_session(&self, token: &TokenHash) -> StoreResult<bool>;
+
+    /// Ends all sessions of a user, but for `except`; says how many.
+    async fn end_sessions(&self, user: &Username, except: Option<&TokenHash>) -> StoreResult<u64>;
+
+    /// Forgets sessions that have expired; says how many. Never changes an answer.
+    async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64>;
+}
+
+/// Peers and their presence.
+#[async_trait]
+pub trait PeerStore: Send + Sync {
+    /// Stores an announce, if the peer is new or has the same owner and an older `announced_at`.
+    async fn announce(&self, peer: &Peer) -> StoreResult<AnnounceOutcome>;
+
+    /// The peer.
+    async fn peer(&self, id: &PeerId) -> StoreResult<Option<Peer>>;
+
+    /// A user's peers, in order of id.
+    async fn peers_of(&self, owner: &Username) -> StoreResult<Vec<Peer>>;
+
+    /// Notes heartbeats, many in one write. A peer that is not there or said goodbye is passed over, and a time older
+    /// than the one stored changes nothing.
+    async fn touch_peers(&self, seen: &[(PeerId, Timestamp)]) -> StoreResult<()>;
+
+    /// The peer says goodbye: it is offline, and no partial source of anything, until it announces itself again.
+    /// `false`: no such peer.
+    async fn peer_leaves(&self, id: &PeerId) -> StoreResult<bool>;
+
+    /// Forgets a peer with its entries and partial sources. `false`: no such peer.
+    async fn delete_peer(&self, id: &PeerId) -> StoreResult<bool>;
+
+    /// Forgets peers whose newest sign of life (`last_seen`, else `announced_at`) is before `before`, with their
+    /// entries, at most `limit` at once; says how many. Also forgets partial sources that ended before `before`.
+    async fn purge_peers(&self, before: Timestamp, limit: u32) -> StoreResult<u64>;
+}
+
+/// What is shared.
+#[async_trait]
+pub trait CatalogStore: Send + Sync {
+    /// Applies changes to a peer's entries, in order, all or none. `None`: no such peer, or it is not `owner`'s.
+    ///
+    /// An entry that is published again just as it was keeps its time; any other publish has the time `now`.
+    async fn publish(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        changes: &[CatalogChange],
+        now: Timestamp,
+    ) -> StoreResult<Option<Published>>;
+
+    /// A peer's entries in order of path, after `after`, at most `limit`.
+    async fn entries(&self, peer: &PeerId, after: Option<&SharePath>, limit: u32) -> StoreResult<Vec<Entry>>;
+
+    /// How many entries a peer has.
+    async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64>;
+
+    /// How many entries all peers of a user have.
+    async fn count_user_entries(&self, owner: &Username) -> StoreResult<u64>;
+
+    /// Searches what the viewer sees, as [`Search`] says.
+    async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice>;
+
+    /// All hits of one content that the viewer reaches, whatever its names: one for each size that is claimed, in
+    /// order of size. At most `limit`. Names are in order of path, then owner.
+    async fn content(
+        &self,
+        viewer: &Viewer,
+        content: &ContentId,
+        online_since: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<Hit>>;
+
+    /// Where contents are. A content of which the viewer reaches nothing is left out.
+    async fn locate(&self, viewer: &Viewer, request: &LocateRequest) -> StoreResult<Vec<Location>>;
+
+    /// The files that the viewer sees below `folder` of a user (or all; or the one file of this path), each path and
+    /// content once whatever the number of peers, in order of ([`SharePath`], content id, size), after `after`, at
+    /// most `limit`.
+    async fn user_files(
+        &self,
+        viewer: &Viewer,
+        owner: &Username,
+        folder: Option<&SharePath>,
+        after: Option<&UserFile>,
+        limit: u32,
+    ) -> StoreResult<Vec<UserFile>>;
+
+    /// What the viewer sees directly in `folder` of a user (or at the top; a file's own path lists that file): a
+    /// folder once, a file as in [`user_files`](Self::user_files). Folders first in order of path, then files in their
+    /// order; after `after`, at most `limit`.
+    async fn user_folder(
+        &self,
+        viewer: &Viewer,
+        owner: &Username,
+        folder: Option<&SharePath>,
+        after: Option<&FileListing>,
+        limit: u32,
+    ) -> StoreResult<Vec<FileListing>>;
+
+    /// Notes that a peer holds part of a content until `until`; replaces what was noted before. `false`: no such peer,
+    /// or it is not `owner`'s.
+    async fn add_partial_source(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        content: &ContentId,
+        until: Timestamp,
+    ) -> StoreResult<bool>;
+
+    /// A peer no longer holds part of a content. `false`: that was not noted, or the peer is not `owner`'s.
+    async fn remove_partial_source(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        content: &ContentId,
+    ) -> StoreResult<bool>;
+}
+
+/// Private groups.
+///
+/// Whatever ends a membership withdraws what the member shared with the group, so that every entry of a group belongs to
+/// a member of it.
+#[async_trait]
+pub trait GroupStore: Send + Sync {
+    /// Adds a group with its owner as member. `false`: the name is taken or there is no such user.
+    async fn insert_group(&self, group: &GroupRecord) -> StoreResult<bool>;
+
+    /// The group of this name.
+    async fn group(&self, name: &GroupName) -> StoreResult<Option<GroupRecord>>;
+
+    /// The groups of a user, in order of name.
+    async fn groups_of(&self, user: &Username) -> StoreResult<Vec<GroupRecord>>;
+
+    /// The members of a group in order of name; empty if there is no such group.
+    async fn members(&self, name: &GroupName) -> StoreResult<Vec<Username>>;
+
+    /// Adds a member. `false`: no such group or user, or a member already.
+    async fn add_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool>;
+
+    /// Removes a member other than the owner. `false`: no such group, no such member, or the owner.
+    async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool>;
+
+    /// Gives a group another owner. `false`: no such group, or the user is not a member.
+    async fn set_group_owner(&self, name: &GroupName, owner: &Username) -> StoreResult<bool>;
+
+    /// Deletes a group, its memberships, the entries shared with it and the invites into it. `false`: no such group.
+    async fn delete_group(&self, name: &GroupName) -> StoreResult<bool>;
+}
+
+/// Invites.
+#[async_trait]
+pub trait InviteStore: Send + Sync {
+    /// Adds an invite. `false`: the same code exists, or its maker or its group does not.
+    async fn insert_invite(&self, invite: &InviteRecord) -> StoreResult<bool>;
+
+    /// The invite of this code, whether or not it is still good.
+    async fn invite(&self, hash: &InviteHash) -> StoreResult<Option<InviteRecord>>;
+
+    /// Adds an account by an invite in one step: the invite is good (`expires_at` after `now`, uses left), loses one
+    /// use, the account is added and joins the invite's group.
+    async fn redeem_invite(&self, hash: &InviteHash, user: &User, now: Timestamp) -> StoreResult<RedeemOutcome>;
+
+    /// The invites that a user made, newest first, then in order of hash.
+    async fn invites_by(&self, user: &Username) -> StoreResult<Vec<InviteRecord>>;
+
+    /// Deletes an invite. `false`: there was none.
+    async fn delete_invite(&self, hash: &InviteHash) -> StoreResult<bool>;
+
+    /// Forgets invites that ended at `now` or before; says how many.
+    async fn purge_invites(&self, now: Timestamp) -> StoreResult<u64>;
+}
+
+/// What became of an attempt to use an invite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedeemOutcome {
+    /// The account was made.
+    Registered,
+    /// No such code, or it has ended. Nothing changed.
+    NotGood,
+    /// The name is taken. Nothing changed.
+    NameTaken,
+}
+
+/// Everything an index keeps. A clone of the `Arc` around it shares the same data.
+#[async_trait]
+pub trait IndexStore:
+    UserStore + SessionStore + PeerStore + CatalogStore + GroupStore + InviteStore + 'static
+{
+    /// Fails if the store cannot answer now. Cheap: asked by health checks.
+    async fn check(&self) -> StoreResult<()>;
+
+    /// How much is in it. Sessions that ended by `now` do not count; peers heard of at `online_since` or later are
+    /// online.
+    async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts>;
+
+    /// What kind of store this is, for people: "memory", "SQLite".
+    fn kind(&self) -> &'static str;
+}

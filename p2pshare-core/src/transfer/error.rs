@@ -1,0 +1,97 @@
+//! What can go wrong between a source and a sink.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::content::{ContentId, ManifestError, PieceIndex, PieceMismatch};
+
+/// Why a source did not give what was asked of it.
+///
+/// It says who is to blame, because that decides what happens next: a lie strikes the source off, a fault of the
+/// moment lets it be tried again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// The source does not have the content.
+    #[error("the source does not have content {0}")]
+    NotFound(ContentId),
+    /// The source does not have this piece (yet).
+    #[error("the source does not have piece {0} yet")]
+    NotHeld(PieceIndex),
+    /// The source's file is no longer what it shared.
+    #[error("the source's file has changed since it was shared: search again for what it is now")]
+    Changed,
+    /// The source refuses, and would again.
+    #[error("the source refuses: {0}")]
+    Refused(String),
+    /// The source cannot be reached, went away, or is too busy. It may be there again later.
+    #[error("the source is not available: {0}")]
+    Unavailable(String),
+    /// The source sent nothing for too long.
+    #[error("the source sent nothing for {0:?}")]
+    Stalled(std::time::Duration),
+    /// A piece from the source is not part of the content.
+    #[error("the source sent wrong bytes: {0}")]
+    Mismatch(#[from] PieceMismatch),
+    /// The manifest from the source is not that of the content.
+    #[error("the source sent a wrong manifest: {0}")]
+    Manifest(#[from] ManifestError),
+    /// The source, or whoever asks it, does not keep to the protocol.
+    #[error("the protocol was broken: {0}")]
+    Protocol(String),
+    /// Reading failed at the source.
+    #[error("reading failed: {0}")]
+    Io(Arc<std::io::Error>),
+}
+
+impl TransferError {
+    /// Whether the source lied: it must not be asked for this content again.
+    pub fn is_lie(&self) -> bool {
+        matches!(self, Self::Mismatch(_) | Self::Manifest(_) | Self::Protocol(_))
+    }
+
+    /// Whether asking the same source again later makes sense.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::NotHeld(_) | Self::Unavailable(_) | Self::Stalled(_) | Self::Io(_))
+    }
+}
+
+impl From<std::io::Error> for TransferError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+}
+
+/// Why a sink did not take a piece or finish.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// The bytes are not this piece of the content. Nothing was stored.
+    #[error(transparent)]
+    Mismatch(#[from] PieceMismatch),
+    /// Pieces are missing.
+    #[error("{missing} pieces are still missing")]
+    Incomplete {
+        /// How many.
+        missing: u32,
+    },
+    /// Something is there already under the final name.
+    #[error("{} exists already: choose another name with -o, or move it away", .0.display())]
+    Exists(PathBuf),
+    /// Another process writes the same download.
+    #[error("{} is being downloaded by another process: wait for it, or choose another name with -o", .0.display())]
+    Locked(PathBuf),
+    /// The disk is full.
+    #[error("no space left for {}: make room and run the same command again, it resumes", .0.display())]
+    NoSpace(PathBuf),
+    /// Any other failure of the file system.
+    #[error("{what} {} failed: {error}", path.display())]
+    Io {
+        /// What was tried: "writing", "renaming".
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        error: std::io::Error,
+    },
+}

@@ -1,0 +1,75 @@
+//! The trait of whatever has pieces: a local file, memory, another peer.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use super::TransferError;
+use crate::content::{ContentId, Manifest, PieceRun};
+
+/// Something that has pieces of contents.
+///
+/// Both ends of a transfer are a `PieceSource`: a server adapts the wire to any source, a client makes a remote source
+/// look local. So everything above works alike on memory, files and the network.
+///
+/// # Laws
+///
+/// - A source never says that it has a piece which it cannot deliver at that moment.
+/// - [`fetch`](Self::fetch) yields the bytes of the runs in the order asked, each byte once; a segment is never empty
+///   (but the one of an empty content) and never crosses the border of a piece. After the last segment the stream
+///   ends. [`FetchEvent::Queued`] comes only before the first segment.
+/// - A content that the source does not have is [`TransferError::NotFound`]; a piece that it does not have (yet) is
+///   [`TransferError::NotHeld`]; a run outside of the content is [`TransferError::Protocol`].
+/// - A content whose bytes are no longer what they were is [`TransferError::Changed`], never wrong bytes on purpose.
+///   A receiver verifies all the same: bytes from a `PieceSource` are not to be trusted.
+/// - After an error a stream ends.
+/// - **Cancellation**: dropping a future or stream ends its work and frees what it held, an upload slot among it.
+/// - **Memory** is bounded by the source's own settings, not by the size of the content or the length of the runs.
+#[async_trait]
+pub trait PieceSource: Send + Sync {
+    /// The manifest of a content. It has been verified against the id, unless the content has at most one piece: then
+    /// the length is the source's word, and the hash of the bytes decides.
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError>;
+
+    /// What the source holds of a content: first all it has, then what it gains, until it holds everything.
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError>;
+
+    /// The bytes of runs of pieces; no runs: the whole content.
+    async fn fetch(&self, content: &ContentId, runs: &[PieceRun]) -> Result<SegmentStream, TransferError>;
+}
+
+/// What [`PieceSource::have`] answers.
+pub type HaveStream = BoxStream<'static, Result<HaveUpdate, TransferError>>;
+
+/// What [`PieceSource::fetch`] answers.
+pub type SegmentStream = BoxStream<'static, Result<FetchEvent, TransferError>>;
+
+/// Pieces that a source has gained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HaveUpdate {
+    /// Pieces gained since the update before; in the first update all that are held.
+    pub gained: Vec<PieceRun>,
+    /// Every piece is held: no update follows.
+    pub complete: bool,
+}
+
+/// A step of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchEvent {
+    /// The source is busy; so many requests are served before this one.
+    Queued {
+        /// 1 or more.
+        position: u32,
+    },
+    /// Bytes.
+    Segment(Segment),
+}
+
+/// A slice of a content, inside one piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where in the content it begins, in bytes.
+    pub offset: u64,
+    /// The bytes.
+    pub data: Bytes,
+}
