@@ -2,4 +2,11 @@
 //!
 //! A module may use the modules above it in the list, never those below it.
 
+pub mod text;
+pub mod time;
+
 pub mod content;
+pub mod identity;
+pub mod path;
+
+pub mod auth;

@@ -1,0 +1,13 @@
+//! Who is who: names of users and groups, keys and addresses of peers, and what a peer signs.
+
+mod addr;
+mod announce;
+mod key;
+mod name;
+mod peer_id;
+
+pub use addr::{AddrError, DnsName, Host, PeerAddr};
+pub use announce::{AnnounceError, AnnounceStatement};
+pub use key::{KeyError, PeerKey, verify_peer_signature};
+pub use name::{GroupName, NameError, NameProblem, Username};
+pub use peer_id::{PeerId, PeerIdError};
