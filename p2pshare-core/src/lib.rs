@@ -10,3 +10,4 @@ pub mod identity;
 pub mod path;
 
 pub mod auth;
+pub mod transfer;
