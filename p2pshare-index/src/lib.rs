@@ -1,1 +1,5 @@
-//! p2pshare-index
+//! The index of p2pshare as a library.
+
+pub mod http;
+
+pub use http::{HttpOptions, Metrics, RateLimits, document, router};
