@@ -1,1 +1,17 @@
-//! Who may do what.
+//! Who may do what: passwords, sessions, and the grants that an index signs and peers check.
+
+mod argon;
+mod authenticator;
+mod claims;
+mod grant;
+mod password;
+mod random;
+mod session;
+
+pub use argon::{Argon2Authenticator, Argon2Params, ParamsError};
+pub use authenticator::{AuthError, Authenticator, Verdict};
+pub use claims::{Connection, GrantAction, GrantClaims, GrantId, GrantIdError, NotPermitted};
+pub use grant::{GrantError, GrantSigner, GrantVerifier, SignerError};
+pub use password::{Password, PasswordError, Verifier, VerifierError};
+pub use random::NoRandomness;
+pub use session::{SessionToken, SessionTokenError, TokenHash};

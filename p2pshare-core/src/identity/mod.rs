@@ -2,12 +2,14 @@
 
 mod addr;
 mod announce;
+mod index_key;
 mod key;
 mod name;
 mod peer_id;
 
 pub use addr::{AddrError, DnsName, Host, PeerAddr};
 pub use announce::{AnnounceError, AnnounceStatement};
+pub use index_key::{IndexKeyError, IndexKeyId, IndexPublicKey};
 pub use key::{KeyError, PeerKey, verify_peer_signature};
 pub use name::{GroupName, NameError, NameProblem, Username};
 pub use peer_id::{PeerId, PeerIdError};
