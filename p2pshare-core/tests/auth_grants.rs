@@ -7,8 +7,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use data_encoding::BASE64URL_NOPAD;
 use p2pshare_core::auth::{
-    Connection, GrantAction, GrantClaims, GrantError, GrantId, GrantSigner, GrantVerifier,
-    NotPermitted, SignerError,
+    GrantClaims, GrantError, GrantId, GrantSigner, GrantVerifier, NotPermitted, SignerError,
 };
 use p2pshare_core::content::ContentId;
 use p2pshare_core::identity::{PeerId, PeerKey, Username};
@@ -27,14 +26,14 @@ fn peer(byte: u8) -> PeerId {
     PeerId::from_bytes([byte; 32])
 }
 
-fn claims(signer: &GrantSigner, action: GrantAction) -> GrantClaims {
+fn claims(signer: &GrantSigner, action: Access) -> GrantClaims {
     GrantClaims {
         issuer: signer.key_id(),
         user: Username::parse("alice").unwrap(),
         action,
         content: content(1),
         holder: Some(peer(2)),
-        audience: (action == GrantAction::Push).then(|| peer(3)),
+        audience: (action == Access::Push).then(|| peer(3)),
         issued_at: NOW,
         expires_at: NOW.saturating_add(LIFE),
         id: GrantId::generate().unwrap(),
@@ -93,7 +92,7 @@ fn with_signature(header: &Value, payload: &Value, sign: impl Fn(&[u8]) -> Vec<u
 #[test]
 fn what_is_signed_is_read_back() {
     let index = index();
-    for action in [GrantAction::Fetch, GrantAction::Push] {
+    for action in [Access::Fetch, Access::Push] {
         let bound = claims(&index.signer, action);
         let unbound = GrantClaims { holder: None, ..bound.clone() };
         for claims in [bound, unbound] {
@@ -108,7 +107,7 @@ fn what_is_signed_is_read_back() {
 fn the_wire_form_stays_as_it_is_documented() {
     let index = index();
     let claims = index.verify(&index.sign(&index.header(), &index.payload())).unwrap();
-    assert_eq!((claims.user.as_str(), claims.action), ("alice", GrantAction::Fetch));
+    assert_eq!((claims.user.as_str(), claims.action), ("alice", Access::Fetch));
     assert_eq!((claims.content, claims.holder, claims.audience), (content(1), Some(peer(2)), None));
     assert_eq!((claims.issued_at, claims.expires_at), (NOW, NOW.saturating_add(LIFE)));
 
@@ -126,7 +125,7 @@ fn a_key_survives_its_file() {
     let signer = GrantSigner::generate().unwrap();
     let again = GrantSigner::from_pkcs8_der(&signer.to_pkcs8_der()).unwrap();
     assert_eq!(again.public_key(), signer.public_key());
-    let token = again.sign(&claims(&again, GrantAction::Fetch)).unwrap();
+    let token = again.sign(&claims(&again, Access::Fetch)).unwrap();
     GrantVerifier::new(vec![signer.public_key()]).verify(&token, NOW).unwrap();
 
     let other_kind = PeerKey::generate().unwrap().to_pkcs8_der().unwrap();
@@ -142,7 +141,7 @@ fn a_key_survives_its_file() {
 #[test]
 fn a_signer_signs_in_its_own_name_alone() {
     let (one, two) = (index(), index());
-    let error = one.signer.sign(&claims(&two.signer, GrantAction::Fetch)).unwrap_err();
+    let error = one.signer.sign(&claims(&two.signer, Access::Fetch)).unwrap_err();
     assert!(matches!(error, SignerError::OtherIssuer { .. }));
 }
 
@@ -173,7 +172,7 @@ fn other_algorithms_are_refused() {
 #[test]
 fn keys_that_are_not_trusted_are_refused() {
     let (index, other) = (index(), index());
-    let stranger = other.signer.sign(&claims(&other.signer, GrantAction::Fetch)).unwrap();
+    let stranger = other.signer.sign(&claims(&other.signer, Access::Fetch)).unwrap();
     let unknown = GrantError::UnknownIssuer { key: other.signer.key_id() };
     assert_eq!(index.verify(&stranger), Err(unknown));
     assert_eq!(GrantVerifier::new(Vec::new()).verify(&stranger, NOW), Err(unknown));
@@ -246,7 +245,7 @@ fn missing_or_wrong_claims_are_refused_and_unknown_ones_are_not() {
 #[test]
 fn time_is_what_the_caller_says() {
     let index = index();
-    let grant = claims(&index.signer, GrantAction::Fetch);
+    let grant = claims(&index.signer, Access::Fetch);
     let token = index.signer.sign(&grant).unwrap();
     let verify = |now| index.verifier.verify(&token, now);
     let milli = Duration::from_millis(1);
@@ -271,7 +270,7 @@ fn time_is_what_the_caller_says() {
 #[test]
 fn changed_or_cut_tokens_are_refused() {
     let index = index();
-    let token = index.signer.sign(&claims(&index.signer, GrantAction::Push)).unwrap();
+    let token = index.signer.sign(&claims(&index.signer, Access::Push)).unwrap();
     for len in 0..token.len() {
         assert!(index.verify(&token[..len]).is_err(), "first {len} bytes");
     }
@@ -312,40 +311,39 @@ proptest! {
 #[test]
 fn a_grant_permits_one_thing() {
     let signer = GrantSigner::generate().unwrap();
-    let (holder, me) = (Connection::Tls { key: Some(peer(2)) }, peer(3));
-    let fetch = claims(&signer, GrantAction::Fetch);
-    let push = claims(&signer, GrantAction::Push);
-    assert_eq!(fetch.permits(GrantAction::Fetch, content(1), holder, me), Ok(()));
-    assert_eq!(fetch.permits(GrantAction::Fetch, content(1), holder, peer(9)), Ok(()));
-    assert_eq!(push.permits(GrantAction::Push, content(1), holder, me), Ok(()));
+    let (holder, me) = (PeerConnection::Tls { key: Some(peer(2)) }, peer(3));
+    let fetch = claims(&signer, Access::Fetch);
+    let push = claims(&signer, Access::Push);
+    assert_eq!(fetch.permits(Access::Fetch, content(1), holder, me), Ok(()));
+    assert_eq!(fetch.permits(Access::Fetch, content(1), holder, peer(9)), Ok(()));
+    assert_eq!(push.permits(Access::Push, content(1), holder, me), Ok(()));
 
-    let wrong_action =
-        NotPermitted::Action { granted: GrantAction::Fetch, asked: GrantAction::Push };
-    assert_eq!(fetch.permits(GrantAction::Push, content(1), holder, me), Err(wrong_action));
+    let wrong_action = NotPermitted::Action { granted: Access::Fetch, asked: Access::Push };
+    assert_eq!(fetch.permits(Access::Push, content(1), holder, me), Err(wrong_action));
     let wrong_content = NotPermitted::Content { granted: content(1), asked: content(2) };
-    assert_eq!(fetch.permits(GrantAction::Fetch, content(2), holder, me), Err(wrong_content));
+    assert_eq!(fetch.permits(Access::Fetch, content(2), holder, me), Err(wrong_content));
     let wrong_audience = Err(NotPermitted::Audience { granted: me });
-    assert_eq!(push.permits(GrantAction::Push, content(1), holder, peer(9)), wrong_audience);
+    assert_eq!(push.permits(Access::Push, content(1), holder, peer(9)), wrong_audience);
     let to_anybody = GrantClaims { audience: None, ..push };
     let nobody = Err(NotPermitted::NoAudience);
-    assert_eq!(to_anybody.permits(GrantAction::Push, content(1), holder, me), nobody);
+    assert_eq!(to_anybody.permits(Access::Push, content(1), holder, me), nobody);
     let addressed = GrantClaims { audience: Some(me), ..fetch };
-    assert_eq!(addressed.permits(GrantAction::Fetch, content(1), holder, peer(9)), wrong_audience);
+    assert_eq!(addressed.permits(Access::Fetch, content(1), holder, peer(9)), wrong_audience);
 }
 
 #[test]
 fn a_grant_is_useless_to_a_thief() {
     let signer = GrantSigner::generate().unwrap();
-    let bound = claims(&signer, GrantAction::Fetch);
+    let bound = claims(&signer, Access::Fetch);
     let unbound = GrantClaims { holder: None, ..bound.clone() };
     let stolen = Err(NotPermitted::Holder { granted: peer(2) });
     for (connection, answer) in [
-        (Connection::Tls { key: Some(peer(2)) }, Ok(())),
-        (Connection::Tls { key: Some(peer(9)) }, stolen),
-        (Connection::Tls { key: None }, stolen),
-        (Connection::Plain, Ok(())),
+        (PeerConnection::Tls { key: Some(peer(2)) }, Ok(())),
+        (PeerConnection::Tls { key: Some(peer(9)) }, stolen),
+        (PeerConnection::Tls { key: None }, stolen),
+        (PeerConnection::Plain, Ok(())),
     ] {
-        assert_eq!(bound.permits(GrantAction::Fetch, content(1), connection, peer(3)), answer);
-        assert_eq!(unbound.permits(GrantAction::Fetch, content(1), connection, peer(3)), Ok(()));
+        assert_eq!(bound.permits(Access::Fetch, content(1), connection, peer(3)), answer);
+        assert_eq!(unbound.permits(Access::Fetch, content(1), connection, peer(3)), Ok(()));
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use p2pshare_core::{
     api::SessionOpened,
-    auth::{IndexPublicKey, SessionToken},
-    identity::Username,
+    auth::SessionToken,
+    identity::{IndexPublicKey, Username},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -61,9 +61,7 @@ impl SavedSession {
 
     /// Reads the session of a data directory.
     pub fn load(dir: &DataDir) -> Result<Self, SavedSessionError> {
-        let bytes = dir
-            .read_secret(SESSION_FILE)?
-            .ok_or(SavedSessionError::None)?;
+        let bytes = dir.read_secret(SESSION_FILE)?.ok_or(SavedSessionError::None)?;
         serde_json::from_slice(&bytes)
             .map_err(|error| SavedSessionError::Damaged(error.to_string()))
     }
@@ -83,8 +81,7 @@ impl SavedSession {
     /// URLs of the index.
     pub fn urls(&self) -> Result<Vec<IndexUrl>, SavedSessionError> {
         let parse = |text: &String| {
-            text.parse()
-                .map_err(|error| SavedSessionError::Damaged(format!("{error}")))
+            text.parse().map_err(|error| SavedSessionError::Damaged(format!("{error}")))
         };
         self.index.iter().map(parse).collect()
     }

@@ -70,12 +70,8 @@ impl DataDir {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(path)
-            .map_err(|error| io_error("creating", path, error))?;
-        let path = path
-            .canonicalize()
-            .map_err(|error| io_error("opening", path, error))?;
+        builder.create(path).map_err(|error| io_error("creating", path, error))?;
+        let path = path.canonicalize().map_err(|error| io_error("opening", path, error))?;
         Ok(Self { path: path.into() })
     }
 
@@ -103,10 +99,7 @@ impl DataDir {
             return PeerKey::from_pkcs8_der(&der)
                 .map_err(|error| DataDirError::BadKey { path, error });
         }
-        let bad = |error| DataDirError::BadKey {
-            path: path.clone(),
-            error,
-        };
+        let bad = |error| DataDirError::BadKey { path: path.clone(), error };
         let key = PeerKey::generate().map_err(bad)?;
         let der = key.to_pkcs8_der().map_err(bad)?;
         if write_secret(&path, &der, Replace::No)? {
@@ -178,16 +171,9 @@ fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataDirError> {
 #[cfg(unix)]
 fn check_mode(path: &Path, file: &File) -> Result<(), DataDirError> {
     use std::os::unix::fs::MetadataExt;
-    let mode = file
-        .metadata()
-        .map_err(|error| io_error("reading", path, error))?
-        .mode()
-        & 0o777;
+    let mode = file.metadata().map_err(|error| io_error("reading", path, error))?.mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(DataDirError::LooseMode {
-            path: path.to_owned(),
-            mode,
-        });
+        return Err(DataDirError::LooseMode { path: path.to_owned(), mode });
     }
     Ok(())
 }
@@ -220,18 +206,12 @@ fn write_secret(path: &Path, bytes: &[u8], replace: Replace) -> Result<bool, Dat
             Err(error) => return Err(failed(error.error)),
         }
     }
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(true)
 }
 
 fn io_error(what: &'static str, path: &Path, error: io::Error) -> DataDirError {
-    DataDirError::Io {
-        what,
-        path: path.to_owned(),
-        error,
-    }
+    DataDirError::Io { what, path: path.to_owned(), error }
 }
 
 #[cfg(test)]
@@ -248,15 +228,9 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             let path = dir.path().join(KEY_FILE);
-            assert_eq!(
-                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-                0o600
-            );
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-            assert!(matches!(
-                dir.peer_key(),
-                Err(DataDirError::LooseMode { mode: 0o640, .. })
-            ));
+            assert!(matches!(dir.peer_key(), Err(DataDirError::LooseMode { mode: 0o640, .. })));
         }
     }
 
@@ -274,10 +248,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = DataDir::open(folder.path()).unwrap();
         let lock = dir.lock_for_serving().unwrap();
-        assert!(matches!(
-            dir.lock_for_serving(),
-            Err(DataDirError::InUse(_))
-        ));
+        assert!(matches!(dir.lock_for_serving(), Err(DataDirError::InUse(_))));
         drop(lock);
         dir.lock_for_serving().unwrap();
     }

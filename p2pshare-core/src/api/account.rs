@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::{IndexPublicKey, Password, SessionToken},
-    identity::Username,
+    auth::{Password, SessionToken},
+    identity::{IndexPublicKey, Username},
     time::Timestamp,
 };
 

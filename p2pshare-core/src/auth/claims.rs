@@ -4,11 +4,10 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
 
 use super::random::{NoRandomness, random};
 use crate::content::ContentId;
-use crate::identity::{IndexKeyId, PeerId, Username};
+use crate::identity::{Access, IndexKeyId, PeerConnection, PeerId, Username};
 use crate::text::serde_as_text;
 use crate::time::Timestamp;
 
@@ -20,7 +19,7 @@ pub struct GrantClaims {
     /// Who may.
     pub user: Username,
     /// What may be done.
-    pub action: GrantAction,
+    pub action: Access,
     /// With which content.
     pub content: ContentId,
     /// The peer that may use the grant; `None` if any peer that has it may.
@@ -51,9 +50,9 @@ impl GrantClaims {
     /// [`NotPermitted`] says which part of the rule refuses it.
     pub fn permits(
         &self,
-        action: GrantAction,
+        action: Access,
         content: ContentId,
-        connection: Connection,
+        connection: PeerConnection,
         me: PeerId,
     ) -> Result<(), NotPermitted> {
         if self.action != action {
@@ -62,48 +61,17 @@ impl GrantClaims {
         if self.content != content {
             return Err(NotPermitted::Content { granted: self.content, asked: content });
         }
-        if let (Some(holder), Connection::Tls { key }) = (self.holder, connection)
+        if let (Some(holder), PeerConnection::Tls { key }) = (self.holder, connection)
             && key != Some(holder)
         {
             return Err(NotPermitted::Holder { granted: holder });
         }
         match self.audience {
             Some(audience) if audience != me => Err(NotPermitted::Audience { granted: audience }),
-            None if action == GrantAction::Push => Err(NotPermitted::NoAudience),
+            None if action == Access::Push => Err(NotPermitted::NoAudience),
             _ => Ok(()),
         }
     }
-}
-
-/// What a grant allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GrantAction {
-    /// To fetch a content from a peer that has it, its manifest and its have-set included.
-    Fetch,
-    /// To push a content to a peer.
-    Push,
-}
-
-impl Display for GrantAction {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fetch => "fetch",
-            Self::Push => "push",
-        })
-    }
-}
-
-/// What the receiver of a grant knows of the connection over which it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Connection {
-    /// Not encrypted: on one machine, or where the user allowed it. The other end has no key to show.
-    Plain,
-    /// TLS.
-    Tls {
-        /// The peer whose key the other end has proved to have, if it showed a certificate.
-        key: Option<PeerId>,
-    },
 }
 
 /// Why a valid grant does not permit what was asked.
@@ -114,9 +82,9 @@ pub enum NotPermitted {
     #[error("the grant is for a {granted}, not for a {asked}: ask the index for a {asked} grant")]
     Action {
         /// What is granted.
-        granted: GrantAction,
+        granted: Access,
         /// What was asked.
-        asked: GrantAction,
+        asked: Access,
     },
     /// It is about another content.
     #[error(

@@ -12,9 +12,9 @@ use jsonwebtoken::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::claims::{GrantAction, GrantClaims, GrantId};
+use super::claims::{GrantClaims, GrantId};
 use crate::content::ContentId;
-use crate::identity::{IndexKeyId, IndexPublicKey, PeerId, Username};
+use crate::identity::{Access, IndexKeyId, IndexPublicKey, PeerId, Username};
 use crate::time::Timestamp;
 
 /// The type in a grant's header: another token signed with the same key is no grant (RFC 8725, section 3.11).
@@ -228,7 +228,7 @@ pub enum GrantError {
 struct Payload {
     iss: IndexKeyId,
     sub: Username,
-    act: GrantAction,
+    act: Access,
     cid: ContentId,
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,

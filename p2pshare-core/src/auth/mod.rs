@@ -10,7 +10,7 @@ mod session;
 
 pub use argon::{Argon2Authenticator, Argon2Params, ParamsError};
 pub use authenticator::{AuthError, Authenticator, Verdict};
-pub use claims::{Connection, GrantAction, GrantClaims, GrantId, GrantIdError, NotPermitted};
+pub use claims::{GrantClaims, GrantId, GrantIdError, NotPermitted};
 pub use grant::{GrantError, GrantSigner, GrantVerifier, SignerError};
 pub use password::{Password, PasswordError, Verifier, VerifierError};
 pub use random::NoRandomness;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 ///
 /// At least 8 characters and at most 1024 bytes, never cut: what OWASP's authentication cheat sheet and NIST SP
 /// 800-63B ask for. Wiped from memory when dropped.
+#[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
@@ -52,6 +53,29 @@ impl Debug for Password {
         f.write_str("Password(redacted)")
     }
 }
+
+/// Travels as its text: inside a request, never into a log or a file.
+impl Serialize for Password {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        Self::new(text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(feature = "openapi")]
+crate::text::schema_as_text!(
+    Password,
+    1024,
+    "^(.|\\n){8,1024}$",
+    "A password: at least 8 characters, at most 1024 bytes",
+    "correct horse battery staple"
+);
 
 /// Why a text cannot be a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::random::{NoRandomness, random};
@@ -14,6 +15,7 @@ use super::random::{NoRandomness, random};
 /// Its text form is `p2ps_` and base64url without padding, 48 characters: the prefix lets scanners of leaked secrets
 /// find one. Whoever has the text is the user, so it is shown only by [`reveal`](Self::reveal), and wiped from memory
 /// when dropped.
+#[derive(Clone)]
 pub struct SessionToken(Zeroizing<[u8; 32]>);
 
 impl SessionToken {
@@ -46,6 +48,29 @@ impl SessionToken {
         TokenHash(hash)
     }
 }
+
+/// Travels as its text: in the answer to a login and in the file that keeps the session, never into a log.
+impl Serialize for SessionToken {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.reveal())
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionToken {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(feature = "openapi")]
+crate::text::schema_as_text!(
+    SessionToken,
+    48,
+    "^p2ps_[A-Za-z0-9_-]{43}$",
+    "Bearer token of a session",
+    "p2ps_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+);
 
 impl Debug for SessionToken {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

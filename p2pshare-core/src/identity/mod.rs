@@ -2,22 +2,16 @@
 
 mod addr;
 mod announce;
-<<<<<<< HEAD
 mod connection;
-=======
 mod index_key;
->>>>>>> auth
 mod key;
 mod name;
 mod peer_id;
 
 pub use addr::{AddrError, DnsName, Host, PeerAddr};
 pub use announce::{AnnounceError, AnnounceStatement};
-<<<<<<< HEAD
-pub use connection::PeerConnection;
-=======
+pub use connection::{Access, PeerConnection};
 pub use index_key::{IndexKeyError, IndexKeyId, IndexPublicKey};
->>>>>>> auth
 pub use key::{KeyError, PeerKey, verify_peer_signature};
 pub use name::{GroupName, NameError, NameProblem, Username};
 pub use peer_id::{PeerId, PeerIdError};

@@ -26,12 +26,7 @@ fn hash(
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Manifest, HashError> {
-    hash_file(
-        file,
-        NonZeroUsize::new(threads),
-        progress,
-        &AtomicBool::new(false),
-    )
+    hash_file(file, NonZeroUsize::new(threads), progress, &AtomicBool::new(false))
 }
 
 #[test]
@@ -124,10 +119,7 @@ fn what_is_not_a_regular_file_is_refused() {
     for path in ["/dev/zero", "/"] {
         let file = File::open(Path::new(path)).unwrap();
         let result = hash(&file, 0, &|_| ());
-        assert!(
-            matches!(result, Err(HashError::NotAFile)),
-            "{path}: {result:?}"
-        );
+        assert!(matches!(result, Err(HashError::NotAFile)), "{path}: {result:?}");
     }
 }
 

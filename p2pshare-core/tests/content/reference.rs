@@ -35,10 +35,7 @@ pub(crate) const LENGTHS: [u64; 18] = [
 /// Bytes in which every piece, every chunk and nearly every word differs.
 pub(crate) fn content(len: u64) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(len).unwrap()];
-    Hasher::new()
-        .update(b"content")
-        .finalize_xof()
-        .fill(&mut bytes);
+    Hasher::new().update(b"content").finalize_xof().fill(&mut bytes);
     bytes
 }
 
@@ -53,26 +50,14 @@ pub(crate) struct Reference {
 pub(crate) fn reference(content: &[u8]) -> Reference {
     let len = content.len() as u64;
     if len <= PIECE_LEN {
-        return Reference {
-            id: root(content).into(),
-            values: vec![],
-            tail: vec![],
-        };
+        return Reference { id: root(content).into(), values: vec![], tail: vec![] };
     }
     let mut values = vec![];
     piece_values(content, 0, &mut values);
     let last_piece = (len - 1) / PIECE_LEN * PIECE_LEN;
     let mut tail = vec![];
-    way_to_last_chunk(
-        &content[usize::try_from(last_piece).unwrap()..],
-        last_piece,
-        &mut tail,
-    );
-    Reference {
-        id: root(content).into(),
-        values,
-        tail,
-    }
+    way_to_last_chunk(&content[usize::try_from(last_piece).unwrap()..], last_piece, &mut tail);
+    Reference { id: root(content).into(), values, tail }
 }
 
 fn root(content: &[u8]) -> blake3::Hash {
@@ -85,10 +70,7 @@ fn root(content: &[u8]) -> blake3::Hash {
 
 fn subtree(bytes: &[u8], offset: u64) -> ChainingValue {
     if bytes.len() <= CHUNK_LEN {
-        return Hasher::new()
-            .set_input_offset(offset)
-            .update(bytes)
-            .finalize_non_root();
+        return Hasher::new().set_input_offset(offset).update(bytes).finalize_non_root();
     }
     let (left, right, middle) = split(bytes, offset);
     merge_subtrees_non_root(&subtree(left, offset), &subtree(right, middle), Mode::Hash)

@@ -33,30 +33,16 @@ fn check(set: &PieceSet, model: &Model) {
     for piece in 0..count + 2 {
         assert_eq!(set.contains(PieceIndex(piece)), model.contains(&piece));
     }
-    check_runs(
-        &set.runs().collect::<Vec<_>>(),
-        &model.iter().copied().collect::<Vec<_>>(),
-    );
-    check_runs(
-        &set.missing_runs().collect::<Vec<_>>(),
-        &missing().collect::<Vec<_>>(),
-    );
+    check_runs(&set.runs().collect::<Vec<_>>(), &model.iter().copied().collect::<Vec<_>>());
+    check_runs(&set.missing_runs().collect::<Vec<_>>(), &missing().collect::<Vec<_>>());
     assert_eq!(PieceSet::from_runs(count, set.runs()).as_ref(), Ok(set));
 }
 
 /// The runs have these pieces in order, and two neighbours have a gap between them.
 fn check_runs(runs: &[PieceRun], pieces: &[u32]) {
-    assert!(
-        runs.iter()
-            .flat_map(PieceRun::iter)
-            .map(|piece| piece.0)
-            .eq(pieces.iter().copied())
-    );
+    assert!(runs.iter().flat_map(PieceRun::iter).map(|piece| piece.0).eq(pieces.iter().copied()));
     assert!(runs.iter().all(|run| run.count > 0));
-    assert!(
-        runs.windows(2)
-            .all(|pair| pair[0].end().unwrap() < pair[1].start)
-    );
+    assert!(runs.windows(2).all(|pair| pair[0].end().unwrap() < pair[1].start));
 }
 
 fn count_and_pieces() -> impl Strategy<Value = (u32, Model)> {
@@ -126,36 +112,21 @@ fn runs_from_outside_may_overlap_and_be_in_any_order() {
 #[test]
 fn bad_runs_from_outside_are_refused() {
     let from_runs = |runs: &[PieceRun]| PieceSet::from_runs(10, runs.iter().copied());
-    let empty = PieceRunError::Empty {
-        start: PieceIndex(3),
-    };
+    let empty = PieceRunError::Empty { start: PieceIndex(3) };
     assert_eq!(from_runs(&[run(3, 0)]), Err(empty.into()));
-    for run in [
-        run(10, 1),
-        run(9, 2),
-        run(0, 11),
-        run(u32::MAX, u32::MAX),
-        run(1, u32::MAX),
-    ] {
-        let beyond = PieceRunError::OutOfRange {
-            run,
-            piece_count: 10,
-        };
+    for run in [run(10, 1), run(9, 2), run(0, 11), run(u32::MAX, u32::MAX), run(1, u32::MAX)] {
+        let beyond = PieceRunError::OutOfRange { run, piece_count: 10 };
         assert_eq!(from_runs(&[run]), Err(beyond.into()));
     }
     let repeated = PieceSetError::Repeated { piece_count: 10 };
     assert_eq!(from_runs(&[run(0, 10), run(4, 1)]), Err(repeated));
-    let too_many = PieceSetError::TooManyPieces {
-        piece_count: u32::MAX,
-    };
+    let too_many = PieceSetError::TooManyPieces { piece_count: u32::MAX };
     assert_eq!(PieceSet::from_runs(u32::MAX, []), Err(too_many));
 }
 
 #[test]
 fn an_endless_list_of_runs_ends() {
     let endless = std::iter::repeat(run(0, MAX_PIECE_COUNT));
-    let repeated = PieceSetError::Repeated {
-        piece_count: MAX_PIECE_COUNT,
-    };
+    let repeated = PieceSetError::Repeated { piece_count: MAX_PIECE_COUNT };
     assert_eq!(PieceSet::from_runs(MAX_PIECE_COUNT, endless), Err(repeated));
 }

@@ -35,11 +35,7 @@ fn any_flipped_bit_is_refused() {
         for bit in 0..8 * manifest.tail().len() {
             let result =
                 verify_changed(&manifest, len, |_, tail, _| tail[bit / 8] ^= 1 << (bit % 8));
-            assert_eq!(
-                result,
-                Err(ManifestError::Length { len }),
-                "{len}: tail bit {bit}"
-            );
+            assert_eq!(result, Err(ManifestError::Length { len }), "{len}: tail bit {bit}");
         }
         for bit in 0..256 * manifest.chaining_values().len() {
             let result = verify_changed(&manifest, len, |_, _, values| {
@@ -49,17 +45,11 @@ fn any_flipped_bit_is_refused() {
         }
         for bit in 0..256 {
             let result = verify_changed(&manifest, len, |id, _, _| id[bit / 8] ^= 1 << (bit % 8));
-            assert!(
-                matches!(result, Err(ManifestError::Id { .. })),
-                "{len}: id bit {bit}"
-            );
+            assert!(matches!(result, Err(ManifestError::Id { .. })), "{len}: id bit {bit}");
         }
         for bit in 0..64 {
             let wrong = len ^ (1 << bit);
-            assert!(
-                verify_changed(&manifest, wrong, |_, _, _| ()).is_err(),
-                "{len}: as {wrong}"
-            );
+            assert!(verify_changed(&manifest, wrong, |_, _, _| ()).is_err(), "{len}: as {wrong}");
         }
     }
 }
@@ -82,29 +72,18 @@ fn a_wrong_length_is_refused_with_every_tail_that_fits_it() {
             let other = hash_bytes(&liars);
             let result =
                 verify_changed(&manifest, wrong, |_, tail, _| *tail = other.tail().to_vec());
-            assert_eq!(
-                result,
-                Err(ManifestError::Length { len: wrong }),
-                "{len} as {wrong}"
-            );
+            assert_eq!(result, Err(ManifestError::Length { len: wrong }), "{len} as {wrong}");
             // And with the last value that goes with that tail.
             let result = verify_changed(&manifest, wrong, |_, tail, values| {
                 *tail = other.tail().to_vec();
                 *values.last_mut().unwrap() = *other.chaining_values().last().unwrap();
             });
-            assert!(
-                matches!(result, Err(ManifestError::Id { .. })),
-                "{len} as {wrong}"
-            );
+            assert!(matches!(result, Err(ManifestError::Id { .. })), "{len} as {wrong}");
             // The chunk's bytes cut or filled with zeros, with its own siblings.
             let result = verify_changed(&manifest, wrong, |_, tail, _| {
                 tail.resize(other.tail().len(), 0);
             });
-            assert_eq!(
-                result,
-                Err(ManifestError::Length { len: wrong }),
-                "{len} as {wrong}"
-            );
+            assert_eq!(result, Err(ManifestError::Length { len: wrong }), "{len} as {wrong}");
         }
     }
 }
@@ -119,9 +98,7 @@ fn a_content_of_one_piece_has_no_manifest_of_two() {
         .map(|start| {
             use blake3::hazmat::HasherExt;
             let mut hasher = blake3::Hasher::new();
-            hasher
-                .set_input_offset(start as u64)
-                .update(&bytes[start..start + half]);
+            hasher.set_input_offset(start as u64).update(&bytes[start..start + half]);
             hasher.finalize_non_root()
         })
         .collect();
@@ -136,29 +113,12 @@ fn a_content_of_one_piece_has_no_manifest_of_two() {
 fn a_content_of_one_piece_has_neither_tail_nor_values() {
     let id = ContentId::of(b"x");
     let tail = Manifest::verify(id, 1, b"x", vec![]);
-    assert_eq!(
-        tail,
-        Err(ManifestError::TailLength {
-            len: 1,
-            expected: 0,
-            found: 1
-        })
-    );
+    assert_eq!(tail, Err(ManifestError::TailLength { len: 1, expected: 0, found: 1 }));
     let value = Manifest::verify(id, 1, &[], vec![[0; 32]]);
-    assert_eq!(
-        value,
-        Err(ManifestError::Count {
-            len: 1,
-            expected: 0,
-            found: 1
-        })
-    );
+    assert_eq!(value, Err(ManifestError::Count { len: 1, expected: 0, found: 1 }));
     assert!(Manifest::verify(id, 1, &[], vec![]).is_ok());
     let len = PIECE_LEN + 1;
-    assert_eq!(
-        Manifest::single(id, len),
-        Err(ManifestError::NotSingle { len })
-    );
+    assert_eq!(Manifest::single(id, len), Err(ManifestError::NotSingle { len }));
 }
 
 #[test]
@@ -166,11 +126,7 @@ fn the_builder_refuses_too_many_too_few_and_ragged_parts() {
     let manifest = hash_bytes(&content(3 * PIECE_LEN));
     let (id, len, tail) = (manifest.id(), manifest.len(), manifest.tail());
     let bytes = manifest.chaining_values().as_flattened();
-    let count = |found| ManifestError::Count {
-        len,
-        expected: 3,
-        found,
-    };
+    let count = |found| ManifestError::Count { len, expected: 3, found };
     let builder = || ManifestBuilder::new(id, len, tail).unwrap();
 
     let mut too_few = builder();
@@ -182,25 +138,12 @@ fn the_builder_refuses_too_many_too_few_and_ragged_parts() {
     assert_eq!(too_many.push(&[0; 32]), Err(count(4)));
     assert_eq!(builder().push(&[0; 128]), Err(count(4)));
 
-    assert_eq!(
-        builder().push(&bytes[..33]),
-        Err(ManifestError::Ragged { found: 33 })
-    );
-    assert_eq!(
-        builder().push(&bytes[..31]),
-        Err(ManifestError::Ragged { found: 31 })
-    );
+    assert_eq!(builder().push(&bytes[..33]), Err(ManifestError::Ragged { found: 33 }));
+    assert_eq!(builder().push(&bytes[..31]), Err(ManifestError::Ragged { found: 31 }));
 
     for found in [0, tail.len() - 1, tail.len() + 1, 100_000] {
         let result = ManifestBuilder::new(id, len, &vec![0; found]).err();
-        assert_eq!(
-            result,
-            Some(ManifestError::TailLength {
-                len,
-                expected: tail.len(),
-                found
-            })
-        );
+        assert_eq!(result, Some(ManifestError::TailLength { len, expected: tail.len(), found }));
     }
     for len in [MAX_CONTENT_LEN + 1, u64::MAX] {
         let result = ManifestBuilder::new(id, len, tail).err();
@@ -228,24 +171,17 @@ fn a_manifest_survives_its_stored_form() {
 #[test]
 fn a_stored_manifest_that_is_cut_anywhere_is_refused() {
     let mut bytes = vec![];
-    hash_bytes(&content(3 * PIECE_LEN + 1))
-        .write_to(&mut bytes)
-        .unwrap();
+    hash_bytes(&content(3 * PIECE_LEN + 1)).write_to(&mut bytes).unwrap();
     for end in 0..bytes.len() {
         let result = Manifest::read_from(&bytes[..end]);
-        assert!(
-            matches!(result, Err(ManifestReadError::Truncated)),
-            "{end}: {result:?}"
-        );
+        assert!(matches!(result, Err(ManifestReadError::Truncated)), "{end}: {result:?}");
     }
 }
 
 #[test]
 fn a_stored_manifest_with_a_flipped_bit_is_refused() {
     let mut bytes = vec![];
-    hash_bytes(&content(3 * PIECE_LEN + 1))
-        .write_to(&mut bytes)
-        .unwrap();
+    hash_bytes(&content(3 * PIECE_LEN + 1)).write_to(&mut bytes).unwrap();
     for bit in 0..8 * bytes.len() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         assert!(Manifest::read_from(&bytes[..]).is_err(), "{bit}");
@@ -259,10 +195,7 @@ fn another_version_and_another_file_are_told_apart() {
     hash_bytes(b"").write_to(&mut bytes).unwrap();
     bytes[8] = 2;
     let version = Manifest::read_from(&bytes[..]);
-    assert!(matches!(
-        version,
-        Err(ManifestReadError::Version { found: 2 })
-    ));
+    assert!(matches!(version, Err(ManifestReadError::Version { found: 2 })));
     let not_one = Manifest::read_from(&b"PK\x03\x04 some other file"[..]);
     assert!(matches!(not_one, Err(ManifestReadError::NotAManifest)));
 }
@@ -302,11 +235,7 @@ fn a_head_that_claims_the_largest_content_makes_no_large_read() {
     let mut head = b"p2pmanif\x01\0\0\0".to_vec();
     head.extend_from_slice(&[7; 32]);
     head.extend_from_slice(&MAX_CONTENT_LEN.to_le_bytes());
-    let mut reader = Claim {
-        head: &head,
-        zeros: 100_000,
-        largest: 0,
-    };
+    let mut reader = Claim { head: &head, zeros: 100_000, largest: 0 };
     let result = Manifest::read_from(&mut reader);
     assert!(matches!(result, Err(ManifestReadError::Truncated)));
     assert!(reader.largest <= 64 << 10, "{}", reader.largest);
@@ -314,10 +243,7 @@ fn a_head_that_claims_the_largest_content_makes_no_large_read() {
     let over = head.len() - 8;
     head[over..].copy_from_slice(&(MAX_CONTENT_LEN + 1).to_le_bytes());
     let result = Manifest::read_from(&head[..]);
-    assert!(matches!(
-        result,
-        Err(ManifestReadError::Invalid(ManifestError::TooLong(_)))
-    ));
+    assert!(matches!(result, Err(ManifestReadError::Invalid(ManifestError::TooLong(_)))));
 }
 
 proptest! {

@@ -45,11 +45,7 @@ fn verifies_each_piece_and_no_other_bytes() {
         let layout = manifest.layout();
         for piece in layout.all().iter() {
             let bytes = piece_of(content, &layout, piece);
-            assert_eq!(
-                verify_piece(&manifest, piece, bytes.chunks(100_000)),
-                Ok(()),
-                "{len}"
-            );
+            assert_eq!(verify_piece(&manifest, piece, bytes.chunks(100_000)), Ok(()), "{len}");
             for at in [0, bytes.len() / 2, bytes.len().saturating_sub(1)] {
                 let mut wrong = bytes.to_vec();
                 let Some(byte) = wrong.get_mut(at) else {
@@ -57,11 +53,7 @@ fn verifies_each_piece_and_no_other_bytes() {
                 };
                 *byte ^= 0x80;
                 let result = verify_piece(&manifest, piece, [&wrong[..]]);
-                assert_eq!(
-                    result,
-                    Err(PieceMismatch::Hash { piece }),
-                    "{len} {piece} {at}"
-                );
+                assert_eq!(result, Err(PieceMismatch::Hash { piece }), "{len} {piece} {at}");
             }
         }
     }
@@ -87,10 +79,7 @@ fn a_verifier_wants_exactly_the_bytes_of_its_piece() {
 
     let mut verifier = PieceVerifier::new(&manifest, piece).unwrap();
     verifier.update(&bytes[..4]).unwrap();
-    assert_eq!(
-        verifier.update(&[0; 7]),
-        Err(PieceMismatch::TooLong { piece, len: 10 })
-    );
+    assert_eq!(verifier.update(&[0; 7]), Err(PieceMismatch::TooLong { piece, len: 10 }));
     // What was refused was not taken.
     assert_eq!(verifier.missing(), 6);
     verifier.update(&bytes[4..]).unwrap();
@@ -101,13 +90,7 @@ fn a_verifier_wants_exactly_the_bytes_of_its_piece() {
     assert_eq!(short, Err(PieceMismatch::TooShort { piece, missing: 1 }));
     for piece in [PieceIndex(2), PieceIndex(u32::MAX)] {
         let refused = PieceVerifier::new(&manifest, piece).err();
-        assert_eq!(
-            refused,
-            Some(PieceMismatch::NoSuchPiece {
-                piece,
-                last: PieceIndex(1)
-            })
-        );
+        assert_eq!(refused, Some(PieceMismatch::NoSuchPiece { piece, last: PieceIndex(1) }));
     }
 }
 
@@ -116,28 +99,16 @@ fn the_length_of_a_single_piece_is_verified_with_it() {
     let content = content(5000);
     let id = ContentId::of(&content);
     let piece = PieceIndex(0);
-    for (len, bytes) in [
-        (4999, &content[..4999]),
-        (5001, &[&content[..], &[0]].concat()[..]),
-    ] {
+    for (len, bytes) in [(4999, &content[..4999]), (5001, &[&content[..], &[0]].concat()[..])] {
         let manifest = Manifest::single(id, len).unwrap();
-        assert_eq!(
-            verify_piece(&manifest, piece, [bytes]),
-            Err(PieceMismatch::Hash { piece })
-        );
+        assert_eq!(verify_piece(&manifest, piece, [bytes]), Err(PieceMismatch::Hash { piece }));
     }
-    assert_eq!(
-        verify_piece(&Manifest::single(id, 5000).unwrap(), piece, [&content[..]]),
-        Ok(())
-    );
+    assert_eq!(verify_piece(&Manifest::single(id, 5000).unwrap(), piece, [&content[..]]), Ok(()));
 
     let empty = Manifest::single(ContentId::of(b""), 0).unwrap();
     assert_eq!(verify_piece(&empty, piece, []), Ok(()));
     let not_empty = Manifest::single(id, 0).unwrap();
-    assert_eq!(
-        verify_piece(&not_empty, piece, []),
-        Err(PieceMismatch::Hash { piece })
-    );
+    assert_eq!(verify_piece(&not_empty, piece, []), Err(PieceMismatch::Hash { piece }));
 }
 
 proptest! {

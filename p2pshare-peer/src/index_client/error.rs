@@ -1,7 +1,5 @@
 //! What can go wrong between a peer and its index.
 
-use std::error::Error as _;
-
 use p2pshare_core::api::{Problem, ProblemKind};
 
 use super::IndexUrl;
@@ -61,14 +59,8 @@ impl ClientError {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        let reason = if error.is_timeout() {
-            "it does not answer".to_owned()
-        } else {
-            cause.to_string()
-        };
-        Self::Unreachable {
-            url: url.to_string(),
-            reason,
-        }
+        let reason =
+            if error.is_timeout() { "it does not answer".to_owned() } else { cause.to_string() };
+        Self::Unreachable { url: url.to_string(), reason }
     }
 }

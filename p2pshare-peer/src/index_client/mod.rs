@@ -76,31 +76,16 @@ impl IndexClient {
         }
         let servers = urls
             .iter()
-            .map(|url| {
-                Ok(Server {
-                    url: url.clone(),
-                    http: http_client(url)?,
-                })
-            })
+            .map(|url| Ok(Server { url: url.clone(), http: http_client(url)? }))
             .collect::<Result<_, ClientError>>()?;
-        let inner = Inner {
-            servers,
-            current: AtomicUsize::new(0),
-            patience,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-            token: None,
-        })
+        let inner = Inner { servers, current: AtomicUsize::new(0), patience };
+        Ok(Self { inner: Arc::new(inner), token: None })
     }
 
     /// The same index with a session.
     #[must_use]
     pub fn with_session(&self, token: SessionToken) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            token: Some(token),
-        }
+        Self { inner: self.inner.clone(), token: Some(token) }
     }
 
     /// The URL that answered last.
@@ -135,11 +120,7 @@ impl IndexClient {
         };
         let answer = self.send(repeat, build).await?;
         // A call without an answer is read as JSON's null, which is the unit type.
-        let json = if answer.is_empty() {
-            b"null"
-        } else {
-            answer.as_slice()
-        };
+        let json = if answer.is_empty() { b"null" } else { answer.as_slice() };
         serde_json::from_slice(json).map_err(|error| ClientError::BadAnswer {
             url: self.url().to_string(),
             reason: error.to_string(),
@@ -186,7 +167,7 @@ impl IndexClient {
         request: RequestBuilder,
     ) -> Result<Vec<u8>, Failure> {
         let request = match &self.token {
-            Some(token) => request.bearer_auth(token.expose()),
+            Some(token) => request.bearer_auth(token.reveal().as_str()),
             None => request,
         };
         let unreachable = |error: reqwest::Error| Failure::unreachable(&server.url, &error);
@@ -202,10 +183,8 @@ impl IndexClient {
         if status.is_success() {
             return Ok(answer);
         }
-        let again = matches!(
-            status,
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-        );
+        let again =
+            matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         let error = match serde_json::from_slice::<Problem>(&answer) {
             Ok(problem) => ClientError::Problem(Box::new(problem)),
             Err(_) => ClientError::BadAnswer {
@@ -215,12 +194,7 @@ impl IndexClient {
                 ),
             },
         };
-        Err(Failure {
-            error,
-            retry_after,
-            reached: true,
-            again,
-        })
+        Err(Failure { error, retry_after, reached: true, again })
     }
 }
 
@@ -254,12 +228,7 @@ impl Failure {
     }
 
     fn refused(error: ClientError) -> Self {
-        Self {
-            error,
-            retry_after: None,
-            reached: true,
-            again: false,
-        }
+        Self { error, retry_after: None, reached: true, again: false }
     }
 
     fn may_repeat(&self, repeat: Repeat) -> bool {
@@ -282,19 +251,11 @@ fn http_client(url: &IndexUrl) -> Result<reqwest::Client, ClientError> {
         Some(pin) => builder.tls_backend_preconfigured(pin::client_config(pin)),
         None => builder,
     };
-    builder
-        .build()
-        .map_err(|error| ClientError::unreachable(url, &error))
+    builder.build().map_err(|error| ClientError::unreachable(url, &error))
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response
-        .headers()
-        .get(header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()?;
+    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 

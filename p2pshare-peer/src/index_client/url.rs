@@ -41,16 +41,12 @@ impl FromStr for IndexUrl {
     type Err = IndexUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = |reason: String| IndexUrlError {
-            text: text.chars().take(200).collect(),
-            reason,
-        };
+        let wrong =
+            |reason: String| IndexUrlError { text: text.chars().take(200).collect(), reason };
         let mut base = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() || !base.has_host()
         {
-            return Err(wrong(
-                "it does not begin with http:// or https:// and a host".into(),
-            ));
+            return Err(wrong("it does not begin with http:// or https:// and a host".into()));
         }
         if base.query().is_some() || !base.username().is_empty() || base.password().is_some() {
             return Err(wrong("it has a user, a password or a query".into()));
@@ -71,11 +67,7 @@ impl FromStr for IndexUrl {
 
 fn parse_pin(fragment: &str) -> Option<[u8; 32]> {
     let hex = fragment.strip_prefix("sha256=")?.replace(':', "");
-    HEXLOWER_PERMISSIVE
-        .decode(hex.as_bytes())
-        .ok()?
-        .try_into()
-        .ok()
+    HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?.try_into().ok()
 }
 
 impl fmt::Display for IndexUrl {
@@ -101,11 +93,7 @@ mod tests {
     #[test]
     fn a_url_survives_its_text() {
         let pinned = format!("https://example.org:7400#sha256={}", "ab".repeat(32));
-        for text in [
-            "http://127.0.0.1:7400",
-            "https://example.org/share",
-            &pinned,
-        ] {
+        for text in ["http://127.0.0.1:7400", "https://example.org/share", &pinned] {
             let url: IndexUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), text);
             assert_eq!(url.to_string().parse(), Ok(url));
@@ -115,10 +103,7 @@ mod tests {
     #[test]
     fn calls_are_below_the_base_and_cannot_leave_it() {
         let url: IndexUrl = "https://example.org/share/".parse().unwrap();
-        assert_eq!(
-            url.join(&["v1", "me"]).as_str(),
-            "https://example.org/share/v1/me"
-        );
+        assert_eq!(url.join(&["v1", "me"]).as_str(), "https://example.org/share/v1/me");
         assert_eq!(
             url.join(&["v1", "a/../b?c#d"]).as_str(),
             "https://example.org/share/v1/a%2F..%2Fb%3Fc%23d"
