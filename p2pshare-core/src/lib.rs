@@ -10,3 +10,9 @@ pub mod identity;
 pub mod path;
 
 pub mod auth;
+
+pub mod api;
+
+pub mod transfer;
+
+pub mod index;

@@ -57,18 +57,16 @@ impl FromStr for Visibility {
     }
 }
 
-impl Serialize for Visibility {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+crate::text::serde_as_text!(Visibility);
 
-impl<'de> Deserialize<'de> for Visibility {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+#[cfg(feature = "openapi")]
+crate::text::schema_as_text!(
+    Visibility,
+    38,
+    "^(public|unlisted|group:[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9_-])?)$",
+    "Who can find and fetch a shared file",
+    "group:friends"
+);
 
 /// One shared file of one peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,7 +44,15 @@ impl Argon2Params {
         let allowed = (1..=Self::MAX_PASSES).contains(&passes)
             && (1..=Self::MAX_LANES).contains(&lanes)
             && (8 * lanes..=Self::MAX_MEMORY_KIB).contains(&memory_kib);
-        if allowed { Ok(Self { memory_kib, passes, lanes }) } else { Err(ParamsError) }
+        if allowed {
+            Ok(Self {
+                memory_kib,
+                passes,
+                lanes,
+            })
+        } else {
+            Err(ParamsError)
+        }
     }
 
     fn hasher(self) -> Argon2<'static> {
@@ -135,8 +143,17 @@ impl Argon2Authenticator {
         &self,
         work: impl FnOnce() -> Result<T, AuthError> + Send + 'static,
     ) -> Result<T, AuthError> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| AuthError::Busy)?;
-        let run = self.runs.clone().acquire_owned().await.map_err(|_| AuthError::Busy)?;
+        let place = self
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| AuthError::Busy)?;
+        let run = self
+            .runs
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| AuthError::Busy)?;
         let hashes = self.hashes.clone();
         // The permits go with the work: it runs to its end even if nobody waits for it any more.
         let task = spawn_blocking(move || {
@@ -144,7 +161,8 @@ impl Argon2Authenticator {
             hashes.fetch_add(1, Ordering::Relaxed);
             work()
         });
-        task.await.map_err(|error| AuthError::Backend(error.into()))?
+        task.await
+            .map_err(|error| AuthError::Backend(error.into()))?
     }
 }
 
@@ -178,9 +196,11 @@ impl Authenticator for Argon2Authenticator {
 }
 
 fn enroll(params: Argon2Params, password: &Password) -> Result<Verifier, AuthError> {
-    let salt = random::<16>()?;
-    let hash = params.hasher().hash_password_with_salt(password.reveal().as_bytes(), &*salt);
-    Ok(Verifier::new(hash.map_err(failed)?.to_string())?)
+    let salt = random::<16>();
+    let hash = params
+        .hasher()
+        .hash_password_with_salt(password.reveal().as_bytes(), &*salt);
+    Ok(Verifier::parse(hash.map_err(failed)?.to_string())?)
 }
 
 fn verify(
@@ -190,8 +210,13 @@ fn verify(
 ) -> Result<Verdict, AuthError> {
     let hash = PasswordHash::new(verifier.as_str()).map_err(|_| VerifierError)?;
     let made_with = Argon2Params::of(&hash)?;
-    match made_with.hasher().verify_password(password.reveal().as_bytes(), &hash) {
-        Ok(()) => Ok(Verdict::Accepted { rehash: made_with != current }),
+    match made_with
+        .hasher()
+        .verify_password(password.reveal().as_bytes(), &hash)
+    {
+        Ok(()) => Ok(Verdict::Accepted {
+            rehash: made_with != current,
+        }),
         Err(HashError::PasswordInvalid) => Ok(Verdict::Refused),
         Err(error) => Err(failed(error)),
     }
@@ -199,7 +224,9 @@ fn verify(
 
 /// Does for a user who does not exist what would be done for one who does.
 fn refuse(params: Argon2Params, password: &Password) -> Result<Verdict, AuthError> {
-    let hash = params.hasher().hash_password_with_salt(password.reveal().as_bytes(), &[0; 16]);
+    let hash = params
+        .hasher()
+        .hash_password_with_salt(password.reveal().as_bytes(), &[0; 16]);
     black_box(hash.map_err(failed)?);
     Ok(Verdict::Refused)
 }

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use super::random::{NoRandomness, random};
+use super::random::random;
 use crate::content::ContentId;
-use crate::identity::{IndexKeyId, PeerId, Username};
+use crate::identity::{IndexKeyId, PeerConnection, PeerId, Username};
 use crate::text::serde_as_text;
 use crate::time::Timestamp;
 
@@ -36,6 +36,11 @@ pub struct GrantClaims {
 }
 
 impl GrantClaims {
+    /// A name for a new grant that no other has.
+    pub fn new_id() -> GrantId {
+        GrantId(*random())
+    }
+
     /// Says whether the grant permits `action` with `content` at the peer `me`, when it is shown over `connection`.
     /// This is the one place of the rule:
     ///
@@ -53,16 +58,22 @@ impl GrantClaims {
         &self,
         action: GrantAction,
         content: ContentId,
-        connection: Connection,
+        connection: PeerConnection,
         me: PeerId,
     ) -> Result<(), NotPermitted> {
         if self.action != action {
-            return Err(NotPermitted::Action { granted: self.action, asked: action });
+            return Err(NotPermitted::Action {
+                granted: self.action,
+                asked: action,
+            });
         }
         if self.content != content {
-            return Err(NotPermitted::Content { granted: self.content, asked: content });
+            return Err(NotPermitted::Content {
+                granted: self.content,
+                asked: content,
+            });
         }
-        if let (Some(holder), Connection::Tls { key }) = (self.holder, connection)
+        if let (Some(holder), PeerConnection::Tls { key }) = (self.holder, connection)
             && key != Some(holder)
         {
             return Err(NotPermitted::Holder { granted: holder });
@@ -92,18 +103,6 @@ impl Display for GrantAction {
             Self::Push => "push",
         })
     }
-}
-
-/// What the receiver of a grant knows of the connection over which it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Connection {
-    /// Not encrypted: on one machine, or where the user allowed it. The other end has no key to show.
-    Plain,
-    /// TLS.
-    Tls {
-        /// The peer whose key the other end has proved to have, if it showed a certificate.
-        key: Option<PeerId>,
-    },
 }
 
 /// Why a valid grant does not permit what was asked.
@@ -156,14 +155,6 @@ pub struct GrantId([u8; 16]);
 impl GrantId {
     /// Length of the text form.
     pub const TEXT_LEN: usize = 32;
-
-    /// Makes a new one.
-    ///
-    /// # Errors
-    /// [`NoRandomness`].
-    pub fn generate() -> Result<Self, NoRandomness> {
-        random().map(|bytes| Self(*bytes))
-    }
 
     /// The id with these bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {

@@ -4,14 +4,15 @@ mod argon;
 mod authenticator;
 mod claims;
 mod grant;
+mod index_key;
 mod password;
 mod random;
 mod session;
 
 pub use argon::{Argon2Authenticator, Argon2Params, ParamsError};
 pub use authenticator::{AuthError, Authenticator, Verdict};
-pub use claims::{Connection, GrantAction, GrantClaims, GrantId, GrantIdError, NotPermitted};
+pub use claims::{GrantAction, GrantClaims, GrantId, GrantIdError, NotPermitted};
 pub use grant::{GrantError, GrantSigner, GrantVerifier, SignerError};
+pub use index_key::{IndexPublicKey, IndexPublicKeyError};
 pub use password::{Password, PasswordError, Verifier, VerifierError};
-pub use random::NoRandomness;
 pub use session::{SessionToken, SessionTokenError, TokenHash};

@@ -25,7 +25,9 @@ impl Merger {
     /// Adds the chaining value of the next piece.
     pub(super) fn push(&mut self, value: ChainingValue) {
         while self.stack.len() > self.pushed.count_ones() as usize {
-            let (Some(right), Some(left)) = (self.stack.pop(), self.stack.pop()) else { break };
+            let (Some(right), Some(left)) = (self.stack.pop(), self.stack.pop()) else {
+                break;
+            };
             self.stack.push(parent(&left, &right));
         }
         self.stack.push(value);

@@ -63,14 +63,21 @@ impl AnnounceStatement {
     /// [`AnnounceError::Key`] if the key or signature is not valid, [`AnnounceError::OtherPeer`] if the key is valid
     /// but another peer's.
     pub fn verify(&self, public_key_der: &[u8], signature: &[u8]) -> Result<(), AnnounceError> {
-        self.check_peer(verify_peer_signature(public_key_der, &self.to_bytes(), signature)?)
+        self.check_peer(verify_peer_signature(
+            public_key_der,
+            &self.to_bytes(),
+            signature,
+        )?)
     }
 
     fn check_peer(&self, key: PeerId) -> Result<(), AnnounceError> {
         if key == self.peer {
             return Ok(());
         }
-        Err(AnnounceError::OtherPeer { announced: self.peer, key })
+        Err(AnnounceError::OtherPeer {
+            announced: self.peer,
+            key,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod addr;
 mod announce;
+mod connection;
 mod index_key;
 mod key;
 mod name;
@@ -9,7 +10,8 @@ mod peer_id;
 
 pub use addr::{AddrError, DnsName, Host, PeerAddr};
 pub use announce::{AnnounceError, AnnounceStatement};
-pub use index_key::{IndexKeyError, IndexKeyId, IndexPublicKey};
+pub use connection::PeerConnection;
+pub use index_key::{IndexKeyId, IndexKeyIdError};
 pub use key::{KeyError, PeerKey, verify_peer_signature};
 pub use name::{GroupName, NameError, NameProblem, Username};
 pub use peer_id::{PeerId, PeerIdError};

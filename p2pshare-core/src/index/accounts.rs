@@ -30,7 +30,11 @@ impl Index {
         let invite = invite.map(InviteHash::of_code);
         if let Some(invite) = &invite {
             // Told before the costly part, so that guessing codes costs the index little.
-            let good = self.store().invite(invite).await?.is_some_and(|found| found.is_good(self.now()));
+            let good = self
+                .store()
+                .invite(invite)
+                .await?
+                .is_some_and(|found| found.is_good(self.now()));
             if !good {
                 return Err(IndexError::InviteNotGood);
             }
@@ -48,7 +52,11 @@ impl Index {
         }
         user.operator = false;
         match (registration, invite) {
-            (_, Some(invite)) => match self.store().redeem_invite(&invite, &user, self.now()).await? {
+            (_, Some(invite)) => match self
+                .store()
+                .redeem_invite(&invite, &user, self.now())
+                .await?
+            {
                 RedeemOutcome::Registered => Ok(Account::from(&user)),
                 RedeemOutcome::NotGood => Err(IndexError::InviteNotGood),
                 RedeemOutcome::NameTaken => Err(taken(username)),
@@ -66,7 +74,11 @@ impl Index {
 
     /// The caller's own account.
     pub async fn account(&self, caller: &Caller) -> Result<Account, IndexError> {
-        let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
+        let user = self
+            .store()
+            .user(&caller.user)
+            .await?
+            .ok_or(IndexError::NotLoggedIn)?;
         Ok(Account::from(&user))
     }
 
@@ -79,13 +91,21 @@ impl Index {
     ) -> Result<(), IndexError> {
         self.confirm(caller, current).await?;
         let verifier = self.authenticator().enroll(&caller.user, new).await?;
-        self.store().set_verifier(&caller.user, &verifier, None).await?;
-        self.store().end_sessions(&caller.user, Some(&caller.session)).await?;
+        self.store()
+            .set_verifier(&caller.user, &verifier, None)
+            .await?;
+        self.store()
+            .end_sessions(&caller.user, Some(&caller.session))
+            .await?;
         Ok(())
     }
 
     /// Deletes the caller's account with all it published.
-    pub async fn delete_account(&self, caller: &Caller, password: Password) -> Result<(), IndexError> {
+    pub async fn delete_account(
+        &self,
+        caller: &Caller,
+        password: Password,
+    ) -> Result<(), IndexError> {
         self.confirm(caller, password).await?;
         self.store().delete_user(&caller.user).await?;
         Ok(())
@@ -99,9 +119,18 @@ impl Index {
         operator: bool,
     ) -> Result<Account, IndexError> {
         let verifier = self.authenticator().enroll(username, password).await?;
-        let user =
-            User { name: username.clone(), verifier, operator, disabled: false, created_at: self.now() };
-        if self.store().insert_user(&user, false).await? { Ok(Account::from(&user)) } else { Err(taken(username)) }
+        let user = User {
+            name: username.clone(),
+            verifier,
+            operator,
+            disabled: false,
+            created_at: self.now(),
+        };
+        if self.store().insert_user(&user, false).await? {
+            Ok(Account::from(&user))
+        } else {
+            Err(taken(username))
+        }
     }
 
     /// A page of all accounts, in order of name: for operators' tools.
@@ -112,22 +141,44 @@ impl Index {
 
     /// Disables or enables an account: for operators' tools. Disabling ends its sessions at once; grants that it has
     /// end within their lifetime.
-    pub async fn set_disabled(&self, username: &Username, disabled: bool) -> Result<(), IndexError> {
-        found(self.store().set_disabled(username, disabled).await?, username)
+    pub async fn set_disabled(
+        &self,
+        username: &Username,
+        disabled: bool,
+    ) -> Result<(), IndexError> {
+        found(
+            self.store().set_disabled(username, disabled).await?,
+            username,
+        )
     }
 
     /// Sets a new password for an account and ends its sessions: for operators' tools.
-    pub async fn reset_password(&self, username: &Username, password: Password) -> Result<(), IndexError> {
+    pub async fn reset_password(
+        &self,
+        username: &Username,
+        password: Password,
+    ) -> Result<(), IndexError> {
         let verifier = self.authenticator().enroll(username, password).await?;
-        found(self.store().set_verifier(username, &verifier, None).await?, username)?;
+        found(
+            self.store().set_verifier(username, &verifier, None).await?,
+            username,
+        )?;
         self.store().end_sessions(username, None).await?;
         Ok(())
     }
 
     /// Whether the password is the caller's: asked again before what cannot be undone.
     async fn confirm(&self, caller: &Caller, password: Password) -> Result<(), IndexError> {
-        let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
-        match self.authenticator().verify(&caller.user, password, Some(&user.verifier)).await? {
+        let user = self
+            .store()
+            .user(&caller.user)
+            .await?
+            .ok_or(IndexError::NotLoggedIn)?;
+        match self
+            .authenticator()
+            .verify(&caller.user, password, Some(&user.verifier))
+            .await?
+        {
             Verdict::Accepted { .. } => Ok(()),
             Verdict::Refused => Err(IndexError::WrongCredentials),
         }
@@ -150,5 +201,9 @@ fn taken(username: &Username) -> IndexError {
 }
 
 fn found(found: bool, username: &Username) -> Result<(), IndexError> {
-    if found { Ok(()) } else { Err(IndexError::NotFound(Thing::User(username.clone()))) }
+    if found {
+        Ok(())
+    } else {
+        Err(IndexError::NotFound(Thing::User(username.clone())))
+    }
 }

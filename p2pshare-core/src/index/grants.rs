@@ -1,13 +1,15 @@
 //! Where contents are, and permission to fetch and push them.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use super::{
     Caller, Index, IndexError, Thing,
     model::{LocateRequest, Location},
 };
 use crate::{
-    api::{GrantRequest, Grants, Located, MAX_GRANT_BATCH, PushGrant, PushGrantRequest, PushGrants},
+    api::{
+        GrantRequest, Grants, Located, MAX_GRANT_BATCH, PushGrant, PushGrantRequest, PushGrants,
+    },
     auth::{GrantAction, GrantClaims},
     content::ContentId,
     identity::PeerId,
@@ -16,9 +18,15 @@ use crate::{
 
 impl Index {
     /// Sources of contents, and for each a grant to fetch it. What the caller cannot reach is left out.
-    pub async fn grants(&self, caller: &Caller, request: GrantRequest) -> Result<Grants, IndexError> {
+    pub async fn grants(
+        &self,
+        caller: &Caller,
+        request: GrantRequest,
+    ) -> Result<Grants, IndexError> {
         if request.contents.len() > MAX_GRANT_BATCH {
-            return Err(IndexError::Invalid(format!("at most {MAX_GRANT_BATCH} contents can be asked for at once")));
+            return Err(IndexError::Invalid(format!(
+                "at most {MAX_GRANT_BATCH} contents can be asked for at once"
+            )));
         }
         let limit = super::catalog::page(request.max_sources, 20, 100)?;
         self.check_holder(caller, request.peer).await?;
@@ -33,16 +41,30 @@ impl Index {
             pivot: PeerId::from_bytes(rand::random()),
         };
         let found = self.store().locate(&viewer, &wanted).await?;
-        let mut found: HashMap<ContentId, Location> =
-            found.into_iter().map(|location| (location.content, location)).collect();
+        let mut found: HashMap<ContentId, Location> = found
+            .into_iter()
+            .map(|location| (location.content, location))
+            .collect();
 
         let expires_at = now.saturating_add(self.config().grant_lifetime);
         let mut contents = Vec::with_capacity(found.len());
         for content in &request.contents {
-            let Some(mut location) = found.remove(content) else { continue };
+            let Some(mut location) = found.remove(content) else {
+                continue;
+            };
             // A peer that downloads is not a source for itself.
-            location.sources.retain(|source| Some(source.peer) != request.peer);
-            let claims = self.claims(caller, GrantAction::Fetch, *content, request.peer, None, now, expires_at);
+            location
+                .sources
+                .retain(|source| Some(source.peer) != request.peer);
+            let claims = self.claims(
+                caller,
+                GrantAction::Fetch,
+                *content,
+                request.peer,
+                None,
+                now,
+                expires_at,
+            );
             contents.push(Located {
                 content: *content,
                 size: location.size,
@@ -51,7 +73,10 @@ impl Index {
                 total: location.total,
             });
         }
-        Ok(Grants { contents, expires_at })
+        Ok(Grants {
+            contents,
+            expires_at,
+        })
     }
 
     /// Grants to push a content to the peers of a user that are online. Whether a peer takes it is the peer's decision.
@@ -61,7 +86,11 @@ impl Index {
         request: &PushGrantRequest,
     ) -> Result<PushGrants, IndexError> {
         self.check_holder(caller, request.peer).await?;
-        let receiver = self.store().user(&request.user).await?.filter(|user| !user.disabled);
+        let receiver = self
+            .store()
+            .user(&request.user)
+            .await?
+            .filter(|user| !user.disabled);
         if receiver.is_none() {
             return Err(IndexError::NotFound(Thing::User(request.user.clone())));
         }
@@ -77,17 +106,32 @@ impl Index {
             .map(|peer| {
                 let audience = Some(peer.id);
                 let action = GrantAction::Push;
-                let claims =
-                    self.claims(caller, action, request.content, request.peer, audience, now, expires_at);
+                let claims = self.claims(
+                    caller,
+                    action,
+                    request.content,
+                    request.peer,
+                    audience,
+                    now,
+                    expires_at,
+                );
                 let grant = self.inner.keys.current().sign(&claims);
-                PushGrant { peer: peer.id, addresses: peer.addresses, grant }
+                PushGrant {
+                    peer: peer.id,
+                    addresses: peer.addresses,
+                    grant,
+                }
             })
             .collect();
         Ok(PushGrants { peers, expires_at })
     }
 
     /// A grant is bound to a peer of the caller's, or to none where that is allowed.
-    async fn check_holder(&self, caller: &Caller, holder: Option<PeerId>) -> Result<(), IndexError> {
+    async fn check_holder(
+        &self,
+        caller: &Caller,
+        holder: Option<PeerId>,
+    ) -> Result<(), IndexError> {
         match holder {
             Some(peer) => self.own_peer(caller, &peer).await.map(|_| ()),
             None if self.config().unbound_grants => Ok(()),

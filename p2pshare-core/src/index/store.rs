@@ -17,8 +17,8 @@ use async_trait::async_trait;
 
 use super::{
     model::{
-        AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location, OpenSession, Peer, Session,
-        StoreCounts, User, Viewer,
+        AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location,
+        OpenSession, Peer, Session, StoreCounts, User, Viewer,
     },
     search::{Search, SearchSlice},
 };
@@ -99,7 +99,12 @@ pub trait SessionStore: Send + Sync {
     /// `verifier` (so that a login cannot slip past a change of password), and ends the user's oldest other sessions
     /// (by `created_at`, then token) so that at most `keep` remain. `false`: one of these does not hold; nothing
     /// changed.
-    async fn open_session(&self, session: &Session, verifier: &Verifier, keep: u32) -> StoreResult<bool>;
+    async fn open_session(
+        &self,
+        session: &Session,
+        verifier: &Verifier,
+        keep: u32,
+    ) -> StoreResult<bool>;
 
     /// The session of this token, unless it ended: `expires_at` is after `now`.
     async fn session(&self, token: &TokenHash, now: Timestamp) -> StoreResult<Option<OpenSession>>;
@@ -157,7 +162,12 @@ pub trait CatalogStore: Send + Sync {
     ) -> StoreResult<Option<Published>>;
 
     /// A peer's entries in order of path, after `after`, at most `limit`.
-    async fn entries(&self, peer: &PeerId, after: Option<&SharePath>, limit: u32) -> StoreResult<Vec<Entry>>;
+    async fn entries(
+        &self,
+        peer: &PeerId,
+        after: Option<&SharePath>,
+        limit: u32,
+    ) -> StoreResult<Vec<Entry>>;
 
     /// How many entries a peer has.
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64>;
@@ -266,7 +276,12 @@ pub trait InviteStore: Send + Sync {
 
     /// Adds an account by an invite in one step: the invite is good (`expires_at` after `now`, uses left), loses one
     /// use, the account is added and joins the invite's group.
-    async fn redeem_invite(&self, hash: &InviteHash, user: &User, now: Timestamp) -> StoreResult<RedeemOutcome>;
+    async fn redeem_invite(
+        &self,
+        hash: &InviteHash,
+        user: &User,
+        now: Timestamp,
+    ) -> StoreResult<RedeemOutcome>;
 
     /// The invites that a user made, newest first, then in order of hash.
     async fn invites_by(&self, user: &Username) -> StoreResult<Vec<InviteRecord>>;

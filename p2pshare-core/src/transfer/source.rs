@@ -35,7 +35,11 @@ pub trait PieceSource: Send + Sync {
     async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError>;
 
     /// The bytes of runs of pieces; no runs: the whole content.
-    async fn fetch(&self, content: &ContentId, runs: &[PieceRun]) -> Result<SegmentStream, TransferError>;
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError>;
 }
 
 /// What [`PieceSource::have`] answers.

@@ -126,8 +126,18 @@ pub fn sort_key(sort: Sort, rank: &Rank) -> i64 {
 
 /// How well a path that matches suits the query: 1,000 for each included word that is a whole word of the path, 1,000
 /// more if it is one of the file's own name, and up to 999 for a short path.
-pub fn relevance(query: &Query, path_words: &BTreeSet<String>, name_words: &BTreeSet<String>) -> u32 {
-    let found = |words: &BTreeSet<String>| query.include.iter().filter(|word| words.contains(*word)).count();
+pub fn relevance(
+    query: &Query,
+    path_words: &BTreeSet<String>,
+    name_words: &BTreeSet<String>,
+) -> u32 {
+    let found = |words: &BTreeSet<String>| {
+        query
+            .include
+            .iter()
+            .filter(|word| words.contains(*word))
+            .count()
+    };
     let whole = 1000 * (found(path_words) + found(name_words));
     let brevity = 999 - path_words.len().min(999);
     u32::try_from(whole + brevity).unwrap_or(u32::MAX)
@@ -135,7 +145,10 @@ pub fn relevance(query: &Query, path_words: &BTreeSet<String>, name_words: &BTre
 
 /// The words of a path, and those of its last part: what a store indexes for an entry.
 pub fn path_words(path: &SharePath) -> (BTreeSet<String>, BTreeSet<String>) {
-    (words(path.as_str()).collect(), words(path.file_name()).collect())
+    (
+        words(path.as_str()).collect(),
+        words(path.file_name()).collect(),
+    )
 }
 
 #[cfg(test)]
@@ -159,9 +172,20 @@ mod tests {
 
     #[test]
     fn keys_order_as_the_sort_says() {
-        let small = Rank { relevance: 1, size: 1, published_at: Timestamp::from_millis(5), online: 0, sources: 9 };
-        let large =
-            Rank { relevance: 2, size: u64::MAX, published_at: Timestamp::from_millis(6), online: 1, sources: 1 };
+        let small = Rank {
+            relevance: 1,
+            size: 1,
+            published_at: Timestamp::from_millis(5),
+            online: 0,
+            sources: 9,
+        };
+        let large = Rank {
+            relevance: 2,
+            size: u64::MAX,
+            published_at: Timestamp::from_millis(6),
+            online: 1,
+            sources: 1,
+        };
         for sort in [Sort::Relevance, Sort::Largest, Sort::Newest, Sort::Sources] {
             assert!(sort_key(sort, &large) < sort_key(sort, &small), "{sort:?}");
         }

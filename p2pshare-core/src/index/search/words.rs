@@ -39,8 +39,8 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
     words.into_iter()
 }
 
-/// Folding can make new compatibility or combining forms, so it is repeated until nothing changes; two rounds are
-/// enough for all of Unicode, the third is never reached by a text that a property test has found.
+/// Folding can make new compatibility or combining forms, so it is repeated until nothing changes; the bound is for a
+/// future Unicode that would never settle.
 fn fold(text: &str) -> String {
     let mut current = fold_once(text);
     for _ in 0..3 {
@@ -55,7 +55,11 @@ fn fold(text: &str) -> String {
 
 fn fold_once(text: &str) -> String {
     let compatible: String = text.nfkc().collect();
-    caseless::default_case_fold_str(&compatible).nfd().filter(|c| !is_combining_mark(*c)).nfc().collect()
+    caseless::default_case_fold_str(&compatible)
+        .nfd()
+        .filter(|c| !is_combining_mark(*c))
+        .nfc()
+        .collect()
 }
 
 #[cfg(test)]
