@@ -1,0 +1,3 @@
+//! Stores of an index: implementations of [`IndexStore`](crate::index::store::IndexStore).
+
+pub mod memory;
