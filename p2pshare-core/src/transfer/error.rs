@@ -46,18 +46,12 @@ pub enum TransferError {
 impl TransferError {
     /// Whether the source lied: it must not be asked for this content again.
     pub fn is_lie(&self) -> bool {
-        matches!(
-            self,
-            Self::Mismatch(_) | Self::Manifest(_) | Self::Protocol(_)
-        )
+        matches!(self, Self::Mismatch(_) | Self::Manifest(_) | Self::Protocol(_))
     }
 
     /// Whether asking the same source again later makes sense.
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::NotHeld(_) | Self::Unavailable(_) | Self::Stalled(_) | Self::Io(_)
-        )
+        matches!(self, Self::NotHeld(_) | Self::Unavailable(_) | Self::Stalled(_) | Self::Io(_))
     }
 }
 

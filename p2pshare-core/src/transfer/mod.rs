@@ -9,7 +9,7 @@ mod sink;
 mod source;
 
 pub use error::{SinkError, TransferError};
-pub use guard::{Access, AccessDenied, AccessRequest, Admission, TransferGuard};
+pub use guard::{AccessDenied, AccessRequest, Admission, TransferGuard};
 pub use push::{PushOffer, PushReceiver, PushTarget};
 pub use sink::PieceSink;
 pub use source::{FetchEvent, HaveStream, HaveUpdate, PieceSource, Segment, SegmentStream};
