@@ -5,7 +5,12 @@ use p2pshare_core::api::ProblemKind;
 use super::{failure::Failure, outer::Origin};
 
 /// Writes that `user` did `event`, or tried to.
-pub(super) fn note(origin: &Origin, event: &'static str, user: &str, outcome: Result<(), &Failure>) {
+pub(super) fn note(
+    origin: &Origin,
+    event: &'static str,
+    user: &str,
+    outcome: Result<(), &Failure>,
+) {
     let client = &origin.client;
     let request = &*origin.request.0;
     match outcome {

@@ -47,11 +47,8 @@ impl BodyMemory {
         let mut memory = Lent::default();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
-                Failure::new(
-                    ProblemKind::InvalidRequest,
-                    format!("the body ended early: {error}"),
-                )
-                .hint("send the request again")
+                Failure::new(ProblemKind::InvalidRequest, format!("the body ended early: {error}"))
+                    .hint("send the request again")
             })?;
             let Ok(data) = frame.into_data() else {
                 continue;
@@ -63,10 +60,7 @@ impl BodyMemory {
             memory.grow(&self.0, length)?;
             bytes.extend_from_slice(&data);
         }
-        Ok(HeldBody {
-            bytes: bytes.freeze(),
-            _memory: memory.0,
-        })
+        Ok(HeldBody { bytes: bytes.freeze(), _memory: memory.0 })
     }
 }
 
@@ -101,12 +95,9 @@ fn too_large(max: usize) -> Failure {
 }
 
 fn no_memory() -> Failure {
-    Failure::new(
-        ProblemKind::Unavailable,
-        "the index holds as many request bodies as it can",
-    )
-    .hint("try again in a moment")
-    .retry_after_secs(1)
+    Failure::new(ProblemKind::Unavailable, "the index holds as many request bodies as it can")
+        .hint("try again in a moment")
+        .retry_after_secs(1)
 }
 
 #[cfg(test)]
@@ -115,10 +106,7 @@ mod tests {
 
     async fn read(memory: &BodyMemory, bytes: usize, max: usize) -> Result<HeldBody, u16> {
         let body = Body::from(vec![b'x'; bytes]);
-        memory
-            .read(&HeaderMap::new(), body, max)
-            .await
-            .map_err(|failure| failure.problem().status)
+        memory.read(&HeaderMap::new(), body, max).await.map_err(|failure| failure.problem().status)
     }
 
     #[tokio::test]

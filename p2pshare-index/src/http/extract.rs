@@ -94,9 +94,7 @@ impl<T: DeserializeOwned> FromRequest<App> for PublishJson<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Answer<Self> {
-        json(request, app, app.options.max_publish_body)
-            .await
-            .map(Self)
+        json(request, app, app.options.max_publish_body).await.map(Self)
     }
 }
 
@@ -107,9 +105,7 @@ impl<T: DeserializeOwned> FromRequest<App> for GrantsJson<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Answer<Self> {
-        json(request, app, app.options.max_grants_body)
-            .await
-            .map(Self)
+        json(request, app, app.options.max_grants_body).await.map(Self)
     }
 }
 

@@ -49,11 +49,7 @@ impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let challenge = problem.kind() == Some(ProblemKind::NotLoggedIn);
         let busy = problem.kind() == Some(ProblemKind::Unavailable);
-        Self {
-            problem: Box::new(problem),
-            retry_after: busy.then_some(1),
-            challenge,
-        }
+        Self { problem: Box::new(problem), retry_after: busy.then_some(1), challenge }
     }
 }
 
@@ -68,13 +64,11 @@ impl From<IndexError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.problem.status)
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         if let Some(seconds) = self.retry_after {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, seconds.into());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         if self.challenge {
             response

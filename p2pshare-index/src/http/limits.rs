@@ -157,10 +157,7 @@ impl Table {
     /// Forgets the keys that have their whole burst again. True if there is room.
     fn sweep(&self) -> bool {
         // A panic elsewhere leaves a time: as good as before.
-        let mut swept = self
-            .swept
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut swept = self.swept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if swept.is_some_and(|at| at.elapsed() < SWEEP_EVERY) {
             return false;
         }
@@ -180,10 +177,8 @@ mod tests {
 
     #[test]
     fn a_stranger_cannot_lock_an_account_out() {
-        let limits = Limits::new(&RateLimits {
-            logins_per_account_and_address: 3,
-            ..RateLimits::default()
-        });
+        let limits =
+            Limits::new(&RateLimits { logins_per_account_and_address: 3, ..RateLimits::default() });
         let alice: Username = "alice".parse().unwrap();
         let stranger = client("203.0.113.5");
         for _ in 0..3 {

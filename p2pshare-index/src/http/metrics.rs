@@ -118,13 +118,8 @@ impl Metrics {
             status: status.as_u16(),
         };
         self.0.requests.get_or_create(&labels).inc();
-        let labels = RouteLabels {
-            route: route.to_owned(),
-        };
-        self.0
-            .latency
-            .get_or_create(&labels)
-            .observe(elapsed.as_secs_f64());
+        let labels = RouteLabels { route: route.to_owned() };
+        self.0.latency.get_or_create(&labels).observe(elapsed.as_secs_f64());
     }
 
     pub(super) fn heartbeat(&self) {

@@ -23,10 +23,7 @@ pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::HttpOptions;
 
-use axum::{
-    Router,
-    middleware::from_fn_with_state,
-};
+use axum::{Router, middleware::from_fn_with_state};
 use p2pshare_core::index::Index;
 
 use state::App;

@@ -46,22 +46,14 @@ pub(super) fn base() -> OpenApi {
     OpenApiBuilder::new()
         .info(info)
         .components(Some(components.build()))
-        .security(Some([SecurityRequirement::new(
-            BEARER,
-            Vec::<String>::new(),
-        )]))
+        .security(Some([SecurityRequirement::new(BEARER, Vec::<String>::new())]))
         .build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
-    ]
-    .into_iter()
-    .filter_map(Option::as_mut)
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete]
+        .into_iter()
+        .filter_map(Option::as_mut)
 }
 
 /// Adds the ways to fail that many calls share, and says of every failure that it is a problem document.
@@ -90,9 +82,7 @@ fn complete(operation: &mut Operation, limited: bool) {
     for kind in kinds {
         responses
             .entry(kind.status().to_string())
-            .or_insert_with(|| {
-                RefOr::T(ResponseBuilder::new().description(kind.title()).build())
-            });
+            .or_insert_with(|| RefOr::T(ResponseBuilder::new().description(kind.title()).build()));
     }
     for (status, response) in responses.iter_mut() {
         let failed = status.starts_with(['4', '5']);
@@ -104,10 +94,9 @@ fn complete(operation: &mut Operation, limited: bool) {
 
 fn describe_problem(response: &mut Response) {
     let schema = Ref::from_schema_name(Problem::name());
-    response.content.insert(
-        "application/problem+json".to_owned(),
-        Content::new(Some(schema)).into(),
-    );
+    response
+        .content
+        .insert("application/problem+json".to_owned(), Content::new(Some(schema)).into());
 }
 
 #[cfg(test)]
@@ -164,10 +153,8 @@ mod tests {
     }
 
     fn check_path_parameters(call: &str, path: &str, operation: &Value) {
-        let mut in_path: Vec<&str> = path
-            .split('/')
-            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-            .collect();
+        let mut in_path: Vec<&str> =
+            path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
         let none = Vec::new();
         let mut described: Vec<&str> = operation["parameters"]
             .as_array()

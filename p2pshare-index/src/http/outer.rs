@@ -49,11 +49,8 @@ impl FromRequestParts<App> for Origin {
         app: &App,
     ) -> Result<Self, Self::Rejection> {
         let Ok(client) = ClientAddr::from_request_parts(parts, app).await;
-        let request = parts
-            .extensions
-            .get::<RequestId>()
-            .cloned()
-            .unwrap_or_else(RequestId::generate);
+        let request =
+            parts.extensions.get::<RequestId>().cloned().unwrap_or_else(RequestId::generate);
         Ok(Self { client, request })
     }
 }
@@ -75,15 +72,12 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let span = tracing::info_span!("request", id = %id.0, %method, %route, %client);
     let started = Instant::now();
     let in_flight = app.options.metrics.begin();
-    let mut response = guarded(&app, limited, next.run(request), &route)
-        .instrument(span.clone())
-        .await;
+    let mut response =
+        guarded(&app, limited, next.run(request), &route).instrument(span.clone()).await;
     finish(&mut response, &id);
     drop(in_flight);
     let elapsed = started.elapsed();
-    app.options
-        .metrics
-        .request(&method, &route, response.status(), elapsed);
+    app.options.metrics.request(&method, &route, response.status(), elapsed);
     span.in_scope(|| {
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(status = response.status().as_u16(), millis, "answered");
@@ -99,11 +93,8 @@ pub(super) async fn no_such_route() -> Failure {
 
 /// For calls that exist with other methods.
 pub(super) async fn no_such_method(method: Method) -> Failure {
-    Failure::new(
-        ProblemKind::MethodNotAllowed,
-        format!("this call cannot be made with {method}"),
-    )
-    .hint("the header Allow lists the methods that it takes")
+    Failure::new(ProblemKind::MethodNotAllowed, format!("this call cannot be made with {method}"))
+        .hint("the header Allow lists the methods that it takes")
 }
 
 /// Runs the rest in bounded time and company, and turns a panic into an answer.
@@ -166,13 +157,8 @@ fn finish(response: &mut Response, id: &RequestId) {
     if let Ok(id) = HeaderValue::from_str(&id.0) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
 fn write_problem(response: &mut Response, problem: &Problem) {
@@ -189,15 +175,9 @@ fn write_problem(response: &mut Response, problem: &Problem) {
 
 /// The kind that fits a status which a library chose.
 fn kind_of(status: StatusCode) -> ProblemKind {
-    ProblemKind::ALL
-        .iter()
-        .copied()
-        .find(|kind| kind.status() == status.as_u16())
-        .unwrap_or(if status.is_client_error() {
-            ProblemKind::InvalidRequest
-        } else {
-            ProblemKind::Internal
-        })
+    ProblemKind::ALL.iter().copied().find(|kind| kind.status() == status.as_u16()).unwrap_or(
+        if status.is_client_error() { ProblemKind::InvalidRequest } else { ProblemKind::Internal },
+    )
 }
 
 impl RequestId {
@@ -207,10 +187,7 @@ impl RequestId {
             .get(REQUEST_ID)
             .and_then(|value| value.to_str().ok())
             .filter(|text| (1..=MAX_REQUEST_ID).contains(&text.len()))
-            .filter(|text| {
-                text.bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-            })
+            .filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)))
             .map_or_else(Self::generate, |text| Self(text.into()))
     }
 

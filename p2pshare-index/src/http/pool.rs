@@ -33,25 +33,14 @@ impl Pool {
 
     /// Waits for its turn, in order of arrival. Dropping the future gives the place up.
     pub(super) async fn turn(&self) -> Result<Turn, Failure> {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| busy())?;
-        let run = Arc::clone(&self.runs)
-            .acquire_owned()
-            .await
-            .map_err(|_| busy())?;
-        Ok(Turn {
-            _place: place,
-            _run: run,
-        })
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
+        let run = Arc::clone(&self.runs).acquire_owned().await.map_err(|_| busy())?;
+        Ok(Turn { _place: place, _run: run })
     }
 }
 
 fn busy() -> Failure {
-    Failure::new(
-        ProblemKind::Unavailable,
-        "the index works on as many requests as it can",
-    )
-    .hint("try again in a moment")
-    .retry_after_secs(1)
+    Failure::new(ProblemKind::Unavailable, "the index works on as many requests as it can")
+        .hint("try again in a moment")
+        .retry_after_secs(1)
 }

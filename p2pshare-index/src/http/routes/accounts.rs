@@ -39,17 +39,10 @@ async fn register(
     origin: Origin,
     Json(request): Json<Register>,
 ) -> Answer<(StatusCode, Json<Account>)> {
-    let Register {
-        username,
-        password,
-        invite,
-    } = request;
+    let Register { username, password, invite } = request;
     let made = async {
         app.limits.registration(origin.client)?;
-        Ok(app
-            .index
-            .register(&username, password, invite.as_deref())
-            .await?)
+        Ok(app.index.register(&username, password, invite.as_deref()).await?)
     };
     let made: Answer<Account> = made.await;
     let account = noted(&origin, "register", username.as_str(), made)?;
@@ -61,10 +54,7 @@ async fn register(
     get, path = "/me", tag = "accounts", operation_id = "account",
     responses((status = 200, description = "The account", body = Account))
 )]
-async fn account(
-    State(index): State<Index>,
-    LoggedIn(caller): LoggedIn,
-) -> Answer<Json<Account>> {
+async fn account(State(index): State<Index>, LoggedIn(caller): LoggedIn) -> Answer<Json<Account>> {
     Ok(Json(index.account(&caller).await?))
 }
 
@@ -85,10 +75,7 @@ async fn change_password(
 ) -> Answer<StatusCode> {
     let changed = async {
         app.limits.password(&caller.user, origin.client)?;
-        Ok(app
-            .index
-            .change_password(&caller, request.current, request.new)
-            .await?)
+        Ok(app.index.change_password(&caller, request.current, request.new).await?)
     };
     let changed: Answer<()> = changed.await;
     noted(&origin, "change-password", caller.user.as_str(), changed)?;

@@ -4,8 +4,8 @@ use axum::extract::State;
 use http::StatusCode;
 use p2pshare_core::{
     api::{
-        BrowsePage, BrowseQuery, CatalogPage, CatalogQuery, ContentDetails, PublishRequest, Published,
-        SearchPage, SearchQuery,
+        BrowsePage, BrowseQuery, CatalogPage, CatalogQuery, ContentDetails, PublishRequest,
+        Published, SearchPage, SearchQuery,
     },
     content::ContentId,
     identity::{PeerId, Username},

@@ -16,9 +16,7 @@ use crate::http::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(grants))
-        .routes(routes!(push_grants))
+    OpenApiRouter::new().routes(routes!(grants)).routes(routes!(push_grants))
 }
 
 /// Sources of contents, and for each a grant to fetch it. A content that does not exist for the user is left out.

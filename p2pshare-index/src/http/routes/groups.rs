@@ -31,10 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     get, path = "/groups", tag = "groups", operation_id = "groups",
     responses((status = 200, description = "The groups", body = GroupList))
 )]
-async fn groups(
-    State(index): State<Index>,
-    LoggedIn(caller): LoggedIn,
-) -> Answer<Json<GroupList>> {
+async fn groups(State(index): State<Index>, LoggedIn(caller): LoggedIn) -> Answer<Json<GroupList>> {
     Ok(Json(index.groups(&caller).await?))
 }
 

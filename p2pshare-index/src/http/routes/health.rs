@@ -46,10 +46,7 @@ async fn readyz(State(index): State<Index>) -> Answer<&'static str> {
     match tokio::time::timeout(READY_WITHIN, index.check()).await {
         Ok(Ok(())) => Ok("ready\n"),
         Ok(Err(error)) => Err(IndexError::from(error).into()),
-        Err(_) => Err(Failure::new(
-            ProblemKind::Unavailable,
-            "the index's store does not answer",
-        )),
+        Err(_) => Err(Failure::new(ProblemKind::Unavailable, "the index's store does not answer")),
     }
 }
 
@@ -69,10 +66,7 @@ async fn metrics(State(app): State<App>) -> Answer<impl IntoResponse> {
     let counts = app.index.store().counts(now, online_since);
     match app.options.metrics.text(counts).await {
         Ok(text) => Ok(([(header::CONTENT_TYPE, TYPE)], text)),
-        Err(_) => Err(Failure::new(
-            ProblemKind::Internal,
-            "the metrics cannot be written",
-        )),
+        Err(_) => Err(Failure::new(ProblemKind::Internal, "the metrics cannot be written")),
     }
 }
 

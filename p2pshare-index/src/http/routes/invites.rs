@@ -17,9 +17,7 @@ use crate::http::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(invites, create_invite))
-        .routes(routes!(revoke_invite))
+    OpenApiRouter::new().routes(routes!(invites, create_invite)).routes(routes!(revoke_invite))
 }
 
 /// The invites that the user made and that are still good.

@@ -25,7 +25,5 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(grants::routes())
         .merge(groups::routes())
         .merge(invites::routes());
-    OpenApiRouter::with_openapi(openapi::base())
-        .nest("/v1", v1)
-        .merge(health::routes())
+    OpenApiRouter::with_openapi(openapi::base()).nest("/v1", v1).merge(health::routes())
 }

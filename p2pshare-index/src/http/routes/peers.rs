@@ -18,9 +18,7 @@ use crate::http::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(announce, leave))
-        .routes(routes!(heartbeat))
+    OpenApiRouter::new().routes(routes!(announce, leave)).routes(routes!(heartbeat))
 }
 
 /// Announces where a peer of one's own can be reached, signed with the peer's key.
@@ -41,10 +39,7 @@ async fn announce(
     Json(request): Json<Announce>,
 ) -> Answer<Json<Announced>> {
     let seen_from = origin.client.0.map(|address| address.to_string());
-    let announced = app
-        .index
-        .announce(&caller, peer, &request, seen_from)
-        .await;
+    let announced = app.index.announce(&caller, peer, &request, seen_from).await;
     let announced = noted(&origin, "announce", caller.user.as_str(), announced)?;
     Ok(Json(announced))
 }

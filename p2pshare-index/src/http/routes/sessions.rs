@@ -14,9 +14,7 @@ use crate::http::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(log_in, log_out_everywhere))
-        .routes(routes!(log_out))
+    OpenApiRouter::new().routes(routes!(log_in, log_out_everywhere)).routes(routes!(log_out))
 }
 
 /// Opens a session. Its token is the bearer token of the other calls.
