@@ -1,1 +1,3 @@
 //! p2pshare-peer
+
+pub mod net;
