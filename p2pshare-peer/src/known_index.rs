@@ -64,7 +64,12 @@ impl KnownIndexes {
 
     /// Remembers the keys of an index. One that is known must still show one of the keys that it had: a key that it
     /// rotates to is announced beside the old one.
-    pub fn pin(&mut self, url: &IndexUrl, info: &IndexInfo, accept_new_key: bool) -> Result<(), PinError> {
+    pub fn pin(
+        &mut self,
+        url: &IndexUrl,
+        info: &IndexInfo,
+        accept_new_key: bool,
+    ) -> Result<(), PinError> {
         if info.public_keys.is_empty() {
             return Err(PinError::NoKey { url: url.to_string() });
         }

@@ -1,0 +1,14 @@
+//! The server and the client of peers, over real sockets.
+
+#[path = "net/fetch.rs"]
+mod fetch;
+#[path = "net/hostile.rs"]
+mod hostile;
+#[path = "net/push.rs"]
+mod push;
+#[path = "net/server.rs"]
+mod server;
+#[path = "net/support.rs"]
+mod support;
+#[path = "net/tls.rs"]
+mod tls;
