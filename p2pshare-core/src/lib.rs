@@ -18,3 +18,6 @@ pub mod transfer;
 pub mod index;
 
 pub mod backend;
+
+#[cfg(feature = "testing")]
+pub mod testing;

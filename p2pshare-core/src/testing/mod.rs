@@ -1,0 +1,3 @@
+//! Suites that show that an implementation keeps the laws of its trait.
+
+pub mod store;
