@@ -11,3 +11,5 @@ pub mod path;
 
 pub mod auth;
 pub mod transfer;
+
+pub mod swarm;
