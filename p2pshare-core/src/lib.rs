@@ -11,3 +11,6 @@ pub mod path;
 
 pub mod auth;
 pub mod transfer;
+
+#[cfg(feature = "testing")]
+pub mod testing;
