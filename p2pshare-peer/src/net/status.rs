@@ -35,11 +35,11 @@ pub(crate) fn transfer_status(error: &TransferError) -> Status {
         ),
         TransferError::Mismatch(mismatch) => (
             Code::DataLoss,
-            words::join("mismatch", words::mismatch_out(mismatch)),
+            words::join("mismatch", &words::mismatch_out(mismatch)),
         ),
         TransferError::Manifest(manifest) => (
             Code::DataLoss,
-            words::join("manifest", words::manifest_out(manifest)),
+            words::join("manifest", &words::manifest_out(manifest)),
         ),
         TransferError::Protocol(_) => (Code::InvalidArgument, "protocol".to_owned()),
         TransferError::Io(_) => (Code::Internal, "io".to_owned()),

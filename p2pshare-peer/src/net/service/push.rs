@@ -155,7 +155,11 @@ impl Push {
             answers.send(response(Outgoing::Wanted(wanted))).await?;
             take_pieces(&mut inbound, &*target.sink, &runs).await?;
         }
-        target.sink.finish().await.map_err(sink_error)?;
+        target
+            .sink
+            .finish()
+            .await
+            .map_err(|error| sink_error(&error))?;
         let receipt = v1::PushReceipt {
             name: target.name.as_str().to_owned(),
         };
@@ -204,7 +208,11 @@ async fn take_pieces(
             segment = inbound.segment(), if puts.len() < PUTS => segment?,
         };
         if let Some((piece, data)) = assembler.push(wire::segment_in(segment))? {
-            let put = async move { sink.put(piece, data).await.map_err(sink_error) };
+            let put = async move {
+                sink.put(piece, data)
+                    .await
+                    .map_err(|error| sink_error(&error))
+            };
             puts.push(put);
         }
     }
@@ -215,9 +223,9 @@ async fn take_pieces(
 }
 
 /// What the sender is told; names of files on this machine are not for it.
-fn sink_error(error: SinkError) -> TransferError {
+fn sink_error(error: &SinkError) -> TransferError {
     match error {
-        SinkError::Mismatch(mismatch) => return TransferError::Mismatch(mismatch),
+        SinkError::Mismatch(mismatch) => return TransferError::Mismatch(*mismatch),
         SinkError::Exists(_) => {
             return TransferError::Refused("a file of that name exists already".to_owned());
         }
