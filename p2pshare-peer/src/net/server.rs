@@ -117,14 +117,14 @@ async fn accept_all(
             }
             Err(refusal) => {
                 tracing::debug!(%address, %refusal, "connection refused");
-                refuse(stream);
+                refuse(&stream);
             }
         }
     }
 }
 
-/// Closes without leaving the socket in the state TIME_WAIT, of which a flood would leave many.
-fn refuse(stream: TcpStream) {
+/// Makes the socket close without being left in the state TIME_WAIT, of which a flood would leave many.
+fn refuse(stream: &TcpStream) {
     if let Err(error) = stream.set_zero_linger() {
         tracing::trace!(%error, "a refused connection is closed slowly");
     }

@@ -18,6 +18,13 @@ async fn closed(stream: &mut TcpStream) {
     while within(stream.read(&mut buffer)).await.is_ok_and(|len| len > 0) {}
 }
 
+/// A connection that is refused at once; the reset may come before connecting has ended.
+async fn refused(server: &Server) {
+    if let Ok(mut stream) = TcpStream::connect(server.addr).await {
+        closed(&mut stream).await;
+    }
+}
+
 async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.addr).await.unwrap()
 }
@@ -50,6 +57,7 @@ async fn an_idle_connection_is_closed_and_made_anew() {
     let id = memory.insert(bytes(1)).id();
     let mut setup = Setup::plain(&memory);
     setup.limits.idle_timeout = SHORT;
+    setup.limits.shutdown_grace = SHORT;
     let server = setup.start().await;
     let mut idle = connect(&server).await;
     idle.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
@@ -65,7 +73,7 @@ async fn one_address_has_only_so_many_connections() {
     setup.limits.connections_per_address = 2;
     let server = setup.start().await;
     let (first, _second) = (connect(&server).await, connect(&server).await);
-    closed(&mut connect(&server).await).await;
+    refused(&server).await;
     drop(first);
     // The server notices sooner or later; then there is a place again.
     within(async {
@@ -82,7 +90,7 @@ async fn there_are_only_so_many_connections_in_all() {
     setup.limits.connections = 1;
     let server = setup.start().await;
     let _first = connect(&server).await;
-    closed(&mut connect(&server).await).await;
+    refused(&server).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! One connection, from the handshake to its end.
 
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -68,12 +67,10 @@ pub(super) async fn run(stream: TcpStream, settings: Arc<Settings>, stop: Cancel
     }
 }
 
-fn until(end: Option<Instant>) -> impl Future<Output = ()> {
-    async move {
-        match end {
-            Some(end) => sleep_until(end).await,
-            None => std::future::pending().await,
-        }
+async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,7 +3,7 @@
 use p2pshare_core::content::{ContentId, ContentTooLong, ManifestError, PieceIndex, PieceMismatch};
 
 /// `kind words…`
-pub(super) fn join(kind: &str, words: Vec<String>) -> String {
+pub(super) fn join(kind: &str, words: &[String]) -> String {
     format!("{kind} {}", words.join(" "))
 }
 
