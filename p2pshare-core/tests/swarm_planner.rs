@@ -24,12 +24,7 @@ fn secs(seconds: f64) -> Duration {
 }
 
 fn planner(pieces: u32) -> Planner {
-    Planner::new(
-        layout(pieces),
-        &PieceSet::empty(pieces),
-        7,
-        PlannerConfig::default(),
-    )
+    Planner::new(layout(pieces), &PieceSet::empty(pieces), 7, PlannerConfig::default())
 }
 
 /// The pieces of an answer that must be a fetch.
@@ -191,11 +186,8 @@ fn the_largest_usual_content_is_planned_quickly() {
         } else if source < 8 {
             PieceSet::from_runs(pieces, holds).unwrap()
         } else {
-            PieceSet::from_runs(
-                pieces,
-                [PieceRun::new(PieceIndex(u32::from(source) * 1000), 900)],
-            )
-            .unwrap()
+            PieceSet::from_runs(pieces, [PieceRun::new(PieceIndex(u32::from(source) * 1000), 900)])
+                .unwrap()
         };
         assert!(planner.join(id(source), &have, secs(0.0)));
     }

@@ -44,10 +44,7 @@ async fn memory_source(contents: Vec<Bytes>) -> SourceFixture {
     for content in contents {
         source.insert(content);
     }
-    SourceFixture {
-        source: Arc::new(source),
-        keep: Box::new(()),
-    }
+    SourceFixture { source: Arc::new(source), keep: Box::new(()) }
 }
 
 async fn file_source(contents: Vec<Bytes>) -> SourceFixture {
@@ -55,11 +52,7 @@ async fn file_source(contents: Vec<Bytes>) -> SourceFixture {
 }
 
 async fn odd_file_source(contents: Vec<Bytes>) -> SourceFixture {
-    let options = ReadOptions {
-        segment_len: 77_777,
-        read_ahead: 300_000,
-        check: None,
-    };
+    let options = ReadOptions { segment_len: 77_777, read_ahead: 300_000, check: None };
     files(&contents, options)
 }
 
@@ -75,10 +68,7 @@ fn files(contents: &[Bytes], options: ReadOptions) -> SourceFixture {
             path,
         });
     }
-    SourceFixture {
-        source: Arc::new(source),
-        keep: Box::new(folder),
-    }
+    SourceFixture { source: Arc::new(source), keep: Box::new(folder) }
 }
 
 async fn partial_memory_source(content: Bytes) -> PartialFixture {

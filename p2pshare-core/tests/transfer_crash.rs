@@ -99,11 +99,7 @@ impl Download {
     /// The pieces whose bytes are right in the file, whichever of its names it has.
     fn really_there(&self) -> PieceSet {
         let sink = self.sink();
-        let file = if sink.already_complete() {
-            sink.target()
-        } else {
-            sink.part_path()
-        };
+        let file = if sink.already_complete() { sink.target() } else { sink.part_path() };
         let bytes = fs::read(file).unwrap();
         assert_eq!(bytes.len() as u64, self.manifest.len());
         let layout = self.manifest.layout();
@@ -207,9 +203,7 @@ async fn a_part_of_anything_counts_for_nothing() {
     assert!(sink.held().is_empty());
     for piece in 0..3_usize {
         let data = content.slice(piece << 20..(piece + 1) << 20);
-        sink.put(PieceIndex(piece as u32), vec![data])
-            .await
-            .unwrap();
+        sink.put(PieceIndex(piece as u32), vec![data]).await.unwrap();
     }
     sink.finish().await.unwrap();
     assert!(fs::read(&target).unwrap() == content);
@@ -252,10 +246,7 @@ async fn a_full_disk_stops_a_download_that_goes_on_when_there_is_room() {
     let piece = |index: usize| vec![content.slice(index << 20..(index + 1) << 20)];
     sink.put(PieceIndex(0), piece(0)).await.unwrap();
     let error = sink.put(PieceIndex(1), piece(1)).await.unwrap_err();
-    assert!(
-        matches!(&error, SinkError::NoSpace(path) if *path == target),
-        "{error}"
-    );
+    assert!(matches!(&error, SinkError::NoSpace(path) if *path == target), "{error}");
     assert_eq!(sink.held().len(), 1);
     assert!(!target.exists());
     // The same sink goes on, and so does another.

@@ -31,8 +31,7 @@ fn piece(content: &Bytes, manifest: &Manifest, index: PieceIndex) -> Vec<Bytes> 
 
 async fn put(sink: &FileSink, content: &Bytes, index: u32) -> Result<(), SinkError> {
     let index = PieceIndex(index);
-    sink.put(index, piece(content, sink.manifest(), index))
-        .await
+    sink.put(index, piece(content, sink.manifest(), index)).await
 }
 
 /// Puts all that is missing, and finishes.
@@ -70,10 +69,7 @@ async fn a_small_content_needs_no_manifest_beside_it() {
     let folder = tempdir().unwrap();
     let sink = open(&folder.path().join("small"), &sample(PIECE_LEN, 1)).await;
     let sink = sink.unwrap();
-    assert_eq!(
-        names(folder.path()),
-        [sink.part_path().file_name().unwrap()]
-    );
+    assert_eq!(names(folder.path()), [sink.part_path().file_name().unwrap()]);
 }
 
 #[tokio::test]
@@ -178,10 +174,7 @@ async fn a_part_has_one_writer() {
     drop(sink);
     let sink = open(&target, &content).await.unwrap();
     let gone = source.fetch(&ContentId::of(&content), &[]).await.err();
-    assert!(
-        matches!(gone, Some(TransferError::Unavailable(_))),
-        "{gone:?}"
-    );
+    assert!(matches!(gone, Some(TransferError::Unavailable(_))), "{gone:?}");
     complete(&sink, &content).await.unwrap();
 }
 
@@ -207,10 +200,7 @@ async fn a_file_that_appears_meanwhile_is_kept() {
     let sink = open(&target, &content).await.unwrap();
     fs::write(&target, "mine").unwrap();
     let error = complete(&sink, &content).await.unwrap_err();
-    assert!(
-        matches!(&error, SinkError::Exists(path) if *path == target),
-        "{error}"
-    );
+    assert!(matches!(&error, SinkError::Exists(path) if *path == target), "{error}");
     assert_eq!(fs::read(&target).unwrap(), b"mine");
     // Nothing is lost: out of the way with it, and the download ends.
     fs::remove_file(&target).unwrap();
@@ -224,10 +214,7 @@ async fn a_file_is_replaced_only_when_told() {
     let target = folder.path().join("file");
     let content = sample(1000, 1);
     fs::write(&target, "old").unwrap();
-    let options = SinkOptions {
-        overwrite: true,
-        ..SinkOptions::default()
-    };
+    let options = SinkOptions { overwrite: true, ..SinkOptions::default() };
     let sink = FileSink::open(&target, hash_bytes(&content), options.clone());
     let sink = sink.await.unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"old");
@@ -267,9 +254,7 @@ async fn links_in_place_of_the_part_are_not_followed() {
     let victim = folder.path().join("victim");
     fs::write(&victim, "precious").unwrap();
     let target = folder.path().join("file");
-    let part = folder
-        .path()
-        .join(format!("file.{:.16}.part", ContentId::of(&content)));
+    let part = folder.path().join(format!("file.{:.16}.part", ContentId::of(&content)));
 
     std::os::unix::fs::symlink(&victim, &part).unwrap();
     let error = open(&target, &content).await.unwrap_err();
@@ -359,12 +344,7 @@ async fn the_source_goes_on_after_the_end_until_the_file_changes() {
     drop(sink);
     let stream = source.fetch(&id, &[]).await.unwrap();
     assert!(collect(layout, &[], stream).await.is_ok());
-    File::options()
-        .append(true)
-        .open(&target)
-        .unwrap()
-        .set_len(5)
-        .unwrap();
+    File::options().append(true).open(&target).unwrap().set_len(5).unwrap();
     let mut stream = source.fetch(&id, &[]).await.unwrap();
     let first = stream.next().await;
     assert!(matches!(first, Some(Err(TransferError::Changed))));
@@ -374,10 +354,8 @@ async fn the_source_goes_on_after_the_end_until_the_file_changes() {
 async fn many_small_files_are_made_permanent_together() {
     for durability in [Durability::Sync, Durability::None] {
         let folder = tempdir().unwrap();
-        let options = SinkOptions {
-            committer: Committer::new(durability),
-            ..SinkOptions::default()
-        };
+        let options =
+            SinkOptions { committer: Committer::new(durability), ..SinkOptions::default() };
         let target = |number: u64| -> PathBuf {
             let name = format!("{}/{}/{number}", number % 3, number % 7);
             folder.path().join(name)
@@ -404,9 +382,7 @@ async fn one_failure_in_a_group_is_only_its_own() {
     let mut sinks = Vec::new();
     for number in 0..30 {
         let manifest = hash_bytes(&content);
-        let sink = FileSink::open(&target(number), manifest, options.clone())
-            .await
-            .unwrap();
+        let sink = FileSink::open(&target(number), manifest, options.clone()).await.unwrap();
         put(&sink, &content, 0).await.unwrap();
         sinks.push(sink);
     }

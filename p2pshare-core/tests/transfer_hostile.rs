@@ -103,29 +103,16 @@ async fn small_fetches_believe_nobody() {
         let source = faulty(&[&content], faults.iter().cloned());
         fetch_small(&source, &id, u64::MAX, |_| {}).await
     };
-    for fault in [
-        Fault::CorruptByte(299_999),
-        Fault::TooMuch,
-        Fault::TooLittle(100),
-        Fault::TooLittle(0),
-    ] {
+    for fault in
+        [Fault::CorruptByte(299_999), Fault::TooMuch, Fault::TooLittle(100), Fault::TooLittle(0)]
+    {
         let result = fetch(&[fault]).await;
-        let mismatch = matches!(
-            result,
-            Err(TransferError::Mismatch(PieceMismatch::Hash { .. }))
-        );
+        let mismatch = matches!(result, Err(TransferError::Mismatch(PieceMismatch::Hash { .. })));
         assert!(mismatch, "{result:?}");
     }
-    for fault in [
-        Fault::WrongOffset(1),
-        Fault::EmptySegments,
-        Fault::LateQueue,
-    ] {
+    for fault in [Fault::WrongOffset(1), Fault::EmptySegments, Fault::LateQueue] {
         let result = fetch(&[fault]).await;
-        assert!(
-            matches!(result, Err(TransferError::Protocol(_))),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(TransferError::Protocol(_))), "{result:?}");
     }
     // Whoever seems to send without end is not listened to for longer than the limit.
     let source = faulty(&[&content], []);
@@ -150,10 +137,7 @@ fn tiny_segments_cost_little_memory() {
     let data = sample(PIECE_LEN, 1);
     let mut piece = None;
     for offset in 0..data.len() {
-        let segment = Segment {
-            offset: offset as u64,
-            data: data.slice(offset..=offset),
-        };
+        let segment = Segment { offset: offset as u64, data: data.slice(offset..=offset) };
         assert!(piece.is_none());
         piece = assembler.push(segment).unwrap();
     }
@@ -171,9 +155,7 @@ fn usual_segments_are_not_copied() {
         offset: slice.as_ptr() as u64 - data.as_ptr() as u64,
         data: data.slice_ref(slice),
     });
-    let (_, slices) = segments
-        .find_map(|segment| assembler.push(segment).unwrap())
-        .unwrap();
+    let (_, slices) = segments.find_map(|segment| assembler.push(segment).unwrap()).unwrap();
     let places: Vec<_> = slices.iter().map(|slice| slice.as_ptr()).collect();
     let expected: Vec<_> = data.chunks(100_000).map(<[u8]>::as_ptr).collect();
     assert_eq!(places, expected);

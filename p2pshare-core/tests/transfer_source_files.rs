@@ -40,32 +40,19 @@ fn share(content: &Bytes) -> Shared {
         manifest: manifest.clone(),
         stamp: FileStamp::of(&fs::metadata(&path).unwrap()),
     });
-    Shared {
-        _folder: folder,
-        path,
-        manifest,
-        source,
-    }
+    Shared { _folder: folder, path, manifest, source }
 }
 
 /// Whatever the clock's grain, the file is seen to be modified.
 fn touch(path: &Path) {
     let later = SystemTime::now() + Duration::from_secs(10);
-    File::options()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_modified(later)
-        .unwrap();
+    File::options().write(true).open(path).unwrap().set_modified(later).unwrap();
 }
 
 async fn assert_changed(shared: &Shared) {
     let id = shared.manifest.id();
     let fetched = shared.source.fetch(&id, &[]).await.err();
-    assert!(
-        matches!(fetched, Some(TransferError::Changed)),
-        "{fetched:?}"
-    );
+    assert!(matches!(fetched, Some(TransferError::Changed)), "{fetched:?}");
     let had = shared.source.have(&id).await.err();
     assert!(matches!(had, Some(TransferError::Changed)), "{had:?}");
 }

@@ -63,11 +63,7 @@ pub async fn sink_conformance(make: &impl AsyncFn(Manifest) -> SinkFixture) {
 pub async fn pieces_make_the_content(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     for len in SIZES {
         let content = sample(len, len);
-        let SinkFixture {
-            sink,
-            read,
-            keep: _keep,
-        } = make(hash_bytes(&content)).await;
+        let SinkFixture { sink, read, keep: _keep } = make(hash_bytes(&content)).await;
         for piece in layout(&content).all().iter().rev() {
             assert_eq!(read(), None);
             put(&*sink, &content, piece).await;
@@ -83,17 +79,9 @@ pub async fn pieces_make_the_content(make: &impl AsyncFn(Manifest) -> SinkFixtur
 /// A piece may come in slices of any length, empty ones among them.
 pub async fn slices_may_be_of_any_length(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     let content = sample(300_000, 1);
-    let SinkFixture {
-        sink,
-        read,
-        keep: _keep,
-    } = make(hash_bytes(&content)).await;
+    let SinkFixture { sink, read, keep: _keep } = make(hash_bytes(&content)).await;
     let mut slices = vec![Bytes::new(), content.slice(..1)];
-    slices.extend(
-        content[1..]
-            .chunks(77)
-            .map(|slice| content.slice_ref(slice)),
-    );
+    slices.extend(content[1..].chunks(77).map(|slice| content.slice_ref(slice)));
     slices.push(Bytes::new());
     let result = sink.put(PieceIndex(0), slices).await;
     result.expect("the piece is right");
@@ -116,11 +104,7 @@ pub async fn a_new_sink_holds_nothing(make: &impl AsyncFn(Manifest) -> SinkFixtu
 /// What is not the piece is refused, and changes nothing.
 pub async fn wrong_pieces_change_nothing(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     let content = sample(2 * PIECE_LEN + 100, 1);
-    let SinkFixture {
-        sink,
-        read,
-        keep: _keep,
-    } = make(hash_bytes(&content)).await;
+    let SinkFixture { sink, read, keep: _keep } = make(hash_bytes(&content)).await;
     let last = piece(&content, PieceIndex(2));
     let mut flipped = last.to_vec();
     flipped[99] ^= 1;
@@ -140,10 +124,7 @@ pub async fn wrong_pieces_change_nothing(make: &impl AsyncFn(Manifest) -> SinkFi
         assert!(sink.held().is_empty());
     }
     let result = sink.put(PieceIndex(3), vec![Bytes::new()]).await;
-    assert!(matches!(
-        result,
-        Err(SinkError::Mismatch(PieceMismatch::NoSuchPiece { .. }))
-    ));
+    assert!(matches!(result, Err(SinkError::Mismatch(PieceMismatch::NoSuchPiece { .. }))));
     for piece in layout(&content).all().iter() {
         put(&*sink, &content, piece).await;
     }
@@ -154,11 +135,7 @@ pub async fn wrong_pieces_change_nothing(make: &impl AsyncFn(Manifest) -> SinkFi
 /// A piece that is held may come again, also after the end.
 pub async fn a_piece_may_come_twice(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     let content = sample(PIECE_LEN + 1, 1);
-    let SinkFixture {
-        sink,
-        read,
-        keep: _keep,
-    } = make(hash_bytes(&content)).await;
+    let SinkFixture { sink, read, keep: _keep } = make(hash_bytes(&content)).await;
     for index in [0, 0, 1] {
         put(&*sink, &content, PieceIndex(index)).await;
     }
@@ -170,11 +147,7 @@ pub async fn a_piece_may_come_twice(make: &impl AsyncFn(Manifest) -> SinkFixture
 /// Pieces may be put from several tasks at once, the same one too.
 pub async fn pieces_may_come_at_once(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     let content = sample(5 * PIECE_LEN, 1);
-    let SinkFixture {
-        sink,
-        read,
-        keep: _keep,
-    } = make(hash_bytes(&content)).await;
+    let SinkFixture { sink, read, keep: _keep } = make(hash_bytes(&content)).await;
     let pieces = [0, 1, 2, 3, 4, 0, 1, 2, 3, 4].map(PieceIndex);
     join_all(pieces.map(|piece| put(&*sink, &content, piece))).await;
     join_all([sink.finish(), sink.finish()])
@@ -187,11 +160,7 @@ pub async fn pieces_may_come_at_once(make: &impl AsyncFn(Manifest) -> SinkFixtur
 /// While pieces are missing nothing is finished, and the error says how many.
 pub async fn an_incomplete_content_is_not_finished(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     let content = sample(3 * PIECE_LEN, 1);
-    let SinkFixture {
-        sink,
-        read,
-        keep: _keep,
-    } = make(hash_bytes(&content)).await;
+    let SinkFixture { sink, read, keep: _keep } = make(hash_bytes(&content)).await;
     put(&*sink, &content, PieceIndex(1)).await;
     let result = sink.finish().await;
     let named = matches!(result, Err(SinkError::Incomplete { missing: 2 }));
@@ -205,11 +174,7 @@ pub async fn an_incomplete_content_is_not_finished(make: &impl AsyncFn(Manifest)
 /// Finishing again changes nothing.
 pub async fn finishing_again_is_fine(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     let content = sample(10, 1);
-    let SinkFixture {
-        sink,
-        read,
-        keep: _keep,
-    } = make(hash_bytes(&content)).await;
+    let SinkFixture { sink, read, keep: _keep } = make(hash_bytes(&content)).await;
     put(&*sink, &content, PieceIndex(0)).await;
     for _ in 0..3 {
         sink.finish().await.expect("all pieces are there");
@@ -220,11 +185,7 @@ pub async fn finishing_again_is_fine(make: &impl AsyncFn(Manifest) -> SinkFixtur
 /// Futures that are dropped in the middle leave a piece held or not, the content finished or not, nothing between.
 pub async fn dropped_futures_do_no_harm(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     let content = sample(3 * PIECE_LEN, 1);
-    let SinkFixture {
-        sink,
-        read,
-        keep: _keep,
-    } = make(hash_bytes(&content)).await;
+    let SinkFixture { sink, read, keep: _keep } = make(hash_bytes(&content)).await;
     for index in layout(&content).all().iter() {
         // Polled once: it may or may not have begun to write.
         let _ = sink.put(index, vec![piece(&content, index)]).now_or_never();

@@ -78,10 +78,7 @@ pub async fn whole_contents_are_had(make: &impl AsyncFn(Vec<Bytes>) -> SourceFix
         let have = fixture.source.have(&ContentId::of(&content)).await;
         let mut have = have.expect("a source says what it has of its content");
         let update = have.next().await.expect("the first update always comes");
-        let whole = HaveUpdate {
-            gained: vec![layout(&content).all()],
-            complete: true,
-        };
+        let whole = HaveUpdate { gained: vec![layout(&content).all()], complete: true };
         assert_eq!(update.expect("nothing fails"), whole);
         assert!(have.next().await.is_none(), "an update after the last");
     }
@@ -113,10 +110,7 @@ pub async fn runs_come_in_the_order_asked(make: &impl AsyncFn(Vec<Bytes>) -> Sou
 
 /// What the source does not have is not found.
 pub async fn unknown_contents_are_not_found(make: &impl AsyncFn(Vec<Bytes>) -> SourceFixture) {
-    let SourceFixture {
-        source,
-        keep: _keep,
-    } = make(vec![sample(5, 1)]).await;
+    let SourceFixture { source, keep: _keep } = make(vec![sample(5, 1)]).await;
     let unknown = ContentId::of(b"unknown");
     let not_found = |error: Option<TransferError>| {
         let found = matches!(&error, Some(TransferError::NotFound(id)) if *id == unknown);
@@ -144,10 +138,7 @@ pub async fn runs_outside_are_refused(make: &impl AsyncFn(Vec<Bytes>) -> SourceF
     ];
     for runs in hostile {
         let error = fetch_error(&*fixture.source, &id, runs).await;
-        assert!(
-            matches!(error, Some(TransferError::Protocol(_))),
-            "{runs:?}: {error:?}"
-        );
+        assert!(matches!(error, Some(TransferError::Protocol(_))), "{runs:?}: {error:?}");
     }
 }
 
@@ -213,11 +204,7 @@ pub(super) async fn fetch(source: &dyn PieceSource, content: &Bytes, runs: &[Pie
     let stream = stream.expect("a source serves its content");
     let pieces = collect(layout(content), runs, stream).await;
     let slices = pieces.expect("an honest fetch").into_iter();
-    slices
-        .flat_map(|(_, data)| data)
-        .collect::<Vec<_>>()
-        .concat()
-        .into()
+    slices.flat_map(|(_, data)| data).collect::<Vec<_>>().concat().into()
 }
 
 /// The error of a fetch that must fail, and ends with it.
@@ -231,10 +218,7 @@ pub(super) async fn fetch_error(
         Err(error) => return Some(error),
     };
     let error = stream.next().await?.err()?;
-    assert!(
-        stream.next().await.is_none(),
-        "the stream goes on after an error"
-    );
+    assert!(stream.next().await.is_none(), "the stream goes on after an error");
     Some(error)
 }
 

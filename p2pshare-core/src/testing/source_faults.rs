@@ -52,10 +52,7 @@ pub struct FaultySource {
 impl FaultySource {
     /// Wraps a source.
     pub fn new(inner: Arc<dyn PieceSource>, faults: impl IntoIterator<Item = Fault>) -> Self {
-        Self {
-            inner,
-            faults: Arc::new(Mutex::new(faults.into_iter().collect())),
-        }
+        Self { inner, faults: Arc::new(Mutex::new(faults.into_iter().collect())) }
     }
 
     /// Replaces the faults, for calls from now on.
@@ -89,10 +86,7 @@ impl PieceSource for FaultySource {
             return self.inner.have(content).await;
         }
         let manifest = self.inner.manifest(content).await?;
-        let all = HaveUpdate {
-            gained: vec![manifest.layout().all()],
-            complete: true,
-        };
+        let all = HaveUpdate { gained: vec![manifest.layout().all()], complete: true };
         Ok(stream::iter([Ok(all)]).boxed())
     }
 
@@ -110,16 +104,10 @@ fn apply(stream: SegmentStream, fault: Fault) -> SegmentStream {
     match fault {
         Fault::CorruptByte(at) => map_segments(stream, move |segment| vec![corrupt(segment, at)]),
         Fault::WrongOffset(by) => map_segments(stream, move |segment| {
-            vec![Segment {
-                offset: segment.offset.wrapping_add(by),
-                ..segment
-            }]
+            vec![Segment { offset: segment.offset.wrapping_add(by), ..segment }]
         }),
         Fault::EmptySegments => map_segments(stream, |segment| {
-            let empty = Segment {
-                offset: segment.offset,
-                data: Bytes::new(),
-            };
+            let empty = Segment { offset: segment.offset, data: Bytes::new() };
             vec![empty, segment]
         }),
         Fault::TooMuch => too_much(stream),
@@ -145,15 +133,11 @@ fn map_segments(
     let change = move |event| match event {
         Ok(FetchEvent::Segment(segment)) => {
             let segments = change(segment).into_iter();
-            segments
-                .map(|segment| Ok(FetchEvent::Segment(segment)))
-                .collect()
+            segments.map(|segment| Ok(FetchEvent::Segment(segment))).collect()
         }
         other => vec![other],
     };
-    stream
-        .flat_map(move |event| stream::iter(change(event)))
-        .boxed()
+    stream.flat_map(move |event| stream::iter(change(event))).boxed()
 }
 
 fn corrupt(mut segment: Segment, at: u64) -> Segment {

@@ -57,10 +57,7 @@ pub async fn the_manifest_is_there_before_the_pieces(make: &impl AsyncFn(Bytes) 
     let content = sample(2 * PIECE_LEN, 1);
     let fixture = make(content.clone()).await;
     let manifest = fixture.source.manifest(&ContentId::of(&content)).await;
-    assert_eq!(
-        manifest.expect("the content is known"),
-        hash_bytes(&content)
-    );
+    assert_eq!(manifest.expect("the content is known"), hash_bytes(&content));
 }
 
 /// The first update has all that is held, the next what was gained since, each piece once, the last completes.

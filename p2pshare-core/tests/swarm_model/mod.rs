@@ -145,11 +145,7 @@ impl World {
                 return;
             }
         }
-        panic!(
-            "not complete: {:?}, {:?}",
-            self.planner.progress(),
-            self.actors
-        );
+        panic!("not complete: {:?}, {:?}", self.planner.progress(), self.actors);
     }
 
     fn come_and_go(&mut self, who: usize) {
@@ -180,8 +176,7 @@ impl World {
         if actor.is_there() && self.rng.random_bool(actor.gains) {
             let piece = self.rng.random_range(0..self.pieces);
             actor.holds.insert(piece);
-            self.planner
-                .gained(id(who), &[PieceRun::new(PieceIndex(piece), 1)]);
+            self.planner.gained(id(who), &[PieceRun::new(PieceIndex(piece), 1)]);
         }
     }
 
@@ -218,18 +213,11 @@ impl World {
         let rarities: Vec<usize> = pieces.iter().map(|piece| self.rarity(*piece)).collect();
         let mut took_free = false;
         for piece in &pieces {
-            assert!(
-                self.actors[who].holds.contains(piece),
-                "asked for what it has not"
-            );
+            assert!(self.actors[who].holds.contains(piece), "asked for what it has not");
             assert!(!self.verified.contains(piece), "asked for what is verified");
             let holders = self.holders.entry(*piece).or_default();
             if let Some(victim) = stolen.get(piece) {
-                assert_eq!(
-                    holders.iter().collect::<Vec<_>>(),
-                    [victim],
-                    "stolen from another"
-                );
+                assert_eq!(holders.iter().collect::<Vec<_>>(), [victim], "stolen from another");
                 assert_ne!(*victim, who);
                 holders.clear();
                 let orders = &mut self.actors[*victim].orders;
@@ -240,10 +228,7 @@ impl World {
             } else {
                 assert!(!free_anywhere, "a copy while pieces are free");
                 assert!(!holders.contains(&who) && holders.len() < self.copies);
-                assert!(
-                    self.actors[who].orders.is_empty(),
-                    "a copy while it has work"
-                );
+                assert!(self.actors[who].orders.is_empty(), "a copy while it has work");
             }
             holders.insert(who);
             self.actors[who].orders.push_back(*piece);
@@ -252,10 +237,7 @@ impl World {
             let left = self.free_for(who);
             let rarest_left = left.iter().map(|piece| self.rarity(*piece)).min();
             let most = rarities.iter().max().unwrap();
-            assert!(
-                rarest_left.is_none_or(|least| *most <= least),
-                "a rarer piece was left"
-            );
+            assert!(rarest_left.is_none_or(|least| *most <= least), "a rarer piece was left");
             assert!(rarities.is_sorted(), "not the rarest first: {rarities:?}");
         }
     }
@@ -302,9 +284,7 @@ impl World {
     }
 
     fn verify(&mut self, who: usize, piece: u32) {
-        let answer = self
-            .planner
-            .piece_verified(id(who), PieceIndex(piece), self.now);
+        let answer = self.planner.piece_verified(id(who), PieceIndex(piece), self.now);
         let holders = self.holders.remove(&piece).unwrap_or_default();
         assert_eq!(answer.new, self.verified.insert(piece));
         let told: BTreeSet<usize> = answer.others.iter().copied().map(index).collect();
@@ -355,10 +335,7 @@ impl World {
     }
 
     fn is_free(&self, piece: u32) -> bool {
-        let assigned = self
-            .holders
-            .get(&piece)
-            .is_some_and(|holders| !holders.is_empty());
+        let assigned = self.holders.get(&piece).is_some_and(|holders| !holders.is_empty());
         !assigned && !self.verified.contains(&piece)
     }
 
@@ -369,10 +346,7 @@ impl World {
 }
 
 fn all(runs: &[PieceRun]) -> Vec<u32> {
-    runs.iter()
-        .flat_map(PieceRun::iter)
-        .map(|piece| piece.0)
-        .collect()
+    runs.iter().flat_map(PieceRun::iter).map(|piece| piece.0).collect()
 }
 
 fn layout(pieces: u32) -> Layout {

@@ -29,18 +29,15 @@ pub(crate) fn transfer_status(error: &TransferError) -> Status {
         TransferError::Changed => (Code::Aborted, "changed".to_owned()),
         TransferError::Refused(_) => (Code::PermissionDenied, "refused".to_owned()),
         TransferError::Unavailable(_) => (Code::Unavailable, "unavailable".to_owned()),
-        TransferError::Stalled(time) => (
-            Code::DeadlineExceeded,
-            format!("stalled {}", time.as_millis()),
-        ),
-        TransferError::Mismatch(mismatch) => (
-            Code::DataLoss,
-            words::join("mismatch", &words::mismatch_out(mismatch)),
-        ),
-        TransferError::Manifest(manifest) => (
-            Code::DataLoss,
-            words::join("manifest", &words::manifest_out(manifest)),
-        ),
+        TransferError::Stalled(time) => {
+            (Code::DeadlineExceeded, format!("stalled {}", time.as_millis()))
+        }
+        TransferError::Mismatch(mismatch) => {
+            (Code::DataLoss, words::join("mismatch", &words::mismatch_out(mismatch)))
+        }
+        TransferError::Manifest(manifest) => {
+            (Code::DataLoss, words::join("manifest", &words::manifest_out(manifest)))
+        }
         TransferError::Protocol(_) => (Code::InvalidArgument, "protocol".to_owned()),
         TransferError::Io(_) => (Code::Internal, "io".to_owned()),
         // The type may grow; an error that is not known here is told in words only.
@@ -78,10 +75,7 @@ fn status(code: Code, message: &str, kind: &str) -> Status {
 
 /// What a status says that came from the other end in a call about `content`.
 pub(crate) fn transfer_error(status: &Status, content: &ContentId) -> TransferError {
-    let kind = status
-        .metadata()
-        .get(KEY)
-        .and_then(|value| value.to_str().ok());
+    let kind = status.metadata().get(KEY).and_then(|value| value.to_str().ok());
     kind.and_then(|kind| from_kind(kind, status, content))
         .unwrap_or_else(|| from_code(status, content))
 }
@@ -180,17 +174,9 @@ mod tests {
             [
                 ManifestError::TooLong(ContentTooLong { len }),
                 ManifestError::NotSingle { len },
-                ManifestError::TailLength {
-                    len,
-                    expected: 1,
-                    found: 2,
-                },
+                ManifestError::TailLength { len, expected: 1, found: 2 },
                 ManifestError::Ragged { found: 33 },
-                ManifestError::Count {
-                    len,
-                    expected: 3,
-                    found: 4,
-                },
+                ManifestError::Count { len, expected: 3, found: 4 },
                 ManifestError::Length { len },
                 ManifestError::Id { id: content },
             ]
@@ -205,11 +191,7 @@ mod tests {
     #[test]
     fn a_hostile_status_is_harmless() {
         let content = ContentId::of(b"content");
-        let mut hostile = status(
-            Code::Unavailable,
-            "\u{1b}[2J\u{202e}",
-            "mismatch nonsense 1 2",
-        );
+        let mut hostile = status(Code::Unavailable, "\u{1b}[2J\u{202e}", "mismatch nonsense 1 2");
         let error = transfer_error(&hostile, &content);
         assert!(matches!(&error, TransferError::Unavailable(text) if !text.contains('\u{1b}')));
         hostile = Status::new(Code::PermissionDenied, "é".repeat(100_000));

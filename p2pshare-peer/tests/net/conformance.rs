@@ -12,11 +12,7 @@ use p2pshare_core::transfer::MemorySource;
 use crate::support::{Server, Setup, source_of};
 
 async fn start(memory: &MemorySource, tls: bool) -> (Server, p2pshare_peer::net::RemoteSource) {
-    let setup = if tls {
-        Setup::tls(memory)
-    } else {
-        Setup::plain(memory)
-    };
+    let setup = if tls { Setup::tls(memory) } else { Setup::plain(memory) };
     let server = setup.start().await;
     let peer = if tls { server.tls() } else { server.plain() };
     (server, source_of(&peer, "anna"))
@@ -28,10 +24,7 @@ async fn whole(contents: Vec<Bytes>, tls: bool) -> SourceFixture {
         memory.insert(content);
     }
     let (server, source) = start(&memory, tls).await;
-    SourceFixture {
-        source: Arc::new(source),
-        keep: Box::new(server),
-    }
+    SourceFixture { source: Arc::new(source), keep: Box::new(server) }
 }
 
 async fn partial(content: Bytes, tls: bool) -> PartialFixture {
@@ -43,11 +36,7 @@ async fn partial(content: Bytes, tls: bool) -> PartialFixture {
         assert!(memory.gain(&manifest.id(), &content, PieceRun::from(piece)));
         async {}.boxed()
     };
-    PartialFixture {
-        source: Arc::new(source),
-        gain: Box::new(gain),
-        keep: Box::new(server),
-    }
+    PartialFixture { source: Arc::new(source), gain: Box::new(gain), keep: Box::new(server) }
 }
 
 mod plain_whole {

@@ -110,10 +110,7 @@ async fn an_unknown_content_is_not_found_and_a_bad_run_is_a_fault() {
     assert!(matches!(error, TransferError::NotFound(id) if id == unknown));
     for bad in [run(1, 1), run(0, 0), run(u32::MAX, u32::MAX)] {
         let stream = remote.fetch(&id, &[bad]).await.unwrap();
-        assert!(matches!(
-            segments(stream).await,
-            Err(TransferError::Protocol(_))
-        ));
+        assert!(matches!(segments(stream).await, Err(TransferError::Protocol(_))));
     }
 }
 
@@ -126,9 +123,7 @@ async fn who_is_not_let_in_gets_a_refusal_and_nothing_else() {
     let error = within(remote.manifest(&id)).await.unwrap_err();
     assert!(matches!(&error, TransferError::Refused(text) if text == "the grant is not valid"));
     // A content that is not there is refused in the same words.
-    let error = within(remote.manifest(&ContentId::of(b"unknown")))
-        .await
-        .unwrap_err();
+    let error = within(remote.manifest(&ContentId::of(b"unknown"))).await.unwrap_err();
     assert!(matches!(&error, TransferError::Refused(text) if text == "the grant is not valid"));
     *server.guard.denial.lock().unwrap() = Some(AccessDenied::Forbidden("not this".to_owned()));
     let remote = source_of(&server.plain(), "anna");
@@ -147,9 +142,7 @@ async fn a_grant_that_ran_out_is_renewed_once() {
     assert_eq!(whole(&remote, &id).await.unwrap(), bytes(10));
     let shown: Vec<_> = {
         let seen = server.guard.seen.lock().unwrap();
-        seen.iter()
-            .map(|seen| seen.credential.clone().unwrap())
-            .collect()
+        seen.iter().map(|seen| seen.credential.clone().unwrap()).collect()
     };
     assert_eq!(shown, ["expired".to_owned(), valid]);
 }
@@ -164,10 +157,7 @@ async fn waiting_for_a_slot_tells_the_place_and_ends_when_it_is_free() {
     let server = setup.start().await;
     let remote = source_of(&server.plain(), "anna");
     let mut first = remote.fetch(&id, &[]).await.unwrap();
-    assert!(matches!(
-        within(first.next()).await,
-        Some(Ok(FetchEvent::Segment(_)))
-    ));
+    assert!(matches!(within(first.next()).await, Some(Ok(FetchEvent::Segment(_)))));
     let mut second = remote.fetch(&id, &[]).await.unwrap();
     let mut place = async || match within(second.next()).await {
         Some(Ok(FetchEvent::Queued { position })) => Some(position),
@@ -195,20 +185,14 @@ async fn a_connection_that_breaks_makes_the_source_unavailable_and_is_made_anew(
     within(stream.next()).await.unwrap().unwrap();
     server.task.abort();
     let error = loop {
-        match within(stream.next())
-            .await
-            .expect("an error comes before the end")
-        {
+        match within(stream.next()).await.expect("an error comes before the end") {
             Ok(_) => {}
             Err(error) => break error,
         }
     };
     assert!(matches!(error, TransferError::Unavailable(_)), "{error:?}");
     assert!(within(stream.next()).await.is_none());
-    assert!(matches!(
-        within(remote.manifest(&id)).await,
-        Err(TransferError::Unavailable(_))
-    ));
+    assert!(matches!(within(remote.manifest(&id)).await, Err(TransferError::Unavailable(_))));
     let other = Setup::plain(&memory).start().await;
     peer.set_addrs(vec![server.peer_addr(), other.peer_addr()]);
     assert_eq!(whole(&remote, &id).await.unwrap(), bytes(PIECE));

@@ -98,10 +98,7 @@ async fn wrong_manifests_are_refused() {
     let values = manifest.chaining_values().as_flattened();
     let mut forged = values.to_vec();
     forged[0] ^= 1;
-    let too_long = v1::ManifestHead {
-        length: u64::MAX,
-        tail: Bytes::new(),
-    };
+    let too_long = v1::ManifestHead { length: u64::MAX, tail: Bytes::new() };
     let scripts = [
         vec![part(&manifest, &forged)],
         vec![part(&manifest, &[values, values].concat())],
@@ -111,19 +108,13 @@ async fn wrong_manifests_are_refused() {
         vec![part(&manifest, &[])],
         vec![part(&manifest, values), v1::ManifestPart::default()],
         vec![v1::ManifestPart::default()],
-        vec![v1::ManifestPart {
-            head: Some(too_long),
-            chaining_values: Bytes::new(),
-        }],
+        vec![v1::ManifestPart { head: Some(too_long), chaining_values: Bytes::new() }],
         // More than fits into a message of this kind.
         vec![part(&manifest, &vec![0; 300 << 10])],
         vec![],
     ];
     for manifest_parts in scripts {
-        let script = Script {
-            manifest: manifest_parts,
-            ..Script::default()
-        };
+        let script = Script { manifest: manifest_parts, ..Script::default() };
         let remote = source_of(&peer(script).await, "anna");
         let error = within(remote.manifest(&manifest.id())).await.unwrap_err();
         assert!(error.is_lie(), "{error:?}");
@@ -133,24 +124,11 @@ async fn wrong_manifests_are_refused() {
 #[tokio::test]
 async fn updates_without_end_are_refused() {
     let run = v1::PieceRun { start: 0, count: 1 };
-    let growing = v1::HaveUpdate {
-        gained: vec![run; 4096],
-        continues: true,
-        complete: false,
-    };
-    let empty = v1::HaveUpdate {
-        continues: true,
-        ..v1::HaveUpdate::default()
-    };
-    let long = v1::HaveUpdate {
-        gained: vec![run; 5000],
-        ..v1::HaveUpdate::default()
-    };
+    let growing = v1::HaveUpdate { gained: vec![run; 4096], continues: true, complete: false };
+    let empty = v1::HaveUpdate { continues: true, ..v1::HaveUpdate::default() };
+    let long = v1::HaveUpdate { gained: vec![run; 5000], ..v1::HaveUpdate::default() };
     for update in [growing, empty, long] {
-        let script = Script {
-            have: vec![update],
-            ..Script::default()
-        };
+        let script = Script { have: vec![update], ..Script::default() };
         let remote = source_of(&peer(script).await, "anna");
         let mut have = within(remote.have(&ContentId::of(b""))).await.unwrap();
         let error = within(have.next()).await.unwrap().unwrap_err();
@@ -169,10 +147,7 @@ async fn what_is_no_answer_to_a_fetch_is_refused() {
         })),
     };
     for response in [nothing, huge] {
-        let script = Script {
-            fetch: vec![response],
-            ..Script::default()
-        };
+        let script = Script { fetch: vec![response], ..Script::default() };
         let remote = source_of(&peer(script).await, "anna");
         let stream = remote.fetch(&ContentId::of(b""), &[]).await.unwrap();
         let error = segments(stream).await.unwrap_err();
@@ -188,23 +163,14 @@ async fn a_receiver_that_plays_tricks_gets_no_more_than_the_content() {
         let runs = vec![v1::PieceRun { start, count }];
         Answer::Wanted(v1::PushWanted { runs })
     };
-    let receipt = Answer::Receipt(v1::PushReceipt {
-        name: "../../etc/passwd".to_owned(),
-    });
+    let receipt = Answer::Receipt(v1::PushReceipt { name: "../../etc/passwd".to_owned() });
     let nothing = Answer::Wanted(v1::PushWanted::default());
     // The same piece forever, pieces that are not there, nothing, a name that leads elsewhere.
     for answer in [wanted(0, 1), wanted(2, 2), wanted(0, 0), nothing, receipt] {
-        let script = Script {
-            push: vec![v1::PushResponse {
-                event: Some(answer),
-            }],
-            ..Script::default()
-        };
+        let script =
+            Script { push: vec![v1::PushResponse { event: Some(answer) }], ..Script::default() };
         let peer = peer(script).await;
-        let proposal = PushProposal {
-            name: name("a"),
-            manifest: manifest.clone(),
-        };
+        let proposal = PushProposal { name: name("a"), manifest: manifest.clone() };
         let grants = Grants::of("anna");
         let push = peer.push(&proposal, &memory, &*grants, &|_| {});
         let error = within(push.boxed()).await.unwrap_err();

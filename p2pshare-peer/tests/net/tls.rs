@@ -103,18 +103,14 @@ async fn stranger(
             io::Result::Ok(TokioIo::new(connector.connect(name, stream).await?))
         }
     });
-    Endpoint::from_static("http://peer")
-        .connect_with_connector(connect)
-        .await
+    Endpoint::from_static("http://peer").connect_with_connector(connect).await
 }
 
 async fn call(channel: Channel, content: ContentId) -> Result<(), tonic::Status> {
     let content_id = Bytes::copy_from_slice(content.as_bytes());
     let mut request = Request::new(ManifestRequest { content_id });
     let grant = format!("Bearer {}anna", Guard::GRANT);
-    request
-        .metadata_mut()
-        .insert("authorization", grant.parse().unwrap());
+    request.metadata_mut().insert("authorization", grant.parse().unwrap());
     let mut client = TransferClient::new(channel);
     within(client.manifest(request)).await.map(drop)
 }
@@ -144,9 +140,7 @@ async fn a_client_without_a_certificate_comes_without_a_key() {
     let memory = MemorySource::new();
     let id = memory.insert(bytes(1)).id();
     let server = Setup::tls(&memory).start().await;
-    let channel = stranger(&server, config_of(&server, Arc::new(NoCertificate)))
-        .await
-        .unwrap();
+    let channel = stranger(&server, config_of(&server, Arc::new(NoCertificate))).await.unwrap();
     call(channel, id).await.unwrap();
     let seen = server.guard.seen.lock().unwrap().pop().unwrap();
     assert_eq!(seen.connection, PeerConnection::Tls { key: None });
@@ -170,9 +164,7 @@ async fn a_certificate_is_of_use_only_with_its_own_key_of_the_right_kind() {
     let p256 = || rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
     let own = p256();
-    let good = stranger(&server, config_of(&server, certified(&own, &own)))
-        .await
-        .unwrap();
+    let good = stranger(&server, config_of(&server, certified(&own, &own))).await.unwrap();
     call(good, id).await.unwrap();
     let calls = server.guard.seen.lock().unwrap().len();
     // Another's certificate, which anyone has seen, with a key of one's own; and a key that no peer has.

@@ -112,10 +112,7 @@ impl Bitmap {
 
     fn word(&self, level: usize, index: usize) -> u64 {
         let words = self.levels.get(level);
-        words
-            .and_then(|words| words.get(index))
-            .copied()
-            .unwrap_or(0)
+        words.and_then(|words| words.get(index)).copied().unwrap_or(0)
     }
 }
 

@@ -20,15 +20,10 @@ impl Planner {
                 self.verified.contains(piece),
             ];
             if states.iter().filter(|state| **state).count() != 1 {
-                return Err(format!(
-                    "piece {piece} is free, assigned, verified: {states:?}"
-                ));
+                return Err(format!("piece {piece} is free, assigned, verified: {states:?}"));
             }
             free += u32::from(states[0]);
-            let partial = self
-                .sources
-                .values()
-                .filter_map(|source| source.have.as_ref());
+            let partial = self.sources.values().filter_map(|source| source.have.as_ref());
             let count = partial.filter(|have| have.contains(piece)).count();
             if count != self.rarity.count(piece) {
                 return Err(format!(
@@ -38,10 +33,7 @@ impl Planner {
             }
         }
         if free != self.rarity.free() {
-            return Err(format!(
-                "{free} pieces are free, not {}",
-                self.rarity.free()
-            ));
+            return Err(format!("{free} pieces are free, not {}", self.rarity.free()));
         }
         self.check_assigned()
     }
@@ -63,9 +55,7 @@ impl Planner {
             let mut holders = holders.clone();
             holders.sort_unstable();
             if queued.get(piece) != Some(&holders) {
-                return Err(format!(
-                    "piece {piece} is in other queues than it is assigned to"
-                ));
+                return Err(format!("piece {piece} is in other queues than it is assigned to"));
             }
             if holders.len() > self.config.max_copies
                 || holders.windows(2).any(|pair| pair[0] == pair[1])

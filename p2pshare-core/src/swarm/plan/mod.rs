@@ -154,10 +154,7 @@ impl Planner {
         let bitmap = (!have.is_full()).then(|| self.bitmap(have));
         let source = match old.take() {
             None => Source::new(bitmap),
-            Some(old) => Source {
-                have: bitmap,
-                ..old
-            },
+            Some(old) => Source { have: bitmap, ..old },
         };
         self.sources.insert(id, source);
         true
@@ -165,11 +162,7 @@ impl Planner {
 
     /// A source has gained pieces. Those that the content does not have are left out.
     pub fn gained(&mut self, id: SourceId, runs: &[PieceRun]) {
-        let Some(have) = self
-            .sources
-            .get_mut(&id)
-            .and_then(|source| source.have.as_mut())
-        else {
+        let Some(have) = self.sources.get_mut(&id).and_then(|source| source.have.as_mut()) else {
             return;
         };
         let count = self.layout.piece_count();
@@ -271,9 +264,7 @@ impl Planner {
 
     /// The sources that were struck off, and why.
     pub fn struck(&self) -> impl Iterator<Item = (SourceId, &str)> {
-        self.struck
-            .iter()
-            .map(|(id, reason)| (*id, reason.as_str()))
+        self.struck.iter().map(|(id, reason)| (*id, reason.as_str()))
     }
 
     /// How many times in a row a source has failed since its last piece.
@@ -297,10 +288,7 @@ impl Planner {
             return false;
         };
         !source.queue.is_empty()
-            || self
-                .rarity
-                .rarest(source.have.as_ref(), PieceIndex(0))
-                .is_some()
+            || self.rarity.rarest(source.have.as_ref(), PieceIndex(0)).is_some()
             || self.assigned.keys().any(|piece| source.has(*piece))
     }
 

@@ -40,9 +40,7 @@ impl Rarity {
 
     /// How many partial sources have the piece.
     pub(super) fn count(&self, piece: PieceIndex) -> usize {
-        self.counts
-            .get(piece.0 as usize)
-            .map_or(0, |count| usize::from(*count))
+        self.counts.get(piece.0 as usize).map_or(0, |count| usize::from(*count))
     }
 
     /// The piece is free from now on.
@@ -94,9 +92,7 @@ impl Rarity {
 
     /// Whether the piece is free and exactly `count` partial sources have it.
     pub(super) fn is_free_with(&self, count: usize, piece: PieceIndex) -> bool {
-        self.buckets
-            .get(count)
-            .is_some_and(|bucket| bucket.contains(piece))
+        self.buckets.get(count).is_some_and(|bucket| bucket.contains(piece))
     }
 
     fn recount(&mut self, piece: PieceIndex, change: impl FnOnce(u16) -> u16) {
@@ -128,22 +124,13 @@ mod tests {
     fn rare_pieces_come_first_and_ties_from_the_given_place_on() {
         let mut rarity = Rarity::new(200);
         (0..200).for_each(|piece| rarity.put(PieceIndex(piece)));
-        assert_eq!(
-            rarity.rarest(None, PieceIndex(70)),
-            Some((0, PieceIndex(70)))
-        );
+        assert_eq!(rarity.rarest(None, PieceIndex(70)), Some((0, PieceIndex(70))));
         for piece in 0..199 {
             rarity.seen(PieceIndex(piece));
         }
-        assert_eq!(
-            rarity.rarest(None, PieceIndex(0)),
-            Some((0, PieceIndex(199)))
-        );
+        assert_eq!(rarity.rarest(None, PieceIndex(0)), Some((0, PieceIndex(199))));
         rarity.take(PieceIndex(199));
-        assert_eq!(
-            rarity.rarest(None, PieceIndex(199)),
-            Some((1, PieceIndex(0)))
-        );
+        assert_eq!(rarity.rarest(None, PieceIndex(199)), Some((1, PieceIndex(0))));
         assert_eq!(rarity.free(), 199);
     }
 
@@ -160,9 +147,6 @@ mod tests {
         assert!(rarity.is_free_with(1, PieceIndex(0)) && !rarity.is_free_with(2, PieceIndex(0)));
         let mut have = Bitmap::empty(2);
         have.insert(PieceIndex(0));
-        assert_eq!(
-            rarity.rarest(Some(&have), PieceIndex(1)),
-            Some((1, PieceIndex(0)))
-        );
+        assert_eq!(rarity.rarest(Some(&have), PieceIndex(1)), Some((1, PieceIndex(0))));
     }
 }

@@ -63,9 +63,7 @@ impl SpeedMeter {
 
     /// Bytes per second as of now, `None` when nothing is known yet. 0 is possible: it is silent.
     pub(super) fn estimate(&self, now: Duration) -> Option<f64> {
-        let silent = self
-            .since
-            .map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        let silent = self.since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         if silent < SILENCE {
             return self.mean;
         }

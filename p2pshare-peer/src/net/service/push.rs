@@ -41,10 +41,7 @@ pub(super) struct Offer {
 
 impl Inbound {
     pub(super) fn new(messages: Streaming<v1::PushRequest>, stall_timeout: Duration) -> Self {
-        Self {
-            messages,
-            stall_timeout,
-        }
+        Self { messages, stall_timeout }
     }
 
     pub(super) async fn offer(&mut self) -> Result<Offer, Status> {
@@ -80,9 +77,7 @@ impl Inbound {
         let message = message.map_err(|_| TransferError::Stalled(self.stall_timeout))?;
         // Whatever broke the stream, the sender sent something that cannot be read, or is gone and will not hear of it.
         let message = message.map_err(|status| broken(status.message()))?;
-        message
-            .and_then(|message| message.event)
-            .ok_or_else(|| broken("the push ended too early"))
+        message.and_then(|message| message.event).ok_or_else(|| broken("the push ended too early"))
     }
 }
 
@@ -116,13 +111,7 @@ impl Push {
             Ok((receiver, name, place))
         };
         let (receiver, name, place) = parts().map_err(|error| transfer_status(&error))?;
-        Ok(Self {
-            receiver,
-            admission,
-            offer,
-            name,
-            _place: place,
-        })
+        Ok(Self { receiver, admission, offer, name, _place: place })
     }
 
     /// Takes the manifest, asks for what is missing until nothing is, and confirms.
@@ -149,20 +138,12 @@ impl Push {
                 let error = "this peer loses what it was sent".to_owned();
                 return Err(TransferError::Unavailable(error).into());
             }
-            let wanted = v1::PushWanted {
-                runs: wire::runs_out(runs.iter().copied()),
-            };
+            let wanted = v1::PushWanted { runs: wire::runs_out(runs.iter().copied()) };
             answers.send(response(Outgoing::Wanted(wanted))).await?;
             take_pieces(&mut inbound, &*target.sink, &runs).await?;
         }
-        target
-            .sink
-            .finish()
-            .await
-            .map_err(|error| sink_error(&error))?;
-        let receipt = v1::PushReceipt {
-            name: target.name.as_str().to_owned(),
-        };
+        target.sink.finish().await.map_err(|error| sink_error(&error))?;
+        let receipt = v1::PushReceipt { name: target.name.as_str().to_owned() };
         answers.send(response(Outgoing::Receipt(receipt))).await?;
         Ok(())
     }
@@ -181,9 +162,7 @@ async fn take_manifest(inbound: &mut Inbound, offer: &Offer) -> Result<Manifest,
     while builder.missing() > 0 {
         let part = inbound.part().await?;
         if part.head.is_some() || part.chaining_values.is_empty() {
-            return Err(broken(
-                "a later part of the manifest has values and no head",
-            ));
+            return Err(broken("a later part of the manifest has values and no head"));
         }
         builder.push(&part.chaining_values)?;
     }
@@ -208,11 +187,8 @@ async fn take_pieces(
             segment = inbound.segment(), if puts.len() < PUTS => segment?,
         };
         if let Some((piece, data)) = assembler.push(wire::segment_in(segment))? {
-            let put = async move {
-                sink.put(piece, data)
-                    .await
-                    .map_err(|error| sink_error(&error))
-            };
+            let put =
+                async move { sink.put(piece, data).await.map_err(|error| sink_error(&error)) };
             puts.push(put);
         }
     }

@@ -29,11 +29,7 @@ pub(super) fn locate(
     };
     let mut asked = HashSet::new();
     let mut found = Vec::new();
-    for content in request
-        .contents
-        .iter()
-        .filter(|content| asked.insert(**content))
-    {
+    for content in request.contents.iter().filter(|content| asked.insert(**content)) {
         found.extend(locating.locate(content)?);
     }
     Ok(found)
@@ -50,9 +46,7 @@ struct Locating<'a> {
 impl Locating<'_> {
     fn locate(&mut self, content: &ContentId) -> DatabaseResult<Option<Location>> {
         let claims = self.claims(content)?;
-        let largest = claims
-            .iter()
-            .max_by_key(|(size, peers)| (peers.len(), Reverse(**size)));
+        let largest = claims.iter().max_by_key(|(size, peers)| (peers.len(), Reverse(**size)));
         let Some(size) = largest.map(|(size, _)| *size) else {
             return Ok(None);
         };
@@ -61,12 +55,7 @@ impl Locating<'_> {
         // A peer that is both is a full source.
         let mut kinds: HashMap<i64, SourceKind> = self.partial_sources(content)?;
         kinds.extend(full.iter().map(|peer| (*peer, SourceKind::Full)));
-        Ok(Some(Location {
-            content: *content,
-            size,
-            total,
-            sources: self.from_pivot(&kinds)?,
-        }))
+        Ok(Some(Location { content: *content, size, total, sources: self.from_pivot(&kinds)? }))
     }
 
     /// For each size that is claimed, the peers that claim it and can be known of.
@@ -101,9 +90,7 @@ impl Locating<'_> {
             }
         }
         let wanted = circle.into_iter().take(self.request.limit as usize);
-        wanted
-            .map(|((_, peer), (row, kind))| self.source(peer, row, kind))
-            .collect()
+        wanted.map(|((_, peer), (row, kind))| self.source(peer, row, kind)).collect()
     }
 
     /// The id of a peer that is online and has an address.
@@ -125,11 +112,6 @@ impl Locating<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([row])?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-        Ok(Source {
-            peer,
-            owner: rows::text(row, 0)?,
-            addresses: peers::addresses(row, 1)?,
-            kind,
-        })
+        Ok(Source { peer, owner: rows::text(row, 0)?, addresses: peers::addresses(row, 1)?, kind })
     }
 }

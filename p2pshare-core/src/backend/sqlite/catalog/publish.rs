@@ -138,19 +138,8 @@ impl<'a> Batch<'a> {
         let known = self
             .find
             .query_row(
-                (
-                    self.peer,
-                    entry.path.as_str(),
-                    entry.content.as_bytes(),
-                    size,
-                    scope,
-                ),
-                |row| {
-                    Ok(Known {
-                        id: row.get(0)?,
-                        is_same: row.get(1)?,
-                    })
-                },
+                (self.peer, entry.path.as_str(), entry.content.as_bytes(), size, scope),
+                |row| Ok(Known { id: row.get(0)?, is_same: row.get(1)? }),
             )
             .optional()?;
         match known {

@@ -178,10 +178,7 @@ impl Searching<'_> {
             )?;
             hits.extend(hit);
         }
-        Ok(SearchSlice {
-            hits,
-            next: positions.last().copied().filter(|_| more),
-        })
+        Ok(SearchSlice { hits, next: positions.last().copied().filter(|_| more) })
     }
 }
 
@@ -206,12 +203,7 @@ struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     fn new(search: &'a Search, sight: &'a Sight, owner: Option<i64>) -> Self {
-        Self {
-            search,
-            sight,
-            owner,
-            words: PathWords::default(),
-        }
+        Self { search, sight, owner, words: PathWords::default() }
     }
 
     /// How well an entry suits the search; `None` if the viewer does not see it or it does not match.
@@ -224,9 +216,7 @@ impl<'a> Matcher<'a> {
             return Some(relevance_without_words(entry.words));
         }
         self.words.cut(entry.path);
-        self.words
-            .match_query(query)
-            .then(|| self.words.relevance(query))
+        self.words.match_query(query).then(|| self.words.relevance(query))
     }
 
     /// As [`Filter::accepts`](crate::index::search::Filter::accepts).
