@@ -9,17 +9,17 @@ use std::{
 use async_trait::async_trait;
 use p2pshare_core::{
     api::{GrantRequest, Located, MAX_GRANT_BATCH, ProblemKind},
-    content::ContentId,
+    content::{ContentId, Manifest, PieceRun},
     identity::PeerId,
     swarm::{Candidate, Discovery, DiscoveryError},
     time::{Clock, SystemClock},
-    transfer::TransferError,
+    transfer::{HaveStream, PieceSource, RateLimit, SegmentStream, TransferError},
 };
 use tokio::time::Instant;
 
 use crate::{
     index_client::{ClientError, IndexClient},
-    net::{GrantProvider, GrantRequest as GrantNeeded, PeerPool},
+    net::{GrantProvider, GrantRequest as GrantNeeded, PeerPool, RemoteSource},
     publish::Announcer,
 };
 
@@ -40,7 +40,17 @@ pub struct Locator {
     client: IndexClient,
     announcer: Announcer,
     pool: Arc<PeerPool>,
+    limit: RateLimit,
     known: Mutex<HashMap<ContentId, Known>>,
+}
+
+/// How old an answer of the index may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// As old as its grant is good for.
+    Granted,
+    /// Some seconds: who is online matters.
+    Fresh,
 }
 
 #[derive(Clone)]
@@ -50,10 +60,38 @@ struct Known {
     use_until: Instant,
 }
 
+impl Known {
+    fn is_good(&self, age: Age, now: Instant) -> bool {
+        self.use_until > now && (age == Age::Granted || self.asked_at + SOURCES_FRESH > now)
+    }
+}
+
+/// A source from which bytes come no faster than a limit that it shares with others.
+struct Throttled {
+    source: RemoteSource,
+    limit: RateLimit,
+}
+
+#[async_trait]
+impl PieceSource for Throttled {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.source.manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        self.source.have(content).await
+    }
+
+    async fn fetch(&self, content: &ContentId, runs: &[PieceRun]) -> Result<SegmentStream, TransferError> {
+        Ok(self.limit.throttle(self.source.fetch(content, runs).await?))
+    }
+}
+
 impl Locator {
-    /// A locator for one user at one index. Sources are reached through `pool`.
-    pub fn new(client: IndexClient, announcer: Announcer, pool: Arc<PeerPool>) -> Arc<Self> {
-        Arc::new(Self { client, announcer, pool, known: Mutex::default() })
+    /// A locator for one user at one index. Sources are reached through `pool`; all of them together give no more than
+    /// `limit`.
+    pub fn new(client: IndexClient, announcer: Announcer, pool: Arc<PeerPool>, limit: RateLimit) -> Arc<Self> {
+        Arc::new(Self { client, announcer, pool, limit, known: Mutex::default() })
     }
 
     /// Asks for all these contents, in as few calls as can be.
@@ -65,11 +103,11 @@ impl Locator {
     }
 
     /// Where a content is; `None`: nowhere that this user can see.
-    pub async fn locate(&self, content: &ContentId) -> Result<Option<Arc<Located>>, ClientError> {
+    pub async fn locate(&self, content: &ContentId, age: Age) -> Result<Option<Arc<Located>>, ClientError> {
         let now = Instant::now();
         let known = self.known().get(content).cloned();
         match known {
-            Some(known) if known.asked_at + SOURCES_FRESH > now && known.use_until > now => Ok(Some(known.located)),
+            Some(known) if known.is_good(age, now) => Ok(Some(known.located)),
             _ => {
                 self.ask(&[*content]).await?;
                 Ok(self.known().get(content).map(|known| known.located.clone()))
@@ -77,18 +115,22 @@ impl Locator {
         }
     }
 
-    /// The sources of a content, ready to be fetched from.
-    pub async fn candidates(self: &Arc<Self>, content: &ContentId) -> Result<Vec<Candidate>, ClientError> {
-        let Some(located) = self.locate(content).await? else { return Ok(Vec::new()) };
+    /// The sources of a content, ready to be fetched from; `None`: it does not exist for this user.
+    pub async fn candidates(
+        self: &Arc<Self>,
+        content: &ContentId,
+        age: Age,
+    ) -> Result<Option<Vec<Candidate>>, ClientError> {
+        let Some(located) = self.locate(content, age).await? else { return Ok(None) };
         let candidates = located.sources.iter().map(|source| {
             let peer = self.pool.peer(source.peer, source.addresses.clone());
             Candidate {
                 id: source.peer,
                 label: format!("{} ({})", source.owner, source.peer.short()),
-                source: Arc::new(peer.source(self.clone())),
+                source: Arc::new(Throttled { source: peer.source(self.clone()), limit: self.limit.clone() }),
             }
         });
-        Ok(candidates.collect())
+        Ok(Some(candidates.collect()))
     }
 
     async fn ask(&self, contents: &[ContentId]) -> Result<(), ClientError> {
@@ -148,7 +190,8 @@ pub(super) struct IndexDiscovery(pub(super) Arc<Locator>);
 #[async_trait]
 impl Discovery for IndexDiscovery {
     async fn sources(&self, content: &ContentId) -> Result<Vec<Candidate>, DiscoveryError> {
-        self.0.candidates(content).await.map_err(|error| DiscoveryError::new(error.to_string()))
+        let found = self.0.candidates(content, Age::Fresh).await;
+        found.map(Option::unwrap_or_default).map_err(|error| DiscoveryError(error.to_string()))
     }
 }
 

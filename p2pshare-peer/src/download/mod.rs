@@ -8,8 +8,8 @@ mod locator;
 mod resolve;
 mod target;
 
-pub use fetch::FetchError;
-pub use job::{DownloadOptions, FileReport, JobEvent, JobReport, run};
-pub use locator::Locator;
+pub use fetch::{FetchError, Fetched};
+pub use job::{DownloadOptions, JobEvent, JobProgress, JobReport, run};
+pub use locator::{Age, Locator};
 pub use resolve::{ResolveError, Wanted, resolve};
 pub use target::{Target, TargetError};
