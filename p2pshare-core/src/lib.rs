@@ -16,3 +16,5 @@ pub mod api;
 pub mod transfer;
 
 pub mod index;
+
+pub mod backend;

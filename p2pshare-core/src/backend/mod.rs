@@ -1,0 +1,4 @@
+//! The stores that come with the library.
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
