@@ -1,4 +1,5 @@
-//! The stores that come with the library.
+//! Stores of an index: implementations of [`IndexStore`](crate::index::store::IndexStore).
 
+pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

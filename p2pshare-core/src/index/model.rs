@@ -86,6 +86,8 @@ pub enum AnnounceOutcome {
     OwnedByAnother,
     /// An announce with this time or a later one is stored. Nothing changed.
     Stale,
+    /// The owner has no account, or a disabled one. Nothing changed.
+    NoOwner,
 }
 
 /// Who is looking: decides what exists for them.
@@ -119,7 +121,7 @@ impl Viewer {
 /// Which sources of which contents are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocateRequest {
-    /// The contents.
+    /// The contents. One that is named twice is answered once.
     pub contents: Vec<ContentId>,
     /// Sources heard of at this time or later are online.
     pub online_since: Timestamp,
@@ -139,10 +141,11 @@ pub struct Location {
     pub content: ContentId,
     /// The size that most peers with reachable entries claim; of equally many, the smallest.
     pub size: u64,
-    /// How many peers have a reachable entry, online or not.
+    /// How many peers have a reachable entry, online or not, with an address or without.
     pub total: u32,
-    /// Online sources in order of peer id from the pivot on, around the circle; at most `limit`. A peer with a
-    /// reachable entry is a full source, whatever else it announced.
+    /// Online sources that have an address, in order of peer id from the pivot on (a peer with the pivot's own id comes
+    /// first), around the circle; at most `limit`. A peer with a reachable entry, of whatever size, is a full source,
+    /// whatever else it announced.
     pub sources: Vec<Source>,
 }
 

@@ -67,9 +67,11 @@ impl Index {
             AnnounceOutcome::OwnedByAnother => Err(IndexError::Forbidden(
                 "this peer belongs to another user: use another data directory, or have its owner remove it",
             )),
-            AnnounceOutcome::Stale => {
-                Err(IndexError::StaleAnnounce("the index has seen this announce or a later one"))
-            }
+            // Deleted or disabled since the session was looked up.
+            AnnounceOutcome::NoOwner => Err(IndexError::NotLoggedIn),
+            AnnounceOutcome::Stale => Err(IndexError::StaleAnnounce(
+                "the index has seen this announce or a later one",
+            )),
         }
     }
 

@@ -77,15 +77,15 @@ pub trait UserStore: Send + Sync {
         expected: Option<&Verifier>,
     ) -> StoreResult<bool>;
 
-    /// Disables or enables an account; disabling ends all its sessions and takes its peers offline in the same step.
-    /// `false`: no such account.
+    /// Disables or enables an account; disabling ends all its sessions and takes its peers offline (as by
+    /// [`PeerStore::peer_leaves`]) in the same step; its entries stay. `false`: no such account.
     async fn set_disabled(&self, name: &Username, disabled: bool) -> StoreResult<bool>;
 
     /// Makes an account an operator, or no longer one. `false`: no such account.
     async fn set_operator(&self, name: &Username, operator: bool) -> StoreResult<bool>;
 
     /// Deletes an account with its sessions, peers, entries, partial sources, invites, memberships and the groups that
-    /// it owns (as by [`GroupStore::delete_group`]). `false`: no such account.
+    /// it owns (as by [`GroupStore::delete_group`]). The name is free again. `false`: no such account.
     async fn delete_user(&self, name: &Username) -> StoreResult<bool>;
 
     /// Accounts in order of name, after `after`, at most `limit`.
@@ -97,8 +97,8 @@ pub trait UserStore: Send + Sync {
 pub trait SessionStore: Send + Sync {
     /// Adds a session, if at this very moment the account exists, is not disabled and its password is checked against
     /// `verifier` (so that a login cannot slip past a change of password), and ends the user's oldest other sessions
-    /// (by `created_at`, then token) so that at most `keep` remain. `false`: one of these does not hold; nothing
-    /// changed.
+    /// (by `created_at`, then token) so that at most `keep` remain with this one, which remains always. `false`: one of
+    /// these does not hold, or there is a session of this token; nothing changed.
     async fn open_session(
         &self,
         session: &Session,
@@ -109,20 +109,23 @@ pub trait SessionStore: Send + Sync {
     /// The session of this token, unless it ended: `expires_at` is after `now`.
     async fn session(&self, token: &TokenHash, now: Timestamp) -> StoreResult<Option<OpenSession>>;
 
-    /// Ends one session. `false`: there was none.
+    /// Ends one session. `false`: there was none. One that expired is there until it is purged.
     async fn end_session(&self, token: &TokenHash) -> StoreResult<bool>;
 
     /// Ends all sessions of a user, but for `except`; says how many.
     async fn end_sessions(&self, user: &Username, except: Option<&TokenHash>) -> StoreResult<u64>;
 
-    /// Forgets sessions that have expired; says how many. Never changes an answer.
+    /// Forgets sessions that ended at `now` or before; says how many. [`session`](Self::session) gave none of them.
     async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64>;
 }
 
 /// Peers and their presence.
 #[async_trait]
 pub trait PeerStore: Send + Sync {
-    /// Stores an announce, if the peer is new or has the same owner and an older `announced_at`.
+    /// Stores an announce, in place of all that was stored of the peer, if at this very moment its owner has an account
+    /// that is not disabled, and the peer is new or has the same owner and an older `announced_at`. The first of
+    /// [`NoOwner`](AnnounceOutcome::NoOwner), [`OwnedByAnother`](AnnounceOutcome::OwnedByAnother),
+    /// [`Stale`](AnnounceOutcome::Stale) that holds is the answer otherwise. The peer's entries stay as they are.
     async fn announce(&self, peer: &Peer) -> StoreResult<AnnounceOutcome>;
 
     /// The peer.
@@ -135,7 +138,7 @@ pub trait PeerStore: Send + Sync {
     /// than the one stored changes nothing.
     async fn touch_peers(&self, seen: &[(PeerId, Timestamp)]) -> StoreResult<()>;
 
-    /// The peer says goodbye: it is offline, and no partial source of anything, until it announces itself again.
+    /// The peer says goodbye: it is offline until it announces itself again, and its partial sources are forgotten.
     /// `false`: no such peer.
     async fn peer_leaves(&self, id: &PeerId) -> StoreResult<bool>;
 
@@ -143,16 +146,21 @@ pub trait PeerStore: Send + Sync {
     async fn delete_peer(&self, id: &PeerId) -> StoreResult<bool>;
 
     /// Forgets peers whose newest sign of life (`last_seen`, else `announced_at`) is before `before`, with their
-    /// entries, at most `limit` at once; says how many. Also forgets partial sources that ended before `before`.
+    /// entries and partial sources, at most `limit` at once, those first that were silent longest, then in order of id;
+    /// says how many. Also forgets partial sources that ended before `before`, which are none by then.
     async fn purge_peers(&self, before: Timestamp, limit: u32) -> StoreResult<u64>;
 }
 
 /// What is shared.
 #[async_trait]
 pub trait CatalogStore: Send + Sync {
-    /// Applies changes to a peer's entries, in order, all or none. `None`: no such peer, or it is not `owner`'s.
+    /// Applies changes to a peer's entries, in order, all or none; what is counted are the changes, each as it finds the
+    /// catalog after those before it. `None`: no such peer, it is not `owner`'s, or a change publishes to a group that
+    /// the owner is not in at this very moment (so that a publish cannot slip past the end of a membership); nothing
+    /// changed.
     ///
-    /// An entry that is published again just as it was keeps its time; any other publish has the time `now`.
+    /// An entry that is published again just as it was keeps its time; any other publish has the time `now`, also that
+    /// of a path that was withdrawn before.
     async fn publish(
         &self,
         owner: &Username,
@@ -179,7 +187,8 @@ pub trait CatalogStore: Send + Sync {
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice>;
 
     /// All hits of one content that the viewer reaches, whatever its names: one for each size that is claimed, in
-    /// order of size. At most `limit`. Names are in order of path, then owner.
+    /// order of size. At most `limit`. Names (at most [`NAMES_PER_HIT`](super::search::NAMES_PER_HIT)) are in order of
+    /// path, then owner; names, time and sources come from all entries of this content and size that the viewer reaches.
     async fn content(
         &self,
         viewer: &Viewer,
@@ -188,7 +197,7 @@ pub trait CatalogStore: Send + Sync {
         limit: u32,
     ) -> StoreResult<Vec<Hit>>;
 
-    /// Where contents are. A content of which the viewer reaches nothing is left out.
+    /// Where contents are, in the order asked for, each once. A content of which the viewer reaches nothing is left out.
     async fn locate(&self, viewer: &Viewer, request: &LocateRequest) -> StoreResult<Vec<Location>>;
 
     /// The files that the viewer sees below `folder` of a user (or all; or the one file of this path), each path and
@@ -216,7 +225,7 @@ pub trait CatalogStore: Send + Sync {
     ) -> StoreResult<Vec<FileListing>>;
 
     /// Notes that a peer holds part of a content until `until`; replaces what was noted before. `false`: no such peer,
-    /// or it is not `owner`'s.
+    /// it is not `owner`'s, or it said goodbye.
     async fn add_partial_source(
         &self,
         owner: &Username,
@@ -258,7 +267,8 @@ pub trait GroupStore: Send + Sync {
     /// Removes a member other than the owner. `false`: no such group, no such member, or the owner.
     async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool>;
 
-    /// Gives a group another owner. `false`: no such group, or the user is not a member.
+    /// Gives a group another owner; the one before remains a member. `false`: no such group, or the user is not a
+    /// member.
     async fn set_group_owner(&self, name: &GroupName, owner: &Username) -> StoreResult<bool>;
 
     /// Deletes a group, its memberships, the entries shared with it and the invites into it. `false`: no such group.
@@ -275,7 +285,8 @@ pub trait InviteStore: Send + Sync {
     async fn invite(&self, hash: &InviteHash) -> StoreResult<Option<InviteRecord>>;
 
     /// Adds an account by an invite in one step: the invite is good (`expires_at` after `now`, uses left), loses one
-    /// use, the account is added and joins the invite's group.
+    /// use, the account is added and joins the invite's group. That the invite is not good is told before that the name
+    /// is taken.
     async fn redeem_invite(
         &self,
         hash: &InviteHash,
@@ -298,7 +309,7 @@ pub trait InviteStore: Send + Sync {
 pub enum RedeemOutcome {
     /// The account was made.
     Registered,
-    /// No such code, or it has ended. Nothing changed.
+    /// No such code, it has ended, or it has no uses left. Nothing changed.
     NotGood,
     /// The name is taken. Nothing changed.
     NameTaken,
