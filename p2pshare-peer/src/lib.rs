@@ -6,3 +6,5 @@ pub mod account;
 pub mod data_dir;
 pub mod guard;
 pub mod index_client;
+
+pub mod catalog;
