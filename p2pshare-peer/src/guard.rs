@@ -252,7 +252,7 @@ mod tests {
         guard.admit(&request(Some(&old_grant))).unwrap();
         guard.admit(&request(Some(&new_grant))).unwrap();
 
-        guard.clone().replace_keys(vec![next.public_key()]);
+        guard.replace_keys(vec![next.public_key()]);
         unauthenticated(&guard, Some(&old_grant), "not trusted");
         guard.replace_keys(Vec::new());
         unauthenticated(&guard, Some(&new_grant), "not trusted");

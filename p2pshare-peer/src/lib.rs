@@ -8,3 +8,5 @@ pub mod guard;
 pub mod index_client;
 
 pub mod catalog;
+
+pub mod share;

@@ -147,7 +147,7 @@ impl Catalog {
             let sql = "DELETE FROM files WHERE id = ?1 AND local = ?2 AND inode = ?3 AND size = ?4 AND mtime_ns = ?5";
             let mut delete = c.prepare_cached(sql)?;
             let mut removed = 0;
-            for KnownFile { id, key, stamp } in &files {
+            for KnownFile { id, key, stamp, .. } in &files {
                 let (inode, size) = (stamp.inode.cast_signed(), signed(stamp.len)?);
                 removed += delete.execute(params![id.0, key, inode, size, stamp.mtime_ns])?;
             }

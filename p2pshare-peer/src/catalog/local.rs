@@ -38,14 +38,6 @@ pub(crate) fn place(root: &Path, key: &[u8]) -> PathBuf {
     if key.is_empty() { root.to_path_buf() } else { root.join(from_key(key)) }
 }
 
-/// Whether `key` is `above` or lies below it.
-pub(crate) fn is_at_or_below(key: &[u8], above: &[u8]) -> bool {
-    match key.strip_prefix(above) {
-        Some(rest) => above.is_empty() || rest.is_empty() || rest.first() == Some(&0),
-        None => false,
-    }
-}
-
 /// A whole path as bytes.
 pub(crate) fn to_bytes(path: &Path) -> Option<&[u8]> {
     name_to_bytes(path.as_os_str())
@@ -90,19 +82,6 @@ mod tests {
         assert_eq!(to_key(Path::new("/a")), None);
         assert_eq!(place(Path::new("/r"), b""), Path::new("/r"));
         assert_eq!(place(Path::new("/r"), b"a\0b"), Path::new("/r/a/b"));
-    }
-
-    #[test]
-    fn below_means_below_a_whole_name() {
-        for (key, above, is) in [
-            (&b"a\0b"[..], &b"a"[..], true),
-            (b"a", b"a", true),
-            (b"ab", b"a", false),
-            (b"a", b"a\0b", false),
-            (b"a", b"", true),
-        ] {
-            assert_eq!(is_at_or_below(key, above), is, "{key:?} {above:?}");
-        }
     }
 
     #[cfg(unix)]

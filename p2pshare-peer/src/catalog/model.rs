@@ -32,6 +32,9 @@ pub struct Share {
     pub hidden: bool,
     /// Whether symbolic links are followed wherever they lead.
     pub follow_links: bool,
+    /// Whether its root was there when it was last looked at. Of a share that is not, because its disk is not mounted
+    /// or it was moved away, the hashes are kept but nothing is published.
+    pub online: bool,
 }
 
 /// What to share, and how. What is `None` stays as it is when the root is shared already.
@@ -80,6 +83,7 @@ pub(crate) struct KnownFile {
     /// As [`to_key`](super::local::to_key) makes it.
     pub(crate) key: Vec<u8>,
     pub(crate) stamp: FileStamp,
+    pub(crate) content: ContentId,
 }
 
 /// A file to be put into the catalog.

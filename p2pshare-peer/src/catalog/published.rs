@@ -74,12 +74,12 @@ impl Catalog {
             }
             let after = after.as_ref().map_or("", SharePath::as_str);
             let mut query = c.prepare_cached(
-                "SELECT p.path, f.path, f.content, f.size, s.visibility FROM pending p \
+                "SELECT p.path, f.path, f.content, f.size, s.visibility, s.online FROM pending p \
                  LEFT JOIN files f ON f.path = p.path LEFT JOIN shares s ON s.id = f.share \
                  WHERE p.path > ?1 ORDER BY p.path LIMIT ?2",
             )?;
             let changes = query.query_and_then(params![after, limit], |row| {
-                if row.get::<_, Option<String>>(1)?.is_none() {
+                if !row.get::<_, Option<bool>>(5)?.unwrap_or(false) {
                     return Ok(CatalogChange::Withdraw(rows::text(row, 0)?));
                 }
                 rows::entry(row, 1).map(CatalogChange::Publish)
@@ -177,7 +177,7 @@ fn use_account(c: &Connection, account: &PublishAccount) -> DatabaseResult<bool>
     if !same {
         c.execute("DELETE FROM published", [])?;
         c.execute("DELETE FROM pending", [])?;
-        c.execute("INSERT INTO pending SELECT path FROM files", [])?;
+        c.execute("INSERT INTO pending SELECT f.path FROM files f JOIN shares s ON s.id = f.share WHERE s.online", [])?;
         c.execute("UPDATE state SET reconciled = 0", [])?;
     }
     // The index may have changed its key since.
@@ -197,14 +197,15 @@ fn published(c: &Connection, entry: &Entry) -> DatabaseResult<()> {
     // It stays pending if the file has changed since this was sent.
     let sql = "DELETE FROM pending WHERE path = ?1 AND EXISTS (\
                SELECT 1 FROM files f JOIN shares s ON s.id = f.share \
-               WHERE f.path = ?1 AND f.content = ?2 AND f.size = ?3 AND s.visibility = ?4)";
+               WHERE f.path = ?1 AND f.content = ?2 AND f.size = ?3 AND s.visibility = ?4 AND s.online)";
     c.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
 fn withdrawn(c: &Connection, path: &SharePath) -> DatabaseResult<()> {
     c.prepare_cached("DELETE FROM published WHERE path = ?1")?.execute([path.as_str()])?;
-    let sql = "DELETE FROM pending WHERE path = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE path = ?1)";
+    let sql = "DELETE FROM pending WHERE path = ?1 AND NOT EXISTS (\
+               SELECT 1 FROM files f JOIN shares s ON s.id = f.share WHERE f.path = ?1 AND s.online)";
     c.prepare_cached(sql)?.execute([path.as_str()])?;
     Ok(())
 }

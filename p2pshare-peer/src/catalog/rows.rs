@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The columns of [`share`].
-pub(super) const SHARE: &str = "id, root, name, visibility, hidden, follow_links";
+pub(super) const SHARE: &str = "id, root, name, visibility, hidden, follow_links, online";
 
 pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
     Ok(Share {
@@ -26,6 +26,7 @@ pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
         visibility: text(row, 3)?,
         hidden: row.get(4)?,
         follow_links: row.get(5)?,
+        online: row.get(6)?,
     })
 }
 
@@ -47,10 +48,11 @@ pub(super) fn file(row: &Row<'_>) -> DatabaseResult<CatalogFile> {
 }
 
 /// The columns of [`known`].
-pub(super) const KNOWN: &str = "id, local, size, mtime_ns, inode";
+pub(super) const KNOWN: &str = "id, local, size, mtime_ns, inode, content";
 
 pub(super) fn known(row: &Row<'_>) -> DatabaseResult<KnownFile> {
-    Ok(KnownFile { id: FileId(row.get(0)?), key: row.get(1)?, stamp: stamp(row, 2)? })
+    let content = content(row, 5)?;
+    Ok(KnownFile { id: FileId(row.get(0)?), key: row.get(1)?, stamp: stamp(row, 2)?, content })
 }
 
 /// Path, content, size and visibility, from column `first` on.

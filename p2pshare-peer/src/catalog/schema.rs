@@ -17,8 +17,10 @@ const MIGRATIONS: &[Migration] = &[VERSION_1];
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
 /// - `manifests` holds those of contents of more than one piece, as long as a file has the content.
+/// - A share is `online` while its root is there; the files of one that is not are kept but not published.
 /// - `published` is what the index has acknowledged, `pending` the paths where it may differ from `files`: triggers see
-///   to it that every change of a file gets there. Whatever is in `files` is in `published` just so, or in `pending`.
+///   to it that every change of a file gets there. Whatever is in `files` and online is in `published` just so, or in
+///   `pending`.
 const VERSION_1: Migration = "
 CREATE TABLE shares (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,7 +28,8 @@ CREATE TABLE shares (
     name TEXT NOT NULL UNIQUE,
     visibility TEXT NOT NULL,
     hidden INTEGER NOT NULL,
-    follow_links INTEGER NOT NULL
+    follow_links INTEGER NOT NULL,
+    online INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
 CREATE TABLE files (
@@ -82,8 +85,8 @@ END;
 CREATE TRIGGER files_removed AFTER DELETE ON files BEGIN
     INSERT OR IGNORE INTO pending VALUES (old.path);
 END;
-CREATE TRIGGER visibility_changed AFTER UPDATE OF visibility ON shares
-WHEN new.visibility <> old.visibility BEGIN
+CREATE TRIGGER shares_changed AFTER UPDATE OF visibility, online ON shares
+WHEN new.visibility <> old.visibility OR new.online <> old.online BEGIN
     INSERT OR IGNORE INTO pending SELECT path FROM files WHERE share = new.id;
 END;
 CREATE TRIGGER manifests_left AFTER DELETE ON files BEGIN

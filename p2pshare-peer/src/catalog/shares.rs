@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use p2pshare_core::{
-    api::Visibility,
     backend::sqlite::{DatabaseError, DatabaseResult},
     path::SharePath,
 };
@@ -92,6 +91,16 @@ impl Catalog {
         }
     }
 
+    /// Notes whether a share's root is there.
+    pub(crate) async fn set_online(&self, id: ShareId, online: bool) -> Result<(), CatalogError> {
+        let set = self.change(move |c| {
+            let sql = "UPDATE shares SET online = ?2 WHERE id = ?1";
+            c.prepare_cached(sql)?.execute(params![id.0, online])?;
+            Ok(())
+        });
+        set.await
+    }
+
     /// What below a share's root is not shared, as keys, in order.
     pub(crate) async fn excluded(&self, share: ShareId) -> Result<Vec<Vec<u8>>, CatalogError> {
         let read = self.read(move |c| {
@@ -104,17 +113,19 @@ impl Catalog {
     }
 
     /// Ends the sharing of a file or folder below a share's root, now and in scans to come. Gives the number of files
-    /// that were shared.
+    /// that were shared; if there were none, nothing changes.
     pub(crate) async fn exclude(&self, share: ShareId, key: Vec<u8>) -> Result<u64, CatalogError> {
         let excluded = self.change(move |c| {
-            let mut insert = c.prepare_cached("INSERT OR IGNORE INTO excluded VALUES (?1, ?2)")?;
-            insert.execute(params![share.0, key])?;
             let mut below = key.clone();
             below.push(0);
             let mut after = key.clone();
             after.push(1);
             let sql = "DELETE FROM files WHERE share = ?1 AND (local = ?2 OR (local > ?3 AND local < ?4))";
             let removed = c.prepare_cached(sql)?.execute(params![share.0, key, below, after])?;
+            if removed > 0 {
+                let sql = "INSERT OR IGNORE INTO excluded VALUES (?1, ?2)";
+                c.prepare_cached(sql)?.execute(params![share.0, key])?;
+            }
             Ok(removed as u64)
         });
         excluded.await
@@ -155,7 +166,7 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> DatabaseResult<Option<
     let Some(name) = free_name(c, &new.name)? else {
         return Ok(None);
     };
-    let visibility = new.visibility.clone().unwrap_or_else(Visibility::default);
+    let visibility = new.visibility.clone().unwrap_or_default();
     let (hidden, follow_links) =
         (new.hidden.unwrap_or_default(), new.follow_links.unwrap_or_default());
     let sql = "INSERT INTO shares (root, name, visibility, hidden, follow_links) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -167,7 +178,7 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> DatabaseResult<Option<
         follow_links
     ])?;
     let root: PathBuf = new.root.clone();
-    Ok(Some(Share { id: ShareId(id), root, name, visibility, hidden, follow_links }))
+    Ok(Some(Share { id: ShareId(id), root, name, visibility, hidden, follow_links, online: true }))
 }
 
 fn free_name(c: &Connection, wanted: &SharePath) -> DatabaseResult<Option<SharePath>> {

@@ -85,14 +85,14 @@ impl CatalogSource {
     ) -> Result<(Vec<CatalogFile>, Manifest), TransferError> {
         // Asked each time, so that what is no longer shared is no longer served.
         let catalog = &self.inner.catalog;
-        let files = catalog.files_with(*content, MAX_COPIES).await.map_err(unavailable)?;
+        let files = catalog.files_with(*content, MAX_COPIES).await.map_err(|error| unavailable(&error))?;
         if files.is_empty() {
             return Err(TransferError::NotFound(*content));
         }
         if let Some(manifest) = self.manifests().find(content) {
             return Ok((files, manifest));
         }
-        let manifest = catalog.manifest(*content).await.map_err(unavailable)?;
+        let manifest = catalog.manifest(*content).await.map_err(|error| unavailable(&error))?;
         let manifest = manifest.ok_or(TransferError::NotFound(*content))?;
         self.manifests().insert(&manifest);
         Ok((files, manifest))
@@ -196,7 +196,7 @@ fn watched(segments: SegmentStream, inner: Arc<Inner>, file: CatalogFile) -> Seg
     segments.inspect(watch).boxed()
 }
 
-fn unavailable(error: CatalogError) -> TransferError {
+fn unavailable(error: &CatalogError) -> TransferError {
     tracing::error!(%error, "the catalog cannot be read");
     // What is wrong with this peer's disk is nobody else's business.
     TransferError::Unavailable("its catalog cannot be read at the moment".to_owned())
