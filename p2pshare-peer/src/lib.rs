@@ -7,4 +7,8 @@ pub mod index_client;
 pub mod net;
 
 pub mod account;
+pub mod guard;
 pub mod known_index;
+
+pub mod catalog;
+pub mod share;
