@@ -1,4 +1,5 @@
 //! What users and their peers do, from registration to logout, over real sockets.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

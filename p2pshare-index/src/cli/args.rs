@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 use p2pshare_core::identity::Username;
 
-use super::sections::{DataSection, CommunitySection, LimitsSection, LogSection, ServerSection};
+use super::sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,7 +96,13 @@ pub(super) struct ServeArgs {
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct ConfigFile {
     /// TOML file with options; unknown keys in it are an error
-    #[arg(long = "config", env = "P2PSHARE_INDEX_CONFIG", value_name = "FILE", help_heading = "Data", global = true)]
+    #[arg(
+        long = "config",
+        env = "P2PSHARE_INDEX_CONFIG",
+        value_name = "FILE",
+        help_heading = "Data",
+        global = true
+    )]
     pub(super) path: Option<PathBuf>,
 }
 

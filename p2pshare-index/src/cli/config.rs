@@ -70,24 +70,26 @@ impl Config {
         let server = args.server.or(file.server);
         let limits = args.limits.or(file.limits);
         let metrics = Metrics::new();
-        let listen = server
-            .listen
-            .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
+        let listen =
+            server.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
         let tls = tls(&server)?;
-        if tls == Tls::None && !listen.ip().to_canonical().is_loopback() && server.insecure != Some(true) {
+        if tls == Tls::None
+            && !listen.ip().to_canonical().is_loopback()
+            && server.insecure != Some(true)
+        {
             return Err(CliError::Usage(format!(
                 "others can reach {listen}, and without TLS their passwords would travel in the clear: use \
                  --tls-self-signed, or --tls-cert and --tls-key, or --insecure if something else protects it"
             )));
         }
-        let log = log(args.log.or(file.log), "info")?;
+        let log = log(&args.log.or(file.log), "info")?;
         let config = Self {
             data: data(args.data.or(file.data))?,
             listen,
             tls,
             index: index(args.community.or(file.community), &limits)?,
             http: http(&server, &limits, metrics.clone())?,
-            server: serving(server, metrics)?,
+            server: serving(&server, metrics)?,
         };
         Ok((config, log))
     }
@@ -96,7 +98,7 @@ impl Config {
 /// Where the accounts are that `user` works on, and its log.
 pub(super) fn for_users(args: UserArgs) -> Result<(Data, Log), CliError> {
     let file = read(&args.config)?;
-    Ok((data(args.data.or(file.data))?, log(args.log, "warn")?))
+    Ok((data(args.data.or(file.data))?, log(&args.log, "warn")?))
 }
 
 fn read(file: &ConfigFile) -> Result<File, CliError> {
@@ -129,7 +131,7 @@ fn data(section: DataSection) -> Result<Data, CliError> {
     Ok(Data { dir: Some(dir), store })
 }
 
-fn log(section: LogSection, default: &str) -> Result<Log, CliError> {
+fn log(section: &LogSection, default: &str) -> Result<Log, CliError> {
     Ok(Log {
         filter: parse_filter(section.log.as_deref().unwrap_or(default))?,
         format: section.log_format.unwrap_or_default(),
@@ -199,7 +201,11 @@ fn http(
     let default = HttpOptions::default();
     let rates = RateLimits::default();
     Ok(HttpOptions {
-        request_timeout: timeout("request-timeout", server.request_timeout, default.request_timeout)?,
+        request_timeout: timeout(
+            "request-timeout",
+            server.request_timeout,
+            default.request_timeout,
+        )?,
         concurrent_requests: at_least_1(
             "concurrent-requests",
             limits.concurrent_requests,
@@ -222,7 +228,7 @@ fn http(
     })
 }
 
-fn serving(server: ServerSection, metrics: Metrics) -> Result<ServerOptions, CliError> {
+fn serving(server: &ServerSection, metrics: Metrics) -> Result<ServerOptions, CliError> {
     let default = ServerOptions::default();
     let header_timeout = timeout("header-timeout", server.header_timeout, default.header_timeout)?;
     Ok(ServerOptions {

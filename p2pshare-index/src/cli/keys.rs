@@ -27,15 +27,16 @@ pub(super) fn load(data_dir: &Path) -> Result<SigningKeys, CliError> {
     let pem = match private_file::read(&path)? {
         Some(pem) => pem,
         None => {
-            let made = GrantSigner::generate()
-                .map_err(|error| CliError::Failed(error.to_string()))?;
+            let made =
+                GrantSigner::generate().map_err(|error| CliError::Failed(error.to_string()))?;
             let pem = private_file::create_or_read(&path, to_pem(&made.to_pkcs8_der()).as_bytes())?;
             tracing::info!(path = %path.display(), "made the key that signs grants");
             pem
         }
     };
-    let der = PrivatePkcs8KeyDer::from_pem_slice(&pem)
-        .map_err(|error| CliError::file(&path, format_args!("it is not a PEM private key: {error}")))?;
+    let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|error| {
+        CliError::file(&path, format_args!("it is not a PEM private key: {error}"))
+    })?;
     let signer = GrantSigner::from_pkcs8_der(der.secret_pkcs8_der())
         .map_err(|error| CliError::file(&path, error))?;
     Ok(SigningKeys::new(signer, retired(&data_dir.join(RETIRED))?))
@@ -72,7 +73,9 @@ fn retired(path: &Path) -> Result<Vec<IndexPublicKey>, CliError> {
     if keys.len() > MAX_RETIRED {
         return Err(CliError::file(
             path,
-            format_args!("it has more than {MAX_RETIRED} keys: remove those whose grants have long ended"),
+            format_args!(
+                "it has more than {MAX_RETIRED} keys: remove those whose grants have long ended"
+            ),
         ));
     }
     Ok(keys)

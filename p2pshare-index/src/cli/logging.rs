@@ -28,9 +28,11 @@ pub(super) struct Log {
 
 /// Checks a filter without using it.
 pub(super) fn parse_filter(text: &str) -> Result<EnvFilter, CliError> {
-    EnvFilter::builder()
-        .parse(text)
-        .map_err(|error| CliError::Usage(format!("--log {text:?} is not a filter: {error}; write a level such as info, or TARGET=LEVEL,…")))
+    EnvFilter::builder().parse(text).map_err(|error| {
+        CliError::Usage(format!(
+            "--log {text:?} is not a filter: {error}; write a level such as info, or TARGET=LEVEL,…"
+        ))
+    })
 }
 
 /// Sends the log of the whole process to standard error. A second call changes nothing.

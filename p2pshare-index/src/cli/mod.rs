@@ -45,8 +45,9 @@ fn work(args: Args) -> Result<(), CliError> {
         }
         Command::User(command) => users::run(command),
         Command::Openapi => {
-            let document = serde_json::to_string_pretty(&crate::document())
-                .map_err(|error| CliError::Failed(format!("the document cannot be made: {error}")))?;
+            let document = serde_json::to_string_pretty(&crate::document()).map_err(|error| {
+                CliError::Failed(format!("the document cannot be made: {error}"))
+            })?;
             print(&document)
         }
         Command::Completions { shell } => {

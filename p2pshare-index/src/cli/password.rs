@@ -1,6 +1,6 @@
 //! Passwords, from where nobody else sees them.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal};
 
 use p2pshare_core::auth::Password;
 use zeroize::Zeroizing;

@@ -19,7 +19,9 @@ pub(super) fn create_dir(path: &Path) -> Result<(), CliError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| CliError::file(path, format_args!("the folder cannot be made: {error}")))
+    builder
+        .create(path)
+        .map_err(|error| CliError::file(path, format_args!("the folder cannot be made: {error}")))
 }
 
 /// Reads a secret, `None` if there is no such file.
@@ -38,7 +40,8 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> 
     if metadata.len() > MAX_BYTES {
         return Err(CliError::file(path, "it is far too large to be a key"));
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)));
+    let mut bytes =
+        Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)));
     io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES), &mut bytes).map_err(fail)?;
     Ok(Some(bytes))
 }
@@ -46,7 +49,8 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> 
 /// Writes a new secret, unless the file is there already, and reads what is there then: of several processes that do
 /// this at once, one wins and all have the same.
 pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    let fail = |error: io::Error| CliError::file(path, format_args!("it cannot be written: {error}"));
+    let fail =
+        |error: io::Error| CliError::file(path, format_args!("it cannot be written: {error}"));
     let temporary = path.with_extension(format!("{:016x}.new", rand::random::<u64>()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

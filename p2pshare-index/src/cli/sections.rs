@@ -1,6 +1,9 @@
 //! Every option, once: each is an argument, an environment variable and a key of the configuration file.
 
-use std::{net::{IpAddr, SocketAddr}, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::Args;
 use p2pshare_core::api::Registration;

@@ -10,9 +10,11 @@ use p2pshare_core::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    config::{Config, Data, Log},
+    config::{Config, Data},
     error::CliError,
-    keys, listen, logging, print, private_file, runtime,
+    keys, listen,
+    logging::{self, Log},
+    print, private_file, runtime,
 };
 use crate::{router, serve};
 
@@ -55,9 +57,9 @@ async fn work(mut config: Config) -> Result<(), CliError> {
     serve(ready.listener, router(index, config.http), config.server, stop).await;
 
     stopped.cancel();
-    maintenance
-        .await
-        .map_err(|error| CliError::Failed(format!("the last heartbeats were not written: {error}")))?;
+    maintenance.await.map_err(|error| {
+        CliError::Failed(format!("the last heartbeats were not written: {error}"))
+    })?;
     tracing::info!("stopped");
     Ok(())
 }

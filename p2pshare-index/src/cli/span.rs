@@ -11,7 +11,9 @@ pub(super) struct Span(pub(super) Duration);
 
 /// A text that is no length of time.
 #[derive(Debug, thiserror::Error)]
-#[error("this is not a length of time: write a whole number and one of ms, s, m, h, d, such as 90s")]
+#[error(
+    "this is not a length of time: write a whole number and one of ms, s, m, h, d, such as 90s"
+)]
 pub(super) struct SpanError;
 
 const UNITS: [(&str, u64); 5] =

@@ -1,7 +1,11 @@
 //! The stores that the program knows, by URI.
 
-use std::{path::{Path, PathBuf}, str::FromStr, sync::Arc};
 use std::fmt;
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 use p2pshare_core::{
     backend::{memory::MemoryStore, sqlite::SqliteStore},

@@ -1,5 +1,5 @@
 //! An index on a free port, and clients of it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::{net::SocketAddr, sync::Arc};
 
