@@ -218,3 +218,52 @@ async fn what_it_prints_for_others() {
     assert_eq!(code, Some(0));
     assert!(out.contains("P2PSHARE_INDEX_LISTEN") && out.contains("[data]"), "{out}");
 }
+
+#[tokio::test]
+async fn the_audit_log_says_who_did_what_and_no_secret() {
+    let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--store", "memory:"]);
+    command.args(["--log", "trace", "--log-format", "json"]);
+    let mut child = command.spawn().unwrap();
+    let mut log = child.stderr.take().unwrap();
+    let log = tokio::spawn(async move {
+        let mut text = String::new();
+        log.read_to_string(&mut text).await.map(|_| text)
+    });
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).await.unwrap();
+    let url = line.strip_prefix(READY).unwrap().trim_end().to_owned();
+    let index = Running { child, stdout, url };
+
+    let (right, wrong) = ("the right password", "the wrong password");
+    let credentials = |password| json!({ "username": "alice", "password": password });
+    assert_eq!(index.post("/v1/users", &credentials(right)).await, StatusCode::CREATED);
+    assert_eq!(index.post("/v1/sessions", &credentials(wrong)).await, StatusCode::UNAUTHORIZED);
+    let client = Client::new();
+    let login = client.post(format!("{}/v1/sessions", index.url)).json(&credentials(right));
+    let login = login.header("x-request-id", "my-login").send().await.unwrap();
+    let token = login.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned();
+    let out = client.delete(format!("{}/v1/sessions/current", index.url)).bearer_auth(&token);
+    assert!(out.send().await.unwrap().status().is_success());
+    assert_eq!(index.stop().await.0, Some(0));
+
+    let log = log.await.unwrap().unwrap();
+    let events: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|event| event["target"] == "audit")
+        .collect();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event["event"].as_str().unwrap(), event["outcome"].as_str().unwrap()))
+        .collect();
+    let expected =
+        [("register", "done"), ("login", "refused"), ("login", "done"), ("logout", "done")];
+    assert_eq!(told, expected);
+    assert!(events.iter().all(|event| event["user"] == "alice" && event["client"] == "127.0.0.1"));
+    assert_eq!(events[1]["reason"], "wrong-credentials");
+    assert_eq!(events[2]["request"], "my-login");
+    for secret in [right, wrong, &token, "$argon2"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}

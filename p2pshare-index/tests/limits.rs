@@ -94,7 +94,8 @@ fn largest_batch() -> PublishRequest {
 async fn a_slow_body_is_answered_in_time() {
     let http = HttpOptions { request_timeout: SHORT, ..HttpOptions::default() };
     let index = start_with(http, ServerOptions::default()).await;
-    let never = futures::stream::pending::<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>();
+    let never =
+        futures::stream::pending::<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>();
     let body = Body::wrap(http_body_util::StreamBody::new(never));
     let request = index.call(Method::POST, "/v1/users").header("content-type", "application/json");
     let answer = request.body(body).send().await.unwrap();
@@ -169,7 +170,8 @@ async fn guessing_passwords_is_slow_and_locks_nobody_out() {
 async fn registrations_and_grants_are_limited() {
     let rates =
         RateLimits { registrations_per_address: 2, grants_per_user: 10, ..RateLimits::default() };
-    let index = start_with(HttpOptions { rates, ..HttpOptions::default() }, ServerOptions::default());
+    let index =
+        start_with(HttpOptions { rates, ..HttpOptions::default() }, ServerOptions::default());
     let index = index.await;
     let alice = index.user("alice").await;
     let bob = index.user("bob").await;
@@ -179,9 +181,8 @@ async fn registrations_and_grants_are_limited() {
     assert_problem(third, ProblemKind::TooManyRequests).await;
 
     let ask = json!({ "contents": (0..6).map(numbered).collect::<Vec<_>>() });
-    let ask_as = |who: &common::Login| {
-        index.post("/v1/grants", &ask).bearer_auth(&who.token).send()
-    };
+    let ask_as =
+        |who: &common::Login| index.post("/v1/grants", &ask).bearer_auth(&who.token).send();
     assert_eq!(ask_as(&alice).await.unwrap().status(), StatusCode::OK);
     assert_problem(ask_as(&alice).await.unwrap(), ProblemKind::TooManyRequests).await;
     assert_eq!(ask_as(&bob).await.unwrap().status(), StatusCode::OK, "others are not held up");
