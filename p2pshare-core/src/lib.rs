@@ -9,7 +9,11 @@ pub mod content;
 pub mod identity;
 pub mod path;
 
-pub mod auth;
 pub mod transfer;
 
 pub mod swarm;
+
+pub mod auth;
+
+#[cfg(feature = "testing")]
+pub mod testing;
