@@ -9,4 +9,6 @@ pub mod index_client;
 
 pub mod catalog;
 
+pub mod inbox;
+pub mod publish;
 pub mod share;
