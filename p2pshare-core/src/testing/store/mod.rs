@@ -10,6 +10,8 @@
 //!
 //! p2pshare_core::store_conformance!(async || Arc::new(MemoryStore::new()) as Arc<dyn IndexStore>);
 //! ```
+//!
+//! [`history`] holds a backend against the memory store over random histories.
 
 #![allow(
     clippy::indexing_slicing,
@@ -18,6 +20,7 @@
 
 pub mod browse;
 pub mod groups;
+pub mod history;
 pub mod invites;
 pub mod locate;
 pub mod order;
