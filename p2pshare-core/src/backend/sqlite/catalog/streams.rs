@@ -35,14 +35,20 @@ pub(super) fn streams(
     };
     // Rows are in order of time, as far as time is: the best tend to come first.
     let newest_first = sort == Sort::Newest;
-    let sql = if newest_first { MATCHING_BACKWARDS } else { MATCHING };
+    let sql = if newest_first {
+        MATCHING_BACKWARDS
+    } else {
+        MATCHING
+    };
     let all = Stream::unordered(sql, vec![expression.into()]);
     if sort != Sort::Relevance || !all_are_words {
         return vec![all];
     }
     let whole_words = match_expression(query, "").map(|expression| Stream {
         // An entry that lacks a whole word has at most all but one of them, each in its name.
-        best_of_rest: u32::try_from(query.include.len() - 1).ok().map(|words| 2000 * words + 999),
+        best_of_rest: u32::try_from(query.include.len() - 1)
+            .ok()
+            .map(|words| 2000 * words + 999),
         ..Stream::unordered(MATCHING, vec![expression.into()])
     });
     whole_words.into_iter().chain([all]).collect()
@@ -50,11 +56,19 @@ pub(super) fn streams(
 
 impl Stream {
     fn unordered(sql: &'static str, parameters: Vec<Value>) -> Self {
-        Self { sql, parameters, in_order: false, best_of_rest: None }
+        Self {
+            sql,
+            parameters,
+            in_order: false,
+            best_of_rest: None,
+        }
     }
 
     fn ordered(sql: &'static str, parameters: Vec<Value>) -> Self {
-        Self { in_order: true, ..Self::unordered(sql, parameters) }
+        Self {
+            in_order: true,
+            ..Self::unordered(sql, parameters)
+        }
     }
 }
 
@@ -79,8 +93,6 @@ const LARGEST_FIRST: &str = select!(
 );
 const SMALLEST_FIRST: &str =
     select!("entries e INDEXED BY entries_size WHERE e.size BETWEEN ?1 AND ?2 ORDER BY e.size");
-/// Sizes from 2^63 on, which are negative in their column; as keys they are all equal.
-const HUGE: &str = select!("entries e INDEXED BY entries_size WHERE e.size < 0");
 const BY_CONTENT: &str = select!("entries e INDEXED BY entries_content ORDER BY e.content, e.size");
 
 /// Streams that do not depend on words.
@@ -97,10 +109,8 @@ fn of_everybody(filter: &Filter, sort: Sort) -> Vec<Stream> {
         Sort::Newest => vec![Stream::ordered(NEWEST_FIRST, none)],
         Sort::Oldest => vec![Stream::ordered(OLDEST_FIRST, none)],
         Sort::Sources => vec![Stream::unordered(BY_CONTENT, none)],
-        Sort::Largest => vec![Stream::ordered(HUGE, none), Stream::ordered(LARGEST_FIRST, sizes())],
-        Sort::Smallest => {
-            vec![Stream::ordered(SMALLEST_FIRST, sizes()), Stream::ordered(HUGE, none)]
-        }
+        Sort::Largest => vec![Stream::ordered(LARGEST_FIRST, sizes())],
+        Sort::Smallest => vec![Stream::ordered(SMALLEST_FIRST, sizes())],
     }
 }
 
@@ -128,7 +138,10 @@ fn all_of(words: &[String], suffix: &str) -> Option<String> {
 
 /// Whether the tokenizer takes it for one word and leaves it as it is.
 fn is_word(word: &str) -> bool {
-    !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() && !c.is_ascii_uppercase())
+    !word.is_empty()
+        && word
+            .chars()
+            .all(|c| c.is_alphanumeric() && !c.is_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -156,9 +169,22 @@ mod tests {
 
     #[test]
     fn what_is_no_word_never_gets_into_an_expression() {
-        for hostile in ["", "\"", "a\" OR \"b", "a b", "words:a", "NEAR", "*", "a-b", "\0"] {
+        for hostile in [
+            "",
+            "\"",
+            "a\" OR \"b",
+            "a b",
+            "words:a",
+            "NEAR",
+            "*",
+            "a-b",
+            "\0",
+        ] {
             assert_eq!(expression(&[hostile], &[]), None, "{hostile:?}");
-            assert_eq!(expression(&["a"], &[&["b", hostile]]).as_deref(), Some(r#"("a"*)"#));
+            assert_eq!(
+                expression(&["a"], &[&["b", hostile]]).as_deref(),
+                Some(r#"("a"*)"#)
+            );
         }
     }
 }
