@@ -90,10 +90,7 @@ impl SwarmEvents {
     /// Keeps up to `capacity` events for slow listeners.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self {
-            sender: broadcast::Sender::new(capacity.max(1)),
-            counters: Arc::default(),
-        }
+        Self { sender: broadcast::Sender::new(capacity.max(1)), counters: Arc::default() }
     }
 
     /// The events from now on.

@@ -29,11 +29,7 @@ pub struct ManifestOptions {
 
 impl Default for ManifestOptions {
     fn default() -> Self {
-        Self {
-            hedge: Duration::from_millis(500),
-            patience: Duration::from_secs(60),
-            at_once: 4,
-        }
+        Self { hedge: Duration::from_millis(500), patience: Duration::from_secs(60), at_once: 4 }
     }
 }
 

@@ -59,11 +59,7 @@ pub async fn download_small(
             match fetch_small(&watched, content, PIECE_LEN, queued).await {
                 Ok(SmallFetch::Content { manifest, data }) => {
                     let from = candidate.id;
-                    return Ok(SmallDownload::Content {
-                        manifest,
-                        data,
-                        from,
-                    });
+                    return Ok(SmallDownload::Content { manifest, data, from });
                 }
                 // Another may have the content and be honest: no single source decides that it is longer.
                 Ok(SmallFetch::NeedsManifest) => longer = true,
@@ -89,11 +85,7 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn new(inner: Arc<dyn PieceSource>, stall: Duration, queue_stall: Duration) -> Self {
-        Self {
-            inner,
-            stall,
-            queue_stall,
-        }
+        Self { inner, stall, queue_stall }
     }
 }
 

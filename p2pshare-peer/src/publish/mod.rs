@@ -3,6 +3,7 @@
 mod announce;
 mod index;
 mod lock;
+mod own;
 mod reconcile;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use p2pshare_core::{
 pub use crate::catalog::PublishAccount;
 pub use announce::{AnnounceFailure, announce};
 pub use index::{CatalogIndex, PeerAtIndex};
+pub use own::OwnPeer;
 pub use reconcile::Reconciled;
 
 use crate::{

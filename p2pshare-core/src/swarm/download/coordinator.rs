@@ -153,11 +153,7 @@ impl Coordinator {
             if new {
                 self.board.state().last_sign = now;
             }
-            let standing = if new {
-                Standing::Good
-            } else {
-                Standing::Doubtful
-            };
+            let standing = if new { Standing::Good } else { Standing::Doubtful };
             self.board.set_standing(id, standing);
             let (board, failures) = (self.board.clone(), self.failures_sender.clone());
             let work = AssertUnwindSafe(work(board, candidate, failures)).catch_unwind();

@@ -56,9 +56,8 @@ impl Request {
 
     /// Whether half of what was asked for has come.
     pub(super) fn is_half_done(&self) -> bool {
-        let left = (self.pieces.len() as u64)
-            .saturating_mul(PIECE_LEN)
-            .saturating_sub(self.partial);
+        let left =
+            (self.pieces.len() as u64).saturating_mul(PIECE_LEN).saturating_sub(self.partial);
         left.saturating_mul(2) <= (self.size as u64).saturating_mul(PIECE_LEN)
     }
 

@@ -36,9 +36,7 @@ enum Status {
 impl Roster {
     /// Takes what a look for sources has found.
     pub(super) fn update(&mut self, candidates: Vec<Candidate>) {
-        self.entries
-            .values_mut()
-            .for_each(|entry| entry.listed = false);
+        self.entries.values_mut().for_each(|entry| entry.listed = false);
         for candidate in candidates {
             let entry = self.entries.entry(candidate.id).or_insert_with(|| Entry {
                 candidate: candidate.clone(),
@@ -60,11 +58,7 @@ impl Roster {
         let mut chosen = Vec::new();
         for again in [false, true] {
             for entry in self.entries.values_mut().filter(|entry| entry.listed) {
-                let due = if again {
-                    rested(entry)
-                } else {
-                    entry.status == Status::New
-                };
+                let due = if again { rested(entry) } else { entry.status == Status::New };
                 if due && chosen.len() < room {
                     entry.status = Status::Running;
                     chosen.push((entry.candidate.clone(), !again));
@@ -86,9 +80,7 @@ impl Roster {
         if let Some(entry) = self.entries.get_mut(&id) {
             let rest = rest.saturating_mul(1 << entry.rests.min(MAX_DOUBLINGS));
             entry.rests = entry.rests.saturating_add(1);
-            entry.status = Status::Resting {
-                until: now.saturating_add(rest),
-            };
+            entry.status = Status::Resting { until: now.saturating_add(rest) };
         }
     }
 

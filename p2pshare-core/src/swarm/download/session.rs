@@ -78,10 +78,9 @@ impl<'a> Session<'a> {
         let now = board.now();
         board.state().planner.join(candidate.id, &set, now);
         board.state().wake_all();
-        board.events.send(SwarmEvent::Joined {
-            source: candidate.id,
-            label: candidate.label.clone(),
-        });
+        board
+            .events
+            .send(SwarmEvent::Joined { source: candidate.id, label: candidate.label.clone() });
         Ok(Self {
             board,
             id: candidate.id,
@@ -134,10 +133,7 @@ impl<'a> Session<'a> {
                 }
                 continue;
             }
-            let busy = self
-                .current
-                .as_ref()
-                .is_some_and(|request| !request.is_half_done());
+            let busy = self.current.as_ref().is_some_and(|request| !request.is_half_done());
             if busy || self.ask_at.is_some() {
                 return Ok(());
             }
@@ -278,11 +274,7 @@ impl<'a> Session<'a> {
 
     /// Goes on to the next request once the current one has given all that is wanted of it.
     fn end_current(&mut self) {
-        if self
-            .current
-            .as_ref()
-            .is_none_or(|request| !request.pieces.is_empty())
-        {
+        if self.current.as_ref().is_none_or(|request| !request.pieces.is_empty()) {
             return;
         }
         let Some(request) = self.current.take() else {
@@ -290,10 +282,7 @@ impl<'a> Session<'a> {
         };
         self.ask_at = None;
         if request.partial > 0 {
-            self.board
-                .state()
-                .planner
-                .discarded(self.id, request.partial);
+            self.board.state().planner.discarded(self.id, request.partial);
         }
         // Let it end by itself when everything has come: else it is cut off, which is right too.
         self.ending = match request.assembler.current() {

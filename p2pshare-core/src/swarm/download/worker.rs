@@ -86,9 +86,7 @@ pub(super) fn leave(board: &Board, id: SourceId) {
 
 async fn attempt(board: &Arc<Board>, candidate: &Candidate) -> Result<(), Broken> {
     let permit = board.limits.sources.clone().acquire_owned().await;
-    let mut session = Session::open(board, candidate)
-        .await
-        .map_err(Broken::Source)?;
+    let mut session = Session::open(board, candidate).await.map_err(Broken::Source)?;
     let result = session.run().await;
     // What has come whole is kept, whatever became of the rest.
     let drained = session.drain().await;

@@ -19,22 +19,26 @@ use crate::{
         output::{bytes, count},
     },
     download::{
-        DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator, ResolveError, resolve, run,
+        DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
+        ResolveError, resolve, run,
     },
 };
 
 /// How often the progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
-pub(crate) async fn get(context: &Context, args: GetArgs, cancel: &CancellationToken) -> Result<(), CliError> {
+pub(crate) async fn get(
+    context: &Context,
+    args: GetArgs,
+    cancel: &CancellationToken,
+) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
-    let announcer = context.announcer(&session)?;
     let wanted = resolve(&client, &args.what, args.output.as_deref()).await?;
     let files = wanted.len() as u64;
 
     let limit = RateLimit::new(args.download_limit.and_then(std::num::NonZeroU64::new));
     let pool = Arc::new(context.peer_pool(args.insecure)?);
-    let locator = Locator::new(client, announcer, pool, limit);
+    let locator = Locator::new(context.own_peer(&session, client)?, pool, limit);
     let options = DownloadOptions {
         overwrite: args.overwrite,
         durability: if args.no_sync { Durability::None } else { Durability::Sync },
@@ -74,7 +78,9 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
             let (state, sources) = match fetched {
                 Fetched::AlreadyThere => ("there", Vec::new()),
                 Fetched::Empty => ("fetched", Vec::new()),
-                Fetched::Small(from) => ("fetched", vec![json!({ "source": from.label, "bytes": wanted.size })]),
+                Fetched::Small(from) => {
+                    ("fetched", vec![json!({ "source": from.label, "bytes": wanted.size })])
+                }
                 Fetched::Pieces(report) => {
                     let told = report.sources.iter().map(|source| {
                         json!({
@@ -101,7 +107,9 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
                 && report.resumed > 0
             {
                 let pieces = count(report.resumed.into(), "piece");
-                shown.note(format!("Went on where an earlier download stopped: {pieces} were there."));
+                shown.note(format!(
+                    "Went on where an earlier download stopped: {pieces} were there."
+                ));
             }
             if files == 1 {
                 let verb = if state == "there" { "Is there already:" } else { "Got" };
@@ -110,7 +118,10 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
         }
         JobEvent::Failed(wanted, error) => {
             let path = wanted.target.display().to_string();
-            context.output.event("failed", json!({ "path": path, "content": wanted.content, "error": error.to_string() }));
+            context.output.event(
+                "failed",
+                json!({ "path": path, "content": wanted.content, "error": error.to_string() }),
+            );
             if files > 1 && !is_cancelled(error) {
                 shown.warn(format!("{}: {}", visible(&path), visible(&error.to_string())));
             }
@@ -125,8 +136,16 @@ fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliE
         json!({ "fetched": report.fetched, "bytes": report.bytes, "there": report.there, "failed": failed }),
     );
     if files > 1 && report.fetched + report.there > 0 {
-        let there = if report.there > 0 { format!(", {} were there already", report.there) } else { String::new() };
-        context.output.line(format!("Got {} ({}){there}.", count(report.fetched, "file"), bytes(report.bytes)));
+        let there = if report.there > 0 {
+            format!(", {} were there already", report.there)
+        } else {
+            String::new()
+        };
+        context.output.line(format!(
+            "Got {} ({}){there}.",
+            count(report.fetched, "file"),
+            bytes(report.bytes)
+        ));
     }
     let mut failures = report.failed;
     if failures.is_empty() {
@@ -148,7 +167,9 @@ fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliE
     if files == 1 {
         let error = CliError::new(exit, first.to_string());
         return Err(match exit {
-            Exit::NoSource => error.hint("try again later, or wait for a source with --wait SECONDS"),
+            Exit::NoSource => {
+                error.hint("try again later, or wait for a source with --wait SECONDS")
+            }
             Exit::Failed => error.hint(resume),
             _ => error,
         });
@@ -174,7 +195,9 @@ fn exit_of_causes(causes: &[(String, TransferError)]) -> Exit {
     if causes.iter().any(|(_, cause)| cause.is_lie()) {
         return Exit::VerificationFailed;
     }
-    let away = |cause: &TransferError| matches!(cause, TransferError::Unavailable(_) | TransferError::Stalled(_));
+    let away = |cause: &TransferError| {
+        matches!(cause, TransferError::Unavailable(_) | TransferError::Stalled(_))
+    };
     if causes.iter().all(|(_, cause)| away(cause)) { Exit::NoSource } else { Exit::Failed }
 }
 

@@ -15,7 +15,7 @@ use p2pshare_core::{
     content::{HashError, Manifest, hash_file},
     path::SharePath,
     text::visible,
-    transfer::{FileSource, ReadOptions, TransferError},
+    transfer::{FileSource, FileStamp, ReadOptions, SharedFile, TransferError},
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -30,18 +30,19 @@ use crate::{
     net::{GrantProvider, GrantRequest, PushProgress, PushProposal},
 };
 
-pub(crate) async fn push(context: &Context, args: PushArgs, cancel: &CancellationToken) -> Result<(), CliError> {
+pub(crate) async fn push(
+    context: &Context,
+    args: PushArgs,
+    cancel: &CancellationToken,
+) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
-    let announcer = context.announcer(&session)?;
+    let own = context.own_peer(&session, client.clone())?;
     let name = proposed_name(&args.file)?;
-    let manifest = hash(context, &args.file, cancel).await?;
+    let (manifest, stamp) = hash(context, &args.file, cancel).await?;
 
-    announcer.make_known(&client).await?;
-    let request = PushGrantRequest {
-        user: args.user.clone(),
-        content: manifest.id(),
-        peer: Some(announcer.peer_id()),
-    };
+    own.make_known().await?;
+    let request =
+        PushGrantRequest { user: args.user.clone(), content: manifest.id(), peer: Some(own.id()) };
     let granted = client.push_grants(&request).await?;
     if granted.peers.is_empty() {
         return Err(CliError::new(Exit::NoSource, format!("no peer of {} is online", args.user))
@@ -49,7 +50,7 @@ pub(crate) async fn push(context: &Context, args: PushArgs, cancel: &Cancellatio
     }
 
     let source = FileSource::new(ReadOptions::default());
-    source.insert(&args.file, manifest.clone()).await.map_err(|error| unreadable(&args.file, &error))?;
+    source.insert(SharedFile { path: args.file.clone(), manifest: manifest.clone(), stamp });
     let pool = context.peer_pool(args.insecure)?;
     let proposal = PushProposal { name, manifest: manifest.clone() };
     let shown = context.output.progress(format!("Pushing {}", proposal.name), Some(manifest.len()));
@@ -60,7 +61,8 @@ pub(crate) async fn push(context: &Context, args: PushArgs, cancel: &Cancellatio
         let grant = OneGrant(target.grant);
         let push = peer.push(&proposal, &source, &grant, &progress);
         let Some(pushed) = cancel.run_until_cancelled(Box::pin(push)).await else {
-            return Err(CliError::failed("stopped").hint("run the same command again: it goes on where it stopped"));
+            return Err(CliError::failed("stopped")
+                .hint("run the same command again: it goes on where it stopped"));
         };
         match pushed {
             Ok(kept) => {
@@ -97,19 +99,32 @@ impl GrantProvider for OneGrant {
 
 fn proposed_name(file: &Path) -> Result<SharePath, CliError> {
     let name = file.file_name().map(Path::new).unwrap_or(file);
-    let sanitized = SharePath::sanitize(name)
-        .map_err(|error| CliError::new(Exit::Usage, format!("{} cannot be named for others: {error}", file.display())))?;
+    let sanitized = SharePath::sanitize(name).map_err(|error| {
+        CliError::new(
+            Exit::Usage,
+            format!("{} cannot be named for others: {error}", file.display()),
+        )
+    })?;
     Ok(sanitized.path)
 }
 
 /// Hashes the file with all cores.
-async fn hash(context: &Context, file: &Path, cancel: &CancellationToken) -> Result<Manifest, CliError> {
+async fn hash(
+    context: &Context,
+    file: &Path,
+    cancel: &CancellationToken,
+) -> Result<(Manifest, FileStamp), CliError> {
     let opened = File::open(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => CliError::new(Exit::NotFound, format!("{} does not exist", file.display())),
-        _ => CliError::failed(format!("{} cannot be read: {error}", file.display())),
+        std::io::ErrorKind::NotFound => {
+            CliError::new(Exit::NotFound, format!("{} does not exist", file.display()))
+        }
+        _ => unreadable(file, &error),
     })?;
-    let len = opened.metadata().map_or(0, |metadata| metadata.len());
-    let shown = context.output.progress(format!("Hashing {}", visible(&file.display().to_string())), Some(len));
+    let metadata = opened.metadata().map_err(|error| unreadable(file, &error))?;
+    let (len, stamp) = (metadata.len(), FileStamp::of(&metadata));
+    let shown = context
+        .output
+        .progress(format!("Hashing {}", visible(&file.display().to_string())), Some(len));
     let stop = Arc::new(AtomicBool::new(false));
     let hashing = tokio::task::spawn_blocking({
         let stop = stop.clone();
@@ -126,14 +141,18 @@ async fn hash(context: &Context, file: &Path, cancel: &CancellationToken) -> Res
             Err(HashError::Cancelled)
         }
     };
-    hashed.map_err(|error| CliError::failed(format!("{}: {error}", file.display())))
+    let manifest =
+        hashed.map_err(|error| CliError::failed(format!("{}: {error}", file.display())))?;
+    Ok((manifest, stamp))
 }
 
 fn show(shown: &crate::cli::output::Progress, total: u64) -> impl Fn(PushProgress) + Send + Sync {
     let wanted = AtomicU64::new(total);
     let sent = AtomicU64::new(0);
     move |progress| match progress {
-        PushProgress::Queued { position } => shown.message(&format!("(waiting, {position} before)")),
+        PushProgress::Queued { position } => {
+            shown.message(&format!("(waiting, {position} before)"))
+        }
         // What is not wanted is there already.
         PushProgress::Wanted { bytes } => {
             wanted.store(bytes, Relaxed);
@@ -147,9 +166,15 @@ fn show(shown: &crate::cli::output::Progress, total: u64) -> impl Fn(PushProgres
     }
 }
 
-fn conclude(args: &PushArgs, causes: &[(p2pshare_core::identity::PeerId, TransferError)]) -> CliError {
-    let told: Vec<_> = causes.iter().map(|(peer, error)| format!("{}: {error}", peer.short())).collect();
-    let away = |error: &TransferError| matches!(error, TransferError::Unavailable(_) | TransferError::Stalled(_));
+fn conclude(
+    args: &PushArgs,
+    causes: &[(p2pshare_core::identity::PeerId, TransferError)],
+) -> CliError {
+    let told: Vec<_> =
+        causes.iter().map(|(peer, error)| format!("{}: {error}", peer.short())).collect();
+    let away = |error: &TransferError| {
+        matches!(error, TransferError::Unavailable(_) | TransferError::Stalled(_))
+    };
     let exit = if causes.iter().any(|(_, error)| matches!(error, TransferError::Mismatch(_))) {
         Exit::VerificationFailed
     } else if causes.iter().all(|(_, error)| away(error)) {
@@ -157,13 +182,16 @@ fn conclude(args: &PushArgs, causes: &[(p2pshare_core::identity::PeerId, Transfe
     } else {
         Exit::Failed
     };
-    let error = CliError::new(exit, format!("pushing to {} failed: {}", args.user, told.join("; ")));
+    let error =
+        CliError::new(exit, format!("pushing to {} failed: {}", args.user, told.join("; ")));
     match exit {
-        Exit::NoSource => error.hint("run the same command again later: it goes on where it stopped"),
+        Exit::NoSource => {
+            error.hint("run the same command again later: it goes on where it stopped")
+        }
         _ => error,
     }
 }
 
-fn unreadable(file: &Path, error: &TransferError) -> CliError {
+fn unreadable(file: &Path, error: &std::io::Error) -> CliError {
     CliError::failed(format!("{} cannot be read: {error}", file.display()))
 }

@@ -13,18 +13,24 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::{Catalog, Share},
+    catalog::{Catalog, CatalogError, Share},
     cli::{
         args::{ShareArgs, UnshareArgs},
         context::Context,
         exit::{CliError, Exit},
         output::{Output, Progress, bytes, count},
     },
-    publish::Publisher,
-    share::{ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer, UnshareTarget},
+    publish::{AnnounceFailure, PublishError},
+    share::{
+        ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer, UnshareTarget,
+    },
 };
 
-pub(crate) async fn share(context: &Context, args: ShareArgs, cancel: &CancellationToken) -> Result<(), CliError> {
+pub(crate) async fn share(
+    context: &Context,
+    args: ShareArgs,
+    cancel: &CancellationToken,
+) -> Result<(), CliError> {
     let catalog = open_catalog(context).await?;
     let sharer = Sharer::new(catalog.clone(), &context.dir);
     let options = ShareOptions {
@@ -51,7 +57,9 @@ pub(crate) async fn share(context: &Context, args: ShareArgs, cancel: &Cancellat
         show_report(context, report);
     }
     if reports.is_empty() {
-        context.output.note("Nothing is shared yet. Share something with: p2pshare-peer share PATH");
+        context
+            .output
+            .note("Nothing is shared yet. Share something with: p2pshare-peer share PATH");
     }
     if reports.iter().any(|report| report.cancelled) {
         return Err(CliError::failed("stopped; what was hashed is kept")
@@ -65,7 +73,11 @@ pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), 
     let sharer = Sharer::new(catalog.clone(), &context.dir);
     for text in &args.what {
         let unshared = sharer.unshare(&unshare_target(text)).await?;
-        context.output.line(format!("Unshared {}: {}.", visible(text), count(unshared.files, "file")));
+        context.output.line(format!(
+            "Unshared {}: {}.",
+            visible(text),
+            count(unshared.files, "file")
+        ));
         context.output.event("unshared", json!({ "what": text, "files": unshared.files }));
     }
     publish(context, catalog).await
@@ -75,7 +87,9 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
     let catalog = open_catalog(context).await?;
     let shares = catalog.shares().await?;
     if shares.is_empty() {
-        context.output.note("Nothing is shared yet. Share something with: p2pshare-peer share PATH");
+        context
+            .output
+            .note("Nothing is shared yet. Share something with: p2pshare-peer share PATH");
     }
     for share in shares {
         let totals = catalog.totals(share.id).await?;
@@ -120,19 +134,32 @@ async fn publish(context: &Context, catalog: Catalog) -> Result<(), CliError> {
         }
         Err(error) => return Err(error),
     };
-    let announcer = context.announcer(&session)?;
-    let publisher = Publisher::new(catalog.clone(), client, announcer);
-    let pending = catalog.pending_count().await?;
-    let published = publisher.publish().await?;
-    let total = catalog.published_count().await?;
-    if pending > 0 {
-        context.output.note(format!("Published: the index knows {} of yours.", count(total, "file")));
+    let peer = context.own_peer(&session, client)?;
+    peer.make_known().await?;
+    let shown = context.output;
+    let report = peer.publisher(catalog.clone()).publish(&|_| ()).await?;
+    for refused in &report.refused {
+        shown.warn(format!(
+            "{} for {} not published: {}",
+            count(refused.files, "file"),
+            refused.visibility,
+            visible(&refused.reason)
+        ));
     }
-    context.output.event("published", json!({ "changes": published.changes(), "total": total }));
+    let total = catalog.published_count().await?;
+    if report.published + report.withdrawn > 0 {
+        shown.note(format!("Published: the index knows {} of yours.", count(total, "file")));
+    }
+    shown.event(
+        "published",
+        json!({ "published": report.published, "withdrawn": report.withdrawn, "total": total }),
+    );
     if context.dir.is_served()? {
         return Ok(());
     }
-    context.output.note("To let others fetch it, run: p2pshare-peer serve");
+    if total > 0 {
+        shown.note("To let others fetch it, run: p2pshare-peer serve");
+    }
     Ok(())
 }
 
@@ -231,9 +258,35 @@ fn unshare_target(text: &str) -> UnshareTarget {
 impl From<ShareError> for CliError {
     fn from(error: ShareError) -> Self {
         let exit = match &error {
-            ShareError::NotFound(_) | ShareError::NotShared(_) | ShareError::NoShare => Exit::NotFound,
+            ShareError::NotFound(_) | ShareError::NotShared(_) | ShareError::NoShare => {
+                Exit::NotFound
+            }
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<PublishError> for CliError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Index(error) => error.into(),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<AnnounceFailure> for CliError {
+    fn from(error: AnnounceFailure) -> Self {
+        match error {
+            AnnounceFailure::Index(error) => error.into(),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<CatalogError> for CliError {
+    fn from(error: CatalogError) -> Self {
+        Self::failed(error)
     }
 }
