@@ -46,7 +46,7 @@ impl Default for DownloadOptions {
             patience: Duration::from_secs(30),
             starving_patience: Duration::from_secs(300),
             max_failures: 4,
-            rest: Duration::from_secs(30),
+            rest: Duration::from_secs(5),
             planner: PlannerConfig::default(),
             seed: None,
         }

@@ -5,6 +5,7 @@
 
 mod board;
 mod coordinator;
+mod put;
 mod request;
 mod roster;
 mod session;

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     board::{Board, Standing},
+    put::Admitted,
     request::Request,
 };
 use crate::{
@@ -49,7 +50,7 @@ pub(super) struct Session<'a> {
     /// The planner has nothing before then.
     ask_at: Option<Instant>,
     /// A whole piece that waits for its place in memory. Nothing is read before it has one.
-    admission: Option<BoxFuture<'static, Put>>,
+    admission: Option<BoxFuture<'static, Admitted>>,
     puts: FuturesUnordered<Put>,
 }
 
@@ -112,8 +113,8 @@ impl<'a> Session<'a> {
         self.current = None;
         self.upcoming = None;
         if let Some(admission) = self.admission.take() {
-            let put = admission.await;
-            self.puts.push(put);
+            let admitted = admission.await;
+            self.puts.push(admitted.put().boxed());
         }
         while let Some((piece, result)) = self.puts.next().await {
             self.take_put(piece, result)?;
@@ -189,9 +190,9 @@ impl<'a> Session<'a> {
             update = next(&mut self.have), if self.have.is_some() => {
                 self.take_update(update).map_err(Broken::Source)
             }
-            put = wait(&mut self.admission), if self.admission.is_some() => {
+            admitted = wait(&mut self.admission), if self.admission.is_some() => {
                 self.admission = None;
-                self.puts.push(put);
+                self.puts.push(admitted.put().boxed());
                 // The time in which nothing was read is not the source's.
                 self.current.iter_mut().for_each(|request| request.alive(stall));
                 Ok(())
@@ -255,18 +256,7 @@ impl<'a> Session<'a> {
         };
         request.partial = 0;
         request.pieces.pop_front();
-        let (board, sink) = (self.board.clone(), self.board.sink.clone());
-        let admission = async move {
-            // The semaphores are never closed, and an admission without one does no harm.
-            let own = board.pieces.clone().acquire_owned().await;
-            let shared = board.limits.pieces.clone().acquire_owned().await;
-            let put = async move {
-                let result = sink.put(piece, data).await;
-                drop((own, shared));
-                (piece, result)
-            };
-            put.boxed()
-        };
+        let admission = Admitted::wait(self.board.clone(), piece, data);
         self.admission = Some(admission.boxed());
         self.end_current();
         Ok(())

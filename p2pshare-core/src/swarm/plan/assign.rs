@@ -30,7 +30,9 @@ impl Planner {
             return Next::Gone;
         };
         if now < source.retry_at {
-            return Next::Wait { until: source.retry_at };
+            return Next::Wait {
+                until: source.retry_at,
+            };
         }
         let typical = self.typical_speed(now);
         let budget = self.budget(source, now, typical);
@@ -51,21 +53,32 @@ impl Planner {
             self.assign(id, piece, now);
             return fetch(&[piece]);
         }
-        Next::Wait { until: now.saturating_add(self.config.recheck) }
+        Next::Wait {
+            until: now.saturating_add(self.config.recheck),
+        }
     }
 
-    /// How many pieces to ask a source for at once: about a second of its speed, but no more than half of its share of
-    /// what is free, so that in the end all sources finish at about the same time.
+    /// How many pieces to ask a source for at once: about a second of its speed, but no more than a part of its share of
+    /// what is free, so that in the end all sources finish at about the same time: half of it when others do most of the
+    /// work, all of it when there are no others.
     fn budget(&self, source: &Source, now: Duration, typical: f64) -> u32 {
         let by_speed = match source.meter.estimate(now) {
             Some(speed) => speed * self.config.run_time.as_secs_f64() / PIECE_LEN as f64,
             None => f64::from(self.config.first_run),
         };
         let speed_of = |source: &Source| source.meter.estimate(now).unwrap_or(typical);
-        let total: f64 =
-            self.sources.values().filter(|other| other.retry_at <= now).map(speed_of).sum();
-        let part = if total > 0.0 { speed_of(source) / total } else { 1.0 };
-        let share = (f64::from(self.rarity.free()) * part / 2.0).ceil();
+        let total: f64 = self
+            .sources
+            .values()
+            .filter(|other| other.retry_at <= now)
+            .map(speed_of)
+            .sum();
+        let part = if total > 0.0 {
+            speed_of(source) / total
+        } else {
+            1.0
+        };
+        let share = (f64::from(self.rarity.free()) * part * (1.0 + part) / 2.0).ceil();
         // A cast from a float saturates, so no speed is too high for it.
         let most = self.config.max_run.max(1);
         (by_speed.min(share) as u32).clamp(1, most)
@@ -73,7 +86,10 @@ impl Planner {
 
     /// The mean of the known speeds, in bytes per second.
     fn typical_speed(&self, now: Duration) -> f64 {
-        let speeds = self.sources.values().filter_map(|source| source.meter.estimate(now));
+        let speeds = self
+            .sources
+            .values()
+            .filter_map(|source| source.meter.estimate(now));
         let (sum, count) =
             speeds.fold((0.0, 0.0), |(sum, count), speed| (sum + speed, count + 1.0));
         if sum > 0.0 { sum / count } else { GUESS }
@@ -82,7 +98,10 @@ impl Planner {
     /// Takes up to `budget` free pieces that the source has, rarest first, neighbours together.
     fn take_free(&mut self, id: SourceId, budget: u32, now: Duration) -> Vec<PieceIndex> {
         let mut taken = Vec::new();
-        while let Some(room) = budget.checked_sub(taken.len() as u32).filter(|room| *room > 0) {
+        while let Some(room) = budget
+            .checked_sub(taken.len() as u32)
+            .filter(|room| *room > 0)
+        {
             let Some(run) = self.rarest_run(id, room) else {
                 break;
             };
@@ -126,7 +145,10 @@ impl Planner {
     ) -> Option<Loot> {
         let speed = source.meter.estimate(now)?;
         let overdue = |other: &Source| {
-            let oldest = other.queue.front().map(|(_, since)| now.saturating_sub(*since));
+            let oldest = other
+                .queue
+                .front()
+                .map(|(_, since)| now.saturating_sub(*since));
             oldest.is_some_and(|age| age > self.config.run_time * 2)
         };
         let slow = |other: &Source| {
@@ -177,7 +199,13 @@ impl Planner {
                 pieces.push(piece);
             }
             if !pieces.is_empty() && best.as_ref().is_none_or(|(eta, _)| latest > *eta) {
-                best = Some((latest, Loot { victim: *victim, pieces }));
+                best = Some((
+                    latest,
+                    Loot {
+                        victim: *victim,
+                        pieces,
+                    },
+                ));
             }
         }
         best.map(|(_, loot)| loot)
@@ -255,10 +283,12 @@ impl Planner {
     /// Whether none of those who fetch the piece would deliver it before `worth` seconds have passed.
     fn is_latest(&self, piece: PieceIndex, worth: f64, now: Duration, typical: f64) -> bool {
         let holders = self.assigned.get(&piece).into_iter().flatten();
-        holders.filter_map(|holder| self.sources.get(holder)).all(|holder| {
-            let at = holder.queue.iter().position(|(queued, _)| *queued == piece);
-            at.is_none_or(|at| holder.eta(at, now, typical) >= worth)
-        })
+        holders
+            .filter_map(|holder| self.sources.get(holder))
+            .all(|holder| {
+                let at = holder.queue.iter().position(|(queued, _)| *queued == piece);
+                at.is_none_or(|at| holder.eta(at, now, typical) >= worth)
+            })
     }
 
     fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration) {
@@ -270,7 +300,10 @@ impl Planner {
 }
 
 fn fetch(pieces: &[PieceIndex]) -> Next {
-    Next::Fetch(Assignment { runs: runs(pieces), steals: Vec::new() })
+    Next::Fetch(Assignment {
+        runs: runs(pieces),
+        steals: Vec::new(),
+    })
 }
 
 /// Pieces, in the order given, as runs.
