@@ -15,6 +15,11 @@ pub mod api;
 
 pub mod transfer;
 
+pub mod swarm;
+
 pub mod index;
 
 pub mod backend;
+
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -34,7 +34,7 @@ async fn the_right_password_is_accepted_and_no_other() {
     assert!(verifier.as_str().starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{}", verifier.as_str());
 
     // As a store gives it back.
-    let verifier = Verifier::new(verifier.as_str()).unwrap();
+    let verifier = Verifier::parse(verifier.as_str()).unwrap();
     for (text, verdict) in [
         ("correct horse", Verdict::Accepted { rehash: false }),
         ("correct horse ", Verdict::Refused),
@@ -83,12 +83,12 @@ async fn damaged_or_foreign_verifiers_are_an_error_and_no_work() {
         format!("$argon2id$v=19$m=64,t=1,p=16777215${SALT}${HASH}"),
         format!("$scrypt$ln=1,r=1,p=1${SALT}${HASH}"),
     ] {
-        let verifier = Verifier::new(phc.clone()).unwrap();
+        let verifier = Verifier::parse(phc.clone()).unwrap();
         let error =
             auth.verify(&alice(), password("correct horse"), Some(&verifier)).await.unwrap_err();
         assert!(matches!(error, AuthError::Verifier(VerifierError)), "{phc}: {error}");
     }
-    let verifier = Verifier::new(format!("$argon2id$v=19$m=64,t=1,p=1${SALT}${HASH}")).unwrap();
+    let verifier = Verifier::parse(format!("$argon2id$v=19$m=64,t=1,p=1${SALT}${HASH}")).unwrap();
     let verdict = auth.verify(&alice(), password("correct horse"), Some(&verifier)).await.unwrap();
     assert_eq!(verdict, Verdict::Refused);
 }

@@ -5,7 +5,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use p2pshare_core::identity::{GroupName, IndexKeyId, IndexPublicKey, PeerAddr, PeerId, Username};
+use p2pshare_core::auth::IndexPublicKey;
+use p2pshare_core::identity::{GroupName, IndexKeyId, PeerAddr, PeerId, Username};
 use p2pshare_core::path::SharePath;
 use p2pshare_core::time::Timestamp;
 use utoipa::{PartialSchema, ToSchema};

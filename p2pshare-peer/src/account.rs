@@ -4,8 +4,8 @@ use std::fmt;
 
 use p2pshare_core::{
     api::SessionOpened,
-    auth::SessionToken,
-    identity::{IndexPublicKey, Username},
+    auth::{IndexPublicKey, SessionToken},
+    identity::Username,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};

@@ -2,13 +2,13 @@
 //!
 //! A module may use the modules above it in the list, never those below it.
 
-pub mod account;
 pub mod data_dir;
-pub mod guard;
 pub mod index_client;
+pub mod net;
+
+pub mod account;
+pub mod guard;
+pub mod known_index;
 
 pub mod catalog;
-
-pub mod inbox;
-pub mod publish;
 pub mod share;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::{Password, SessionToken},
-    identity::{IndexPublicKey, Username},
+    auth::{IndexPublicKey, Password, SessionToken},
+    identity::Username,
     time::Timestamp,
 };
 

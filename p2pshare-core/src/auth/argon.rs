@@ -178,9 +178,9 @@ impl Authenticator for Argon2Authenticator {
 }
 
 fn enroll(params: Argon2Params, password: &Password) -> Result<Verifier, AuthError> {
-    let salt = random::<16>()?;
+    let salt = random::<16>();
     let hash = params.hasher().hash_password_with_salt(password.reveal().as_bytes(), &*salt);
-    Ok(Verifier::new(hash.map_err(failed)?.to_string())?)
+    Ok(Verifier::parse(hash.map_err(failed)?.to_string())?)
 }
 
 fn verify(

@@ -5,7 +5,6 @@ use std::error::Error;
 use async_trait::async_trait;
 
 use super::password::{Password, Verifier, VerifierError};
-use super::random::NoRandomness;
 use crate::identity::Username;
 
 /// Checks passwords. [`Argon2Authenticator`](super::Argon2Authenticator) does it alone; another implementation may
@@ -68,10 +67,14 @@ pub enum AuthError {
     /// The stored verifier cannot be used.
     #[error(transparent)]
     Verifier(#[from] VerifierError),
-    /// No salt can be made.
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
     /// What the authenticator needs failed.
     #[error("passwords cannot be checked now: {0}")]
     Backend(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl AuthError {
+    /// True if the same call may well succeed in a moment.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy)
+    }
 }

@@ -3,13 +3,12 @@
 use std::fmt::{self, Debug, Display, Formatter};
 use std::str::FromStr;
 
-use data_encoding::HEXLOWER;
-
-use super::random::{NoRandomness, random};
+use super::random::random;
 use crate::content::ContentId;
 use crate::identity::{Access, IndexKeyId, PeerConnection, PeerId, Username};
 use crate::text::serde_as_text;
 use crate::time::Timestamp;
+use data_encoding::HEXLOWER;
 
 /// What an index grants: that a user may do one thing with one content for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +34,11 @@ pub struct GrantClaims {
 }
 
 impl GrantClaims {
+    /// A name for a new grant that no other has.
+    pub fn new_id() -> GrantId {
+        GrantId(*random())
+    }
+
     /// Says whether the grant permits `action` with `content` at the peer `me`, when it is shown over `connection`.
     /// This is the one place of the rule:
     ///
@@ -124,14 +128,6 @@ pub struct GrantId([u8; 16]);
 impl GrantId {
     /// Length of the text form.
     pub const TEXT_LEN: usize = 32;
-
-    /// Makes a new one.
-    ///
-    /// # Errors
-    /// [`NoRandomness`].
-    pub fn generate() -> Result<Self, NoRandomness> {
-        random().map(|bytes| Self(*bytes))
-    }
 
     /// The id with these bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::claims::{GrantClaims, GrantId};
+use super::index_key::IndexPublicKey;
 use crate::content::ContentId;
-use crate::identity::{Access, IndexKeyId, IndexPublicKey, PeerId, Username};
+use crate::identity::{Access, IndexKeyId, PeerId, Username};
 use crate::time::Timestamp;
 
 /// The type in a grant's header: another token signed with the same key is no grant (RFC 8725, section 3.11).
@@ -69,17 +70,14 @@ impl GrantSigner {
 
     /// Signs a grant. Its times are rounded down to whole seconds.
     ///
-    /// # Errors
-    /// [`SignerError::OtherIssuer`] if `claims` name another key as their issuer; [`SignerError::System`] if the
-    /// cryptographic library fails.
-    pub fn sign(&self, claims: &GrantClaims) -> Result<String, SignerError> {
-        if claims.issuer != self.key_id() {
-            return Err(SignerError::OtherIssuer { named: claims.issuer, key: self.key_id() });
-        }
+    /// The issuer in `claims` must be [`key_id`](Self::key_id): a grant that names another is refused by whoever
+    /// verifies it.
+    pub fn sign(&self, claims: &GrantClaims) -> String {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TYPE.to_owned());
         header.kid = Some(claims.issuer.to_string());
-        encode(&header, &Payload::from(claims), &self.key).map_err(|_| SignerError::System)
+        encode(&header, &Payload::from(claims), &self.key)
+            .expect("texts and numbers serialize, and the key was read by `from_pkcs8_der` before")
     }
 }
 
@@ -89,7 +87,7 @@ impl Debug for GrantSigner {
     }
 }
 
-/// Why there is no key to sign grants with, or no grant signed.
+/// Why there is no key to sign grants with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignerError {
@@ -98,14 +96,6 @@ pub enum SignerError {
         "this is not a private key of an index: it must be an Ed25519 key in PKCS #8, DER encoded"
     )]
     PrivateKey,
-    /// The claims are those of another index's key.
-    #[error("the grant names the key {named} as its issuer but is to be signed with {key}")]
-    OtherIssuer {
-        /// The key in the claims.
-        named: IndexKeyId,
-        /// The key of the signer.
-        key: IndexKeyId,
-    },
     /// The cryptographic library failed, most likely for want of randomness.
     #[error("the system's cryptographic library failed: try again")]
     System,

@@ -2,14 +2,14 @@
 
 use std::fmt::{self, Debug, Formatter};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 /// A password that somebody typed, in Unicode's normal form C, so that it is the same from every keyboard.
 ///
 /// At least 8 characters and at most 1024 bytes, never cut: what OWASP's authentication cheat sheet and NIST SP
-/// 800-63B ask for. Wiped from memory when dropped.
+/// 800-63B ask for. Wiped from memory when dropped. It is serialized as it is, to be sent to an index.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
@@ -54,26 +54,24 @@ impl Debug for Password {
     }
 }
 
-/// Travels as its text: inside a request, never into a log or a file.
 impl Serialize for Password {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 }
 
 impl<'de> Deserialize<'de> for Password {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Zeroizing::new(String::deserialize(deserializer)?);
-        Self::new(text).map_err(serde::de::Error::custom)
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
 #[cfg(feature = "openapi")]
 crate::text::schema_as_text!(
     Password,
-    1024,
-    "^(.|\\n){8,1024}$",
-    "A password: at least 8 characters, at most 1024 bytes",
+    Password::MAX_BYTES,
+    "^.{8,}$",
+    "A password: at least 8 characters, at most 1024 bytes of UTF-8.",
     "correct horse battery staple"
 );
 
@@ -108,7 +106,7 @@ impl Verifier {
     /// # Errors
     /// [`VerifierError`] if it is too long or does not look like a PHC string. Whether it is of a known algorithm is
     /// seen when it is used.
-    pub fn new(phc: impl Into<String>) -> Result<Self, VerifierError> {
+    pub fn parse(phc: impl Into<String>) -> Result<Self, VerifierError> {
         let phc = phc.into();
         let shaped = phc.len() <= Self::MAX_BYTES && phc.starts_with('$');
         if !shaped || !phc.bytes().all(|b| b.is_ascii_graphic()) {
@@ -134,7 +132,7 @@ impl TryFrom<String> for Verifier {
     type Error = VerifierError;
 
     fn try_from(phc: String) -> Result<Self, VerifierError> {
-        Self::new(phc)
+        Self::parse(phc)
     }
 }
 
@@ -172,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn serde_goes_through_the_check() {
+        let json = "\"correct horse\"";
+        let password: Password = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&password).unwrap(), json);
+        let error = serde_json::from_str::<Password>("\"secret\"").unwrap_err().to_string();
+        assert!(error.contains("too short") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
     fn one_password_from_every_keyboard() {
         let (composed, decomposed) =
             (password("caf\u{e9} noir").unwrap(), password("cafe\u{301} noir").unwrap());
@@ -181,14 +188,14 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         assert_eq!(format!("{:?}", password("hunter22").unwrap()), "Password(redacted)");
-        let verifier = Verifier::new("$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA").unwrap();
+        let verifier = Verifier::parse("$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA").unwrap();
         assert_eq!(format!("{verifier:?}"), "Verifier(argon2id, redacted)");
     }
 
     #[test]
     fn a_verifier_must_look_like_one() {
         for text in ["", "argon2id", "$a b", "$\n", &"$".repeat(513)] {
-            assert_eq!(Verifier::new(text), Err(VerifierError), "{text:?}");
+            assert_eq!(Verifier::parse(text), Err(VerifierError), "{text:?}");
         }
         let json = "\"$argon2id$x\"";
         let verifier: Verifier = serde_json::from_str(json).unwrap();

@@ -5,16 +5,16 @@ use std::str::FromStr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-use super::random::{NoRandomness, random};
+use super::random::random;
 
 /// What a logged in user shows with each request: 256 random bits that mean nothing to anybody but the index.
 ///
 /// Its text form is `p2ps_` and base64url without padding, 48 characters: the prefix lets scanners of leaked secrets
-/// find one. Whoever has the text is the user, so it is shown only by [`reveal`](Self::reveal), and wiped from memory
-/// when dropped.
+/// find one. Whoever has the text is the user, so it is shown only by [`reveal`](Self::reveal) and where it is
+/// serialized, and wiped from memory when dropped.
 #[derive(Clone)]
 pub struct SessionToken(Zeroizing<[u8; 32]>);
 
@@ -25,11 +25,8 @@ impl SessionToken {
     pub const TEXT_LEN: usize = Self::PREFIX.len() + 43;
 
     /// Makes a new token from the system's randomness.
-    ///
-    /// # Errors
-    /// [`NoRandomness`].
-    pub fn generate() -> Result<Self, NoRandomness> {
-        Ok(Self(random()?))
+    pub fn generate() -> Self {
+        Self(random())
     }
 
     /// The text form: to be handed to its user and to nobody else, never logged.
@@ -48,29 +45,6 @@ impl SessionToken {
         TokenHash(hash)
     }
 }
-
-/// Travels as its text: in the answer to a login and in the file that keeps the session, never into a log.
-impl Serialize for SessionToken {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.reveal())
-    }
-}
-
-impl<'de> Deserialize<'de> for SessionToken {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Zeroizing::new(String::deserialize(deserializer)?);
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(feature = "openapi")]
-crate::text::schema_as_text!(
-    SessionToken,
-    48,
-    "^p2ps_[A-Za-z0-9_-]{43}$",
-    "Bearer token of a session",
-    "p2ps_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-);
 
 impl Debug for SessionToken {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -93,6 +67,28 @@ impl FromStr for SessionToken {
         }
     }
 }
+
+impl Serialize for SessionToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.reveal())
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(feature = "openapi")]
+crate::text::schema_as_text!(
+    SessionToken,
+    SessionToken::TEXT_LEN,
+    "^p2ps_[A-Za-z0-9_-]{43}$",
+    "Bearer token of a session: keep it secret.",
+    "p2ps_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+);
 
 /// SHA-256 of a [`SessionToken`]'s bytes: whoever steals the store has no token.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,10 +123,12 @@ mod tests {
 
     #[test]
     fn text_form_round_trips_in_one_spelling() {
-        let token = SessionToken::generate().unwrap();
+        let token = SessionToken::generate();
         let text = token.reveal();
         assert_eq!(text.len(), SessionToken::TEXT_LEN);
         assert_eq!(text.parse::<SessionToken>().unwrap().hash(), token.hash());
+        let json = serde_json::to_string(&token).unwrap();
+        assert_eq!(serde_json::from_str::<SessionToken>(&json).unwrap().hash(), token.hash());
         let (without_prefix, short) = (&text[5..], &text[..47]);
         let (long, stray_bits) = (format!("{}A", *text), format!("p2ps_{}B", "A".repeat(42)));
         for other in [without_prefix, short, &long, &stray_bits, "", "p2ps_", "p2ps_éé"] {
@@ -140,7 +138,7 @@ mod tests {
 
     #[test]
     fn tokens_differ_and_do_not_show() {
-        let (one, two) = (SessionToken::generate().unwrap(), SessionToken::generate().unwrap());
+        let (one, two) = (SessionToken::generate(), SessionToken::generate());
         assert_ne!(one.hash(), two.hash());
         assert_eq!(format!("{one:?}"), "SessionToken(redacted)");
         assert_ne!(one.hash().as_bytes(), &*one.0);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{api::Registration, auth::GrantSigner, identity::IndexPublicKey};
+use crate::{
+    api::Registration,
+    auth::{GrantSigner, IndexPublicKey},
+};
 
 /// Settings of the rules, with defaults that suit a community of some thousands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +85,6 @@ impl SigningKeys {
 
     /// All public keys, the one that signs first.
     pub fn public_keys(&self) -> Vec<IndexPublicKey> {
-        std::iter::once(self.current.public_key()).chain(self.retired.iter().cloned()).collect()
+        std::iter::once(self.current.public_key()).chain(self.retired.iter().copied()).collect()
     }
 }

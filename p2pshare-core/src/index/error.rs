@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{Problem, ProblemKind},
-    auth::{AuthError, SignerError},
+    auth::AuthError,
     identity::{GroupName, PeerId, Username},
 };
 
@@ -101,9 +101,6 @@ pub enum IndexError {
     /// Checking passwords failed or is too busy.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// A grant could not be signed.
-    #[error(transparent)]
-    Signer(#[from] SignerError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -162,10 +159,8 @@ impl IndexError {
             Self::Quota { .. } => {
                 (Kind::QuotaExceeded, Some("remove some, or ask an operator of this index"))
             }
-            Self::Auth(error) if matches!(error, AuthError::Busy) => {
-                (Kind::Unavailable, Some("try again in a moment"))
-            }
-            Self::Auth(_) | Self::Signer(_) => (Kind::Internal, None),
+            Self::Auth(AuthError::Busy) => (Kind::Unavailable, Some("try again in a moment")),
+            Self::Auth(_) => (Kind::Internal, None),
             Self::Store(StoreError::Unavailable(_)) => {
                 (Kind::Unavailable, Some("try again in a moment"))
             }

@@ -10,7 +10,7 @@ use crate::{
     api::{
         GrantRequest, Grants, Located, MAX_GRANT_BATCH, PushGrant, PushGrantRequest, PushGrants,
     },
-    auth::{AuthError, GrantClaims, GrantId},
+    auth::GrantClaims,
     content::ContentId,
     identity::{Access, PeerId},
     time::Timestamp,
@@ -60,7 +60,7 @@ impl Index {
             contents.push(Located {
                 content: *content,
                 size: location.size,
-                grant: self.sign(caller, now, permission)?,
+                grant: self.sign(caller, now, permission),
                 sources: location.sources,
                 total: location.total,
             });
@@ -92,10 +92,10 @@ impl Index {
                     holder: request.peer,
                     audience: Some(peer.id),
                 };
-                let grant = self.sign(caller, now, permission)?;
-                Ok(PushGrant { peer: peer.id, addresses: peer.addresses, grant })
+                let grant = self.sign(caller, now, permission);
+                PushGrant { peer: peer.id, addresses: peer.addresses, grant }
             })
-            .collect::<Result<_, IndexError>>()?;
+            .collect();
         Ok(PushGrants { peers, expires_at: self.grants_end(now) })
     }
 
@@ -114,12 +114,7 @@ impl Index {
         }
     }
 
-    fn sign(
-        &self,
-        caller: &Caller,
-        issued_at: Timestamp,
-        permission: Permission,
-    ) -> Result<String, IndexError> {
+    fn sign(&self, caller: &Caller, issued_at: Timestamp, permission: Permission) -> String {
         let signer = self.inner.keys.current();
         let claims = GrantClaims {
             issuer: signer.key_id(),
@@ -130,9 +125,9 @@ impl Index {
             audience: permission.audience,
             issued_at,
             expires_at: self.grants_end(issued_at),
-            id: GrantId::generate().map_err(AuthError::from)?,
+            id: GrantClaims::new_id(),
         };
-        Ok(signer.sign(&claims)?)
+        signer.sign(&claims)
     }
 
     fn grants_end(&self, issued_at: Timestamp) -> Timestamp {
@@ -141,6 +136,7 @@ impl Index {
 }
 
 /// What a grant is to permit.
+#[derive(Clone, Copy)]
 struct Permission {
     action: Access,
     content: ContentId,

@@ -69,9 +69,9 @@ impl Index {
             )),
             // Deleted or disabled since the session was looked up.
             AnnounceOutcome::NoOwner => Err(IndexError::NotLoggedIn),
-            AnnounceOutcome::Stale => Err(IndexError::StaleAnnounce(
-                "the index has seen this announce or a later one",
-            )),
+            AnnounceOutcome::Stale => {
+                Err(IndexError::StaleAnnounce("the index has seen this announce or a later one"))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     api::{Account, SessionOpened, SessionsEnded},
-    auth::{AuthError, Password, SessionToken, TokenHash, Verdict, Verifier},
+    auth::{Password, SessionToken, TokenHash, Verdict, Verifier},
     identity::Username,
 };
 
@@ -42,7 +42,7 @@ impl Index {
         let verifier =
             if rehash { self.rehash(&user, password).await? } else { user.verifier.clone() };
 
-        let token = SessionToken::generate().map_err(AuthError::from)?;
+        let token = SessionToken::generate();
         let now = self.now();
         let session = Session {
             token: token.hash(),

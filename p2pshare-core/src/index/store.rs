@@ -12,6 +12,8 @@
 //! - **Cancel-safe.** Dropping the future of a read does nothing; dropping that of a write leaves it done or not done.
 //! - **Time is given.** No method reads a clock.
 //! - **Bounded.** No answer is larger than the limit asked for.
+//! - **Values.** Sizes are at most [`MAX_CONTENT_LEN`](crate::content::MAX_CONTENT_LEN), which the rules see to; any
+//!   other value that its type can have is kept as it is. In a [`Search`] and its filter, sizes can be any `u64`.
 
 use async_trait::async_trait;
 

@@ -32,12 +32,7 @@ impl PieceAssembler {
     pub fn new(layout: Layout, runs: &[PieceRun]) -> Result<Self, TransferError> {
         let mut pieces = Pieces::new(wanted_runs(&layout, runs)?);
         let current = pieces.next();
-        Ok(Self {
-            layout,
-            pieces,
-            current,
-            slices: Slices::default(),
-        })
+        Ok(Self { layout, pieces, current, slices: Slices::default() })
     }
 
     /// The piece that the next segment belongs to, `None` when all have come.
@@ -49,11 +44,8 @@ impl PieceAssembler {
     /// How many bytes the current piece still lacks.
     #[must_use]
     pub fn missing(&self) -> usize {
-        self.current.map_or(0, |piece| {
-            self.layout
-                .piece_len(piece)
-                .saturating_sub(self.slices.len())
-        })
+        self.current
+            .map_or(0, |piece| self.layout.piece_len(piece).saturating_sub(self.slices.len()))
     }
 
     /// Takes the next segment, and gives a piece when it is whole, as slices in order.
@@ -72,9 +64,7 @@ impl PieceAssembler {
         let expected = self.layout.piece_offset(piece) + self.slices.len() as u64;
         if segment.offset != expected {
             let found = segment.offset;
-            return broken(format!(
-                "a segment came at byte {found} where byte {expected} was due"
-            ));
+            return broken(format!("a segment came at byte {found} where byte {expected} was due"));
         }
         let missing = self.missing();
         if segment.data.is_empty() && missing > 0 {

@@ -110,11 +110,7 @@ impl SinkError {
     ) -> Self {
         match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace(target.to_owned()),
-            _ => Self::Io {
-                what,
-                path: path.to_owned(),
-                error,
-            },
+            _ => Self::Io { what, path: path.to_owned(), error },
         }
     }
 }

@@ -32,16 +32,10 @@ struct State {
 
 impl Holdings {
     pub(super) fn new(set: PieceSet) -> Self {
-        let state = State {
-            set,
-            log: Vec::new(),
-        };
+        let state = State { set, log: Vec::new() };
         let (sender, receiver) = watch::channel(0);
         Self {
-            view: HoldingsView {
-                state: Arc::new(Mutex::new(state)),
-                gained: receiver,
-            },
+            view: HoldingsView { state: Arc::new(Mutex::new(state)), gained: receiver },
             gained: sender,
         }
     }
@@ -90,20 +84,14 @@ impl HoldingsView {
         if state.set.is_full() {
             return Ok(());
         }
-        let missing = runs
-            .iter()
-            .flat_map(PieceRun::iter)
-            .find(|piece| !state.set.contains(*piece));
+        let missing =
+            runs.iter().flat_map(PieceRun::iter).find(|piece| !state.set.contains(*piece));
         missing.map_or(Ok(()), |piece| Err(TransferError::NotHeld(piece)))
     }
 
     /// All that is held, then what is gained.
     pub(super) fn stream(&self) -> HaveStream {
-        let follower = Follower {
-            view: self.clone(),
-            seen: None,
-            done: false,
-        };
+        let follower = Follower { view: self.clone(), seen: None, done: false };
         stream::unfold(follower, |mut follower| async move {
             let update = follower.next().await?;
             Some((update, follower))
@@ -150,10 +138,7 @@ impl Follower {
             Some(_) => return None,
         };
         self.seen = Some(state.log.len());
-        Some(HaveUpdate {
-            gained,
-            complete: state.set.is_full(),
-        })
+        Some(HaveUpdate { gained, complete: state.set.is_full() })
     }
 }
 
@@ -181,20 +166,14 @@ mod tests {
     }
 
     fn gained(gained: &[PieceRun], complete: bool) -> HaveUpdate {
-        HaveUpdate {
-            gained: gained.to_vec(),
-            complete,
-        }
+        HaveUpdate { gained: gained.to_vec(), complete }
     }
 
     #[tokio::test]
     async fn first_all_then_what_was_gained_since() {
         let held = Holdings::new(PieceSet::from_runs(6, [run(2, 1)]).unwrap());
         let mut stream = held.view().stream();
-        assert_eq!(
-            stream.next().await.unwrap().unwrap(),
-            gained(&[run(2, 1)], false)
-        );
+        assert_eq!(stream.next().await.unwrap().unwrap(), gained(&[run(2, 1)], false));
         assert!(stream.next().now_or_never().is_none());
         for piece in [1, 0, 5, 1] {
             held.insert(PieceIndex(piece));
@@ -224,14 +203,8 @@ mod tests {
         let view = held.view().clone();
         drop(held);
         assert!(view.is_abandoned());
-        assert_eq!(
-            stream.next().await.unwrap().unwrap(),
-            gained(&[run(1, 1)], false)
-        );
-        assert!(matches!(
-            stream.next().await,
-            Some(Err(TransferError::Unavailable(_)))
-        ));
+        assert_eq!(stream.next().await.unwrap().unwrap(), gained(&[run(1, 1)], false));
+        assert!(matches!(stream.next().await, Some(Err(TransferError::Unavailable(_)))));
         assert!(stream.next().await.is_none());
     }
 }

@@ -139,9 +139,7 @@ impl MemorySink {
     /// A sink that holds nothing yet, but for the one piece of an empty content.
     #[must_use]
     pub fn new(manifest: Manifest) -> Self {
-        Self {
-            content: Content::empty(manifest).into(),
-        }
+        Self { content: Content::empty(manifest).into() }
     }
 
     /// The content, once it is finished. Copies it.
@@ -174,11 +172,7 @@ impl PieceSink for MemorySink {
         if self.content.held.view().contains(piece) {
             return Ok(());
         }
-        verify_piece(
-            &self.content.manifest,
-            piece,
-            data.iter().map(|slice| &slice[..]),
-        )?;
+        verify_piece(&self.content.manifest, piece, data.iter().map(|slice| &slice[..]))?;
         self.content.put(piece, data);
         Ok(())
     }

@@ -45,10 +45,7 @@ impl RateLimit {
         Self {
             inner: Arc::new(Inner {
                 rate: watch::Sender::new(bytes_per_second),
-                bucket: Mutex::new(Bucket {
-                    tokens: 0,
-                    filled_at: Instant::now(),
-                }),
+                bucket: Mutex::new(Bucket { tokens: 0, filled_at: Instant::now() }),
             }),
         }
     }
@@ -109,11 +106,7 @@ impl RateLimit {
     /// The stream at this rate: its segments are held back and, where they are too long for a slow rate, cut.
     #[must_use]
     pub fn throttle(&self, stream: SegmentStream) -> SegmentStream {
-        let throttle = Throttle {
-            limit: self.clone(),
-            stream,
-            rest: None,
-        };
+        let throttle = Throttle { limit: self.clone(), stream, rest: None };
         stream::unfold(throttle, |mut throttle| async move {
             let event = throttle.next().await?;
             Some((event, throttle))
@@ -152,9 +145,7 @@ impl Bucket {
             }
             None => {
                 let wait = (cost - self.tokens).div_ceil(limit);
-                Some(Duration::from_nanos(
-                    u64::try_from(wait).unwrap_or(u64::MAX),
-                ))
+                Some(Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX)))
             }
         }
     }
@@ -289,18 +280,12 @@ mod tests {
         let data = Bytes::from((0..100_000_u32).map(|n| n as u8).collect::<Vec<_>>());
         let events = [
             FetchEvent::Queued { position: 1 },
-            FetchEvent::Segment(Segment {
-                offset: 7,
-                data: data.clone(),
-            }),
+            FetchEvent::Segment(Segment { offset: 7, data: data.clone() }),
         ];
         let start = Instant::now();
         let stream = stream::iter(events).map(Ok).boxed();
         let mut stream = limit(100_000).throttle(stream);
-        assert!(matches!(
-            stream.next().await,
-            Some(Ok(FetchEvent::Queued { position: 1 }))
-        ));
+        assert!(matches!(stream.next().await, Some(Ok(FetchEvent::Queued { position: 1 }))));
         let mut got = Vec::new();
         while let Some(event) = stream.next().await {
             let Ok(FetchEvent::Segment(segment)) = event else {

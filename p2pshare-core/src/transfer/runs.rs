@@ -17,9 +17,7 @@ pub fn wanted_runs(layout: &Layout, runs: &[PieceRun]) -> Result<Vec<PieceRun>, 
     }
     let mut room = layout.piece_count();
     for run in runs {
-        layout
-            .check_run(*run)
-            .map_err(|error| TransferError::Protocol(error.to_string()))?;
+        layout.check_run(*run).map_err(|error| TransferError::Protocol(error.to_string()))?;
         room = room.checked_sub(run.count).ok_or_else(|| {
             TransferError::Protocol(format!(
                 "more pieces were asked for than the {} that the content has",
@@ -39,10 +37,7 @@ pub(super) struct Pieces {
 
 impl Pieces {
     pub(super) fn new(runs: Vec<PieceRun>) -> Self {
-        Self {
-            run: PieceRun::new(PieceIndex(0), 0),
-            rest: runs.into_iter(),
-        }
+        Self { run: PieceRun::new(PieceIndex(0), 0), rest: runs.into_iter() }
     }
 }
 
@@ -94,10 +89,7 @@ mod tests {
         ];
         for runs in hostile {
             let result = wanted_runs(&layout, runs);
-            assert!(
-                matches!(result, Err(TransferError::Protocol(_))),
-                "{runs:?}"
-            );
+            assert!(matches!(result, Err(TransferError::Protocol(_))), "{runs:?}");
         }
     }
 }

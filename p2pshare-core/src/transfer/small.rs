@@ -50,11 +50,7 @@ pub async fn fetch_small(
     };
     let len = data.iter().map(|slice| slice.len() as u64).sum();
     let manifest = Manifest::single(*content, len)?;
-    verify_piece(
-        &manifest,
-        PieceIndex(0),
-        data.iter().map(|slice| &slice[..]),
-    )?;
+    verify_piece(&manifest, PieceIndex(0), data.iter().map(|slice| &slice[..]))?;
     Ok(SmallFetch::Content { manifest, data })
 }
 

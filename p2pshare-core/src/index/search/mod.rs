@@ -1,6 +1,6 @@
 //! What a search means, the same for every store.
 //!
-//! Names and queries are cut into [words](words) alike. A path *matches* if every included word is the beginning of
+//! Names and queries are cut into [words] alike. A path *matches* if every included word is the beginning of
 //! one of its words and no excluded term matches it (a term that is cut into several words matches when all of them
 //! do). A content is a *hit* if a path that the viewer sees matches and passes the filters; its names, its time and
 //! its relevance come from those matching entries, its sources from all entries that the viewer sees.

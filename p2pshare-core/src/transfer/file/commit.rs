@@ -58,29 +58,17 @@ impl Committer {
     /// A committer that promises so much.
     #[must_use]
     pub fn new(durability: Durability) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                durability,
-                state: Mutex::default(),
-            }),
-        }
+        Self { inner: Arc::new(Inner { durability, state: Mutex::default() }) }
     }
 
     /// Makes a part permanent under its final name.
     ///
     /// Cancellation: once begun it goes on.
     pub(super) async fn commit(&self, part: Arc<Part>) -> Result<(), SinkError> {
-        let stopped = part.error(
-            "finishing",
-            &part.path,
-            std::io::ErrorKind::Interrupted.into(),
-        );
+        let stopped = part.error("finishing", &part.path, std::io::ErrorKind::Interrupted.into());
         let (done, result) = oneshot::channel();
         if self.inner.enqueue(Waiting { part, done }) {
-            let run = Run {
-                inner: self.inner.clone(),
-                ended: false,
-            };
+            let run = Run { inner: self.inner.clone(), ended: false };
             spawn_blocking(move || run.all());
         }
         result.await.unwrap_or(Err(stopped))

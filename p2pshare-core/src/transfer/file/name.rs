@@ -68,10 +68,7 @@ mod tests {
         let names = names("a/b/film.mkv");
         let part = Path::new("a/b/film.mkv.af1349b9f5f9a1a6.part");
         assert_eq!(names.part, part);
-        assert_eq!(
-            names.manifest,
-            Path::new(&format!("{}.manifest", part.display()))
-        );
+        assert_eq!(names.manifest, Path::new(&format!("{}.manifest", part.display())));
         assert!(Names::of(Path::new("a/.."), &ContentId::of(b"")).is_none());
     }
 

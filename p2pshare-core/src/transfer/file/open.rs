@@ -76,13 +76,8 @@ pub(super) fn open(
     options: &SinkOptions,
     cancel: &AtomicBool,
 ) -> Result<Opened, SinkError> {
-    let opening = Opening {
-        target,
-        names: names(target, &manifest.id())?,
-        manifest,
-        options,
-        cancel,
-    };
+    let opening =
+        Opening { target, names: names(target, &manifest.id())?, manifest, options, cancel };
     opening.make_folders()?;
     for _ in 0..ATTEMPTS {
         if let Some(file) = opening.complete_target()? {
@@ -167,10 +162,7 @@ impl Opening<'_> {
             let mut checked = checked.lock().unwrap_or_else(PoisonError::into_inner);
             *checked += bytes;
             let total = metadata.len();
-            self.report(ResumeProgress {
-                checked: *checked,
-                total,
-            });
+            self.report(ResumeProgress { checked: *checked, total });
         };
         match hash_file(&file, self.options.threads, &progress, self.cancel) {
             Ok(found) if found == *self.manifest => Ok(Some((file, FileStamp::of(&metadata)))),
@@ -261,20 +253,12 @@ impl Opening<'_> {
             // Of an empty content nothing is missing.
             held.insert(PieceIndex(0));
         }
-        Ok(Opened {
-            part,
-            held,
-            complete: false,
-        })
+        Ok(Opened { part, held, complete: false })
     }
 
     /// Keeps the manifest beside the part, so that a resumed download need not ask for it again.
     fn store_manifest(&self) -> Result<(), SinkError> {
-        let Names {
-            manifest,
-            manifest_tmp,
-            ..
-        } = &self.names;
+        let Names { manifest, manifest_tmp, .. } = &self.names;
         if read_manifest(manifest, &self.manifest.id()).as_ref() == Some(self.manifest) {
             return Ok(());
         }

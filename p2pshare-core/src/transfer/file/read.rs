@@ -33,11 +33,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self {
-            segment_len: 256 << 10,
-            read_ahead: 1 << 20,
-            check: None,
-        }
+        Self { segment_len: 256 << 10, read_ahead: 1 << 20, check: None }
     }
 }
 
@@ -74,11 +70,7 @@ pub fn read_runs(
         begun: false,
         options,
     };
-    let reading = Reading {
-        ready: VecDeque::new(),
-        reader: Some(reader),
-        ahead: None,
-    };
+    let reading = Reading { ready: VecDeque::new(), reader: Some(reader), ahead: None };
     let stream = stream::unfold(reading, |mut reading| async move {
         let event = reading.next().await?;
         Some((event.map(FetchEvent::Segment), reading))

@@ -29,10 +29,7 @@ pub(super) fn held_pieces(
 ) -> Option<PieceSet> {
     let layout = manifest.layout();
     let candidates = sys::pieces_with_data(file, &layout);
-    let total = candidates
-        .runs()
-        .map(|run| layout.run_len(run))
-        .fold(0, u64::saturating_add);
+    let total = candidates.runs().map(|run| layout.run_len(run)).fold(0, u64::saturating_add);
     let queue = Mutex::new(candidates.iter());
     let found = Mutex::new((PieceSet::empty(layout.piece_count()), 0));
     let work = || {
@@ -51,10 +48,7 @@ pub(super) fn held_pieces(
             }
             found.1 += len as u64;
             // Under the lock, so that it never goes back.
-            progress(ResumeProgress {
-                checked: found.1,
-                total,
-            });
+            progress(ResumeProgress { checked: found.1, total });
         }
     };
     thread::scope(|scope| {
@@ -75,8 +69,5 @@ pub(super) fn held_pieces(
 fn wanted_threads(threads: Option<NonZeroUsize>, pieces: u32) -> usize {
     let threads = threads.or_else(|| thread::available_parallelism().ok());
     let pieces = usize::try_from(pieces).unwrap_or(usize::MAX);
-    threads
-        .map_or(1, NonZeroUsize::get)
-        .min(pieces)
-        .min(MAX_THREADS)
+    threads.map_or(1, NonZeroUsize::get).min(pieces).min(MAX_THREADS)
 }

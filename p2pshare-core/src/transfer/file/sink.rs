@@ -103,12 +103,7 @@ impl FileSink {
     /// A source of the pieces that are held, which follows as more come, and goes on after the download is finished.
     #[must_use]
     pub fn source(&self) -> PartialSource {
-        let Inner {
-            manifest,
-            part,
-            held,
-            ..
-        } = &*self.inner;
+        let Inner { manifest, part, held, .. } = &*self.inner;
         PartialSource::new(
             manifest.clone(),
             part.file.clone(),
@@ -149,12 +144,7 @@ impl PieceSink for FileSink {
     }
 
     async fn finish(&self) -> Result<(), SinkError> {
-        let Inner {
-            part,
-            held,
-            committer,
-            ..
-        } = &*self.inner;
+        let Inner { part, held, committer, .. } = &*self.inner;
         match held.view().missing() {
             0 if part.finished.get().is_some() => Ok(()),
             0 => committer.commit(part.clone()).await,

@@ -81,10 +81,7 @@ impl FileSource {
     /// A source without files.
     #[must_use]
     pub fn new(options: ReadOptions) -> Self {
-        Self {
-            files: Arc::default(),
-            options,
-        }
+        Self { files: Arc::default(), options }
     }
 
     /// Shares a file, in place of one with the same content.
@@ -115,10 +112,7 @@ impl PieceSource for FileSource {
 
     async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
         let file = self.find(content)?;
-        let all = HaveUpdate {
-            gained: vec![file.manifest.layout().all()],
-            complete: true,
-        };
+        let all = HaveUpdate { gained: vec![file.manifest.layout().all()], complete: true };
         blocking(move || file.open()).await?;
         Ok(stream::iter([Ok(all)]).boxed())
     }

@@ -25,11 +25,7 @@ pub(super) fn open_shared(path: &Path) -> io::Result<File> {
 /// Opens a part file for reading and writing, and may make it when it is not there. Does not follow a link.
 pub(super) fn open_part(path: &Path, create: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .create(create)
-        .truncate(false);
+    options.read(true).write(true).create(create).truncate(false);
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
@@ -246,12 +242,7 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     return match File::open(folder)?.sync_all() {
         // Some network file systems cannot, and need not.
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::InvalidInput | ErrorKind::Unsupported
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
             Ok(())
         }
         other => other,
@@ -304,10 +295,7 @@ mod tests {
             assert!(pieces.contains(PieceIndex(piece)), "{piece}");
         }
         if cfg!(target_os = "linux") {
-            assert!(
-                !pieces.contains(PieceIndex(0)),
-                "the file system here has no holes"
-            );
+            assert!(!pieces.contains(PieceIndex(0)), "the file system here has no holes");
         }
     }
 

@@ -36,13 +36,7 @@ impl PartialSource {
         held: HoldingsView,
         finished: Arc<OnceLock<FileStamp>>,
     ) -> Self {
-        Self {
-            manifest,
-            file,
-            held,
-            finished,
-            options: ReadOptions::default(),
-        }
+        Self { manifest, file, held, finished, options: ReadOptions::default() }
     }
 
     /// The same with other options of reading.
@@ -107,10 +101,7 @@ impl PieceSource for PartialSource {
         self.check(content)?;
         let layout = self.manifest.layout();
         self.held.check(&wanted_runs(&layout, runs)?)?;
-        let options = ReadOptions {
-            check: Some(self.file_check()),
-            ..self.options.clone()
-        };
+        let options = ReadOptions { check: Some(self.file_check()), ..self.options.clone() };
         read_runs(self.file.clone(), layout, runs, options)
     }
 }

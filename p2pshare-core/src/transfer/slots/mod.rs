@@ -60,9 +60,7 @@ impl UploadSlots {
     /// `slots` at a time and at most `max_waiting` in the queue.
     #[must_use]
     pub fn new(slots: NonZeroUsize, max_waiting: usize) -> Self {
-        Self {
-            shared: Arc::new(Mutex::new(Queue::new(slots.get(), max_waiting))),
-        }
+        Self { shared: Arc::new(Mutex::new(Queue::new(slots.get(), max_waiting))) }
     }
 
     /// Asks for a slot.
@@ -72,13 +70,7 @@ impl UploadSlots {
     /// [`TransferError::Unavailable`] when the queue is full.
     pub fn acquire(&self, user: Username) -> Result<SlotRequest, TransferError> {
         let (id, place) = lock(&self.shared).join(&user).ok_or_else(refusal)?;
-        Ok(SlotRequest {
-            shared: self.shared.clone(),
-            user,
-            id,
-            place,
-            told: None,
-        })
+        Ok(SlotRequest { shared: self.shared.clone(), user, id, place, told: None })
     }
 
     /// How many uploads run and how many wait.

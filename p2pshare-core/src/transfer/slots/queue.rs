@@ -41,14 +41,7 @@ struct Request {
 
 impl Queue {
     pub(super) fn new(slots: usize, max_waiting: usize) -> Self {
-        Self {
-            slots,
-            max_waiting,
-            running: 0,
-            waiting: 0,
-            next_id: 0,
-            ring: VecDeque::new(),
-        }
+        Self { slots, max_waiting, running: 0, waiting: 0, next_id: 0, ring: VecDeque::new() }
     }
 
     /// Adds a request and gives its number and place, `None` when it is refused.
@@ -68,10 +61,9 @@ impl Queue {
         let request = Request { id, place };
         match self.ring.iter_mut().find(|waiter| waiter.user == *user) {
             Some(waiter) => waiter.requests.push_back(request),
-            None => self.ring.push_back(Waiter {
-                user: user.clone(),
-                requests: VecDeque::from([request]),
-            }),
+            None => self
+                .ring
+                .push_back(Waiter { user: user.clone(), requests: VecDeque::from([request]) }),
         }
         self.waiting += 1;
         self.tell_places();
@@ -116,10 +108,7 @@ impl Queue {
     fn make_room(&mut self, newcomer: &Username) -> bool {
         let own = self.ring.iter().find(|waiter| waiter.user == *newcomer);
         let own = own.map_or(0, |waiter| waiter.requests.len());
-        let greediest = self
-            .ring
-            .iter_mut()
-            .max_by_key(|waiter| waiter.requests.len());
+        let greediest = self.ring.iter_mut().max_by_key(|waiter| waiter.requests.len());
         let Some(greediest) = greediest.filter(|waiter| waiter.requests.len() > own + 1) else {
             return false;
         };

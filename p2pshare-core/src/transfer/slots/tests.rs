@@ -49,10 +49,8 @@ fn users_take_turns() {
     let slots = slots(1, 100);
     let mut running = Some(granted(&mut slots.acquire(user("greedy")).unwrap()));
     let names = ["greedy", "greedy", "greedy", "b", "b", "c"];
-    let mut requests: Vec<_> = names
-        .iter()
-        .map(|name| (*name, slots.acquire(user(name)).unwrap()))
-        .collect();
+    let mut requests: Vec<_> =
+        names.iter().map(|name| (*name, slots.acquire(user(name)).unwrap())).collect();
     let positions: Vec<_> = requests.iter_mut().map(|(_, r)| position(r)).collect();
     assert_eq!(positions, [1, 4, 6, 2, 5, 3].map(Some));
     let mut order = Vec::new();
@@ -92,10 +90,7 @@ fn a_full_queue_refuses_but_nobody_can_fill_it_alone() {
     let mut second = slots.acquire(user("greedy")).unwrap();
     assert!(slots.acquire(user("greedy")).is_err());
     let mut modest = slots.acquire(user("modest")).unwrap();
-    assert!(matches!(
-        poll(&mut second),
-        Some(Err(TransferError::Unavailable(_)))
-    ));
+    assert!(matches!(poll(&mut second), Some(Err(TransferError::Unavailable(_)))));
     drop(second);
     assert_eq!(position(&mut first), Some(1));
     assert_eq!(position(&mut modest), Some(2));
@@ -122,10 +117,7 @@ async fn a_stream_has_a_slot_for_as_long_as_it_lives() {
     assert!(first.next().now_or_never().is_none());
     let mut second = slots.run(user("b"), || async { Ok(stream::empty().boxed()) });
     let second = second.as_mut().unwrap();
-    assert_eq!(
-        second.next().await.unwrap().unwrap(),
-        FetchEvent::Queued { position: 1 }
-    );
+    assert_eq!(second.next().await.unwrap().unwrap(), FetchEvent::Queued { position: 1 });
     assert!(second.next().now_or_never().is_none());
     drop(first);
     assert!(second.next().await.is_none());

@@ -1,0 +1,60 @@
+//! The entries of one peer or user.
+
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use super::sight::{PUBLIC, UNLISTED};
+use crate::{
+    api::{Entry, Visibility},
+    backend::sqlite::{
+        database::{DatabaseError, DatabaseResult},
+        rows,
+    },
+    identity::{PeerId, Username},
+    path::SharePath,
+};
+
+pub(super) fn of_peer(
+    connection: &Connection,
+    peer: &PeerId,
+    after: Option<&SharePath>,
+    limit: u32,
+) -> DatabaseResult<Vec<Entry>> {
+    let Some(peer) = rows::peer_id(connection, peer)? else {
+        return Ok(Vec::new());
+    };
+    let sql = "SELECT e.path, e.content, e.size, e.scope, g.name FROM entries e \
+               LEFT JOIN groups g ON g.id = e.scope WHERE e.peer = ?1 AND e.path > ?2 ORDER BY e.path LIMIT ?3";
+    let after = after.map_or("", SharePath::as_str);
+    let mut statement = connection.prepare_cached(sql)?;
+    rows::collect(statement.query((peer, after, limit))?, read_entry)
+}
+
+pub(super) fn count_of_peer(connection: &Connection, peer: &PeerId) -> DatabaseResult<u64> {
+    let sql = "SELECT entries FROM peers WHERE peer = ?1";
+    count(connection, sql, [peer.as_bytes()])
+}
+
+pub(super) fn count_of_user(connection: &Connection, owner: &Username) -> DatabaseResult<u64> {
+    let sql = "SELECT coalesce(sum(p.entries), 0) FROM users u JOIN peers p ON p.owner = u.id WHERE u.name = ?1";
+    count(connection, sql, [owner.as_str()])
+}
+
+fn count(connection: &Connection, sql: &str, parameters: impl Params) -> DatabaseResult<u64> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let count: Option<i64> = statement.query_row(parameters, |row| row.get(0)).optional()?;
+    u64::try_from(count.unwrap_or(0)).map_err(DatabaseError::corrupt)
+}
+
+fn read_entry(row: &Row<'_>) -> DatabaseResult<Entry> {
+    let visibility = match row.get(3)? {
+        PUBLIC => Visibility::Public,
+        UNLISTED => Visibility::Unlisted,
+        _ => Visibility::Group(rows::text(row, 4)?),
+    };
+    Ok(Entry {
+        path: rows::path(row, 0)?,
+        content: rows::content(row, 1)?,
+        size: rows::size(row, 2)?,
+        visibility,
+    })
+}

@@ -1,0 +1,3 @@
+//! The index of p2pshare.
+
+fn main() {}
