@@ -161,10 +161,12 @@ impl Store<'_> {
     }
 
     /// Puts files in; gives those that must be hashed after all.
-    async fn put(&mut self, ready: Vec<Ready>) -> Result<Vec<Fresh>, ShareError> {
+    async fn put(&mut self, mut ready: Vec<Ready>) -> Result<Vec<Fresh>, ShareError> {
         if ready.is_empty() {
             return Ok(Vec::new());
         }
+        // Who is called so really gets a name first.
+        ready.sort_by(|a, b| (a.renamed, &a.new.key).cmp(&(b.renamed, &b.new.key)));
         let new = ready.iter().map(|ready| ready.new.clone()).collect();
         let outcomes = self.catalog.put_files(self.share.id, new).await?;
         let mut unknown = Vec::new();
