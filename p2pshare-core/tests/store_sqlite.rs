@@ -1,4 +1,4 @@
-//! The SQLite store keeps the laws of index stores.
+//! The SQLite store keeps the laws of index stores, and answers as the memory store does.
 #![cfg(feature = "sqlite")]
 
 use std::{cell::RefCell, sync::Arc};
@@ -6,7 +6,7 @@ use std::{cell::RefCell, sync::Arc};
 use p2pshare_core::{
     backend::sqlite::SqliteStore,
     index::store::IndexStore,
-    testing::store::{block_on, run_all},
+    testing::store::{block_on, history::histories_agree, run_all},
 };
 
 p2pshare_core::store_conformance!(in_memory);
@@ -25,4 +25,9 @@ fn a_file_keeps_all_laws() {
         folders.borrow_mut().push(folder);
         Arc::new(store) as Arc<dyn IndexStore>
     }));
+}
+
+#[test]
+fn every_history_has_the_answers_of_the_memory_store() {
+    histories_agree(in_memory, 48);
 }
