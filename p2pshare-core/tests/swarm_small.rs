@@ -40,12 +40,7 @@ async fn a_small_content_comes_from_the_first_honest_source() {
         ];
         let found = small(&ContentId::of(&data), &sources).await.unwrap();
         // A source that sends too much is one for which the content seems to be longer: others are asked all the same.
-        let SmallDownload::Content {
-            manifest,
-            data: slices,
-            from,
-        } = found
-        else {
+        let SmallDownload::Content { manifest, data: slices, from } = found else {
             panic!("{len}: {found:?}");
         };
         assert!(slices.concat() == data && manifest.len() == len && from == id(4));
@@ -98,14 +93,9 @@ async fn a_manifest_comes_from_whoever_gives_a_right_one_first() {
     assert_eq!(found.failed.len(), 3);
     assert!(found.failed[0].1.is_lie() && found.data.is_none());
 
-    let error = manifest_from(
-        &id_of_data,
-        &sources[..3],
-        ManifestOptions::default(),
-        &cancel,
-    )
-    .await
-    .unwrap_err();
+    let error = manifest_from(&id_of_data, &sources[..3], ManifestOptions::default(), &cancel)
+        .await
+        .unwrap_err();
     assert!(matches!(error, DownloadError::AllFailed { causes } if causes.len() == 3));
 }
 
@@ -121,9 +111,7 @@ async fn the_length_of_a_small_content_is_proven_by_its_bytes() {
     let found = found.unwrap();
     assert_eq!(found.manifest, hash_bytes(&data));
     let sink = MemorySink::new(found.manifest);
-    sink.put(p2pshare_core::content::PieceIndex(0), found.data.unwrap())
-        .await
-        .unwrap();
+    sink.put(p2pshare_core::content::PieceIndex(0), found.data.unwrap()).await.unwrap();
     let report = download(&sink, Vec::new(), options()).await.unwrap();
     assert_eq!((sink.finished(), report.resumed), (Some(data), 1));
 }

@@ -125,11 +125,7 @@ pub(crate) fn id(number: u8) -> SourceId {
 }
 
 pub(crate) fn candidate(number: u8, source: impl PieceSource + 'static) -> Candidate {
-    Candidate {
-        id: id(number),
-        label: format!("peer {number}"),
-        source: Arc::new(source),
-    }
+    Candidate { id: id(number), label: format!("peer {number}"), source: Arc::new(source) }
 }
 
 /// A content of so many whole pieces and a bit.
@@ -154,10 +150,7 @@ pub(crate) fn partial(data: &Bytes, manifest: &Manifest, runs: &[PieceRun]) -> M
 }
 
 pub(crate) fn options() -> DownloadOptions {
-    DownloadOptions {
-        seed: Some(3),
-        ..DownloadOptions::default()
-    }
+    DownloadOptions { seed: Some(3), ..DownloadOptions::default() }
 }
 
 pub(crate) async fn download(

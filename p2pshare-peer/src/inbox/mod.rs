@@ -17,7 +17,7 @@ use p2pshare_core::{
     identity::Username,
     path::SharePath,
     transfer::{
-        FileSink, PieceSink, PushOffer, PushReceiver, PushTarget, SinkError, SinkOptions,
+        FileSink, PushOffer, PushReceiver, PushTarget, SinkError, SinkOptions,
         TransferError,
     },
 };

@@ -22,22 +22,12 @@ impl Admitted {
         // The semaphores are never closed. Always in this order, so nobody waits for the first one with the second.
         let own = board.pieces.clone().acquire_owned().await.ok();
         let shared = board.limits.pieces.clone().acquire_owned().await.ok();
-        Self {
-            board,
-            piece,
-            data,
-            _places: [own, shared],
-        }
+        Self { board, piece, data, _places: [own, shared] }
     }
 
     /// Hands it to the sink.
     pub(super) async fn put(self) -> (PieceIndex, Result<(), SinkError>) {
-        let Self {
-            board,
-            piece,
-            data,
-            _places,
-        } = self;
+        let Self { board, piece, data, _places } = self;
         (piece, board.sink.put(piece, data).await)
     }
 }
