@@ -22,17 +22,27 @@ fn hashing(criterion: &mut Criterion) {
     let data = input::bytes(64 * MIB);
     let mut group = criterion.benchmark_group("hash 64 MiB");
     group.sample_size(10).throughput(Throughput::Bytes(data.len() as u64));
-    group.bench_function("blake3 alone, one thread", |bencher| bencher.iter(|| blake3::hash(black_box(&data))));
-    group.bench_function("manifest, one thread", |bencher| bencher.iter(|| hash_bytes(black_box(&data))));
+    group.bench_function("blake3 alone, one thread", |bencher| {
+        bencher.iter(|| blake3::hash(black_box(&data)))
+    });
+    group.bench_function("manifest, one thread", |bencher| {
+        bencher.iter(|| hash_bytes(black_box(&data)))
+    });
 
     let mut file = tempfile::tempfile().expect("a temporary file can be made");
     file.write_all(&data).expect("it can be written");
     for threads in [1, 2] {
-        group.bench_with_input(BenchmarkId::new("file, threads", threads), &threads, |bencher, &threads| {
-            let threads = NonZeroUsize::new(threads);
-            let never = AtomicBool::new(false);
-            bencher.iter(|| hash_file(&file, threads, &|_| (), &never).expect("the file can be hashed"));
-        });
+        group.bench_with_input(
+            BenchmarkId::new("file, threads", threads),
+            &threads,
+            |bencher, &threads| {
+                let threads = NonZeroUsize::new(threads);
+                let never = AtomicBool::new(false);
+                bencher.iter(|| {
+                    hash_file(&file, threads, &|_| (), &never).expect("the file can be hashed")
+                });
+            },
+        );
     }
     group.finish();
 }
@@ -43,12 +53,17 @@ fn verifying(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("verify");
     group.throughput(Throughput::Bytes(PIECE_LEN));
     for segment in [64 << 10, 256 << 10, MIB] {
-        group.bench_with_input(BenchmarkId::new("a piece in segments of", segment), &segment, |bencher, &segment| {
-            let piece = &data[3 * MIB..4 * MIB];
-            bencher.iter(|| {
-                verify_piece(&manifest, PieceIndex(3), black_box(piece).chunks(segment)).expect("the piece is right");
-            });
-        });
+        group.bench_with_input(
+            BenchmarkId::new("a piece in segments of", segment),
+            &segment,
+            |bencher, &segment| {
+                let piece = &data[3 * MIB..4 * MIB];
+                bencher.iter(|| {
+                    verify_piece(&manifest, PieceIndex(3), black_box(piece).chunks(segment))
+                        .expect("the piece is right");
+                });
+            },
+        );
     }
     group.finish();
 }

@@ -43,7 +43,8 @@ async fn main() {
     );
 
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let sqlite = SqliteStore::open(&folder.path().join("index.sqlite")).expect("the store can be opened");
+    let sqlite =
+        SqliteStore::open(&folder.path().join("index.sqlite")).expect("the store can be opened");
     let stores: [Arc<dyn IndexStore>; 2] = [Arc::new(MemoryStore::new()), Arc::new(sqlite)];
     for store in stores {
         measure(&*store, entries, rounds).await;
@@ -54,7 +55,8 @@ async fn measure(store: &dyn IndexStore, entries: usize, rounds: usize) {
     let mut rng = StdRng::seed_from_u64(7);
     let words: Vec<String> = (0..WORDS).map(|_| word(&mut rng)).collect();
     let owner: Username = "alice".parse().expect("it is a name");
-    let verifier = Verifier::parse("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g").expect("it is a PHC string");
+    let verifier = Verifier::parse("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g")
+        .expect("it is a PHC string");
     let user = User {
         name: owner.clone(),
         verifier: verifier.clone(),
@@ -66,13 +68,20 @@ async fn measure(store: &dyn IndexStore, entries: usize, rounds: usize) {
     let peers: Vec<PeerId> = (0..20).map(|_| PeerId::from_bytes(rng.random())).collect();
     for id in &peers {
         let addresses: Vec<PeerAddr> = "tcp://127.0.0.1:7401".parse().into_iter().collect();
-        let peer = Peer { id: *id, owner: owner.clone(), addresses, announced_at: NOW, last_seen: Some(NOW) };
+        let peer = Peer {
+            id: *id,
+            owner: owner.clone(),
+            addresses,
+            announced_at: NOW,
+            last_seen: Some(NOW),
+        };
         done(store.announce(&peer).await);
     }
 
     let begun = Instant::now();
     for batch in 0..entries / BATCH {
-        let changes: Vec<_> = (0..BATCH).map(|_| CatalogChange::Publish(entry(&mut rng, &words))).collect();
+        let changes: Vec<_> =
+            (0..BATCH).map(|_| CatalogChange::Publish(entry(&mut rng, &words))).collect();
         done(store.publish(&owner, &peers[batch % peers.len()], &changes, NOW).await);
     }
     let published = entries as f64 / begun.elapsed().as_secs_f64();
@@ -128,7 +137,12 @@ async fn heartbeats(store: &dyn IndexStore, peers: &[PeerId], rounds: usize) -> 
 }
 
 /// Looking up the session of a token, as every request does.
-async fn session(store: &dyn IndexStore, user: &Username, verifier: &Verifier, rounds: usize) -> Duration {
+async fn session(
+    store: &dyn IndexStore,
+    user: &Username,
+    verifier: &Verifier,
+    rounds: usize,
+) -> Duration {
     let mut tokens: Vec<TokenHash> = Vec::new();
     for _ in 0..16 {
         let token = SessionToken::generate().hash();

@@ -24,13 +24,13 @@ use p2pshare_core::{
     identity::{GroupName, PeerId, Username},
     index::{
         model::{
-            AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location, OpenSession, Peer, Session,
-            StoreCounts, User, Viewer,
+            AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location,
+            OpenSession, Peer, Session, StoreCounts, User, Viewer,
         },
         search::{Search, SearchSlice},
         store::{
-            CatalogStore, GroupStore, IndexStore, InviteStore, PeerStore, RedeemOutcome, SessionStore, StoreResult,
-            UserStore,
+            CatalogStore, GroupStore, IndexStore, InviteStore, PeerStore, RedeemOutcome,
+            SessionStore, StoreResult, UserStore,
         },
     },
     path::SharePath,
@@ -94,7 +94,12 @@ impl UserStore for MeteredStore {
         self.meter("user", self.inner.user(name)).await
     }
 
-    async fn set_verifier(&self, name: &Username, verifier: &Verifier, expected: Option<&Verifier>) -> StoreResult<bool> {
+    async fn set_verifier(
+        &self,
+        name: &Username,
+        verifier: &Verifier,
+        expected: Option<&Verifier>,
+    ) -> StoreResult<bool> {
         self.meter("set_verifier", self.inner.set_verifier(name, verifier, expected)).await
     }
 
@@ -113,13 +118,17 @@ impl UserStore for MeteredStore {
     async fn users(&self, after: Option<&Username>, limit: u32) -> StoreResult<Vec<User>> {
         self.meter("users", self.inner.users(after, limit)).await
     }
-
 }
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl SessionStore for MeteredStore {
-    async fn open_session(&self, session: &Session, verifier: &Verifier, keep: u32) -> StoreResult<bool> {
+    async fn open_session(
+        &self,
+        session: &Session,
+        verifier: &Verifier,
+        keep: u32,
+    ) -> StoreResult<bool> {
         self.meter("open_session", self.inner.open_session(session, verifier, keep)).await
     }
 
@@ -138,7 +147,6 @@ impl SessionStore for MeteredStore {
     async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64> {
         self.meter("purge_sessions", self.inner.purge_sessions(now)).await
     }
-
 }
 
 #[async_trait]
@@ -171,17 +179,27 @@ impl PeerStore for MeteredStore {
     async fn purge_peers(&self, before: Timestamp, limit: u32) -> StoreResult<u64> {
         self.meter("purge_peers", self.inner.purge_peers(before, limit)).await
     }
-
 }
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl CatalogStore for MeteredStore {
-    async fn publish(&self, owner: &Username, peer: &PeerId, changes: &[CatalogChange], now: Timestamp) -> StoreResult<Option<Published>> {
+    async fn publish(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        changes: &[CatalogChange],
+        now: Timestamp,
+    ) -> StoreResult<Option<Published>> {
         self.meter("publish", self.inner.publish(owner, peer, changes, now)).await
     }
 
-    async fn entries(&self, peer: &PeerId, after: Option<&SharePath>, limit: u32) -> StoreResult<Vec<Entry>> {
+    async fn entries(
+        &self,
+        peer: &PeerId,
+        after: Option<&SharePath>,
+        limit: u32,
+    ) -> StoreResult<Vec<Entry>> {
         self.meter("entries", self.inner.entries(peer, after, limit)).await
     }
 
@@ -197,7 +215,13 @@ impl CatalogStore for MeteredStore {
         self.meter("search", self.inner.search(viewer, search)).await
     }
 
-    async fn content(&self, viewer: &Viewer, content: &ContentId, online_since: Timestamp, limit: u32) -> StoreResult<Vec<Hit>> {
+    async fn content(
+        &self,
+        viewer: &Viewer,
+        content: &ContentId,
+        online_since: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<Hit>> {
         self.meter("content", self.inner.content(viewer, content, online_since, limit)).await
     }
 
@@ -205,22 +229,48 @@ impl CatalogStore for MeteredStore {
         self.meter("locate", self.inner.locate(viewer, request)).await
     }
 
-    async fn user_files(&self, viewer: &Viewer, owner: &Username, folder: Option<&SharePath>, after: Option<&UserFile>, limit: u32) -> StoreResult<Vec<UserFile>> {
+    async fn user_files(
+        &self,
+        viewer: &Viewer,
+        owner: &Username,
+        folder: Option<&SharePath>,
+        after: Option<&UserFile>,
+        limit: u32,
+    ) -> StoreResult<Vec<UserFile>> {
         self.meter("user_files", self.inner.user_files(viewer, owner, folder, after, limit)).await
     }
 
-    async fn user_folder(&self, viewer: &Viewer, owner: &Username, folder: Option<&SharePath>, after: Option<&FileListing>, limit: u32) -> StoreResult<Vec<FileListing>> {
+    async fn user_folder(
+        &self,
+        viewer: &Viewer,
+        owner: &Username,
+        folder: Option<&SharePath>,
+        after: Option<&FileListing>,
+        limit: u32,
+    ) -> StoreResult<Vec<FileListing>> {
         self.meter("user_folder", self.inner.user_folder(viewer, owner, folder, after, limit)).await
     }
 
-    async fn add_partial_source(&self, owner: &Username, peer: &PeerId, content: &ContentId, until: Timestamp) -> StoreResult<bool> {
-        self.meter("add_partial_source", self.inner.add_partial_source(owner, peer, content, until)).await
+    async fn add_partial_source(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        content: &ContentId,
+        until: Timestamp,
+    ) -> StoreResult<bool> {
+        self.meter("add_partial_source", self.inner.add_partial_source(owner, peer, content, until))
+            .await
     }
 
-    async fn remove_partial_source(&self, owner: &Username, peer: &PeerId, content: &ContentId) -> StoreResult<bool> {
-        self.meter("remove_partial_source", self.inner.remove_partial_source(owner, peer, content)).await
+    async fn remove_partial_source(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        content: &ContentId,
+    ) -> StoreResult<bool> {
+        self.meter("remove_partial_source", self.inner.remove_partial_source(owner, peer, content))
+            .await
     }
-
 }
 
 #[async_trait]
@@ -257,7 +307,6 @@ impl GroupStore for MeteredStore {
     async fn delete_group(&self, name: &GroupName) -> StoreResult<bool> {
         self.meter("delete_group", self.inner.delete_group(name)).await
     }
-
 }
 
 #[async_trait]
@@ -271,7 +320,12 @@ impl InviteStore for MeteredStore {
         self.meter("invite", self.inner.invite(hash)).await
     }
 
-    async fn redeem_invite(&self, hash: &InviteHash, user: &User, now: Timestamp) -> StoreResult<RedeemOutcome> {
+    async fn redeem_invite(
+        &self,
+        hash: &InviteHash,
+        user: &User,
+        now: Timestamp,
+    ) -> StoreResult<RedeemOutcome> {
         self.meter("redeem_invite", self.inner.redeem_invite(hash, user, now)).await
     }
 
@@ -286,7 +340,6 @@ impl InviteStore for MeteredStore {
     async fn purge_invites(&self, now: Timestamp) -> StoreResult<u64> {
         self.meter("purge_invites", self.inner.purge_invites(now)).await
     }
-
 }
 
 #[async_trait]
@@ -303,5 +356,4 @@ impl IndexStore for MeteredStore {
     fn kind(&self) -> &'static str {
         self.inner.kind()
     }
-
 }

@@ -1,5 +1,7 @@
 //! The planner against a slow, obvious model, over random histories.
 
+#![allow(clippy::unwrap_used)]
+
 mod swarm_model;
 
 use std::time::Duration;
@@ -156,8 +158,8 @@ fn at_the_end_a_fast_source_takes_over_from_a_silent_one() {
     let mut planner = planner(2);
     let full = PieceSet::full(2);
     planner.join(id(1), &full, secs(0.0));
-    let slow = fetched(planner.next(id(1), secs(0.0)));
     planner.join(id(2), &full, secs(0.0));
+    let slow = fetched(planner.next(id(1), secs(0.0)));
     let fast = fetched(planner.next(id(2), secs(0.0)));
     planner.received(id(2), PIECE_LEN, secs(0.2));
     planner.piece_verified(id(2), fast[0], secs(0.2));

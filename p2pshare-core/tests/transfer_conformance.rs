@@ -1,5 +1,7 @@
 //! The laws of sources and sinks, for all the implementations of this crate.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{fs, sync::Arc};
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! Downloads that end in the middle: what counts as held afterwards is exactly what is there.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     fs::{self, File},
     io::{Seek, SeekFrom, Write},

@@ -1,5 +1,7 @@
 //! Downloads to files: where they are written, what they refuse, how they end.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     ffi::OsString,
     fs::{self, File},

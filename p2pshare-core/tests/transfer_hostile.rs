@@ -1,5 +1,7 @@
 //! Sources that lie: whatever they send, the receiver gets exactly what was asked or an error.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! Files that are shared where they lie, and change while they are.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     fs::{self, File},
     io::Write,

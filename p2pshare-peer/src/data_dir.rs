@@ -126,6 +126,15 @@ impl DataDir {
         }
     }
 
+    /// Whether a process serves from this directory at the moment.
+    pub fn is_served(&self) -> Result<bool, DataDirError> {
+        match self.lock_for_serving() {
+            Ok(_) => Ok(false),
+            Err(DataDirError::InUse(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads a small secret file of this name, if it is there.
     pub(crate) fn read_secret(&self, name: &str) -> Result<Option<Vec<u8>>, DataDirError> {
         read_secret(&self.path.join(name))

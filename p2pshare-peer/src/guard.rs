@@ -6,8 +6,8 @@ use std::{
 };
 
 use p2pshare_core::{
-    auth::GrantVerifier,
-    identity::{IndexPublicKey, PeerId},
+    auth::{GrantVerifier, IndexPublicKey},
+    identity::PeerId,
     time::Clock,
     transfer::{AccessDenied, AccessRequest, Admission, TransferGuard},
 };

@@ -11,4 +11,11 @@ pub mod guard;
 pub mod known_index;
 
 pub mod catalog;
+pub mod inbox;
+pub mod publish;
 pub mod share;
+
+pub mod daemon;
+pub mod download;
+
+pub mod cli;

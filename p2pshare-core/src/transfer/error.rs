@@ -102,7 +102,7 @@ pub enum SinkError {
 
 impl SinkError {
     /// What a failure of the file system means for whoever downloads to `target`; `what` was tried on `path`.
-    pub(super) fn from_io(
+    pub(crate) fn from_io(
         what: &'static str,
         path: &Path,
         target: &Path,

@@ -205,7 +205,8 @@ fn store_manifest(c: &Connection, file: &NewFile) -> DatabaseResult<bool> {
         NewContent::Hashed(manifest) => {
             let mut bytes = Vec::with_capacity(manifest.encoded_len());
             manifest.write_to(&mut bytes).map_err(DatabaseError::corrupt)?;
-            let mut insert = c.prepare_cached("INSERT OR REPLACE INTO manifests VALUES (?1, ?2)")?;
+            let mut insert =
+                c.prepare_cached("INSERT OR REPLACE INTO manifests VALUES (?1, ?2)")?;
             insert.execute(params![manifest.id().as_bytes(), bytes])?;
             Ok(true)
         }
@@ -223,7 +224,8 @@ fn own_row(
     share: ShareId,
     file: &NewFile,
 ) -> DatabaseResult<Option<(FileId, SharePath, Place)>> {
-    let mut query = c.prepare_cached("SELECT id, path FROM files WHERE share = ?1 AND local = ?2")?;
+    let mut query =
+        c.prepare_cached("SELECT id, path FROM files WHERE share = ?1 AND local = ?2")?;
     let mut found = query.query_and_then(params![share.0, file.key], |row| {
         Ok::<_, DatabaseError>((FileId(row.get(0)?), rows::text(row, 1)?, Place::Same))
     })?;

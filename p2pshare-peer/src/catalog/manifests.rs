@@ -17,13 +17,7 @@ pub(super) struct ManifestCache {
 
 impl ManifestCache {
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self {
-            max_bytes,
-            bytes: 0,
-            clock: 0,
-            manifests: HashMap::new(),
-            by_use: BTreeMap::new(),
-        }
+        Self { max_bytes, bytes: 0, clock: 0, manifests: HashMap::new(), by_use: BTreeMap::new() }
     }
 
     pub(super) fn find(&mut self, content: &ContentId) -> Option<Manifest> {

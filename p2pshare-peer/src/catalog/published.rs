@@ -143,9 +143,8 @@ impl Catalog {
     }
 
     async fn count(&self, sql: &'static str) -> Result<u64, CatalogError> {
-        let read = self.read(move |c| {
-            rows::unsigned(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
-        });
+        let read = self
+            .read(move |c| rows::unsigned(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?));
         read.await
     }
 }
@@ -159,9 +158,10 @@ impl SavedAccount {
     }
 
     fn is(&self, account: &PublishAccount) -> bool {
-        let same_index = self.index_key.as_ref().is_some_and(|saved| {
-            account.index_keys.iter().any(|key| key.to_string() == *saved)
-        });
+        let same_index = self
+            .index_key
+            .as_ref()
+            .is_some_and(|saved| account.index_keys.iter().any(|key| key.to_string() == *saved));
         same_index
             && self.username.as_deref() == Some(account.user.as_str())
             && self.peer.as_deref() == Some(account.peer.to_string().as_str())
@@ -182,9 +182,8 @@ fn use_account(c: &Connection, account: &PublishAccount) -> DatabaseResult<bool>
     }
     // The index may have changed its key since.
     let key = account.index_keys.first().map(ToString::to_string);
-    c.prepare_cached("UPDATE state SET index_key = ?1, username = ?2, peer = ?3")?.execute(
-        params![key, account.user.as_str(), account.peer.to_string()],
-    )?;
+    c.prepare_cached("UPDATE state SET index_key = ?1, username = ?2, peer = ?3")?
+        .execute(params![key, account.user.as_str(), account.peer.to_string()])?;
     let mut query = c.prepare_cached("SELECT NOT reconciled FROM state")?;
     Ok(query.query_row([], |row| row.get(0))?)
 }
@@ -193,7 +192,8 @@ fn published(c: &Connection, entry: &Entry) -> DatabaseResult<()> {
     let (path, content) = (entry.path.as_str(), entry.content.as_bytes());
     let (size, visibility) = (signed(entry.size)?, entry.visibility.to_string());
     let values = params![path, content, size, visibility];
-    c.prepare_cached("INSERT OR REPLACE INTO published VALUES (?1, ?2, ?3, ?4)")?.execute(values)?;
+    c.prepare_cached("INSERT OR REPLACE INTO published VALUES (?1, ?2, ?3, ?4)")?
+        .execute(values)?;
     // It stays pending if the file has changed since this was sent.
     let sql = "DELETE FROM pending WHERE path = ?1 AND EXISTS (\
                SELECT 1 FROM files f JOIN shares s ON s.id = f.share \
@@ -214,7 +214,8 @@ fn withdrawn(c: &Connection, path: &SharePath) -> DatabaseResult<()> {
 fn not_there(c: &Connection, after: &str, before: Option<&SharePath>) -> DatabaseResult<u64> {
     let between = params![after, before.map(SharePath::as_str)];
     let condition = "path > ?1 AND (?2 IS NULL OR path < ?2)";
-    let note = format!("INSERT OR IGNORE INTO pending SELECT path FROM published WHERE {condition}");
+    let note =
+        format!("INSERT OR IGNORE INTO pending SELECT path FROM published WHERE {condition}");
     c.prepare_cached(&note)?.execute(between)?;
     let delete = format!("DELETE FROM published WHERE {condition}");
     let deleted = c.prepare_cached(&delete)?.execute(between)?;
@@ -223,9 +224,8 @@ fn not_there(c: &Connection, after: &str, before: Option<&SharePath>) -> Databas
 
 /// The index has this entry.
 fn there(c: &Connection, entry: &Entry) -> DatabaseResult<u64> {
-    let mut query = c.prepare_cached(
-        "SELECT path, content, size, visibility FROM published WHERE path = ?1",
-    )?;
+    let mut query =
+        c.prepare_cached("SELECT path, content, size, visibility FROM published WHERE path = ?1")?;
     let mut found = query.query_and_then([entry.path.as_str()], |row| rows::entry(row, 0))?;
     let known: Option<Entry> = found.next().transpose()?;
     if known.as_ref() == Some(entry) {

@@ -20,7 +20,7 @@ const MIGRATIONS: &[Migration] = &[VERSION_1];
 /// - A share is `online` while its root is there; the files of one that is not are kept but not published.
 /// - `published` is what the index has acknowledged, `pending` the paths where it may differ from `files`: triggers see
 ///   to it that every change of a file gets there. Whatever is in `files` and online is in `published` just so, or in
-///   `pending`.
+///   `pending`. A trigger must not say `OR IGNORE`, which the statement that fires it would override.
 const VERSION_1: Migration = "
 CREATE TABLE shares (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -77,17 +77,19 @@ CREATE TABLE state (
 INSERT INTO state VALUES (1, 0, NULL, NULL, NULL, 0);
 
 CREATE TRIGGER files_added AFTER INSERT ON files BEGIN
-    INSERT OR IGNORE INTO pending VALUES (new.path);
+    INSERT INTO pending SELECT new.path WHERE NOT EXISTS (SELECT 1 FROM pending WHERE path = new.path);
 END;
 CREATE TRIGGER files_changed AFTER UPDATE OF path, content, size ON files BEGIN
-    INSERT OR IGNORE INTO pending VALUES (old.path), (new.path);
+    INSERT INTO pending SELECT new.path WHERE NOT EXISTS (SELECT 1 FROM pending WHERE path = new.path);
+    INSERT INTO pending SELECT old.path WHERE NOT EXISTS (SELECT 1 FROM pending WHERE path = old.path);
 END;
 CREATE TRIGGER files_removed AFTER DELETE ON files BEGIN
-    INSERT OR IGNORE INTO pending VALUES (old.path);
+    INSERT INTO pending SELECT old.path WHERE NOT EXISTS (SELECT 1 FROM pending WHERE path = old.path);
 END;
 CREATE TRIGGER shares_changed AFTER UPDATE OF visibility, online ON shares
 WHEN new.visibility <> old.visibility OR new.online <> old.online BEGIN
-    INSERT OR IGNORE INTO pending SELECT path FROM files WHERE share = new.id;
+    INSERT INTO pending SELECT path FROM files f WHERE share = new.id
+        AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.path = f.path);
 END;
 CREATE TRIGGER manifests_left AFTER DELETE ON files BEGIN
     DELETE FROM manifests WHERE content = old.content

@@ -85,7 +85,8 @@ impl CatalogSource {
     ) -> Result<(Vec<CatalogFile>, Manifest), TransferError> {
         // Asked each time, so that what is no longer shared is no longer served.
         let catalog = &self.inner.catalog;
-        let files = catalog.files_with(*content, MAX_COPIES).await.map_err(|error| unavailable(&error))?;
+        let files =
+            catalog.files_with(*content, MAX_COPIES).await.map_err(|error| unavailable(&error))?;
         if files.is_empty() {
             return Err(TransferError::NotFound(*content));
         }
@@ -157,7 +158,9 @@ impl Inner {
 
 impl fmt::Debug for CatalogSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CatalogSource").field("catalog", &self.inner.catalog).finish_non_exhaustive()
+        f.debug_struct("CatalogSource")
+            .field("catalog", &self.inner.catalog)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,11 +2,7 @@
 
 use std::fmt;
 
-use p2pshare_core::{
-    api::ProblemKind,
-    swarm::DownloadError,
-    transfer::{SinkError, TransferError},
-};
+use p2pshare_core::api::ProblemKind;
 
 use crate::{account::SavedSessionError, data_dir::DataDirError, index_client::ClientError};
 
@@ -63,9 +59,11 @@ impl CliError {
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
         let exit = match error.kind() {
-            Some(ProblemKind::NotLoggedIn | ProblemKind::WrongCredentials | ProblemKind::AccountDisabled) => {
-                Exit::NotLoggedIn
-            }
+            Some(
+                ProblemKind::NotLoggedIn
+                | ProblemKind::WrongCredentials
+                | ProblemKind::AccountDisabled,
+            ) => Exit::NotLoggedIn,
             Some(ProblemKind::NotFound) => Exit::NotFound,
             _ => Exit::Failed,
         };

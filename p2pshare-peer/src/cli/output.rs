@@ -28,52 +28,49 @@ const SPINNER: &str = "{msg} {spinner} {bytes}";
 
 /// Where a command prints.
 #[derive(Clone, Copy, Debug)]
-pub struct Output {
+pub(crate) struct Output {
     json: bool,
     quiet: bool,
 }
 
 impl Output {
     /// Prints JSON or for people; `quiet` leaves out progress and notes.
-    pub fn new(json: bool, quiet: bool) -> Self {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
         Self { json, quiet }
     }
 
-    /// Whether JSON is printed.
-    pub fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// A line of the result, for people.
-    pub fn line(&self, text: impl Display) {
+    pub(crate) fn line(&self, text: impl Display) {
         if !self.json {
             print(io::stdout(), &text.to_string());
         }
     }
 
     /// A part of the result, for scripts: the fields of `value` and `event`, which says what they are.
-    pub fn event(&self, event: &str, value: impl Serialize) {
+    pub(crate) fn event(&self, event: &str, value: impl Serialize) {
         if !self.json {
             return;
         }
         let mut object = match serde_json::to_value(value) {
             Ok(Value::Object(object)) => object,
             Ok(other) => serde_json::Map::from_iter([("value".to_owned(), other)]),
-            Err(error) => serde_json::Map::from_iter([("error".to_owned(), error.to_string().into())]),
+            Err(error) => {
+                serde_json::Map::from_iter([("error".to_owned(), error.to_string().into())])
+            }
         };
         object.insert("event".to_owned(), event.into());
         print(io::stdout(), &Value::Object(object).to_string());
     }
 
     /// Something worth knowing beside the result.
-    pub fn note(&self, text: impl Display) {
+    pub(crate) fn note(&self, text: impl Display) {
         if !self.json && !self.quiet {
             print(io::stderr(), &text.to_string());
         }
     }
 
     /// Something that went wrong without ending the command.
-    pub fn warn(&self, text: impl Display) {
+    pub(crate) fn warn(&self, text: impl Display) {
         if self.json {
             self.event("warning", json!({ "message": text.to_string() }));
         } else {
@@ -82,7 +79,7 @@ impl Output {
     }
 
     /// Why the command failed.
-    pub fn error(&self, error: &CliError) {
+    pub(crate) fn error(&self, error: &CliError) {
         if self.json {
             let (message, hint, exit) = (&error.message, &error.hint, error.exit as u8);
             return self.event("error", json!({ "message": message, "hint": hint, "exit": exit }));
@@ -94,7 +91,7 @@ impl Output {
     }
 
     /// Progress of something that has so many bytes; `None`: not known.
-    pub fn progress(&self, what: impl Into<String>, total: Option<u64>) -> Progress {
+    pub(crate) fn progress(&self, what: impl Into<String>, total: Option<u64>) -> Progress {
         let what = what.into();
         let shown = if self.json {
             Shown::Json
@@ -111,7 +108,7 @@ impl Output {
 
 /// Progress of one piece of work, in bytes. Whoever works calls [`set`](Self::set) as often as it likes.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     what: String,
     shown: Shown,
     output: Output,
@@ -151,7 +148,7 @@ impl State {
 
 impl Progress {
     /// So many bytes are done, of so many.
-    pub fn set(&self, done: u64, total: u64) {
+    pub(crate) fn set(&self, done: u64, total: u64) {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         state.first.get_or_insert(done);
         state.done = done;
@@ -178,22 +175,30 @@ impl Progress {
     }
 
     /// Says beside the progress what is going on at the moment.
-    pub fn message(&self, text: &str) {
+    pub(crate) fn message(&self, text: &str) {
         if let Shown::Bar(bar) = &self.shown {
             bar.set_message(format!("{} {}", self.what, visible(text)));
         }
     }
 
     /// Prints a line without disturbing the bar.
-    pub fn note(&self, text: impl Display) {
+    pub(crate) fn note(&self, text: impl Display) {
         match &self.shown {
             Shown::Bar(bar) => bar.suspend(|| self.output.note(text)),
             _ => self.output.note(text),
         }
     }
 
+    /// Prints a warning without disturbing the bar.
+    pub(crate) fn warn(&self, text: impl Display) {
+        match &self.shown {
+            Shown::Bar(bar) => bar.suspend(|| self.output.warn(text)),
+            _ => self.output.warn(text),
+        }
+    }
+
     /// Ends the progress, whatever it has come to.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Shown::Bar(bar) = &self.shown {
             bar.finish_and_clear();
         }
@@ -201,7 +206,8 @@ impl Progress {
 
     fn plain(&self, state: &State) {
         let total = state.total.unwrap_or(0);
-        let percent = if total == 0 { 100 } else { u128::from(state.done) * 100 / u128::from(total) };
+        let percent =
+            if total == 0 { 100 } else { u128::from(state.done) * 100 / u128::from(total) };
         let left = match (total.saturating_sub(state.done), state.rate()) {
             (0, _) | (_, 0) => String::new(),
             (left, rate) => format!(", {} left", HumanDuration(Duration::from_secs(left / rate))),
@@ -234,12 +240,12 @@ impl Drop for Progress {
 }
 
 /// A number of bytes, for people.
-pub fn bytes(count: u64) -> impl Display {
+pub(crate) fn bytes(count: u64) -> impl Display {
     HumanBytes(count)
 }
 
 /// A word with its number, for people: "1 file", "2 files".
-pub fn count(number: u64, word: &str) -> String {
+pub(crate) fn count(number: u64, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use p2pshare_core::{
     content::{ContentId, HashError, Manifest, PIECE_LEN, PieceIndex, hash_bytes, hash_file},
     swarm::{
-        Candidate, DownloadError, DownloadOptions as SwarmOptions, Downloader, ManifestOptions, Report, SmallDownload,
-        SwarmEvents, download_small, manifest_from,
+        Candidate, DownloadError, DownloadOptions as SwarmOptions, Downloader, ManifestOptions,
+        Report, SmallDownload, SwarmEvents, download_small, manifest_from,
     },
     transfer::{FileSink, PieceSink, SinkError, SinkOptions},
 };
@@ -83,7 +83,11 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     /// Fetches a content that, as the index was told, has at most one piece: in one call, without a manifest.
-    pub(super) async fn small(&self, wanted: &Wanted, events: &SwarmEvents) -> Result<Fetched, FetchError> {
+    pub(super) async fn small(
+        &self,
+        wanted: &Wanted,
+        events: &SwarmEvents,
+    ) -> Result<Fetched, FetchError> {
         if self.is_there(wanted).await? {
             return Ok(Fetched::AlreadyThere);
         }
@@ -96,8 +100,15 @@ impl Fetcher {
         loop {
             let candidates = self.candidates(&wanted.content, age).await?;
             let (stall, queue_stall) = (self.swarm.stall, self.swarm.queue_stall);
-            let got =
-                download_small(&wanted.content, &candidates, stall, queue_stall, |_, _| (), &self.cancel).await;
+            let got = download_small(
+                &wanted.content,
+                &candidates,
+                stall,
+                queue_stall,
+                |_, _| (),
+                &self.cancel,
+            )
+            .await;
             match got {
                 Ok(SmallDownload::Content { manifest, data, from }) => {
                     self.keep(wanted, manifest, data).await?;
@@ -106,7 +117,9 @@ impl Fetcher {
                 }
                 Ok(SmallDownload::NeedsManifest) => return self.pieces(wanted, events).await,
                 // What was known of the sources may be old.
-                Err(DownloadError::NoSources { .. } | DownloadError::AllFailed { .. }) if age == Age::Granted => {
+                Err(DownloadError::NoSources { .. } | DownloadError::AllFailed { .. })
+                    if age == Age::Granted =>
+                {
                     age = Age::Fresh;
                 }
                 Err(error) => return Err(error.into()),
@@ -115,7 +128,11 @@ impl Fetcher {
     }
 
     /// Fetches a content in pieces, and goes on with what an interrupted download left.
-    pub(super) async fn pieces(&self, wanted: &Wanted, events: &SwarmEvents) -> Result<Fetched, FetchError> {
+    pub(super) async fn pieces(
+        &self,
+        wanted: &Wanted,
+        events: &SwarmEvents,
+    ) -> Result<Fetched, FetchError> {
         if self.is_there(wanted).await? {
             return Ok(Fetched::AlreadyThere);
         }
@@ -124,7 +141,8 @@ impl Fetcher {
             None => {
                 let candidates = self.candidates(&wanted.content, Age::Granted).await?;
                 let options = ManifestOptions::default();
-                let found = manifest_from(&wanted.content, &candidates, options, &self.cancel).await?;
+                let found =
+                    manifest_from(&wanted.content, &candidates, options, &self.cancel).await?;
                 if let Some(data) = found.data {
                     self.keep(wanted, found.manifest, data).await?;
                     let from = candidates.into_iter().find(|candidate| candidate.id == found.from);
@@ -135,13 +153,23 @@ impl Fetcher {
         };
         let sink = Arc::new(FileSink::open(&wanted.target, manifest, self.sink.clone()).await?);
         let discovery = Arc::new(IndexDiscovery(self.locator.clone()));
-        let download =
-            self.downloader.download(sink, discovery, self.swarm.clone(), events.clone(), &self.cancel);
+        let download = self.downloader.download(
+            sink,
+            discovery,
+            self.swarm.clone(),
+            events.clone(),
+            &self.cancel,
+        );
         Ok(Fetched::Pieces(download.await?))
     }
 
     /// Writes a content of one piece, all of which has come.
-    async fn keep(&self, wanted: &Wanted, manifest: Manifest, data: Vec<Bytes>) -> Result<(), FetchError> {
+    async fn keep(
+        &self,
+        wanted: &Wanted,
+        manifest: Manifest,
+        data: Vec<Bytes>,
+    ) -> Result<(), FetchError> {
         let sink = FileSink::open(&wanted.target, manifest, self.sink.clone()).await?;
         sink.put(PieceIndex(0), data).await?;
         Ok(sink.finish().await?)
@@ -155,7 +183,9 @@ impl Fetcher {
         let id = match hashed {
             Ok(Ok(id)) => id,
             Ok(Err(_)) if self.sink.overwrite => None,
-            Ok(Err(HashError::NotAFile)) => return Err(SinkError::Exists(wanted.target.clone()).into()),
+            Ok(Err(HashError::NotAFile)) => {
+                return Err(SinkError::Exists(wanted.target.clone()).into());
+            }
             Ok(Err(error)) => return Err(FetchError::Existing { path: existing(), error }),
             Err(_) => None,
         };
@@ -167,11 +197,19 @@ impl Fetcher {
     }
 
     /// The sources of a content. While there are none, the index is asked again for as long as patience says.
-    async fn candidates(&self, content: &ContentId, age: Age) -> Result<Vec<Candidate>, FetchError> {
+    async fn candidates(
+        &self,
+        content: &ContentId,
+        age: Age,
+    ) -> Result<Vec<Candidate>, FetchError> {
         let deadline = Instant::now() + self.swarm.patience;
         let mut age = age;
         loop {
-            let found = self.locator.candidates(content, age).await?.ok_or(FetchError::NotFound(*content))?;
+            let found = self
+                .locator
+                .candidates(content, age)
+                .await?
+                .ok_or(FetchError::NotFound(*content))?;
             if !found.is_empty() || Instant::now() + ASK_AGAIN > deadline {
                 return Ok(found);
             }

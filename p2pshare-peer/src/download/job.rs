@@ -125,7 +125,8 @@ pub async fn run(
     };
     let report = Mutex::new(JobReport::default());
     let job = Job { fetcher, progress, events, report: &report };
-    let (small, large): (Vec<_>, Vec<_>) = wanted.into_iter().enumerate().partition(|(_, one)| is_small(one));
+    let (small, large): (Vec<_>, Vec<_>) =
+        wanted.into_iter().enumerate().partition(|(_, one)| is_small(one));
     join(job.fetch_small(small), job.fetch_large(large)).await;
     report.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

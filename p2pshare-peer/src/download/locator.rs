@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use p2pshare_core::{
     api::{GrantRequest, Located, MAX_GRANT_BATCH, ProblemKind},
     content::{ContentId, Manifest, PieceRun},
-    identity::PeerId,
     swarm::{Candidate, Discovery, DiscoveryError},
     time::{Clock, SystemClock},
     transfer::{HaveStream, PieceSource, RateLimit, SegmentStream, TransferError},
@@ -18,9 +17,9 @@ use p2pshare_core::{
 use tokio::time::Instant;
 
 use crate::{
-    index_client::{ClientError, IndexClient},
+    index_client::ClientError,
     net::{GrantProvider, GrantRequest as GrantNeeded, PeerPool, RemoteSource},
-    publish::Announcer,
+    publish::{AnnounceFailure, OwnPeer},
 };
 
 /// A grant is used this long at the least, whatever the clocks say: an index that gives shorter ones is refused by the
@@ -37,11 +36,18 @@ const SOURCES_FRESH: Duration = Duration::from_secs(10);
 ///
 /// A peer that the index does not know yet is announced, without addresses, the first time a grant is bound to its key.
 pub struct Locator {
-    client: IndexClient,
-    announcer: Announcer,
+    me: OwnPeer,
     pool: Arc<PeerPool>,
     limit: RateLimit,
     known: Mutex<HashMap<ContentId, Known>>,
+}
+
+/// Why the index does not take this peer's word, as an error of the call that needed it.
+fn unknown(failure: AnnounceFailure) -> ClientError {
+    match failure {
+        AnnounceFailure::Index(error) => error,
+        other => ClientError::Announce(other.to_string()),
+    }
 }
 
 /// How old an answer of the index may be.
@@ -82,7 +88,11 @@ impl PieceSource for Throttled {
         self.source.have(content).await
     }
 
-    async fn fetch(&self, content: &ContentId, runs: &[PieceRun]) -> Result<SegmentStream, TransferError> {
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
         Ok(self.limit.throttle(self.source.fetch(content, runs).await?))
     }
 }
@@ -90,8 +100,8 @@ impl PieceSource for Throttled {
 impl Locator {
     /// A locator for one user at one index. Sources are reached through `pool`; all of them together give no more than
     /// `limit`.
-    pub fn new(client: IndexClient, announcer: Announcer, pool: Arc<PeerPool>, limit: RateLimit) -> Arc<Self> {
-        Arc::new(Self { client, announcer, pool, limit, known: Mutex::default() })
+    pub fn new(me: OwnPeer, pool: Arc<PeerPool>, limit: RateLimit) -> Arc<Self> {
+        Arc::new(Self { me, pool, limit, known: Mutex::default() })
     }
 
     /// Asks for all these contents, in as few calls as can be.
@@ -103,7 +113,11 @@ impl Locator {
     }
 
     /// Where a content is; `None`: nowhere that this user can see.
-    pub async fn locate(&self, content: &ContentId, age: Age) -> Result<Option<Arc<Located>>, ClientError> {
+    pub async fn locate(
+        &self,
+        content: &ContentId,
+        age: Age,
+    ) -> Result<Option<Arc<Located>>, ClientError> {
         let now = Instant::now();
         let known = self.known().get(content).cloned();
         match known {
@@ -127,19 +141,25 @@ impl Locator {
             Candidate {
                 id: source.peer,
                 label: format!("{} ({})", source.owner, source.peer.short()),
-                source: Arc::new(Throttled { source: peer.source(self.clone()), limit: self.limit.clone() }),
+                source: Arc::new(Throttled {
+                    source: peer.source(self.clone()),
+                    limit: self.limit.clone(),
+                }),
             }
         });
         Ok(Some(candidates.collect()))
     }
 
     async fn ask(&self, contents: &[ContentId]) -> Result<(), ClientError> {
-        let request =
-            GrantRequest { contents: contents.to_vec(), peer: Some(self.announcer.peer_id()), max_sources: None };
-        let grants = match self.client.grants(&request).await {
+        let request = GrantRequest {
+            contents: contents.to_vec(),
+            peer: Some(self.me.id()),
+            max_sources: None,
+        };
+        let grants = match self.me.client().grants(&request).await {
             Err(error) if error.kind() == Some(ProblemKind::NotFound) => {
-                self.announcer.announce(&self.client, Vec::new()).await?;
-                self.client.grants(&request).await?
+                self.me.make_known().await.map_err(unknown)?;
+                self.me.client().grants(&request).await?
             }
             other => other?,
         };
@@ -151,7 +171,10 @@ impl Locator {
             known.remove(content);
         }
         for located in grants.contents {
-            known.insert(located.content, Known { located: Arc::new(located), asked_at: now, use_until });
+            known.insert(
+                located.content,
+                Known { located: Arc::new(located), asked_at: now, use_until },
+            );
         }
         Ok(())
     }
@@ -169,7 +192,9 @@ impl GrantProvider for Locator {
         if let Some(known) = known.filter(|known| known.use_until > Instant::now()) {
             return Ok(known.located.grant.clone());
         }
-        self.ask(&[request.content]).await.map_err(|error| TransferError::Unavailable(error.to_string()))?;
+        self.ask(&[request.content])
+            .await
+            .map_err(|error| TransferError::Unavailable(error.to_string()))?;
         match self.known().get(&request.content) {
             Some(known) => Ok(known.located.grant.clone()),
             None => Err(TransferError::NotFound(request.content)),
@@ -197,7 +222,6 @@ impl Discovery for IndexDiscovery {
 
 impl std::fmt::Debug for Locator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let peer: PeerId = self.announcer.peer_id();
-        f.debug_struct("Locator").field("peer", &peer).finish_non_exhaustive()
+        f.debug_struct("Locator").field("me", &self.me).finish_non_exhaustive()
     }
 }

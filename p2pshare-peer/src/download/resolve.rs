@@ -72,7 +72,11 @@ struct Found {
     exact: bool,
 }
 
-async fn content_by_id(client: &IndexClient, target: &Target, content: ContentId) -> Result<Found, ResolveError> {
+async fn content_by_id(
+    client: &IndexClient,
+    target: &Target,
+    content: ContentId,
+) -> Result<Found, ResolveError> {
     let details = client.content(&content).await.map_err(|error| not_found(error, target))?;
     let hit = details.hits.first().ok_or_else(|| ResolveError::NotFound(target.clone()))?;
     let name = hit.names.first().ok_or_else(|| ResolveError::NotFound(target.clone()))?;
@@ -117,7 +121,11 @@ fn place(found: Vec<Found>, output: Option<&Path>) -> Result<Vec<Wanted>, Resolv
         // A path where nothing is: the name of the one file, or a new folder for several.
         Some(path) => match found.as_slice() {
             [one] if one.exact && !ends_with_separator(path) => {
-                return Ok(vec![Wanted { content: one.content, size: one.size, target: path.to_owned() }]);
+                return Ok(vec![Wanted {
+                    content: one.content,
+                    size: one.size,
+                    target: path.to_owned(),
+                }]);
             }
             _ if path.exists() => return Err(ResolveError::NotAFolder(path.to_owned())),
             _ => path,
@@ -125,7 +133,11 @@ fn place(found: Vec<Found>, output: Option<&Path>) -> Result<Vec<Wanted>, Resolv
     };
     let wanted = found
         .into_iter()
-        .map(|file| Wanted { content: file.content, size: file.size, target: file.name.under(folder) })
+        .map(|file| Wanted {
+            content: file.content,
+            size: file.size,
+            target: file.name.under(folder),
+        })
         .collect();
     Ok(wanted)
 }
@@ -166,9 +178,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let new = folder.path().join("new name.mkv");
         assert_eq!(targets(vec![found("film.mkv", true)], Some(&new)), [new.clone()]);
-        assert_eq!(targets(vec![found("film.mkv", true)], Some(folder.path())), [folder.path().join("film.mkv")]);
+        assert_eq!(
+            targets(vec![found("film.mkv", true)], Some(folder.path())),
+            [folder.path().join("film.mkv")]
+        );
         let slash = folder.path().join("sub/");
-        assert_eq!(targets(vec![found("film.mkv", true)], Some(&slash)), [folder.path().join("sub/film.mkv")]);
+        assert_eq!(
+            targets(vec![found("film.mkv", true)], Some(&slash)),
+            [folder.path().join("sub/film.mkv")]
+        );
         assert_eq!(targets(vec![found("film.mkv", true)], None), [PathBuf::from("./film.mkv")]);
     }
 
@@ -177,9 +195,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let new = folder.path().join("new");
         let tree = || vec![found("Films/a.mkv", false), found("Films/sub/b.mkv", false)];
-        assert_eq!(targets(tree(), Some(&new)), [new.join("Films/a.mkv"), new.join("Films/sub/b.mkv")]);
+        assert_eq!(
+            targets(tree(), Some(&new)),
+            [new.join("Films/a.mkv"), new.join("Films/sub/b.mkv")]
+        );
         // A folder that has one file is a folder all the same.
-        assert_eq!(targets(vec![found("Films/a.mkv", false)], Some(&new)), [new.join("Films/a.mkv")]);
+        assert_eq!(
+            targets(vec![found("Films/a.mkv", false)], Some(&new)),
+            [new.join("Films/a.mkv")]
+        );
         std::fs::write(&new, b"").unwrap();
         assert!(matches!(place(tree(), Some(&new)), Err(ResolveError::NotAFolder(_))));
     }

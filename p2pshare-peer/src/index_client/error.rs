@@ -22,6 +22,9 @@ pub enum ClientError {
     /// The index refused.
     #[error("{}", .0.detail)]
     Problem(Box<Problem>),
+    /// The index would not know this peer.
+    #[error("{0}")]
+    Announce(String),
     /// What answered is not an index of this version.
     #[error("the index at {url} gave an answer that makes no sense: {reason}")]
     BadAnswer {
@@ -38,6 +41,20 @@ impl ClientError {
         match self {
             Self::Problem(problem) => problem.kind(),
             _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Problem(problem) => matches!(
+                problem.kind(),
+                Some(
+                    ProblemKind::Unavailable | ProblemKind::Timeout | ProblemKind::TooManyRequests
+                )
+            ),
+            _ => false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The URL of an index.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use reqwest::Url;
@@ -25,6 +25,11 @@ impl IndexUrl {
     /// The fingerprint of the certificate to accept, if one is pinned.
     pub fn pin(&self) -> Option<[u8; 32]> {
         self.pin
+    }
+
+    /// The address of the index, looked up by name if need be; `None` if that fails.
+    pub(crate) fn socket_addr(&self) -> Option<SocketAddr> {
+        self.base.socket_addrs(|| None).ok()?.into_iter().next()
     }
 
     /// The URL of a call: every part is one path segment, whatever characters it has.

@@ -44,10 +44,7 @@ struct Ready {
 
 impl Store<'_> {
     /// Puts in the files whose content is known; gives those that must be hashed.
-    pub(super) async fn put_known(
-        &mut self,
-        fresh: Vec<Fresh>,
-    ) -> Result<Vec<Fresh>, ShareError> {
+    pub(super) async fn put_known(&mut self, fresh: Vec<Fresh>) -> Result<Vec<Fresh>, ShareError> {
         let (known, mut unknown): (Vec<_>, Vec<_>) =
             fresh.into_iter().partition(|fresh| fresh.content.is_some());
         let mut known = known.into_iter();
@@ -112,7 +109,9 @@ impl Store<'_> {
             };
             match result {
                 Ok(hashed) => ready.extend(self.hashed(fresh, hashed).await?),
-                Err(NotHashed::Skip(reason)) => self.skip(fresh.found.key, fresh.old, reason).await?,
+                Err(NotHashed::Skip(reason)) => {
+                    self.skip(fresh.found.key, fresh.old, reason).await?
+                }
                 Err(NotHashed::Stopped) => self.report.cancelled = true,
             }
             if ready.len() >= BATCH || since.elapsed() >= BATCH_TIME {
@@ -162,10 +161,12 @@ impl Store<'_> {
     }
 
     /// Puts files in; gives those that must be hashed after all.
-    async fn put(&mut self, ready: Vec<Ready>) -> Result<Vec<Fresh>, ShareError> {
+    async fn put(&mut self, mut ready: Vec<Ready>) -> Result<Vec<Fresh>, ShareError> {
         if ready.is_empty() {
             return Ok(Vec::new());
         }
+        // Who is called so really gets a name first.
+        ready.sort_by(|a, b| (a.renamed, &a.new.key).cmp(&(b.renamed, &b.new.key)));
         let new = ready.iter().map(|ready| ready.new.clone()).collect();
         let outcomes = self.catalog.put_files(self.share.id, new).await?;
         let mut unknown = Vec::new();
@@ -228,13 +229,10 @@ fn share_path(share: &Share, key: &[u8]) -> Result<(SharePath, bool), SkipReason
     }
     let below = SharePath::sanitize(&local::from_key(key))
         .map_err(|error| SkipReason::NoName(error.to_string()))?;
-    let path = share
-        .name
-        .join(&below.path)
-        .map_err(|error| SkipReason::NoName(error.to_string()))?;
+    let path =
+        share.name.join(&below.path).map_err(|error| SkipReason::NoName(error.to_string()))?;
     Ok((path, below.changed))
 }
-
 
 struct StopOnDrop(Stop);
 

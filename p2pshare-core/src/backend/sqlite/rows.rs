@@ -48,7 +48,12 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> DatabaseResult<u64> {
 
 /// A size in bytes.
 pub(super) fn size(row: &Row<'_>, column: usize) -> DatabaseResult<u64> {
-    Ok(row.get::<_, i64>(column)?.cast_unsigned())
+    count(row, column)
+}
+
+/// A size as it stands in its column.
+pub(super) fn column_size(size: u64) -> DatabaseResult<i64> {
+    i64::try_from(size).map_err(|_| DatabaseError::Corrupt(format!("a size of {size} bytes")))
 }
 
 pub(super) fn wrong_type(error: FromSqlError) -> DatabaseError {

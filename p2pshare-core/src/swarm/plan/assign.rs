@@ -54,8 +54,9 @@ impl Planner {
         Next::Wait { until: now.saturating_add(self.config.recheck) }
     }
 
-    /// How many pieces to ask a source for at once: about a second of its speed, but no more than half of its share of
-    /// what is free, so that in the end all sources finish at about the same time.
+    /// How many pieces to ask a source for at once: about a second of its speed, but no more than a part of its share of
+    /// what is free, so that in the end all sources finish at about the same time: half of it when others do most of the
+    /// work, all of it when there are no others.
     fn budget(&self, source: &Source, now: Duration, typical: f64) -> u32 {
         let by_speed = match source.meter.estimate(now) {
             Some(speed) => speed * self.config.run_time.as_secs_f64() / PIECE_LEN as f64,
@@ -65,7 +66,7 @@ impl Planner {
         let total: f64 =
             self.sources.values().filter(|other| other.retry_at <= now).map(speed_of).sum();
         let part = if total > 0.0 { speed_of(source) / total } else { 1.0 };
-        let share = (f64::from(self.rarity.free()) * part / 2.0).ceil();
+        let share = (f64::from(self.rarity.free()) * part * (1.0 + part) / 2.0).ceil();
         // A cast from a float saturates, so no speed is too high for it.
         let most = self.config.max_run.max(1);
         (by_speed.min(share) as u32).clamp(1, most)

@@ -15,8 +15,10 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// uneven length. Idle time does not count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SpeedMeter {
-    /// Bytes per second, `None` until the first sample.
-    mean: Option<f64>,
+    /// The weighted sum of the samples in bytes per second, and the sum of their weights, which approaches 1. Their
+    /// quotient is the mean, so the first samples count no more than they should.
+    sum: f64,
+    weight: f64,
     /// Bytes since the sample began.
     bytes: u64,
     /// When the sample began, `None` while nothing is to be delivered.
@@ -38,7 +40,7 @@ impl SpeedMeter {
     /// Nothing is to be delivered any more.
     pub(super) fn stop(&mut self, now: Duration) {
         if let Some(since) = self.since.take()
-            && (self.mean.is_none() || now.saturating_sub(since) >= SAMPLE / 4)
+            && (!self.is_measured() || now.saturating_sub(since) >= SAMPLE / 4)
         {
             self.sample(now.saturating_sub(since));
         }
@@ -58,17 +60,17 @@ impl SpeedMeter {
 
     /// Whether the source has delivered enough to be measured.
     pub(super) fn is_measured(&self) -> bool {
-        self.mean.is_some()
+        self.weight > 0.0
     }
 
     /// Bytes per second as of now, `None` when nothing is known yet. 0 is possible: it is silent.
     pub(super) fn estimate(&self, now: Duration) -> Option<f64> {
         let silent = self.since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         if silent < SILENCE {
-            return self.mean;
+            return self.mean();
         }
         let current = self.bytes as f64 / silent.as_secs_f64();
-        Some(self.mean.map_or(current, |mean| mean.min(current)))
+        Some(self.mean().map_or(current, |mean| mean.min(current)))
     }
 
     fn sample(&mut self, elapsed: Duration) {
@@ -78,10 +80,12 @@ impl SpeedMeter {
         }
         let speed = self.bytes as f64 / seconds;
         let weight = 1.0 - (-seconds / MEMORY).exp();
-        self.mean = Some(match self.mean {
-            None => speed,
-            Some(mean) => mean + (speed - mean) * weight,
-        });
+        self.sum += (speed - self.sum) * weight;
+        self.weight += (1.0 - self.weight) * weight;
+    }
+
+    fn mean(&self) -> Option<f64> {
+        self.is_measured().then(|| self.sum / self.weight)
     }
 }
 

@@ -4,12 +4,9 @@ use super::fixture::*;
 use crate::{
     api::{
         CatalogChange::{Publish, Withdraw},
-        Entry, HitName, Kind,
+        Entry, Kind,
     },
-    index::{
-        model::Peer,
-        search::{Filter, NAMES_PER_HIT, Search},
-    },
+    index::search::{Filter, Search},
 };
 
 /// The contents that are found, in order of their number.
@@ -48,7 +45,11 @@ pub async fn every_word_begins_a_word_of_the_path(store: Store) {
         ("nothing", &[]),
         ("... --- ###", &[1, 2, 3, 4]),
     ] {
-        assert_eq!(found_sorted(&store, &search(words)).await, expected, "{words:?}");
+        assert_eq!(
+            found_sorted(&store, &search(words)).await,
+            expected,
+            "{words:?}"
+        );
     }
 }
 
@@ -76,13 +77,21 @@ pub async fn case_and_diacritics_do_not_matter(store: Store) {
         ("日本", &[5]),
         ("本", &[]),
     ] {
-        assert_eq!(found_sorted(&store, &search(words)).await, expected, "{words:?}");
+        assert_eq!(
+            found_sorted(&store, &search(words)).await,
+            expected,
+            "{words:?}"
+        );
     }
 }
 
 /// What has a meaning in some store's query language has none here.
 pub async fn no_word_is_an_operator(store: Store) {
-    alice_shares(&store, &["and/or.txt", "near not.txt", "50% off_all.txt", "plain.txt"]).await;
+    alice_shares(
+        &store,
+        &["and/or.txt", "near not.txt", "50% off_all.txt", "plain.txt"],
+    )
+    .await;
     for (words, expected) in [
         ("and OR", &[1][..]),
         ("NOT near", &[2]),
@@ -96,13 +105,21 @@ pub async fn no_word_is_an_operator(store: Store) {
         ("^plain", &[4]),
         (".*", &[1, 2, 3, 4]),
     ] {
-        assert_eq!(found_sorted(&store, &search(words)).await, expected, "{words:?}");
+        assert_eq!(
+            found_sorted(&store, &search(words)).await,
+            expected,
+            "{words:?}"
+        );
     }
 }
 
 /// An excluded term takes away what all its words match.
 pub async fn excluded_terms_take_away(store: Store) {
-    alice_shares(&store, &["hunter live 1997.ogg", "hunter 1997.ogg", "other.ogg"]).await;
+    alice_shares(
+        &store,
+        &["hunter live 1997.ogg", "hunter 1997.ogg", "other.ogg"],
+    )
+    .await;
     for (words, expected) in [
         ("hunter -live", &[2][..]),
         ("-live", &[2, 3]),
@@ -114,37 +131,153 @@ pub async fn excluded_terms_take_away(store: Store) {
         ("-LÍV", &[2, 3]),
         ("-", &[1, 2, 3]),
     ] {
-        assert_eq!(found_sorted(&store, &search(words)).await, expected, "{words:?}");
+        assert_eq!(
+            found_sorted(&store, &search(words)).await,
+            expected,
+            "{words:?}"
+        );
     }
 }
 
 /// The filters narrow what is found, each by itself and all together.
 pub async fn filters_narrow(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
-    let sized = |text, number| Entry { size: 10 * u64::from(number), ..entry(text, number) };
-    let first = [sized("a.FLAC", 1), sized("a.mp3", 2), sized("a.tar.GZ", 3), sized("a", 4)];
+    let sized = |text, number| Entry {
+        size: 10 * u64::from(number),
+        ..entry(text, number)
+    };
+    let first = [
+        sized("a.FLAC", 1),
+        sized("a.mp3", 2),
+        sized("a.tar.GZ", 3),
+        sized("a", 4),
+    ];
     share(&store, "alice", 1, &first).await;
-    share(&store, "bob", 2, &[sized(".flac", 5), sized("a.xyz", 6), sized("a.png", 7)]).await;
+    share(
+        &store,
+        "bob",
+        2,
+        &[sized(".flac", 5), sized("a.xyz", 6), sized("a.png", 7)],
+    )
+    .await;
     let none = Filter::default;
     let extensions = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect();
     for (filter, expected) in [
         (none(), &[1, 2, 3, 4, 5, 6, 7][..]),
-        (Filter { extensions: extensions(&["flac"]), ..none() }, &[1]),
-        (Filter { extensions: extensions(&["mp3", "gz", "no"]), ..none() }, &[2, 3]),
-        (Filter { extensions: extensions(&["tar.gz"]), ..none() }, &[]),
-        (Filter { kind: Some(Kind::Audio), ..none() }, &[1, 2]),
-        (Filter { kind: Some(Kind::Archive), ..none() }, &[3]),
-        (Filter { kind: Some(Kind::Image), ..none() }, &[7]),
-        (Filter { kind: Some(Kind::Video), ..none() }, &[]),
-        (Filter { kind: Some(Kind::Other), ..none() }, &[4, 5, 6]),
-        (Filter { min_size: Some(60), ..none() }, &[6, 7]),
-        (Filter { max_size: Some(20), ..none() }, &[1, 2]),
-        (Filter { min_size: Some(20), max_size: Some(20), ..none() }, &[2]),
-        (Filter { min_size: Some(30), max_size: Some(20), ..none() }, &[]),
-        (Filter { max_size: Some(u64::MAX), ..none() }, &[1, 2, 3, 4, 5, 6, 7]),
-        (Filter { min_size: Some(u64::MAX), ..none() }, &[]),
-        (Filter { owner: Some(user("bob")), ..none() }, &[5, 6, 7]),
-        (Filter { owner: Some(user("nobody")), ..none() }, &[]),
+        (
+            Filter {
+                extensions: extensions(&["flac"]),
+                ..none()
+            },
+            &[1],
+        ),
+        (
+            Filter {
+                extensions: extensions(&["mp3", "gz", "no"]),
+                ..none()
+            },
+            &[2, 3],
+        ),
+        (
+            Filter {
+                extensions: extensions(&["tar.gz"]),
+                ..none()
+            },
+            &[],
+        ),
+        (
+            Filter {
+                kind: Some(Kind::Audio),
+                ..none()
+            },
+            &[1, 2],
+        ),
+        (
+            Filter {
+                kind: Some(Kind::Archive),
+                ..none()
+            },
+            &[3],
+        ),
+        (
+            Filter {
+                kind: Some(Kind::Image),
+                ..none()
+            },
+            &[7],
+        ),
+        (
+            Filter {
+                kind: Some(Kind::Video),
+                ..none()
+            },
+            &[],
+        ),
+        (
+            Filter {
+                kind: Some(Kind::Other),
+                ..none()
+            },
+            &[4, 5, 6],
+        ),
+        (
+            Filter {
+                min_size: Some(60),
+                ..none()
+            },
+            &[6, 7],
+        ),
+        (
+            Filter {
+                max_size: Some(20),
+                ..none()
+            },
+            &[1, 2],
+        ),
+        (
+            Filter {
+                min_size: Some(20),
+                max_size: Some(20),
+                ..none()
+            },
+            &[2],
+        ),
+        (
+            Filter {
+                min_size: Some(30),
+                max_size: Some(20),
+                ..none()
+            },
+            &[],
+        ),
+        (
+            Filter {
+                max_size: Some(u64::MAX),
+                ..none()
+            },
+            &[1, 2, 3, 4, 5, 6, 7],
+        ),
+        (
+            Filter {
+                min_size: Some(u64::MAX),
+                ..none()
+            },
+            &[],
+        ),
+        (
+            Filter {
+                owner: Some(user("bob")),
+                ..none()
+            },
+            &[5, 6, 7],
+        ),
+        (
+            Filter {
+                owner: Some(user("nobody")),
+                ..none()
+            },
+            &[],
+        ),
         (
             Filter {
                 extensions: extensions(&["flac", "mp3", "png"]),
@@ -156,103 +289,38 @@ pub async fn filters_narrow(store: Store) {
             &[2],
         ),
     ] {
-        let filtered = Search { filter: filter.clone(), ..search("") };
-        assert_eq!(found_sorted(&store, &filtered).await, expected, "{filter:?}");
+        let filtered = Search {
+            filter: filter.clone(),
+            ..search("")
+        };
+        assert_eq!(
+            found_sorted(&store, &filtered).await,
+            expected,
+            "{filter:?}"
+        );
     }
-    let both = Search { filter: Filter { owner: Some(user("alice")), ..none() }, ..search("gz") };
-    assert_eq!(found_sorted(&store, &both).await, [3], "words and filters hold together");
-}
-
-/// One hit is one content of one size: its names are together, another size is another hit.
-pub async fn a_hit_is_one_content_of_one_size(store: Store) {
-    add_users_with_peers(&store, &["alice", "bob"]).await;
-    let liar = Entry { size: 11, ..entry("song.mp3", 1) };
-    share(&store, "alice", 1, &[entry("song.mp3", 1), entry("copy of song.mp3", 1)]).await;
-    share(&store, "bob", 2, &[liar]).await;
-    let hits = hits(&store, &viewer("carol", &[]), &search("song")).await;
-    let shape: Vec<_> = hits.iter().map(|hit| (hit.size, hit.names.len(), hit.sources)).collect();
-    assert_eq!(shape, [(10, 2, 1), (11, 1, 1)]);
-}
-
-/// Names are those that match, the most relevant first, then by path and owner; each once, at most eight.
-pub async fn names_are_the_best_that_match(store: Store) {
-    add_users(&store, &["alice", "bob"]).await;
-    for (number, owner) in [(1, "bob"), (2, "alice"), (3, "alice")] {
-        add_peer(&store, number, owner).await;
-    }
-    let texts = ["x/y/train", "train", "trains", "train/x", "other"];
-    let entries: Vec<_> = texts.iter().map(|text| entry(text, 1)).collect();
-    share(&store, "bob", 1, &entries).await;
-    share(&store, "alice", 2, &[entry("train", 1)]).await;
-    share(&store, "alice", 3, &[entry("train", 1), entry("a train", 1)]).await;
-    let name = |text, owner| HitName { path: path(text), owner: user(owner) };
-    let viewer = viewer("carol", &[]);
-    let found = hits(&store, &viewer, &search("train")).await;
-    let expected = [
-        name("train", "alice"),
-        name("train", "bob"),
-        name("a train", "alice"),
-        name("x/y/train", "bob"),
-        name("train/x", "bob"),
-        name("trains", "bob"),
-    ];
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].names, expected);
-
-    let many: Vec<_> = (10..30).map(|number| entry(&format!("train {number}"), 1)).collect();
-    share(&store, "alice", 2, &many).await;
-    let found = hits(&store, &viewer, &search("train")).await;
-    assert_eq!(found[0].names.len(), NAMES_PER_HIT);
-    assert_eq!(found[0].names[..2], expected[..2]);
-    assert_eq!(found[0].names[7], name("train 14", "alice"));
-}
-
-/// A hit's time is the newest of its entries that match, its sources are all peers whose entries the viewer sees.
-pub async fn time_is_of_what_matches_and_sources_of_what_is_seen(store: Store) {
-    add_users_with_peers(&store, &["alice", "bob", "carol"]).await;
-    add_peer(&store, 4, "alice").await;
-    let at_time = async |owner: &str, number, text: &str, seconds| {
-        publish(&store, owner, number, &[Publish(entry(text, 1))], seconds).await;
+    let both = Search {
+        filter: Filter {
+            owner: Some(user("alice")),
+            ..none()
+        },
+        ..search("gz")
     };
-    at_time("alice", 1, "song one", 100).await;
-    at_time("alice", 1, "song two", 110).await;
-    at_time("alice", 4, "song one", 90).await;
-    at_time("bob", 2, "other", 500).await;
-    at_time("carol", 3, "song three", 105).await;
-    let found = hits(&store, &viewer("dave", &[]), &search("song")).await;
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].published_at, at(110));
-    assert_eq!((found[0].online, found[0].sources), (4, 4));
-    let filtered = Search {
-        filter: Filter { owner: Some(user("carol")), ..Filter::default() },
-        ..search("song")
-    };
-    let found = hits(&store, &viewer("dave", &[]), &filtered).await;
-    assert_eq!(found[0].published_at, at(105));
-    assert_eq!(found[0].names.len(), 1);
-    assert_eq!(found[0].sources, 4, "filters choose hits, not sources");
-}
-
-/// Peers heard of at the time given or later are online; others are sources that are not.
-pub async fn presence_is_told_from_the_time_given(store: Store) {
-    add_users(&store, &["alice"]).await;
-    for (number, last_seen) in [(1, Some(99)), (2, Some(100)), (3, Some(101)), (4, None)] {
-        let peer =
-            Peer { last_seen: last_seen.map(at), addresses: Vec::new(), ..peer(number, "alice") };
-        add_this_peer(&store, &peer).await;
-        share(&store, "alice", number, &[entry("a", 1)]).await;
-    }
-    for (since, online) in [(0, 3), (99, 3), (100, 2), (101, 1), (102, 0)] {
-        let search = Search { online_since: at(since), ..search("a") };
-        let found = hits(&store, &viewer("bob", &[]), &search).await;
-        assert_eq!((found[0].online, found[0].sources), (online, 4), "since {since}");
-    }
+    assert_eq!(
+        found_sorted(&store, &both).await,
+        [3],
+        "words and filters hold together"
+    );
 }
 
 /// What is withdrawn or replaced is not found by what it was.
 pub async fn a_search_finds_what_is_there_now(store: Store) {
     alice_shares(&store, &["one", "two"]).await;
-    let changes = [Withdraw(path("one")), Publish(entry("two", 9)), Publish(entry("three", 1))];
+    let changes = [
+        Withdraw(path("one")),
+        Publish(entry("two", 9)),
+        Publish(entry("three", 1)),
+    ];
     publish(&store, "alice", 1, &changes, 200).await;
     assert_eq!(found_sorted(&store, &search("one")).await, [0_u8; 0]);
     assert_eq!(found_sorted(&store, &search("two")).await, [9]);

@@ -121,7 +121,7 @@ impl Run {
 
     fn commit(&self, group: Vec<Waiting>, folders: BTreeSet<PathBuf>) {
         let durable = self.inner.durability == Durability::Sync;
-        let synced = durable && sync_together(&group);
+        let synced = durable && group.len() > GROUP && sync_file_systems(&group).is_some();
         let mut renamed = Vec::new();
         for waiting in group {
             let result = match &waiting.part {
@@ -158,11 +158,15 @@ impl Run {
         renamed: &[Waiting],
     ) -> BTreeMap<PathBuf, std::io::ErrorKind> {
         folders.extend(renamed.iter().map(|waiting| waiting.part.folder()));
-        if folders.len() > GROUP && sync_file_systems(renamed) {
-            return BTreeMap::new();
+        let mut synced = BTreeSet::new();
+        if folders.len() > GROUP {
+            synced = sync_file_systems(renamed).unwrap_or_default();
         }
         let mut failed = BTreeMap::new();
         for folder in folders {
+            if sys::file_system_of(&folder).is_ok_and(|there| synced.contains(&there)) {
+                continue;
+            }
             if let Err(error) = sys::sync_folder(&folder) {
                 self.inner.state().folders.insert(folder.clone());
                 failed.insert(folder, error.kind());
@@ -184,18 +188,17 @@ impl Drop for Run {
     }
 }
 
-/// Syncs all parts of a large group at once. False when they are to be synced one by one, which also tells which of
-/// them an error was about.
-fn sync_together(group: &[Waiting]) -> bool {
-    group.len() > GROUP && sync_file_systems(group)
-}
-
-fn sync_file_systems(group: &[Waiting]) -> bool {
+/// Syncs whole file systems, all that have one of the parts, and gives them.
+///
+/// `None` when that failed: then the parts are to be synced one by one, which also tells which of them the failure was
+/// about. Linux before 5.8 does not report lost writes here.
+fn sync_file_systems(group: &[Waiting]) -> Option<BTreeSet<u64>> {
     let mut synced = BTreeSet::new();
-    group.iter().all(|Waiting { part, .. }| {
-        let Ok(file_system) = sys::file_system(&part.file) else {
-            return false;
-        };
-        !synced.insert(file_system) || sys::sync_file_system(&part.file).is_ok()
-    })
+    for Waiting { part, .. } in group {
+        let file_system = sys::file_system(&part.file).ok()?;
+        if synced.insert(file_system) {
+            sys::sync_file_system(&part.file).ok()?;
+        }
+    }
+    Some(synced)
 }

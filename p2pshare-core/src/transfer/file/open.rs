@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, BufReader, BufWriter, ErrorKind, Write},
     num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool},
     thread,
     time::Duration,
@@ -80,13 +80,19 @@ pub(super) fn open(
         Opening { target, names: names(target, &manifest.id())?, manifest, options, cancel };
     opening.make_folders()?;
     for _ in 0..ATTEMPTS {
-        if let Some(file) = opening.complete_target()? {
-            opening.clear_leftovers();
-            return opening.complete(file);
+        let before = opening.look_at_target()?;
+        if let Target::Complete(file, stamp) = before {
+            return Ok(opening.complete(file, stamp));
         }
-        if let Some(file) = opening.lock_part()? {
-            return opening.resume(file);
+        let Some(file) = opening.lock_part()? else {
+            continue;
+        };
+        // Whoever had the lock before may have finished since we looked.
+        if matches!(before, Target::Free) && fs::symlink_metadata(target).is_ok() {
+            opening.remove_if_empty(&file);
+            continue;
         }
+        return opening.resume(file);
     }
     let error = io::Error::other("other programs keep moving it");
     Err(opening.error("opening", &opening.names.part, error))
@@ -95,6 +101,14 @@ pub(super) fn open(
 /// The manifest that an unfinished download left beside the target. Blocks.
 pub(super) fn stored_manifest(target: &Path, content: &ContentId) -> Option<Manifest> {
     read_manifest(&Names::of(target, content)?.manifest, content)
+}
+
+/// What is at the target.
+enum Target {
+    Free,
+    /// Something else than the content, which may be overwritten.
+    Replaceable,
+    Complete(File, FileStamp),
 }
 
 struct Opening<'a> {
@@ -130,18 +144,17 @@ impl Opening<'_> {
         Ok(())
     }
 
-    /// The file at the target if it has the content; `None` when there is nothing, or what is there may be replaced.
-    fn complete_target(&self) -> Result<Option<(File, FileStamp)>, SinkError> {
+    fn look_at_target(&self) -> Result<Target, SinkError> {
         let exists = || SinkError::Exists(self.target.to_owned());
         match fs::symlink_metadata(self.target) {
             Ok(metadata) if metadata.is_dir() => return Err(exists()),
             Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Target::Free),
             Err(error) => return Err(self.error("looking at", self.target, error)),
         }
         match self.hash_target()? {
-            Some(found) => Ok(Some(found)),
-            None if self.options.overwrite => Ok(None),
+            Some((file, stamp)) => Ok(Target::Complete(file, stamp)),
+            None if self.options.overwrite => Ok(Target::Replaceable),
             None => Err(exists()),
         }
     }
@@ -182,12 +195,20 @@ impl Opening<'_> {
         let _ = fs::remove_file(&self.names.manifest);
     }
 
-    fn complete(&self, (file, stamp): (File, FileStamp)) -> Result<Opened, SinkError> {
-        Ok(Opened {
+    fn complete(&self, file: File, stamp: FileStamp) -> Opened {
+        self.clear_leftovers();
+        Opened {
             part: self.part(file, OnceLock::from(stamp)),
             held: PieceSet::full(self.manifest.layout().piece_count()),
             complete: true,
-        })
+        }
+    }
+
+    /// Takes away a part file that was made for nothing.
+    fn remove_if_empty(&self, file: &File) {
+        if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            let _ = fs::remove_file(&self.names.part);
+        }
     }
 
     /// The part file, ours alone; `None` when it was moved or removed meanwhile, so that all is to be looked at anew.
@@ -313,7 +334,7 @@ fn names(target: &Path, content: &ContentId) -> Result<Names, SinkError> {
 }
 
 /// A stored manifest, if there is one and it is right.
-fn read_manifest(path: &PathBuf, content: &ContentId) -> Option<Manifest> {
+fn read_manifest(path: &Path, content: &ContentId) -> Option<Manifest> {
     let file = sys::open_shared(path).ok()?;
     if !file.metadata().ok()?.is_file() {
         return None;

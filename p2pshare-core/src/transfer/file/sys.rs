@@ -228,13 +228,22 @@ pub(super) fn sync_file_system(file: &File) -> io::Result<()> {
 
 /// The file system that a file is on.
 pub(super) fn file_system(file: &File) -> io::Result<u64> {
-    #[cfg(unix)]
-    return Ok(std::os::unix::fs::MetadataExt::dev(&file.metadata()?));
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        Ok(0)
-    }
+    Ok(device(&file.metadata()?))
+}
+
+/// The file system that a path is on.
+pub(super) fn file_system_of(path: &Path) -> io::Result<u64> {
+    Ok(device(&fs::metadata(path)?))
+}
+
+#[cfg(unix)]
+fn device(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::dev(metadata)
+}
+
+#[cfg(not(unix))]
+fn device(_: &Metadata) -> u64 {
+    0
 }
 
 /// Makes the names in a folder permanent, where folders can be synced.
@@ -266,6 +275,7 @@ pub(super) fn forget_cache(file: &File) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer::SinkError;
 
     #[test]
     fn slices_beyond_the_limit_of_one_call_are_all_written() {
@@ -315,5 +325,14 @@ mod tests {
             assert!(!from.exists());
             fs::remove_file(&to).unwrap();
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = write_at(&full, &[Bytes::from_static(b"x")], 0).unwrap_err();
+        let error = SinkError::from_io("writing", Path::new("part"), Path::new("film"), error);
+        assert!(matches!(&error, SinkError::NoSpace(path) if path == Path::new("film")));
     }
 }

@@ -26,7 +26,8 @@ const PASSWORD_VARIABLE: &str = "P2PSHARE_PASSWORD";
 pub(crate) async fn register(context: &Context, args: RegisterArgs) -> Result<(), CliError> {
     let client = context.anonymous_client()?;
     let password = read_password(&args.password, Ask::Twice)?;
-    let request = Register { username: args.user.clone(), password: password.clone(), invite: args.invite };
+    let request =
+        Register { username: args.user.clone(), password: password.clone(), invite: args.invite };
     let account = client.register(&request).await?;
     context.output.line(format!("Registered {}.", account.username));
     context.output.event("registered", &account);
@@ -61,7 +62,12 @@ async fn open_session(
     let name = opened.index.name.clone();
     let session = SavedSession::new(&context.index_urls(), opened);
     session.save(&context.dir)?;
-    context.output.line(format!("Logged in as {} at {} ({}).", session.username, client.url(), name));
+    context.output.line(format!(
+        "Logged in as {} at {} ({}).",
+        session.username,
+        client.url(),
+        name
+    ));
     context.output.event(
         "logged_in",
         json!({ "username": session.username, "index": client.url().to_string(), "expires_at": session.expires_at }),
@@ -80,14 +86,18 @@ pub(crate) async fn logout(context: &Context, args: LogoutArgs) -> Result<(), Cl
         Ok(ended) => {
             SavedSession::forget(&context.dir)?;
             context.output.line(format!("Logged out {}.", session.username));
-            context.output.event("logged_out", json!({ "username": session.username, "sessions": ended }));
+            context
+                .output
+                .event("logged_out", json!({ "username": session.username, "sessions": ended }));
             Ok(())
         }
         // It has ended already: what the user wants is so.
         Err(error) if error.kind() == Some(ProblemKind::NotLoggedIn) => {
             SavedSession::forget(&context.dir)?;
             context.output.line("The session had ended already.");
-            context.output.event("logged_out", json!({ "username": session.username, "sessions": 0 }));
+            context
+                .output
+                .event("logged_out", json!({ "username": session.username, "sessions": 0 }));
             Ok(())
         }
         // The token stays until the index has ended the session.
@@ -118,7 +128,9 @@ fn read_password(args: &PasswordArgs, ask: Ask) -> Result<Password, CliError> {
     let text = if args.password_stdin {
         let mut line = Zeroizing::new(String::new());
         let mut input = io::stdin().lock().take(4096);
-        input.read_line(&mut line).map_err(|error| usage(format!("reading the password failed: {error}")))?;
+        input
+            .read_line(&mut line)
+            .map_err(|error| usage(format!("reading the password failed: {error}")))?;
         Zeroizing::new(line.trim_end_matches(['\n', '\r']).to_owned())
     } else if let Ok(password) = std::env::var(PASSWORD_VARIABLE) {
         Zeroizing::new(password)

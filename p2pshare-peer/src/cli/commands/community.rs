@@ -18,7 +18,10 @@ pub(crate) async fn group(context: &Context, command: GroupCommand) -> Result<()
     match command {
         GroupCommand::Create { group } => {
             let group = client.create_group(&CreateGroup { name: group }).await?;
-            context.output.line(format!("Made group {}. Share with it: share --group {} PATH", group.name, group.name));
+            context.output.line(format!(
+                "Made group {}. Share with it: share --group {} PATH",
+                group.name, group.name
+            ));
             context.output.event("group", &group);
         }
         GroupCommand::Add { group, user } => {
@@ -35,7 +38,8 @@ pub(crate) async fn group(context: &Context, command: GroupCommand) -> Result<()
         }
         GroupCommand::List => {
             for group in client.groups().await?.groups {
-                let owner = if group.owner == session.username { "you" } else { group.owner.as_str() };
+                let owner =
+                    if group.owner == session.username { "you" } else { group.owner.as_str() };
                 context.output.line(format!("{}  (owner: {owner})", group.name));
                 context.output.event("group", &group);
             }
@@ -65,7 +69,9 @@ fn changed(context: &Context, what: &str, group: &GroupName, user: &Username) {
         "owns" => format!("{user} owns group {group} now."),
         _ => format!("{user} is no longer in group {group}."),
     });
-    context.output.event("member_changed", json!({ "change": what, "group": group, "username": user }));
+    context
+        .output
+        .event("member_changed", json!({ "change": what, "group": group, "username": user }));
 }
 
 pub(crate) async fn invite(context: &Context, command: InviteCommand) -> Result<(), CliError> {
@@ -73,7 +79,8 @@ pub(crate) async fn invite(context: &Context, command: InviteCommand) -> Result<
     match command {
         InviteCommand::Create { uses, hours, group } => {
             let valid_seconds = hours.map(|hours| hours.saturating_mul(3600));
-            let created = client.create_invite(&CreateInvite { uses, valid_seconds, group }).await?;
+            let created =
+                client.create_invite(&CreateInvite { uses, valid_seconds, group }).await?;
             context.output.line(&created.code);
             context.output.note(format!(
                 "Good for {} until {}. To use it: p2pshare-peer --index {} register USER --invite {}",
@@ -86,7 +93,10 @@ pub(crate) async fn invite(context: &Context, command: InviteCommand) -> Result<
         }
         InviteCommand::List => {
             for invite in client.invites().await?.invites {
-                let group = invite.group.as_ref().map_or(String::new(), |group| format!(", into group {group}"));
+                let group = invite
+                    .group
+                    .as_ref()
+                    .map_or(String::new(), |group| format!(", into group {group}"));
                 context.output.line(format!(
                     "{}  {} left, until {}{group}",
                     invite.id,

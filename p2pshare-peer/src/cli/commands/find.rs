@@ -49,7 +49,9 @@ pub(crate) async fn search(context: &Context, args: SearchArgs) -> Result<(), Cl
             .hint("use fewer words or only their beginnings, and check the filters"));
     }
     if query.cursor.is_some() {
-        context.output.note(format!("{} shown; there are more: raise --limit", count(shown, "hit")));
+        context
+            .output
+            .note(format!("{} shown; there are more: raise --limit", count(shown, "hit")));
     }
     context.output.note("Download one with: p2pshare-peer get ID");
     Ok(())
@@ -71,7 +73,8 @@ fn show(context: &Context, hit: &Hit) {
 
 pub(crate) async fn browse(context: &Context, args: BrowseArgs) -> Result<(), CliError> {
     let (_, client) = context.session_client()?;
-    let mut query = BrowseQuery { path: args.path, recursive: args.recursive, ..BrowseQuery::default() };
+    let mut query =
+        BrowseQuery { path: args.path, recursive: args.recursive, ..BrowseQuery::default() };
     let mut shown = 0_u64;
     loop {
         let page = client.browse(&args.user, &query).await?;

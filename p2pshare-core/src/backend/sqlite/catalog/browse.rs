@@ -260,7 +260,7 @@ fn a_smaller_may_follow(last: &str, place: &Place<'_>, path: &str) -> bool {
     name.char_indices()
         .filter(|(at, c)| *at > 0 && *c < '/')
         .filter_map(|(at, _)| last.get(..place.below.len() + at))
-        .any(|beginning| format!("{beginning}/").as_str() >= path)
+        .any(|beginning| after_folder(beginning).as_str() > path)
 }
 
 /// The first text after a path.

@@ -65,7 +65,7 @@ pub(super) fn each_entry(
         " FROM entries e INDEXED BY entries_content WHERE e.content = ?1 AND e.size = ?2"
     );
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query((content.as_bytes(), size.cast_signed()))?;
+    let mut rows = statement.query((content.as_bytes(), rows::column_size(size)?))?;
     while let Some(row) = rows.next()? {
         each(&EntryRow::read(row)?)?;
     }
@@ -82,8 +82,7 @@ pub(super) fn of_content(
 ) -> DatabaseResult<Vec<Hit>> {
     let sight = Sight::of(connection, viewer)?;
     let mut sources = Sources::new(connection, online_since);
-    // Sizes from 2^63 on are negative in their column.
-    let sql = "SELECT DISTINCT size FROM entries WHERE content = ?1 ORDER BY size < 0, size";
+    let sql = "SELECT DISTINCT size FROM entries WHERE content = ?1 ORDER BY size";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([content.as_bytes()])?;
     let mut hits = Vec::new();

@@ -128,7 +128,7 @@ impl<'a> Batch<'a> {
     }
 
     fn publish(&mut self, entry: &Entry, published: &mut Published) -> DatabaseResult<()> {
-        let size = entry.size.cast_signed();
+        let size = rows::column_size(entry.size)?;
         let scope = match &entry.visibility {
             Visibility::Public => PUBLIC,
             Visibility::Unlisted => UNLISTED,
@@ -168,7 +168,7 @@ impl<'a> Batch<'a> {
         ))?;
         self.sizes.entries += 1;
         self.sizes.low += size & 0xffff_ffff;
-        self.sizes.high += (size >> 32) & 0xffff_ffff;
+        self.sizes.high += size >> 32;
         let words: Vec<_> = self.path_words.iter().collect();
         self.new_words.insert(id, words.join(" "));
         Ok(())

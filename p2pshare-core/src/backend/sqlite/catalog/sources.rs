@@ -39,7 +39,7 @@ impl<'c> Sources<'c> {
         let sql = "SELECT peer, owner, scope FROM entries INDEXED BY entries_content \
                    WHERE content = ?1 AND size = ?2 ORDER BY peer";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query((content.as_bytes(), size.cast_signed()))?;
+        let mut rows = statement.query((content.as_bytes(), rows::column_size(size)?))?;
         let (mut online, mut all) = (0, 0);
         let mut last = None;
         while let Some(row) = rows.next()? {

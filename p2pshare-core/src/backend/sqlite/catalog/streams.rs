@@ -79,8 +79,6 @@ const LARGEST_FIRST: &str = select!(
 );
 const SMALLEST_FIRST: &str =
     select!("entries e INDEXED BY entries_size WHERE e.size BETWEEN ?1 AND ?2 ORDER BY e.size");
-/// Sizes from 2^63 on, which are negative in their column; as keys they are all equal.
-const HUGE: &str = select!("entries e INDEXED BY entries_size WHERE e.size < 0");
 const BY_CONTENT: &str = select!("entries e INDEXED BY entries_content ORDER BY e.content, e.size");
 
 /// Streams that do not depend on words.
@@ -97,10 +95,8 @@ fn of_everybody(filter: &Filter, sort: Sort) -> Vec<Stream> {
         Sort::Newest => vec![Stream::ordered(NEWEST_FIRST, none)],
         Sort::Oldest => vec![Stream::ordered(OLDEST_FIRST, none)],
         Sort::Sources => vec![Stream::unordered(BY_CONTENT, none)],
-        Sort::Largest => vec![Stream::ordered(HUGE, none), Stream::ordered(LARGEST_FIRST, sizes())],
-        Sort::Smallest => {
-            vec![Stream::ordered(SMALLEST_FIRST, sizes()), Stream::ordered(HUGE, none)]
-        }
+        Sort::Largest => vec![Stream::ordered(LARGEST_FIRST, sizes())],
+        Sort::Smallest => vec![Stream::ordered(SMALLEST_FIRST, sizes())],
     }
 }
 

@@ -1,5 +1,5 @@
 -- Times are milliseconds since the Unix epoch. Ids of peers and contents, hashes of tokens and codes are BLOBs of 32
--- bytes. A size is a u64 kept as the i64 with the same bits.
+-- bytes.
 
 CREATE TABLE users (
     id         INTEGER PRIMARY KEY,
@@ -109,7 +109,7 @@ CREATE TRIGGER entry_gone AFTER DELETE ON entries BEGIN
     UPDATE peers SET
         entries = entries - 1,
         size_low = size_low - (old.size & 0xffffffff),
-        size_high = size_high - ((old.size >> 32) & 0xffffffff)
+        size_high = size_high - (old.size >> 32)
     WHERE id = old.peer;
 END;
 
