@@ -198,7 +198,7 @@ async fn the_calls_are_those_of_the_document() {
     for (path, item) in made["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
             let method = method.to_uppercase();
-            let concrete = path.replace('{', "x").replace('}', "x");
+            let concrete = path.replace(['{', '}'], "x");
             let answer = index.call(method.parse().unwrap(), &concrete).send().await.unwrap();
             let status = answer.status();
             let text = answer.text().await.unwrap();

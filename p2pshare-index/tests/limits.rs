@@ -1,10 +1,11 @@
 //! What one client may take: bytes, time, attempts, company.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
 use std::time::Duration;
 
-use common::{PASSWORD, assert_problem, index, start, start_router, start_with};
+use common::{PASSWORD, assert_problem, index, start_router, start_with};
 use p2pshare_core::{
     api::{CatalogChange, Entry, ProblemKind, PublishRequest, Published, Visibility},
     content::ContentId,
@@ -20,7 +21,9 @@ const SHORT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
 async fn large_bodies_are_refused_and_large_batches_fit() {
-    let index = start().await;
+    // What is not optimised takes its time over so many paths.
+    let http = HttpOptions { request_timeout: Duration::from_secs(300), ..HttpOptions::default() };
+    let index = start_with(http, ServerOptions::default()).await;
     let alice = index.user("alice").await;
 
     let huge = vec![b' '; 8 << 20];
