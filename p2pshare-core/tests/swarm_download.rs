@@ -1,5 +1,7 @@
 //! Downloads from sources in memory, without a socket and with a clock that does not wait.
 
+#![allow(clippy::unwrap_used)]
+
 mod swarm_sources;
 
 use std::{

@@ -1,5 +1,7 @@
 //! The planner against a slow, obvious model, over random histories.
 
+#![allow(clippy::unwrap_used)]
+
 mod swarm_model;
 
 use std::time::Duration;

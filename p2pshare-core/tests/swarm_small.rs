@@ -1,5 +1,7 @@
 //! Small contents and manifests from several sources.
 
+#![allow(clippy::unwrap_used)]
+
 mod swarm_sources;
 
 use std::{sync::Arc, time::Duration};

@@ -1,3 +1,10 @@
 //! The index of p2pshare.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    p2pshare_index::cli::run()
+}

@@ -15,12 +15,12 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The IP address that a request came from, if it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientAddr(pub Option<IpAddr>);
+pub(crate) struct ClientAddr(pub(crate) Option<IpAddr>);
 
 impl ClientAddr {
     /// What counts as one client in limits: an IPv4 address, or the /64 network of an IPv6 address, which is the least
     /// that one customer gets. All unknown addresses are one client.
-    pub fn network(self) -> IpAddr {
+    pub(crate) fn network(self) -> IpAddr {
         match self.0.map(|address| address.to_canonical()) {
             None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             Some(IpAddr::V6(address)) => {

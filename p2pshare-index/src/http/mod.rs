@@ -17,7 +17,7 @@ mod pool;
 mod routes;
 mod state;
 
-pub use client::ClientAddr;
+pub(crate) use client::ClientAddr;
 pub use limits::RateLimits;
 pub use metrics::Metrics;
 pub use openapi::document;
