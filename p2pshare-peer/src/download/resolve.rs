@@ -177,7 +177,7 @@ mod tests {
     fn one_file_takes_the_name_it_is_given() {
         let folder = tempfile::tempdir().unwrap();
         let new = folder.path().join("new name.mkv");
-        assert_eq!(targets(vec![found("film.mkv", true)], Some(&new)), [new.clone()]);
+        assert_eq!(targets(vec![found("film.mkv", true)], Some(&new)), std::slice::from_ref(&new));
         assert_eq!(
             targets(vec![found("film.mkv", true)], Some(folder.path())),
             [folder.path().join("film.mkv")]

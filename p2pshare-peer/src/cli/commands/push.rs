@@ -78,7 +78,7 @@ fn show(shown: &Progress, total: u64) -> impl Fn(PushProgress) + Send + Sync {
     let sent = AtomicU64::new(0);
     move |progress| match progress {
         PushProgress::Queued { position } => {
-            shown.message(&format!("(waiting, {position} before)"))
+            shown.message(&format!("(waiting, {position} before)"));
         }
         // What is not wanted is there already.
         PushProgress::Wanted { bytes } => {
