@@ -56,9 +56,6 @@ impl State {
 
 /// The folder directly in `folder` that holds `path`; `None` if the path is directly in it, or is `folder` itself.
 fn folder_between(folder: Option<&SharePath>, path: &SharePath) -> Option<SharePath> {
-    if folder == Some(path) {
-        return None;
-    }
     successors(path.parent(), SharePath::parent).find(|above| above.parent().as_ref() == folder)
 }
 

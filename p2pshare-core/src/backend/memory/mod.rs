@@ -37,7 +37,7 @@ use groups::Group;
 
 /// A store that keeps everything in memory. A clone shares the same data.
 ///
-/// For tests and for an index that may forget. An index of 200,000 entries takes some hundred megabytes.
+/// For tests and for an index that may forget.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,

@@ -21,6 +21,7 @@
 pub mod browse;
 pub mod groups;
 pub mod history;
+pub mod hits;
 pub mod invites;
 pub mod locate;
 pub mod order;
@@ -41,7 +42,8 @@ use crate::index::store::IndexStore;
 /// Makes a test of each law, in a module for each trait.
 ///
 /// Takes an async function or closure without parameters that gives a fresh, empty `Arc<dyn IndexStore>`. The tests
-/// need nothing but this crate: each has a runtime of its own.
+/// need nothing but this crate: each has a runtime of its own. For several stores in one file, give each a module of its
+/// own.
 #[macro_export]
 macro_rules! store_conformance {
     ($make:expr $(,)?) => {
@@ -156,11 +158,13 @@ macro_rules! __store_laws {
                 no_word_is_an_operator,
                 excluded_terms_take_away,
                 filters_narrow,
+                a_search_finds_what_is_there_now,
+            }
+            hits {
                 a_hit_is_one_content_of_one_size,
                 names_are_the_best_that_match,
                 time_is_of_what_matches_and_sources_of_what_is_seen,
                 presence_is_told_from_the_time_given,
-                a_search_finds_what_is_there_now,
             }
             order {
                 relevance_orders,
