@@ -15,6 +15,8 @@ pub mod api;
 
 pub mod transfer;
 
+pub mod swarm;
+
 pub mod index;
 
 pub mod backend;

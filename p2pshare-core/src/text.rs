@@ -98,13 +98,7 @@ mod tests {
     fn tricks_become_escapes() {
         assert_eq!(visible("a\u{1b}[31m").to_string(), "a\\u{1b}[31m");
         assert_eq!(visible("one\ntwo\r").to_string(), "one\\ntwo\\r");
-        assert_eq!(
-            visible("photo\u{202e}gpj.exe").to_string(),
-            "photo\\u{202e}gpj.exe"
-        );
-        assert_eq!(
-            visible("a\u{200b}b\u{2066}\u{9b}").to_string(),
-            "a\\u{200b}b\\u{2066}\\u{9b}"
-        );
+        assert_eq!(visible("photo\u{202e}gpj.exe").to_string(), "photo\\u{202e}gpj.exe");
+        assert_eq!(visible("a\u{200b}b\u{2066}\u{9b}").to_string(), "a\\u{200b}b\\u{2066}\\u{9b}");
     }
 }

@@ -87,10 +87,7 @@ impl Display for Timestamp {
         let millis = self.0.rem_euclid(DAY);
         let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);
         let (second, milli) = (millis / 1000 % 60, millis % 1000);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
 }
 
@@ -122,11 +119,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -191,19 +184,13 @@ mod tests {
     #[test]
     fn arithmetic_saturates() {
         let t = Timestamp::from_millis(1_500);
-        assert_eq!(
-            t.checked_add(Duration::from_millis(500)),
-            Some(Timestamp::from_secs(2))
-        );
+        assert_eq!(t.checked_add(Duration::from_millis(500)), Some(Timestamp::from_secs(2)));
         assert_eq!(t.checked_add(Duration::MAX), None);
         assert_eq!(t.saturating_add(Duration::MAX), Timestamp::MAX);
         assert_eq!(t.saturating_sub(Duration::from_secs(2)).as_millis(), -500);
         assert_eq!(t.since(Timestamp::MAX), Duration::ZERO);
         let lowest = Timestamp::from_millis(i64::MIN);
-        assert_eq!(
-            Timestamp::MAX.since(lowest),
-            Duration::from_millis(u64::MAX)
-        );
+        assert_eq!(Timestamp::MAX.since(lowest), Duration::from_millis(u64::MAX));
         assert_eq!(lowest.saturating_sub(Duration::MAX), lowest);
         assert_eq!(Timestamp::from_millis(-1).as_secs(), -1);
         assert_eq!(Timestamp::from_secs(i64::MAX), Timestamp::MAX);
@@ -229,10 +216,7 @@ mod tests {
     fn serialized_as_a_number() {
         let t = Timestamp::from_millis(1_700_000_000_123);
         assert_eq!(serde_json::to_string(&t).unwrap(), "1700000000123");
-        assert_eq!(
-            serde_json::from_str::<Timestamp>("1700000000123").unwrap(),
-            t
-        );
+        assert_eq!(serde_json::from_str::<Timestamp>("1700000000123").unwrap(), t);
     }
 
     #[test]
@@ -240,10 +224,7 @@ mod tests {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(10)));
         let seen: Arc<dyn Clock> = clock.clone();
         assert_eq!(seen.now(), Timestamp::from_secs(10));
-        assert_eq!(
-            clock.advance(Duration::from_secs(5)),
-            Timestamp::from_secs(15)
-        );
+        assert_eq!(clock.advance(Duration::from_secs(5)), Timestamp::from_secs(15));
         assert_eq!(seen.now(), Timestamp::from_secs(15));
         clock.set(Timestamp::EPOCH);
         assert_eq!(seen.now(), Timestamp::EPOCH);

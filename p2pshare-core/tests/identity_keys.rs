@@ -1,4 +1,5 @@
 //! Keys, signatures, announces and addresses of peers.
+#![allow(clippy::unwrap_used, reason = "a helper of a test panics as the test does")]
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -7,8 +8,8 @@ use aws_lc_rs::signature::{
     EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
 };
 use p2pshare_core::identity::{
-    AddrError, AnnounceError, AnnounceStatement, Host, KeyError, PeerAddr, PeerId, PeerKey,
-    Username, verify_peer_signature,
+    AddrError, AnnounceError, AnnounceStatement, Host, IndexKeyId, KeyError, PeerAddr, PeerId,
+    PeerKey, Username, verify_peer_signature,
 };
 use p2pshare_core::time::Timestamp;
 use proptest::prelude::*;
@@ -23,18 +24,12 @@ fn a_key_signs_and_is_verified() {
     assert_eq!(verify(b"message", &signature), Ok(key.peer_id()));
     assert_eq!(verify(b"massage", &signature), Err(KeyError::Signature));
     assert_eq!(verify(b"message", &[]), Err(KeyError::Signature));
-    assert_eq!(
-        verify(b"message", &vec![0x30; 1 << 20]),
-        Err(KeyError::Signature)
-    );
+    assert_eq!(verify(b"message", &vec![0x30; 1 << 20]), Err(KeyError::Signature));
     for at in 0..signature.len() {
         let mut broken = signature.clone();
         broken[at] ^= 1;
         assert!(verify(b"message", &broken).is_err(), "byte {at}");
-        assert!(
-            verify(b"message", &signature[..at]).is_err(),
-            "first {at} bytes"
-        );
+        assert!(verify(b"message", &signature[..at]).is_err(), "first {at} bytes");
     }
     let other = PeerKey::generate().unwrap();
     assert_eq!(
@@ -50,21 +45,12 @@ fn a_key_survives_its_file() {
     let again = PeerKey::from_pkcs8_der(&der).unwrap();
     assert_eq!(again.peer_id(), key.peer_id());
     assert_eq!(again.public_key_der(), key.public_key_der());
-    assert_eq!(
-        PeerId::from_public_key_der(key.public_key_der()),
-        Ok(key.peer_id())
-    );
+    assert_eq!(PeerId::from_public_key_der(key.public_key_der()), Ok(key.peer_id()));
     for len in 0..der.len() {
-        assert_eq!(
-            PeerKey::from_pkcs8_der(&der[..len]).unwrap_err(),
-            KeyError::PrivateKey
-        );
+        assert_eq!(PeerKey::from_pkcs8_der(&der[..len]).unwrap_err(), KeyError::PrivateKey);
     }
     let ed25519 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-    assert_eq!(
-        PeerKey::from_pkcs8_der(ed25519.as_ref()).unwrap_err(),
-        KeyError::PrivateKey
-    );
+    assert_eq!(PeerKey::from_pkcs8_der(ed25519.as_ref()).unwrap_err(), KeyError::PrivateKey);
     assert!(!format!("{key:?}").contains(&data_encoding::HEXLOWER.encode(&der[36..68])));
     assert!(format!("{key:?}").contains("redacted"));
 }
@@ -73,10 +59,7 @@ fn a_key_survives_its_file() {
 fn keys_of_other_kinds_are_refused() {
     let pair =
         |algorithm: &'static EcdsaSigningAlgorithm| EcdsaKeyPair::generate(algorithm).unwrap();
-    for other in [
-        pair(&ECDSA_P384_SHA384_ASN1_SIGNING),
-        pair(&ECDSA_P256K1_SHA256_ASN1_SIGNING),
-    ] {
+    for other in [pair(&ECDSA_P384_SHA384_ASN1_SIGNING), pair(&ECDSA_P256K1_SHA256_ASN1_SIGNING)] {
         let spki: PublicKeyX509Der<'_> = other.public_key().as_der().unwrap();
         let signature = other.sign(&SystemRandom::new(), b"m").unwrap();
         let refused = verify_peer_signature(spki.as_ref(), b"m", signature.as_ref());
@@ -84,23 +67,14 @@ fn keys_of_other_kinds_are_refused() {
     }
     let ed = Ed25519KeyPair::generate().unwrap();
     let spki: PublicKeyX509Der<'_> = ed.public_key().as_der().unwrap();
-    assert_eq!(
-        PeerId::from_public_key_der(spki.as_ref()),
-        Err(KeyError::PublicKey)
-    );
+    assert_eq!(PeerId::from_public_key_der(spki.as_ref()), Err(KeyError::PublicKey));
 
     let good = PeerKey::generate().unwrap();
     let spki = good.public_key_der();
-    assert_eq!(
-        PeerId::from_public_key_der(&[spki, &[0]].concat()),
-        Err(KeyError::PublicKey)
-    );
+    assert_eq!(PeerId::from_public_key_der(&[spki, &[0]].concat()), Err(KeyError::PublicKey));
     let mut off_the_curve = spki.to_vec();
     off_the_curve[90] ^= 1;
-    assert_eq!(
-        PeerId::from_public_key_der(&off_the_curve),
-        Err(KeyError::PublicKey)
-    );
+    assert_eq!(PeerId::from_public_key_der(&off_the_curve), Err(KeyError::PublicKey));
     // The same key with a compressed point would be a second identity of one peer.
     let compressed_head = data_encoding::HEXLOWER
         .decode(b"3039301306072a8648ce3d020106082a8648ce3d030107032200")
@@ -108,15 +82,16 @@ fn keys_of_other_kinds_are_refused() {
     let mut compressed = compressed_head;
     compressed.push(2 + (spki[90] & 1));
     compressed.extend_from_slice(&spki[27..59]);
-    assert_eq!(
-        PeerId::from_public_key_der(&compressed),
-        Err(KeyError::PublicKey)
-    );
+    assert_eq!(PeerId::from_public_key_der(&compressed), Err(KeyError::PublicKey));
+}
+
+fn index(key: u8) -> IndexKeyId {
+    IndexKeyId::of_public_key(&[key; 32])
 }
 
 fn statement(peer: PeerId) -> AnnounceStatement {
     AnnounceStatement {
-        index_key_id: "index".to_owned(),
+        index_key_id: index(1),
         user: Username::parse("alice").unwrap(),
         peer,
         addresses: vec![
@@ -134,25 +109,17 @@ fn an_announce_is_accepted_from_its_peer_alone() {
     let signature = announce.sign(&key).unwrap();
     announce.verify(key.public_key_der(), &signature).unwrap();
 
-    assert!(matches!(
-        announce.sign(&thief),
-        Err(AnnounceError::OtherPeer { .. })
-    ));
+    assert!(matches!(announce.sign(&thief), Err(AnnounceError::OtherPeer { .. })));
     let stolen = thief.sign(&announce.to_bytes()).unwrap();
-    let refused = announce
-        .verify(thief.public_key_der(), &stolen)
-        .unwrap_err();
+    let refused = announce.verify(thief.public_key_der(), &stolen).unwrap_err();
     assert_eq!(
         refused,
-        AnnounceError::OtherPeer {
-            announced: key.peer_id(),
-            key: thief.peer_id()
-        }
+        AnnounceError::OtherPeer { announced: key.peer_id(), key: thief.peer_id() }
     );
 
     for change in [
         |s: &mut AnnounceStatement| s.user = Username::parse("mallory").unwrap(),
-        |s: &mut AnnounceStatement| s.index_key_id.push('2'),
+        |s: &mut AnnounceStatement| s.index_key_id = index(2),
         |s: &mut AnnounceStatement| s.addresses.reverse(),
         |s: &mut AnnounceStatement| drop(s.addresses.pop()),
         |s: &mut AnnounceStatement| s.issued_at = Timestamp::from_secs(1),
@@ -169,24 +136,8 @@ fn the_signed_bytes_stay_as_they_are_documented() {
     announce.addresses.pop();
     let text = "tcp://192.0.2.1:7401";
     let mut bytes = b"p2pshare announce v1\0".to_vec();
-    bytes.extend(
-        [
-            &5u64.to_be_bytes()[..],
-            b"index",
-            &5u64.to_be_bytes(),
-            b"alice",
-            &[9; 32],
-        ]
-        .concat(),
-    );
-    bytes.extend(
-        [
-            &1u64.to_be_bytes()[..],
-            &20u64.to_be_bytes(),
-            text.as_bytes(),
-        ]
-        .concat(),
-    );
+    bytes.extend([&index(1).as_bytes()[..], &5u64.to_be_bytes(), b"alice", &[9; 32]].concat());
+    bytes.extend([&1u64.to_be_bytes()[..], &20u64.to_be_bytes(), text.as_bytes()].concat());
     bytes.extend(1_700_000_000_000i64.to_be_bytes());
     assert_eq!(announce.to_bytes(), bytes);
 }
@@ -199,16 +150,14 @@ fn statements() -> impl Strategy<Value = AnnounceStatement> {
     ];
     let addresses =
         proptest::collection::vec(address.prop_map(|a| a.parse::<PeerAddr>().unwrap()), 0..3);
-    let small = (".{0,2}", "[ab]{1,2}", 0u8..2, addresses, -1i64..2);
-    small.prop_map(
-        |(index_key_id, user, peer, addresses, time)| AnnounceStatement {
-            index_key_id,
-            user: user.parse().unwrap(),
-            peer: PeerId::from_bytes([peer; 32]),
-            addresses,
-            issued_at: Timestamp::from_millis(time),
-        },
-    )
+    let small = (0u8..2, "[ab]{1,2}", 0u8..2, addresses, -1i64..2);
+    small.prop_map(|(key, user, peer, addresses, time)| AnnounceStatement {
+        index_key_id: index(key),
+        user: user.parse().unwrap(),
+        peer: PeerId::from_bytes([peer; 32]),
+        addresses,
+        issued_at: Timestamp::from_millis(time),
+    })
 }
 
 proptest! {
@@ -255,18 +204,9 @@ fn addresses_that_are_read() {
         assert_eq!(serde_json::from_str::<PeerAddr>(&json).unwrap(), address);
     }
     let socket = "[::1]:9".parse().unwrap();
-    assert_eq!(
-        PeerAddr::from_socket(socket).unwrap().to_string(),
-        "tcp://[::1]:9"
-    );
+    assert_eq!(PeerAddr::from_socket(socket).unwrap().to_string(), "tcp://[::1]:9");
     assert_eq!(PeerAddr::from_socket("1.1.1.1:0".parse().unwrap()), None);
-    let longest = [
-        "a".repeat(63),
-        "b".repeat(63),
-        "c".repeat(63),
-        "d".repeat(61),
-    ]
-    .join(".");
+    let longest = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join(".");
     let PeerAddr::Tcp { host, .. } = format!("tcp://{longest}:65535").parse().unwrap() else {
         panic!("not TCP");
     };
@@ -303,8 +243,5 @@ fn addresses_that_are_refused() {
         assert_eq!(text.parse::<PeerAddr>(), Err(error), "{text}");
     }
     let long = format!("tcp://{}:80", "a.".repeat(1000));
-    assert!(matches!(
-        long.parse::<PeerAddr>(),
-        Err(AddrError::TooLong { .. })
-    ));
+    assert!(matches!(long.parse::<PeerAddr>(), Err(AddrError::TooLong { .. })));
 }

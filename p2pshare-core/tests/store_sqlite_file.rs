@@ -82,10 +82,7 @@ async fn publish(store: &SqliteStore, of: u8, batch: u64) -> StoreResult<()> {
 }
 
 async fn count_found(store: &SqliteStore, words: &str) -> usize {
-    let viewer = Viewer {
-        user: alice(),
-        groups: Vec::new(),
-    };
+    let viewer = Viewer { user: alice(), groups: Vec::new() };
     let search = Search {
         query: Query::parse(words).unwrap(),
         filter: Filter::default(),
@@ -100,11 +97,7 @@ async fn count_found(store: &SqliteStore, words: &str) -> usize {
 /// Fails unless the file is whole: its pages, its references, the words of every entry and the counters of every peer.
 fn check_file(path: &Path) {
     let connection = Connection::open(path).unwrap();
-    let text = |sql: &str| {
-        connection
-            .query_row(sql, [], |row| row.get::<_, String>(0))
-            .unwrap()
-    };
+    let text = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
     assert_eq!(text("PRAGMA integrity_check"), "ok");
     let none = |sql: &str| {
         let found = connection.prepare(sql).unwrap().exists([]).unwrap();
@@ -156,9 +149,7 @@ fn a_newer_schema_is_refused() {
     drop(SqliteStore::open(&path).unwrap());
     let set_version = |version: u32| {
         let connection = Connection::open(&path).unwrap();
-        connection
-            .pragma_update(None, "user_version", version)
-            .unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
     };
     set_version(1000);
     let Err(StoreError::NewerSchema { found: 1000, known }) = SqliteStore::open(&path) else {
@@ -172,10 +163,7 @@ fn a_newer_schema_is_refused() {
 async fn a_file_may_be_opened_twice_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index.db");
-    let stores = [
-        SqliteStore::open(&path).unwrap(),
-        SqliteStore::open(&path).unwrap(),
-    ];
+    let stores = [SqliteStore::open(&path).unwrap(), SqliteStore::open(&path).unwrap()];
     add_alice(&stores[0]).await;
     let writers = [(0, 0), (0, 1), (1, 2), (1, 3)].map(|(store, of)| {
         let store = stores[store].clone();
@@ -189,14 +177,8 @@ async fn a_file_may_be_opened_twice_at_once() {
         writer.await.unwrap();
     }
     for store in &stores {
-        assert_eq!(
-            store.counts(NOW, NOW).await.unwrap().entries,
-            100 * BATCH as u64
-        );
-        assert_eq!(
-            store.count_entries(&peer(2)).await.unwrap(),
-            25 * BATCH as u64
-        );
+        assert_eq!(store.counts(NOW, NOW).await.unwrap().entries, 100 * BATCH as u64);
+        assert_eq!(store.count_entries(&peer(2)).await.unwrap(), 25 * BATCH as u64);
         assert_eq!(count_found(store, "round 17").await, 4 * BATCH + 96);
     }
     drop(stores);
@@ -234,10 +216,7 @@ async fn a_full_disk_leaves_nothing_half_done() {
 
     set_most_pages("PRAGMA max_page_count = 1000000").await;
     publish(&store, 0, stored).await.unwrap();
-    assert_eq!(
-        count_found(&store, "round").await as u64,
-        entries + BATCH as u64
-    );
+    assert_eq!(count_found(&store, "round").await as u64, entries + BATCH as u64);
     drop((store, database));
     check_file(&path);
 }
@@ -289,11 +268,7 @@ fn what_was_answered_outlives_the_process() {
 fn start_child(path: &Path) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
     command
-        .args([
-            "--exact",
-            "child_that_publishes_until_it_is_killed",
-            "--nocapture",
-        ])
+        .args(["--exact", "child_that_publishes_until_it_is_killed", "--nocapture"])
         .env(CHILD_FILE, path)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
@@ -333,14 +308,7 @@ async fn check_stored(path: &Path, stored: &[(u8, u64)]) {
             assert_eq!(found.count(), BATCH, "batch {batch} of peer {of}");
         }
     }
-    assert_eq!(
-        store.counts(NOW, NOW).await.unwrap().entries,
-        entries as u64
-    );
+    assert_eq!(store.counts(NOW, NOW).await.unwrap().entries, entries as u64);
     assert_eq!(count_found(&store, "round").await, entries);
-    assert_eq!(
-        store.purge_sessions(NOW).await.unwrap(),
-        0,
-        "it can be written again"
-    );
+    assert_eq!(store.purge_sessions(NOW).await.unwrap(), 0, "it can be written again");
 }

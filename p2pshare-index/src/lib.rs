@@ -1,1 +1,12 @@
-//! p2pshare-index
+//! The index of p2pshare: accounts, catalog and search for a community, over HTTP.
+//!
+//! A thin shell around [`Index`](p2pshare_core::index::Index): [`router`] is its HTTP API as an axum router, to be used
+//! in any axum app; [`serve`] serves a router to clients that nobody trusts; [`cli`] is the program `p2pshare-index`.
+
+pub mod cli;
+
+mod http;
+mod server;
+
+pub use http::{HttpOptions, Metrics, RateLimits, document, router};
+pub use server::{SelfSigned, ServerOptions, TlsError, TlsIdentity, serve};

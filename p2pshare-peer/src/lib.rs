@@ -1,1 +1,22 @@
-//! p2pshare-peer
+//! A peer of p2pshare, as a library: what the `p2pshare-peer` program is made of.
+//!
+//! A module may use the modules above it in the list, never those below it.
+
+pub mod data_dir;
+pub mod index_client;
+pub mod net;
+
+pub mod account;
+pub mod guard;
+pub mod known_index;
+
+pub mod catalog;
+pub mod inbox;
+pub mod publish;
+pub mod share;
+
+pub mod daemon;
+pub mod download;
+pub mod push;
+
+pub mod cli;

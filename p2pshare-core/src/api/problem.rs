@@ -119,10 +119,7 @@ impl Problem {
     /// Its kind, if this program knows it.
     pub fn kind(&self) -> Option<ProblemKind> {
         let name = self.problem_type.strip_prefix(TYPE_BASE)?;
-        ProblemKind::ALL
-            .iter()
-            .copied()
-            .find(|kind| kind.name() == name)
+        ProblemKind::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
 

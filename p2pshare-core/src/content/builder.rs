@@ -26,11 +26,7 @@ impl ManifestBuilder {
     /// [`ManifestError::TooLong`] or [`ManifestError::TailLength`] when the head cannot be right.
     pub fn new(id: ContentId, len: u64, tail: &[u8]) -> Result<Self, ManifestError> {
         let claim = Claim::new(id, len, tail)?;
-        Ok(Self {
-            claim,
-            values: Vec::new(),
-            merger: Merger::default(),
-        })
+        Ok(Self { claim, values: Vec::new(), merger: Merger::default() })
     }
 
     /// Takes the next chaining values, a whole number of them, any number up to those that are missing.
@@ -44,9 +40,7 @@ impl ManifestBuilder {
             return Err(ManifestError::Ragged { found: part.len() });
         }
         if values.len() > self.missing() {
-            return Err(self
-                .claim
-                .wrong_count(self.values.len().saturating_add(values.len())));
+            return Err(self.claim.wrong_count(self.values.len().saturating_add(values.len())));
         }
         self.make_room(values.len());
         self.values.extend_from_slice(values);
@@ -57,9 +51,7 @@ impl ManifestBuilder {
     /// How many chaining values are still to come.
     #[must_use]
     pub fn missing(&self) -> usize {
-        self.claim
-            .expected_count()
-            .saturating_sub(self.values.len())
+        self.claim.expected_count().saturating_sub(self.values.len())
     }
 
     /// The verified manifest.
@@ -95,11 +87,7 @@ impl Claim {
     pub(super) fn new(id: ContentId, len: u64, tail: &[u8]) -> Result<Self, ManifestError> {
         let layout = Layout::new(len)?;
         let expected = tail_len(&layout);
-        let wrong_tail = ManifestError::TailLength {
-            len,
-            expected,
-            found: tail.len(),
-        };
+        let wrong_tail = ManifestError::TailLength { len, expected, found: tail.len() };
         if tail.len() != expected {
             return Err(wrong_tail);
         }
@@ -107,12 +95,7 @@ impl Claim {
             1 => None,
             _ => Some(last_piece_value(&layout, tail).ok_or(wrong_tail)?),
         };
-        Ok(Self {
-            id,
-            layout,
-            tail: tail.into(),
-            last_value,
-        })
+        Ok(Self { id, layout, tail: tail.into(), last_value })
     }
 
     /// How many chaining values the content has.
@@ -131,11 +114,7 @@ impl Claim {
     }
 
     fn wrong_count(&self, found: usize) -> ManifestError {
-        ManifestError::Count {
-            len: self.layout.len(),
-            expected: self.expected_count(),
-            found,
-        }
+        ManifestError::Count { len: self.layout.len(), expected: self.expected_count(), found }
     }
 
     /// The manifest, if the values, of which there is the right number, fit the tail and merge to the id.
@@ -145,18 +124,11 @@ impl Claim {
         merger: Merger,
     ) -> Result<Manifest, ManifestError> {
         if values.last() != self.last_value.as_ref() {
-            return Err(ManifestError::Length {
-                len: self.layout.len(),
-            });
+            return Err(ManifestError::Length { len: self.layout.len() });
         }
         if self.last_value.is_some() && merger.id() != Some(self.id) {
             return Err(ManifestError::Id { id: self.id });
         }
-        Ok(Manifest::from_proven(
-            self.id,
-            self.layout,
-            self.tail,
-            values,
-        ))
+        Ok(Manifest::from_proven(self.id, self.layout, self.tail, values))
     }
 }

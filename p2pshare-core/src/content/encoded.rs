@@ -91,10 +91,7 @@ impl Manifest {
         let mut builder = ManifestBuilder::new(head.id, head.len, &tail)?;
         let mut part = vec![0; PART_LEN];
         while builder.missing() > 0 {
-            let wanted = builder
-                .missing()
-                .saturating_mul(size_of::<ChainingValue>())
-                .min(PART_LEN);
+            let wanted = builder.missing().saturating_mul(size_of::<ChainingValue>()).min(PART_LEN);
             let part = &mut part[..wanted];
             reader.read_exact(part).map_err(read_error)?;
             builder.push(part)?;

@@ -82,20 +82,14 @@ impl State {
         if !metadata.is_file() {
             return Err(HashError::NotAFile);
         }
-        Ok(Self {
-            len: metadata.len(),
-            modified: metadata.modified().ok(),
-        })
+        Ok(Self { len: metadata.len(), modified: metadata.modified().ok() })
     }
 }
 
 fn wanted_threads(threads: Option<NonZeroUsize>, piece_count: u32) -> usize {
     let threads = threads.or_else(|| thread::available_parallelism().ok());
     let pieces = usize::try_from(piece_count).unwrap_or(usize::MAX);
-    threads
-        .map_or(1, NonZeroUsize::get)
-        .min(pieces)
-        .min(MAX_THREADS)
+    threads.map_or(1, NonZeroUsize::get).min(pieces).min(MAX_THREADS)
 }
 
 /// The work on one file, shared by its threads.
@@ -148,9 +142,7 @@ impl<'a> Job<'a> {
                 .collect();
             let mut result = self.work();
             for other in others {
-                let theirs = other
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                let theirs = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 result = result.and(theirs);
             }
             result
@@ -205,20 +197,12 @@ impl<'a> Job<'a> {
 
     /// The manifest, once all pieces are hashed.
     fn finish(self) -> Result<Manifest, HashError> {
-        let values = self
-            .values
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let values = self.values.into_inner().unwrap_or_else(PoisonError::into_inner);
         // A thread that leaves the last piece undone has failed, and then this is not called.
         let last_piece = self.last_piece.into_inner().ok_or(HashError::Cancelled)?;
         let mut merger = Merger::default();
         values.iter().for_each(|value| merger.push(*value));
-        Ok(Manifest::from_hashed(
-            self.layout,
-            &last_piece,
-            values,
-            merger,
-        ))
+        Ok(Manifest::from_hashed(self.layout, &last_piece, values, merger))
     }
 }
 

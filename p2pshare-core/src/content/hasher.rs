@@ -15,9 +15,7 @@ const PIECE: usize = PIECE_LEN as usize;
 #[must_use]
 pub fn hash_bytes(content: &[u8]) -> Manifest {
     let mut hasher = ManifestHasher::new();
-    hasher
-        .update(content)
-        .expect("a content in memory has at most 2 TiB");
+    hasher.update(content).expect("a content in memory has at most 2 TiB");
     hasher.finish()
 }
 

@@ -46,9 +46,7 @@ impl ContentId {
     /// [`ContentIdError::ByteLength`] when these are not 32 bytes.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, ContentIdError> {
         let array = bytes.try_into();
-        array
-            .map(Self)
-            .map_err(|_| ContentIdError::ByteLength { found: bytes.len() })
+        array.map(Self).map_err(|_| ContentIdError::ByteLength { found: bytes.len() })
     }
 
     /// The id of the content that has these bytes.
@@ -90,9 +88,7 @@ impl FromStr for ContentId {
         if text.len() != 64 {
             return Err(ContentIdError::TextLength { found: text.len() });
         }
-        blake3::Hash::from_hex(text)
-            .map(Self::from)
-            .map_err(|_| ContentIdError::NotHex)
+        blake3::Hash::from_hex(text).map(Self::from).map_err(|_| ContentIdError::NotHex)
     }
 }
 
@@ -134,10 +130,7 @@ mod tests {
     #[test]
     fn shows_what_b3sum_prints() {
         assert_eq!(ContentId::of(b"").to_string(), EMPTY);
-        assert_eq!(
-            format!("{:?}", ContentId::of(b"")),
-            "ContentId(af1349b9f5f9…)"
-        );
+        assert_eq!(format!("{:?}", ContentId::of(b"")), "ContentId(af1349b9f5f9…)");
     }
 
     #[test]
@@ -151,35 +144,20 @@ mod tests {
         assert_eq!("".parse(), of_length(0));
         assert_eq!(EMPTY[1..].parse(), of_length(63));
         assert_eq!(format!("{EMPTY}0").parse(), of_length(65));
-        assert_eq!(
-            EMPTY.replace('a', "g").parse::<ContentId>(),
-            Err(ContentIdError::NotHex)
-        );
+        assert_eq!(EMPTY.replace('a', "g").parse::<ContentId>(), Err(ContentIdError::NotHex));
         // 64 bytes of text, but not 64 characters.
-        assert_eq!(
-            "é".repeat(32).parse::<ContentId>(),
-            Err(ContentIdError::NotHex)
-        );
-        assert_eq!(
-            ContentId::from_slice(&[0; 31]),
-            Err(ContentIdError::ByteLength { found: 31 })
-        );
+        assert_eq!("é".repeat(32).parse::<ContentId>(), Err(ContentIdError::NotHex));
+        assert_eq!(ContentId::from_slice(&[0; 31]), Err(ContentIdError::ByteLength { found: 31 }));
     }
 
     #[test]
     fn is_a_string_in_json() {
         let json = serde_json::to_string(&ContentId::of(b"")).unwrap();
         assert_eq!(json, format!("\"{EMPTY}\""));
-        assert_eq!(
-            serde_json::from_str::<ContentId>(&json).unwrap(),
-            ContentId::of(b"")
-        );
+        assert_eq!(serde_json::from_str::<ContentId>(&json).unwrap(), ContentId::of(b""));
         // An escape makes the deserializer hand over an owned string.
         let escaped = json.replacen('a', "\\u0061", 1);
-        assert_eq!(
-            serde_json::from_str::<ContentId>(&escaped).unwrap(),
-            ContentId::of(b"")
-        );
+        assert_eq!(serde_json::from_str::<ContentId>(&escaped).unwrap(), ContentId::of(b""));
         assert!(serde_json::from_str::<ContentId>("\"af13\"").is_err());
         assert!(serde_json::from_str::<ContentId>("7").is_err());
     }

@@ -84,10 +84,7 @@ impl Layout {
     /// Length of a piece in bytes, 0 for one that the content does not have.
     #[must_use]
     pub fn piece_len(&self, piece: PieceIndex) -> usize {
-        let len = self
-            .len
-            .saturating_sub(self.piece_offset(piece))
-            .min(PIECE_LEN);
+        let len = self.len.saturating_sub(self.piece_offset(piece)).min(PIECE_LEN);
         usize::try_from(len).expect("at most PIECE_LEN")
     }
 
@@ -119,9 +116,7 @@ impl Layout {
     #[must_use]
     pub fn run_len(&self, run: PieceRun) -> u64 {
         let start = self.piece_offset(run.start);
-        (start + u64::from(run.count) * PIECE_LEN)
-            .min(self.len)
-            .saturating_sub(start)
+        (start + u64::from(run.count) * PIECE_LEN).min(self.len).saturating_sub(start)
     }
 }
 
@@ -134,29 +129,18 @@ mod tests {
     #[test]
     fn an_empty_content_has_one_empty_piece() {
         let layout = Layout::new(0).unwrap();
-        assert_eq!(
-            (layout.piece_count(), layout.piece_len(PieceIndex(0))),
-            (1, 0)
-        );
+        assert_eq!((layout.piece_count(), layout.piece_len(PieceIndex(0))), (1, 0));
         assert_eq!(layout.piece_at(0), None);
         assert_eq!(layout.check_run(layout.all()), Ok(()));
     }
 
     #[test]
     fn borders() {
-        let counts = [
-            (1, 1),
-            (PIECE_LEN - 1, 1),
-            (PIECE_LEN, 1),
-            (PIECE_LEN + 1, 2),
-        ];
+        let counts = [(1, 1), (PIECE_LEN - 1, 1), (PIECE_LEN, 1), (PIECE_LEN + 1, 2)];
         for (len, count) in counts {
             assert_eq!(Layout::new(len).unwrap().piece_count(), count, "{len}");
         }
-        assert_eq!(
-            Layout::new(MAX_CONTENT_LEN).unwrap().piece_count(),
-            MAX_PIECE_COUNT
-        );
+        assert_eq!(Layout::new(MAX_CONTENT_LEN).unwrap().piece_count(), MAX_PIECE_COUNT);
         for len in [MAX_CONTENT_LEN + 1, u64::MAX] {
             assert_eq!(Layout::new(len), Err(ContentTooLong { len }));
         }
@@ -176,24 +160,11 @@ mod tests {
         for good in [run(0, 3), run(2, 1)] {
             assert_eq!(layout.check_run(good), Ok(()));
         }
-        assert_eq!(
-            layout.check_run(run(1, 0)),
-            Err(PieceRunError::Empty {
-                start: PieceIndex(1)
-            })
-        );
-        for run in [
-            run(0, 4),
-            run(3, 1),
-            run(2, u32::MAX),
-            run(u32::MAX, u32::MAX),
-        ] {
+        assert_eq!(layout.check_run(run(1, 0)), Err(PieceRunError::Empty { start: PieceIndex(1) }));
+        for run in [run(0, 4), run(3, 1), run(2, u32::MAX), run(u32::MAX, u32::MAX)] {
             assert_eq!(
                 layout.check_run(run),
-                Err(PieceRunError::OutOfRange {
-                    run,
-                    piece_count: 3
-                })
+                Err(PieceRunError::OutOfRange { run, piece_count: 3 })
             );
         }
     }

@@ -115,12 +115,7 @@ impl Manifest {
         if len > PIECE_LEN {
             return Err(ManifestError::NotSingle { len });
         }
-        Ok(Self::from_proven(
-            id,
-            Layout::new(len)?,
-            Box::default(),
-            Vec::new(),
-        ))
+        Ok(Self::from_proven(id, Layout::new(len)?, Box::default(), Vec::new()))
     }
 
     /// The manifest of a content whose last piece and chaining values were computed from its bytes: `values` in order
@@ -136,12 +131,9 @@ impl Manifest {
                 let tail = tail::prove(&layout, last_piece).into_boxed_slice();
                 Self::from_proven(id, layout, tail, values)
             }
-            None => Self::from_proven(
-                ContentId::of(last_piece),
-                layout,
-                Box::default(),
-                Vec::new(),
-            ),
+            None => {
+                Self::from_proven(ContentId::of(last_piece), layout, Box::default(), Vec::new())
+            }
         }
     }
 
@@ -152,14 +144,7 @@ impl Manifest {
         tail: Box<[u8]>,
         values: Vec<ChainingValue>,
     ) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                id,
-                layout,
-                tail,
-                values,
-            }),
-        }
+        Self { inner: Arc::new(Inner { id, layout, tail, values }) }
     }
 
     /// The content's id.
@@ -209,11 +194,7 @@ impl Manifest {
         if self.inner.layout.piece_count() == 1 {
             return Some(Expected::Whole(self.inner.id));
         }
-        self.inner
-            .values
-            .get(piece.as_usize())
-            .copied()
-            .map(Expected::Subtree)
+        self.inner.values.get(piece.as_usize()).copied().map(Expected::Subtree)
     }
 }
 

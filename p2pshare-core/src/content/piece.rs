@@ -75,10 +75,7 @@ impl PieceRun {
     /// Whether the piece is in the run.
     #[must_use]
     pub fn contains(&self, piece: PieceIndex) -> bool {
-        piece
-            .0
-            .checked_sub(self.start.0)
-            .is_some_and(|distance| distance < self.count)
+        piece.0.checked_sub(self.start.0).is_some_and(|distance| distance < self.count)
     }
 
     /// Checks that the run has a piece and lies within a content of `piece_count` pieces.
@@ -88,10 +85,7 @@ impl PieceRun {
         }
         match self.end() {
             Some(end) if end.0 <= piece_count => Ok(()),
-            _ => Err(PieceRunError::OutOfRange {
-                run: *self,
-                piece_count,
-            }),
+            _ => Err(PieceRunError::OutOfRange { run: *self, piece_count }),
         }
     }
 }
@@ -109,12 +103,7 @@ impl fmt::Display for PieceRun {
             0 => write!(f, "{}+0", self.start),
             1 => self.start.fmt(f),
             // Wide enough for runs that no content has: they are shown in errors.
-            count => write!(
-                f,
-                "{}-{}",
-                self.start,
-                u64::from(self.start.0) + u64::from(count) - 1
-            ),
+            count => write!(f, "{}-{}", self.start, u64::from(self.start.0) + u64::from(count) - 1),
         }
     }
 }
@@ -129,9 +118,7 @@ mod tests {
         assert!(run.iter().eq([PieceIndex(3), PieceIndex(4)]));
         assert_eq!(run.iter().len(), 2);
         assert_eq!(run.end(), Some(PieceIndex(5)));
-        let inside: Vec<_> = (0..8)
-            .filter(|&index| run.contains(PieceIndex(index)))
-            .collect();
+        let inside: Vec<_> = (0..8).filter(|&index| run.contains(PieceIndex(index))).collect();
         assert_eq!(inside, [3, 4]);
     }
 
@@ -143,10 +130,7 @@ mod tests {
         assert_eq!(run.to_string(), "4294967295-4294967296");
         assert_eq!(
             run.check(u32::MAX),
-            Err(PieceRunError::OutOfRange {
-                run,
-                piece_count: u32::MAX
-            })
+            Err(PieceRunError::OutOfRange { run, piece_count: u32::MAX })
         );
     }
 }

@@ -43,11 +43,7 @@ impl PieceSet {
     /// No piece of a content of `piece_count` pieces, a number from its [`Layout`](super::Layout).
     #[must_use]
     pub fn empty(piece_count: u32) -> Self {
-        Self {
-            bits: FixedBitSet::with_capacity(to_usize(piece_count)),
-            piece_count,
-            len: 0,
-        }
+        Self { bits: FixedBitSet::with_capacity(to_usize(piece_count)), piece_count, len: 0 }
     }
 
     /// All pieces of a content of `piece_count` pieces, a number from its [`Layout`](super::Layout).
@@ -78,9 +74,7 @@ impl PieceSet {
         for run in runs {
             run.check(piece_count)?;
             // Without this a short message could make a lot of work: the whole content, a million times.
-            room = room
-                .checked_sub(run.count)
-                .ok_or(PieceSetError::Repeated { piece_count })?;
+            room = room.checked_sub(run.count).ok_or(PieceSetError::Repeated { piece_count })?;
             set.insert_run(run)?;
         }
         Ok(set)
@@ -190,18 +184,12 @@ impl PieceSet {
 
     /// The set as runs, in order and as long as they can be.
     pub fn runs(&self) -> impl Iterator<Item = PieceRun> + '_ {
-        Runs {
-            pieces: self.iter(),
-            current: None,
-        }
+        Runs { pieces: self.iter(), current: None }
     }
 
     /// What is not in the set as runs, in order and as long as they can be.
     pub fn missing_runs(&self) -> impl Iterator<Item = PieceRun> + '_ {
-        Runs {
-            pieces: self.missing(),
-            current: None,
-        }
+        Runs { pieces: self.missing(), current: None }
     }
 }
 

@@ -53,11 +53,7 @@ pub(super) fn last_piece_value(layout: &Layout, tail: &[u8]) -> Option<ChainingV
     let (siblings, chunk) = tail.split_at(end.siblings() * VALUE_LEN);
     let (siblings, _) = siblings.as_chunks::<VALUE_LEN>();
     let last = chaining_value(end.offset, chunk);
-    Some(
-        siblings
-            .iter()
-            .rfold(last, |right, left| parent(left, &right)),
-    )
+    Some(siblings.iter().rfold(last, |right, left| parent(left, &right)))
 }
 
 /// Where the last chunk of a content that is not empty lies.
@@ -76,11 +72,7 @@ impl LastChunk {
         let index = piece_len.saturating_sub(1) / CHUNK_LEN;
         let start = index * CHUNK_LEN;
         let offset = layout.piece_offset(layout.last_piece()) + start as u64;
-        Self {
-            index,
-            offset,
-            len: piece_len - start,
-        }
+        Self { index, offset, len: piece_len - start }
     }
 
     /// How many subtrees stand to its left inside the piece: complete ones of different sizes, largest first, so one

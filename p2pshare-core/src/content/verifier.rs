@@ -60,20 +60,11 @@ impl PieceVerifier {
     /// [`PieceMismatch::NoSuchPiece`].
     pub fn new(manifest: &Manifest, piece: PieceIndex) -> Result<Self, PieceMismatch> {
         let layout = manifest.layout();
-        let no_such_piece = PieceMismatch::NoSuchPiece {
-            piece,
-            last: layout.last_piece(),
-        };
+        let no_such_piece = PieceMismatch::NoSuchPiece { piece, last: layout.last_piece() };
         let expected = manifest.expected(piece).ok_or(no_such_piece)?;
         let len = layout.piece_len(piece);
         let hasher = subtree_hasher(layout.piece_offset(piece));
-        Ok(Self {
-            piece,
-            expected,
-            hasher,
-            len,
-            missing: len,
-        })
+        Ok(Self { piece, expected, hasher, len, missing: len })
     }
 
     /// The piece that is checked.
@@ -95,10 +86,7 @@ impl PieceVerifier {
     /// [`PieceMismatch::TooLong`] when these are more than are missing; none of them is taken then.
     pub fn update(&mut self, bytes: &[u8]) -> Result<(), PieceMismatch> {
         let Some(missing) = self.missing.checked_sub(bytes.len()) else {
-            return Err(PieceMismatch::TooLong {
-                piece: self.piece,
-                len: self.len,
-            });
+            return Err(PieceMismatch::TooLong { piece: self.piece, len: self.len });
         };
         self.hasher.update(bytes);
         self.missing = missing;
@@ -111,13 +99,7 @@ impl PieceVerifier {
     ///
     /// [`PieceMismatch::TooShort`] or [`PieceMismatch::Hash`].
     pub fn finish(self) -> Result<(), PieceMismatch> {
-        let Self {
-            piece,
-            expected,
-            hasher,
-            missing,
-            ..
-        } = self;
+        let Self { piece, expected, hasher, missing, .. } = self;
         if missing > 0 {
             return Err(PieceMismatch::TooShort { piece, missing });
         }
@@ -125,11 +107,7 @@ impl PieceVerifier {
             Expected::Whole(id) => ContentId::from(hasher.finalize()) == id,
             Expected::Subtree(value) => hasher.finalize_non_root() == value,
         };
-        if right {
-            Ok(())
-        } else {
-            Err(PieceMismatch::Hash { piece })
-        }
+        if right { Ok(()) } else { Err(PieceMismatch::Hash { piece }) }
     }
 }
 
@@ -144,8 +122,6 @@ pub fn verify_piece<'a>(
     slices: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<(), PieceMismatch> {
     let mut verifier = PieceVerifier::new(manifest, piece)?;
-    slices
-        .into_iter()
-        .try_for_each(|slice| verifier.update(slice))?;
+    slices.into_iter().try_for_each(|slice| verifier.update(slice))?;
     verifier.finish()
 }

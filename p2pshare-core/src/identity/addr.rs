@@ -52,10 +52,7 @@ impl FromStr for PeerAddr {
             return Err(AddrError::UnknownScheme(scheme.to_owned()));
         }
         let (host, port) = rest.rsplit_once(':').ok_or(AddrError::Port)?;
-        Ok(Self::Tcp {
-            port: parse_port(port)?,
-            host: host.parse()?,
-        })
+        Ok(Self::Tcp { port: parse_port(port)?, host: host.parse()? })
     }
 }
 
@@ -112,10 +109,7 @@ impl FromStr for Host {
     type Err = AddrError;
 
     fn from_str(text: &str) -> Result<Self, AddrError> {
-        if let Some(inside) = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        if let Some(inside) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             return inside.parse().map(Self::V6).map_err(|_| AddrError::Host);
         }
         if let Ok(ip) = text.parse() {
@@ -161,17 +155,13 @@ impl Display for DnsName {
 
 fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
-        && label
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         && !label.starts_with('-')
         && !label.ends_with('-')
 }
 
 fn is_number(label: &str) -> bool {
-    let hexadecimal = label
-        .strip_prefix("0x")
-        .or_else(|| label.strip_prefix("0X"));
+    let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
     label.bytes().all(|b| b.is_ascii_digit())
         || hexadecimal.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }

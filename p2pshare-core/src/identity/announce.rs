@@ -1,6 +1,7 @@
 //! What a peer signs to be listed by an index.
 
 use super::addr::PeerAddr;
+use super::index_key::IndexKeyId;
 use super::key::{KeyError, PeerKey, verify_peer_signature};
 use super::name::Username;
 use super::peer_id::PeerId;
@@ -13,7 +14,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnnounceStatement {
     /// Id of the key of the index that the announce is for.
-    pub index_key_id: String,
+    pub index_key_id: IndexKeyId,
     /// The user that the peer serves.
     pub user: Username,
     /// The peer.
@@ -28,12 +29,13 @@ impl AnnounceStatement {
     /// The bytes that are signed.
     ///
     /// `p2pshare announce v1` and a zero byte, so that no other signature of the key can be taken for this one; then
-    /// the fields in the order of this type. A text is its length (8 bytes, big endian) and its UTF-8 bytes, the
-    /// peer 32 bytes, the addresses their number (8 bytes, big endian) and each as a text, the time 8 bytes of
-    /// milliseconds, big endian. Two different statements never have the same bytes.
+    /// the fields in the order of this type: the index's key id as 16 bytes, the user as a text, the peer as 32
+    /// bytes, the number of addresses and each of them as a text, the time in milliseconds. A number is 8 bytes, big
+    /// endian; a text is its length in bytes as a number, and its UTF-8. Two different statements never have the
+    /// same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = b"p2pshare announce v1\0".to_vec();
-        push_text(&mut bytes, &self.index_key_id);
+        bytes.extend_from_slice(self.index_key_id.as_bytes());
         push_text(&mut bytes, self.user.as_str());
         bytes.extend_from_slice(self.peer.as_bytes());
         bytes.extend_from_slice(&(self.addresses.len() as u64).to_be_bytes());
@@ -61,21 +63,14 @@ impl AnnounceStatement {
     /// [`AnnounceError::Key`] if the key or signature is not valid, [`AnnounceError::OtherPeer`] if the key is valid
     /// but another peer's.
     pub fn verify(&self, public_key_der: &[u8], signature: &[u8]) -> Result<(), AnnounceError> {
-        self.check_peer(verify_peer_signature(
-            public_key_der,
-            &self.to_bytes(),
-            signature,
-        )?)
+        self.check_peer(verify_peer_signature(public_key_der, &self.to_bytes(), signature)?)
     }
 
     fn check_peer(&self, key: PeerId) -> Result<(), AnnounceError> {
         if key == self.peer {
             return Ok(());
         }
-        Err(AnnounceError::OtherPeer {
-            announced: self.peer,
-            key,
-        })
+        Err(AnnounceError::OtherPeer { announced: self.peer, key })
     }
 }
 

@@ -108,8 +108,7 @@ pub fn verify_peer_signature(
     if signature.len() > MAX_SIGNATURE {
         return Err(KeyError::Signature);
     }
-    key.verify_sig(message, signature)
-        .map_err(|_| KeyError::Signature)?;
+    key.verify_sig(message, signature).map_err(|_| KeyError::Signature)?;
     Ok(id)
 }
 

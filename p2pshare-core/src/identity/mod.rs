@@ -3,13 +3,15 @@
 mod addr;
 mod announce;
 mod connection;
+mod index_key;
 mod key;
 mod name;
 mod peer_id;
 
 pub use addr::{AddrError, DnsName, Host, PeerAddr};
 pub use announce::{AnnounceError, AnnounceStatement};
-pub use connection::PeerConnection;
+pub use connection::{Access, PeerConnection};
+pub use index_key::{IndexKeyId, IndexKeyIdError};
 pub use key::{KeyError, PeerKey, verify_peer_signature};
 pub use name::{GroupName, NameError, NameProblem, Username};
 pub use peer_id::{PeerId, PeerIdError};

@@ -183,11 +183,7 @@ mod tests {
             ("a.", NameProblem::End),
             ("..", NameProblem::Start('.')),
         ] {
-            assert_eq!(
-                Username::parse(text).unwrap_err().problem(),
-                problem,
-                "{text:?}"
-            );
+            assert_eq!(Username::parse(text).unwrap_err().problem(), problem, "{text:?}");
         }
     }
 
@@ -195,9 +191,7 @@ mod tests {
     fn serde_goes_through_the_parser() {
         let name: Username = serde_json::from_str("\"Bob\"").unwrap();
         assert_eq!(serde_json::to_string(&name).unwrap(), "\"bob\"");
-        let error = serde_json::from_str::<GroupName>("\"no good\"")
-            .unwrap_err()
-            .to_string();
+        let error = serde_json::from_str::<GroupName>("\"no good\"").unwrap_err().to_string();
         assert!(error.contains("name of a group"), "{error}");
     }
 }

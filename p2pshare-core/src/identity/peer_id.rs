@@ -104,10 +104,7 @@ mod tests {
         assert_eq!(text.to_uppercase().parse::<PeerId>(), Err(PeerIdError));
         assert_eq!(text[1..].parse::<PeerId>(), Err(PeerIdError));
         assert_eq!(format!("{text}=").parse::<PeerId>(), Err(PeerIdError));
-        assert_eq!(
-            format!("{}b", "a".repeat(51)).parse::<PeerId>(),
-            Err(PeerIdError)
-        );
+        assert_eq!(format!("{}b", "a".repeat(51)).parse::<PeerId>(), Err(PeerIdError));
         assert_eq!("1".repeat(52).parse::<PeerId>(), Err(PeerIdError));
         assert_eq!("é".repeat(26).parse::<PeerId>(), Err(PeerIdError));
     }

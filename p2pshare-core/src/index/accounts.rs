@@ -30,11 +30,8 @@ impl Index {
         let invite = invite.map(InviteHash::of_code);
         if let Some(invite) = &invite {
             // Told before the costly part, so that guessing codes costs the index little.
-            let good = self
-                .store()
-                .invite(invite)
-                .await?
-                .is_some_and(|found| found.is_good(self.now()));
+            let good =
+                self.store().invite(invite).await?.is_some_and(|found| found.is_good(self.now()));
             if !good {
                 return Err(IndexError::InviteNotGood);
             }
@@ -52,15 +49,13 @@ impl Index {
         }
         user.operator = false;
         match (registration, invite) {
-            (_, Some(invite)) => match self
-                .store()
-                .redeem_invite(&invite, &user, self.now())
-                .await?
-            {
-                RedeemOutcome::Registered => Ok(Account::from(&user)),
-                RedeemOutcome::NotGood => Err(IndexError::InviteNotGood),
-                RedeemOutcome::NameTaken => Err(taken(username)),
-            },
+            (_, Some(invite)) => {
+                match self.store().redeem_invite(&invite, &user, self.now()).await? {
+                    RedeemOutcome::Registered => Ok(Account::from(&user)),
+                    RedeemOutcome::NotGood => Err(IndexError::InviteNotGood),
+                    RedeemOutcome::NameTaken => Err(taken(username)),
+                }
+            }
             (Registration::Open, None) => {
                 if self.store().insert_user(&user, false).await? {
                     Ok(Account::from(&user))
@@ -74,11 +69,7 @@ impl Index {
 
     /// The caller's own account.
     pub async fn account(&self, caller: &Caller) -> Result<Account, IndexError> {
-        let user = self
-            .store()
-            .user(&caller.user)
-            .await?
-            .ok_or(IndexError::NotLoggedIn)?;
+        let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
         Ok(Account::from(&user))
     }
 
@@ -91,12 +82,8 @@ impl Index {
     ) -> Result<(), IndexError> {
         self.confirm(caller, current).await?;
         let verifier = self.authenticator().enroll(&caller.user, new).await?;
-        self.store()
-            .set_verifier(&caller.user, &verifier, None)
-            .await?;
-        self.store()
-            .end_sessions(&caller.user, Some(&caller.session))
-            .await?;
+        self.store().set_verifier(&caller.user, &verifier, None).await?;
+        self.store().end_sessions(&caller.user, Some(&caller.session)).await?;
         Ok(())
     }
 
@@ -146,10 +133,7 @@ impl Index {
         username: &Username,
         disabled: bool,
     ) -> Result<(), IndexError> {
-        found(
-            self.store().set_disabled(username, disabled).await?,
-            username,
-        )
+        found(self.store().set_disabled(username, disabled).await?, username)
     }
 
     /// Sets a new password for an account and ends its sessions: for operators' tools.
@@ -159,26 +143,15 @@ impl Index {
         password: Password,
     ) -> Result<(), IndexError> {
         let verifier = self.authenticator().enroll(username, password).await?;
-        found(
-            self.store().set_verifier(username, &verifier, None).await?,
-            username,
-        )?;
+        found(self.store().set_verifier(username, &verifier, None).await?, username)?;
         self.store().end_sessions(username, None).await?;
         Ok(())
     }
 
     /// Whether the password is the caller's: asked again before what cannot be undone.
     async fn confirm(&self, caller: &Caller, password: Password) -> Result<(), IndexError> {
-        let user = self
-            .store()
-            .user(&caller.user)
-            .await?
-            .ok_or(IndexError::NotLoggedIn)?;
-        match self
-            .authenticator()
-            .verify(&caller.user, password, Some(&user.verifier))
-            .await?
-        {
+        let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
+        match self.authenticator().verify(&caller.user, password, Some(&user.verifier)).await? {
             Verdict::Accepted { .. } => Ok(()),
             Verdict::Refused => Err(IndexError::WrongCredentials),
         }
@@ -201,9 +174,5 @@ fn taken(username: &Username) -> IndexError {
 }
 
 fn found(found: bool, username: &Username) -> Result<(), IndexError> {
-    if found {
-        Ok(())
-    } else {
-        Err(IndexError::NotFound(Thing::User(username.clone())))
-    }
+    if found { Ok(()) } else { Err(IndexError::NotFound(Thing::User(username.clone()))) }
 }

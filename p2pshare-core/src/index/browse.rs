@@ -33,15 +33,10 @@ impl Index {
                 Some(FileListing::File(file)) => Some(file),
                 Some(FileListing::Folder(_)) => return Err(CursorError.into()),
             };
-            let files = self
-                .store()
-                .user_files(&viewer, owner, folder, after, limit + 1)
-                .await?;
+            let files = self.store().user_files(&viewer, owner, folder, after, limit + 1).await?;
             files.into_iter().map(FileListing::File).collect()
         } else {
-            self.store()
-                .user_folder(&viewer, owner, folder, after.as_ref(), limit + 1)
-                .await?
+            self.store().user_folder(&viewer, owner, folder, after.as_ref(), limit + 1).await?
         };
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
@@ -61,8 +56,6 @@ fn decode<T: DeserializeOwned>(cursor: &str) -> Result<T, CursorError> {
     if cursor.len() > MAX_CURSOR_CHARS {
         return Err(CursorError);
     }
-    let json = BASE64URL_NOPAD
-        .decode(cursor.as_bytes())
-        .map_err(|_| CursorError)?;
+    let json = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| CursorError)?;
     serde_json::from_slice(&json).map_err(|_| CursorError)
 }

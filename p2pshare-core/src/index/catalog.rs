@@ -34,10 +34,8 @@ impl Index {
         }
         self.check_changes(caller, &request.changes).await?;
         self.check_entry_quota(caller, &request.changes).await?;
-        let published = self
-            .store()
-            .publish(&caller.user, &peer, &request.changes, self.now())
-            .await?;
+        let published =
+            self.store().publish(&caller.user, &peer, &request.changes, self.now()).await?;
         published.ok_or(IndexError::NotFound(Thing::Peer(peer)))
     }
 
@@ -50,10 +48,7 @@ impl Index {
     ) -> Result<CatalogPage, IndexError> {
         self.own_peer(caller, &peer).await?;
         let limit = page(query.limit, 1000, 1000)?;
-        let mut entries = self
-            .store()
-            .entries(&peer, query.after.as_ref(), limit + 1)
-            .await?;
+        let mut entries = self.store().entries(&peer, query.after.as_ref(), limit + 1).await?;
         let more = entries.len() > limit as usize;
         entries.truncate(limit as usize);
         Ok(CatalogPage { entries, more })
@@ -78,13 +73,8 @@ impl Index {
         }
         let viewer = self.viewer(caller).await?;
         let slice = self.store().search(&viewer, &search).await?;
-        let next = slice
-            .next
-            .map(|position| Cursor::new(position, &search).encode());
-        Ok(SearchPage {
-            hits: slice.hits,
-            next,
-        })
+        let next = slice.next.map(|position| Cursor::new(position, &search).encode());
+        Ok(SearchPage { hits: slice.hits, next })
     }
 
     /// What the caller can know of a content.
@@ -94,10 +84,8 @@ impl Index {
         content: &ContentId,
     ) -> Result<ContentDetails, IndexError> {
         let viewer = self.viewer(caller).await?;
-        let mut hits = self
-            .store()
-            .content(&viewer, content, self.online_since(), SIZES_PER_CONTENT)
-            .await?;
+        let mut hits =
+            self.store().content(&viewer, content, self.online_since(), SIZES_PER_CONTENT).await?;
         if hits.is_empty() {
             return Err(IndexError::NotFound(Thing::Content));
         }
@@ -113,20 +101,11 @@ impl Index {
         content: &ContentId,
     ) -> Result<(), IndexError> {
         let viewer = self.viewer(caller).await?;
-        if self
-            .store()
-            .content(&viewer, content, self.online_since(), 1)
-            .await?
-            .is_empty()
-        {
+        if self.store().content(&viewer, content, self.online_since(), 1).await?.is_empty() {
             return Err(IndexError::NotFound(Thing::Content));
         }
         let until = self.now().saturating_add(self.config().partial_lifetime);
-        if self
-            .store()
-            .add_partial_source(&caller.user, &peer, content, until)
-            .await?
-        {
+        if self.store().add_partial_source(&caller.user, &peer, content, until).await? {
             Ok(())
         } else {
             Err(IndexError::NotFound(Thing::Peer(peer)))
@@ -140,11 +119,7 @@ impl Index {
         peer: PeerId,
         content: &ContentId,
     ) -> Result<(), IndexError> {
-        if self
-            .store()
-            .remove_partial_source(&caller.user, &peer, content)
-            .await?
-        {
+        if self.store().remove_partial_source(&caller.user, &peer, content).await? {
             Ok(())
         } else {
             Err(IndexError::NotFound(Thing::PartialSource))
@@ -172,10 +147,7 @@ impl Index {
                 if viewer.is_none() {
                     viewer = Some(self.viewer(caller).await?);
                 }
-                if !viewer
-                    .as_ref()
-                    .is_some_and(|viewer| viewer.groups.contains(group))
-                {
+                if !viewer.as_ref().is_some_and(|viewer| viewer.groups.contains(group)) {
                     return Err(IndexError::NotFound(Thing::Group(group.clone())));
                 }
             }
@@ -191,22 +163,13 @@ impl Index {
         changes: &[CatalogChange],
     ) -> Result<(), IndexError> {
         let limit = self.config().entries_per_user;
-        let new = changes
-            .iter()
-            .filter(|change| matches!(change, CatalogChange::Publish(_)))
-            .count() as u64;
+        let new =
+            changes.iter().filter(|change| matches!(change, CatalogChange::Publish(_))).count()
+                as u64;
         if new > 0
-            && self
-                .store()
-                .count_user_entries(&caller.user)
-                .await?
-                .saturating_add(new)
-                > limit
+            && self.store().count_user_entries(&caller.user).await?.saturating_add(new) > limit
         {
-            return Err(IndexError::Quota {
-                what: "published files",
-                limit,
-            });
+            return Err(IndexError::Quota { what: "published files", limit });
         }
         Ok(())
     }
@@ -217,9 +180,7 @@ pub(super) fn page(asked: Option<u32>, default: u32, most: u32) -> Result<u32, I
     match asked {
         None => Ok(default),
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-        Some(limit) => Err(IndexError::Invalid(format!(
-            "limit is {limit}; it can be 1 to {most}"
-        ))),
+        Some(limit) => Err(IndexError::Invalid(format!("limit is {limit}; it can be 1 to {most}"))),
     }
 }
 

@@ -85,8 +85,6 @@ impl SigningKeys {
 
     /// All public keys, the one that signs first.
     pub fn public_keys(&self) -> Vec<IndexPublicKey> {
-        std::iter::once(self.current.public_key())
-            .chain(self.retired.iter().cloned())
-            .collect()
+        std::iter::once(self.current.public_key()).chain(self.retired.iter().copied()).collect()
     }
 }

@@ -115,6 +115,9 @@ impl IndexError {
                 "the index's store is not available".to_owned()
             }
             Self::Store(_) => "the index's store failed".to_owned(),
+            Self::Auth(error) if !matches!(error, AuthError::Busy | AuthError::NotManaged) => {
+                "passwords cannot be checked now".to_owned()
+            }
             other => other.to_string(),
         };
         let problem = Problem::new(kind, detail);
@@ -126,10 +129,7 @@ impl IndexError {
 
     /// Whether it is the index that failed, and not the request.
     pub fn is_fault(&self) -> bool {
-        matches!(
-            self.kind_and_hint().0,
-            ProblemKind::Internal | ProblemKind::Unavailable
-        )
+        matches!(self.kind_and_hint().0, ProblemKind::Internal | ProblemKind::Unavailable)
     }
 
     fn kind_and_hint(&self) -> (ProblemKind, Option<&'static str>) {
@@ -141,14 +141,12 @@ impl IndexError {
                 Some("check the spelling, or register if you have no account yet"),
             ),
             Self::AccountDisabled => (Kind::AccountDisabled, Some("ask an operator of this index")),
-            Self::RegistrationClosed => (
-                Kind::RegistrationRefused,
-                Some("ask an operator of this index for an account"),
-            ),
-            Self::InviteNeeded => (
-                Kind::RegistrationRefused,
-                Some("ask a member for an invite code"),
-            ),
+            Self::RegistrationClosed => {
+                (Kind::RegistrationRefused, Some("ask an operator of this index for an account"))
+            }
+            Self::InviteNeeded => {
+                (Kind::RegistrationRefused, Some("ask a member for an invite code"))
+            }
             Self::InviteNotGood => (
                 Kind::RegistrationRefused,
                 Some("check the spelling, or ask for a new invite code"),
@@ -158,25 +156,23 @@ impl IndexError {
             Self::Forbidden(_) => (Kind::Forbidden, None),
             Self::Conflict(_) => (Kind::Conflict, None),
             Self::Invalid(_) | Self::Query(_) | Self::Cursor(_) => (Kind::InvalidRequest, None),
-            Self::StaleAnnounce(_) => (
-                Kind::StaleAnnounce,
-                Some("set this machine's clock and announce again"),
-            ),
-            Self::Quota { .. } => (
-                Kind::QuotaExceeded,
-                Some("remove some, or ask an operator of this index"),
-            ),
-            Self::Auth(error) if error.is_busy() => {
-                (Kind::Unavailable, Some("try again in a moment"))
+            Self::StaleAnnounce(_) => {
+                (Kind::StaleAnnounce, Some("set this machine's clock and announce again"))
             }
-            Self::Auth(_) => (Kind::Internal, None),
+            Self::Quota { .. } => {
+                (Kind::QuotaExceeded, Some("remove some, or ask an operator of this index"))
+            }
+            Self::Auth(AuthError::Busy) => (Kind::Unavailable, Some("try again in a moment")),
+            Self::Auth(AuthError::NotManaged) => (Kind::Forbidden, None),
+            Self::Auth(_) => {
+                (Kind::Internal, Some("tell an operator of this index the request id"))
+            }
             Self::Store(StoreError::Unavailable(_)) => {
                 (Kind::Unavailable, Some("try again in a moment"))
             }
-            Self::Store(_) => (
-                Kind::Internal,
-                Some("tell an operator of this index the request id"),
-            ),
+            Self::Store(_) => {
+                (Kind::Internal, Some("tell an operator of this index the request id"))
+            }
         }
     }
 }

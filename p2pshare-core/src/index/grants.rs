@@ -10,9 +10,9 @@ use crate::{
     api::{
         GrantRequest, Grants, Located, MAX_GRANT_BATCH, PushGrant, PushGrantRequest, PushGrants,
     },
-    auth::{GrantAction, GrantClaims},
+    auth::GrantClaims,
     content::ContentId,
-    identity::PeerId,
+    identity::{Access, PeerId},
     time::Timestamp,
 };
 
@@ -41,42 +41,31 @@ impl Index {
             pivot: PeerId::from_bytes(rand::random()),
         };
         let found = self.store().locate(&viewer, &wanted).await?;
-        let mut found: HashMap<ContentId, Location> = found
-            .into_iter()
-            .map(|location| (location.content, location))
-            .collect();
+        let mut found: HashMap<ContentId, Location> =
+            found.into_iter().map(|location| (location.content, location)).collect();
 
-        let expires_at = now.saturating_add(self.config().grant_lifetime);
         let mut contents = Vec::with_capacity(found.len());
         for content in &request.contents {
             let Some(mut location) = found.remove(content) else {
                 continue;
             };
             // A peer that downloads is not a source for itself.
-            location
-                .sources
-                .retain(|source| Some(source.peer) != request.peer);
-            let claims = self.claims(
-                caller,
-                GrantAction::Fetch,
-                *content,
-                request.peer,
-                None,
-                now,
-                expires_at,
-            );
+            location.sources.retain(|source| Some(source.peer) != request.peer);
+            let permission = Permission {
+                action: Access::Fetch,
+                content: *content,
+                holder: request.peer,
+                audience: None,
+            };
             contents.push(Located {
                 content: *content,
                 size: location.size,
-                grant: self.inner.keys.current().sign(&claims),
+                grant: self.sign(caller, now, permission),
                 sources: location.sources,
                 total: location.total,
             });
         }
-        Ok(Grants {
-            contents,
-            expires_at,
-        })
+        Ok(Grants { contents, expires_at: self.grants_end(now) })
     }
 
     /// Grants to push a content to the peers of a user that are online. Whether a peer takes it is the peer's decision.
@@ -86,44 +75,28 @@ impl Index {
         request: &PushGrantRequest,
     ) -> Result<PushGrants, IndexError> {
         self.check_holder(caller, request.peer).await?;
-        let receiver = self
-            .store()
-            .user(&request.user)
-            .await?
-            .filter(|user| !user.disabled);
+        let receiver = self.store().user(&request.user).await?.filter(|user| !user.disabled);
         if receiver.is_none() {
             return Err(IndexError::NotFound(Thing::User(request.user.clone())));
         }
         let now = self.now();
         let online_since = self.online_since();
-        let expires_at = now.saturating_add(self.config().grant_lifetime);
-        let peers = self
-            .store()
-            .peers_of(&request.user)
-            .await?
+        let known = self.store().peers_of(&request.user).await?;
+        let peers = known
             .into_iter()
             .filter(|peer| peer.online_since(online_since) && !peer.addresses.is_empty())
             .map(|peer| {
-                let audience = Some(peer.id);
-                let action = GrantAction::Push;
-                let claims = self.claims(
-                    caller,
-                    action,
-                    request.content,
-                    request.peer,
-                    audience,
-                    now,
-                    expires_at,
-                );
-                let grant = self.inner.keys.current().sign(&claims);
-                PushGrant {
-                    peer: peer.id,
-                    addresses: peer.addresses,
-                    grant,
-                }
+                let permission = Permission {
+                    action: Access::Push,
+                    content: request.content,
+                    holder: request.peer,
+                    audience: Some(peer.id),
+                };
+                let grant = self.sign(caller, now, permission);
+                PushGrant { peer: peer.id, addresses: peer.addresses, grant }
             })
             .collect();
-        Ok(PushGrants { peers, expires_at })
+        Ok(PushGrants { peers, expires_at: self.grants_end(now) })
     }
 
     /// A grant is bound to a peer of the caller's, or to none where that is allowed.
@@ -141,27 +114,32 @@ impl Index {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn claims(
-        &self,
-        caller: &Caller,
-        action: GrantAction,
-        content: ContentId,
-        holder: Option<PeerId>,
-        audience: Option<PeerId>,
-        issued_at: Timestamp,
-        expires_at: Timestamp,
-    ) -> GrantClaims {
-        GrantClaims {
-            issuer: self.inner.keys.current().key_id(),
+    fn sign(&self, caller: &Caller, issued_at: Timestamp, permission: Permission) -> String {
+        let signer = self.inner.keys.current();
+        let claims = GrantClaims {
+            issuer: signer.key_id(),
             user: caller.user.clone(),
-            action,
-            content,
-            holder,
-            audience,
+            action: permission.action,
+            content: permission.content,
+            holder: permission.holder,
+            audience: permission.audience,
             issued_at,
-            expires_at,
+            expires_at: self.grants_end(issued_at),
             id: GrantClaims::new_id(),
-        }
+        };
+        signer.sign(&claims)
     }
+
+    fn grants_end(&self, issued_at: Timestamp) -> Timestamp {
+        issued_at.saturating_add(self.config().grant_lifetime)
+    }
+}
+
+/// What a grant is to permit.
+#[derive(Clone, Copy)]
+struct Permission {
+    action: Access,
+    content: ContentId,
+    holder: Option<PeerId>,
+    audience: Option<PeerId>,
 }

@@ -19,11 +19,7 @@ impl Index {
         name: GroupName,
     ) -> Result<Group, IndexError> {
         self.check_group_quota(&caller.user).await?;
-        let group = GroupRecord {
-            name,
-            owner: caller.user.clone(),
-            created_at: self.now(),
-        };
+        let group = GroupRecord { name, owner: caller.user.clone(), created_at: self.now() };
         if self.store().insert_group(&group).await? {
             Ok(Group::from(group))
         } else {
@@ -34,9 +30,7 @@ impl Index {
     /// The groups that the caller is in.
     pub async fn groups(&self, caller: &Caller) -> Result<GroupList, IndexError> {
         let groups = self.store().groups_of(&caller.user).await?;
-        Ok(GroupList {
-            groups: groups.into_iter().map(Group::from).collect(),
-        })
+        Ok(GroupList { groups: groups.into_iter().map(Group::from).collect() })
     }
 
     /// The members of a group that the caller is in.
@@ -66,10 +60,7 @@ impl Index {
         }
         let limit = self.config().members_per_group;
         if members.len() >= limit as usize {
-            return Err(IndexError::Quota {
-                what: "members of a group",
-                limit: limit.into(),
-            });
+            return Err(IndexError::Quota { what: "members of a group", limit: limit.into() });
         }
         if self.store().user(user).await?.is_none() {
             return Err(IndexError::NotFound(Thing::User(user.clone())));
@@ -131,10 +122,7 @@ impl Index {
         name: &GroupName,
     ) -> Result<GroupRecord, IndexError> {
         let groups = self.store().groups_of(&caller.user).await?;
-        groups
-            .into_iter()
-            .find(|group| group.name == *name)
-            .ok_or_else(|| no_group(name))
+        groups.into_iter().find(|group| group.name == *name).ok_or_else(|| no_group(name))
     }
 
     pub(super) async fn owned_group(
@@ -143,20 +131,13 @@ impl Index {
         name: &GroupName,
     ) -> Result<GroupRecord, IndexError> {
         let group = self.joined_group(caller, name).await?;
-        if group.owner == caller.user {
-            Ok(group)
-        } else {
-            Err(OWNER_ONLY)
-        }
+        if group.owner == caller.user { Ok(group) } else { Err(OWNER_ONLY) }
     }
 
     async fn check_group_quota(&self, user: &Username) -> Result<(), IndexError> {
         let limit = self.config().groups_per_user;
         if self.store().groups_of(user).await?.len() >= limit as usize {
-            return Err(IndexError::Quota {
-                what: "groups of a user",
-                limit: limit.into(),
-            });
+            return Err(IndexError::Quota { what: "groups of a user", limit: limit.into() });
         }
         Ok(())
     }
@@ -164,11 +145,7 @@ impl Index {
 
 impl From<GroupRecord> for Group {
     fn from(record: GroupRecord) -> Self {
-        Self {
-            name: record.name,
-            owner: record.owner,
-            created_at: record.created_at,
-        }
+        Self { name: record.name, owner: record.owner, created_at: record.created_at }
     }
 }
 

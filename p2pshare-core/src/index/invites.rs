@@ -27,13 +27,7 @@ impl Index {
         request: &CreateInvite,
     ) -> Result<InviteCreated, IndexError> {
         let uses = within("uses", request.uses, 1, 1, 1000)?;
-        let valid = within(
-            "valid_seconds",
-            request.valid_seconds,
-            7 * DAY,
-            MINUTE,
-            90 * DAY,
-        )?;
+        let valid = within("valid_seconds", request.valid_seconds, 7 * DAY, MINUTE, 90 * DAY)?;
         if let Some(group) = &request.group {
             self.owned_group(caller, group).await?;
         }
@@ -47,10 +41,7 @@ impl Index {
             .filter(|one| one.is_good(now))
             .count();
         if good >= limit as usize {
-            return Err(IndexError::Quota {
-                what: "open invites",
-                limit: limit.into(),
-            });
+            return Err(IndexError::Quota { what: "open invites", limit: limit.into() });
         }
         let code = new_code();
         let record = InviteRecord {
@@ -66,10 +57,7 @@ impl Index {
                 "the group is gone: ask for the invite again without it",
             ));
         }
-        Ok(InviteCreated {
-            code,
-            invite: Invite::from(record),
-        })
+        Ok(InviteCreated { code, invite: Invite::from(record) })
     }
 
     /// The invites that the caller made and that are still good.
@@ -77,11 +65,7 @@ impl Index {
         let now = self.now();
         let invites = self.store().invites_by(&caller.user).await?;
         Ok(InviteList {
-            invites: invites
-                .into_iter()
-                .filter(|one| one.is_good(now))
-                .map(Invite::from)
-                .collect(),
+            invites: invites.into_iter().filter(|one| one.is_good(now)).map(Invite::from).collect(),
         })
     }
 
@@ -93,11 +77,7 @@ impl Index {
         if invite.created_by != caller.user && !caller.operator {
             return Err(missing());
         }
-        if self.store().delete_invite(&hash).await? {
-            Ok(())
-        } else {
-            Err(missing())
-        }
+        if self.store().delete_invite(&hash).await? { Ok(()) } else { Err(missing()) }
     }
 }
 
@@ -110,10 +90,7 @@ impl InviteHash {
             .take(CODE_WORDS + 1)
             .map(str::to_lowercase)
             .collect();
-        Self(blake3::derive_key(
-            "p2pshare invite code v1",
-            plain.join("-").as_bytes(),
-        ))
+        Self(blake3::derive_key("p2pshare invite code v1", plain.join("-").as_bytes()))
     }
 
     /// The hex form.
@@ -155,10 +132,7 @@ impl From<InviteRecord> for Invite {
 fn new_code() -> String {
     let list = bip39::Language::English.word_list();
     let word = || list[usize::from(rand::random::<u16>()) % list.len()];
-    std::iter::repeat_with(word)
-        .take(CODE_WORDS)
-        .collect::<Vec<_>>()
-        .join("-")
+    std::iter::repeat_with(word).take(CODE_WORDS).collect::<Vec<_>>().join("-")
 }
 
 fn within(
@@ -171,9 +145,9 @@ fn within(
     match asked {
         None => Ok(default),
         Some(value) if (least..=most).contains(&value) => Ok(value),
-        Some(value) => Err(IndexError::Invalid(format!(
-            "{name} is {value}; it can be {least} to {most}"
-        ))),
+        Some(value) => {
+            Err(IndexError::Invalid(format!("{name} is {value}; it can be {least} to {most}")))
+        }
     }
 }
 

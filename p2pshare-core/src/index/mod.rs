@@ -63,16 +63,7 @@ impl Index {
         config: IndexConfig,
     ) -> Self {
         let presence = Mutex::default();
-        Self {
-            inner: Arc::new(Inner {
-                store,
-                authenticator,
-                keys,
-                clock,
-                config,
-                presence,
-            }),
-        }
+        Self { inner: Arc::new(Inner { store, authenticator, keys, clock, config, presence }) }
     }
 
     /// What the index says of itself, to anybody.
@@ -132,8 +123,6 @@ impl Index {
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Index")
-            .field("store", &self.store().kind())
-            .finish_non_exhaustive()
+        f.debug_struct("Index").field("store", &self.store().kind()).finish_non_exhaustive()
     }
 }

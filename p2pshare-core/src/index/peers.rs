@@ -61,19 +61,17 @@ impl Index {
             })
             .await?;
         match outcome {
-            AnnounceOutcome::Stored { entries } => Ok(Announced {
-                seen_from,
-                heartbeat_seconds: self.heartbeat_seconds(),
-                entries,
-            }),
+            AnnounceOutcome::Stored { entries } => {
+                Ok(Announced { seen_from, heartbeat_seconds: self.heartbeat_seconds(), entries })
+            }
             AnnounceOutcome::OwnedByAnother => Err(IndexError::Forbidden(
                 "this peer belongs to another user: use another data directory, or have its owner remove it",
             )),
             // Deleted or disabled since the session was looked up.
             AnnounceOutcome::NoOwner => Err(IndexError::NotLoggedIn),
-            AnnounceOutcome::Stale => Err(IndexError::StaleAnnounce(
-                "the index has seen this announce or a later one",
-            )),
+            AnnounceOutcome::Stale => {
+                Err(IndexError::StaleAnnounce("the index has seen this announce or a later one"))
+            }
         }
     }
 
@@ -86,28 +84,19 @@ impl Index {
         let entries = self.store().count_entries(&peer).await?;
         let now = self.now();
         self.presence().seen.insert(peer, now);
-        Ok(Heartbeat {
-            heartbeat_seconds: self.heartbeat_seconds(),
-            entries,
-        })
+        Ok(Heartbeat { heartbeat_seconds: self.heartbeat_seconds(), entries })
     }
 
     /// The caller's peer goes offline.
     pub async fn leave(&self, caller: &Caller, peer: PeerId) -> Result<(), IndexError> {
         self.own_peer(caller, &peer).await?;
         self.presence().seen.remove(&peer);
-        if self.store().peer_leaves(&peer).await? {
-            Ok(())
-        } else {
-            Err(not_found(peer))
-        }
+        if self.store().peer_leaves(&peer).await? { Ok(()) } else { Err(not_found(peer)) }
     }
 
     /// Writes the heartbeats that came since the last time, in one go. If the store fails they are kept.
     pub async fn flush_presence(&self) -> StoreResult<()> {
-        let seen: Vec<_> = std::mem::take(&mut self.presence().seen)
-            .into_iter()
-            .collect();
+        let seen: Vec<_> = std::mem::take(&mut self.presence().seen).into_iter().collect();
         if seen.is_empty() {
             return Ok(());
         }
@@ -128,9 +117,7 @@ impl Index {
         peer: &PeerId,
     ) -> Result<Peer, IndexError> {
         let found = self.store().peer(peer).await?;
-        found
-            .filter(|found| found.owner == caller.user)
-            .ok_or_else(|| not_found(*peer))
+        found.filter(|found| found.owner == caller.user).ok_or_else(|| not_found(*peer))
     }
 
     fn check_signature(
@@ -141,12 +128,10 @@ impl Index {
     ) -> Result<(), IndexError> {
         let invalid =
             || IndexError::Invalid("the announce is not signed with this peer's key".to_owned());
-        let public_key = BASE64URL_NOPAD
-            .decode(announce.public_key.as_bytes())
-            .map_err(|_| invalid())?;
-        let signature = BASE64URL_NOPAD
-            .decode(announce.signature.as_bytes())
-            .map_err(|_| invalid())?;
+        let public_key =
+            BASE64URL_NOPAD.decode(announce.public_key.as_bytes()).map_err(|_| invalid())?;
+        let signature =
+            BASE64URL_NOPAD.decode(announce.signature.as_bytes()).map_err(|_| invalid())?;
         AnnounceStatement {
             index_key_id: self.inner.keys.current().key_id(),
             user: caller.user.clone(),
@@ -162,10 +147,7 @@ impl Index {
         let limit = self.config().peers_per_user;
         let peers = self.store().peers_of(&caller.user).await?;
         if peers.len() >= limit as usize && peers.iter().all(|known| known.id != *peer) {
-            return Err(IndexError::Quota {
-                what: "peers",
-                limit: limit.into(),
-            });
+            return Err(IndexError::Quota { what: "peers", limit: limit.into() });
         }
         Ok(())
     }
@@ -176,10 +158,7 @@ impl Index {
 
     fn presence(&self) -> std::sync::MutexGuard<'_, Presence> {
         // A panic elsewhere leaves a map of times: as good as before.
-        self.inner
-            .presence
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.presence.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

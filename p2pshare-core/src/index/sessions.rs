@@ -32,21 +32,15 @@ impl Index {
     ) -> Result<SessionOpened, IndexError> {
         let user = self.store().user(username).await?;
         let verifier = user.as_ref().map(|user| &user.verifier);
-        let verdict = self
-            .authenticator()
-            .verify(username, password.clone(), verifier)
-            .await?;
+        let verdict = self.authenticator().verify(username, password.clone(), verifier).await?;
         let (Some(user), Verdict::Accepted { rehash }) = (user, verdict) else {
             return Err(IndexError::WrongCredentials);
         };
         if user.disabled {
             return Err(IndexError::AccountDisabled);
         }
-        let verifier = if rehash {
-            self.rehash(&user, password).await?
-        } else {
-            user.verifier.clone()
-        };
+        let verifier =
+            if rehash { self.rehash(&user, password).await? } else { user.verifier.clone() };
 
         let token = SessionToken::generate();
         let now = self.now();
@@ -56,11 +50,7 @@ impl Index {
             created_at: now,
             expires_at: now.saturating_add(self.config().session_lifetime),
         };
-        if !self
-            .store()
-            .open_session(&session, &verifier, self.config().sessions_per_user)
-            .await?
-        {
+        if !self.store().open_session(&session, &verifier, self.config().sessions_per_user).await? {
             // Disabled, deleted, or its password changed since it was read above.
             return Err(IndexError::WrongCredentials);
         }
@@ -75,19 +65,11 @@ impl Index {
     /// The user of an open session.
     pub async fn caller(&self, token: &SessionToken) -> Result<Caller, IndexError> {
         let hash = token.hash();
-        let open = self
-            .store()
-            .session(&hash, self.now())
-            .await?
-            .ok_or(IndexError::NotLoggedIn)?;
+        let open = self.store().session(&hash, self.now()).await?.ok_or(IndexError::NotLoggedIn)?;
         if open.disabled {
             return Err(IndexError::AccountDisabled);
         }
-        Ok(Caller {
-            user: open.session.user,
-            operator: open.operator,
-            session: hash,
-        })
+        Ok(Caller { user: open.session.user, operator: open.operator, session: hash })
     }
 
     /// Ends the caller's session.
@@ -105,14 +87,8 @@ impl Index {
     /// Stores the password under today's parameters, unless it was changed meanwhile. Says what it is checked against.
     async fn rehash(&self, user: &User, password: Password) -> Result<Verifier, IndexError> {
         let verifier = self.authenticator().enroll(&user.name, password).await?;
-        let replaced = self
-            .store()
-            .set_verifier(&user.name, &verifier, Some(&user.verifier))
-            .await?;
-        Ok(if replaced {
-            verifier
-        } else {
-            user.verifier.clone()
-        })
+        let replaced =
+            self.store().set_verifier(&user.name, &verifier, Some(&user.verifier)).await?;
+        Ok(if replaced { verifier } else { user.verifier.clone() })
     }
 }

@@ -76,11 +76,7 @@ impl SharePath {
             let part = part.as_ref();
             if part.contains('/') {
                 let problem = PartProblem::Separator('/');
-                return Err(PathError::Part {
-                    number: index + 1,
-                    part: part.to_owned(),
-                    problem,
-                });
+                return Err(PathError::Part { number: index + 1, part: part.to_owned(), problem });
             }
             if index > 0 {
                 text.push('/');
@@ -126,9 +122,7 @@ impl SharePath {
     /// The path without its last part; `None` if it has but one.
     pub fn parent(&self) -> Option<Self> {
         // The first parts of a valid path are a valid path.
-        self.0
-            .rsplit_once('/')
-            .map(|(parent, _)| Self(parent.into()))
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
     }
 
     /// `below`, seen from where this path is seen from.

@@ -97,14 +97,9 @@ pub(super) fn is_device(part: &str) -> bool {
         return false;
     }
     let base: String = base.nfkc().flat_map(char::to_uppercase).collect();
-    if matches!(
-        base.as_str(),
-        "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$"
-    ) {
+    if matches!(base.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
         return true;
     }
-    let port = base
-        .strip_prefix("COM")
-        .or_else(|| base.strip_prefix("LPT"));
+    let port = base.strip_prefix("COM").or_else(|| base.strip_prefix("LPT"));
     port.is_some_and(|digit| digit.len() == 1 && digit.bytes().all(|b| b.is_ascii_digit()))
 }

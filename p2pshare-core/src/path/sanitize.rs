@@ -41,10 +41,7 @@ pub(super) fn sanitize(local: &Path) -> Result<Sanitized, PathError> {
         changed |= name.to_str() != Some(part.as_str());
         parts.push(part);
     }
-    Ok(Sanitized {
-        path: SharePath::from_parts(parts)?,
-        changed,
-    })
+    Ok(Sanitized { path: SharePath::from_parts(parts)?, changed })
 }
 
 fn sanitize_part(name: &OsStr) -> String {
@@ -54,11 +51,7 @@ fn sanitize_part(name: &OsStr) -> String {
         .nfc()
         .map(|c| {
             let lost = !is_text && c == char::REPLACEMENT_CHARACTER;
-            if lost || check_char(c).is_err() {
-                '_'
-            } else {
-                c
-            }
+            if lost || check_char(c).is_err() { '_' } else { c }
         })
         .collect();
     if is_dots(&part) || is_device(&part) {
@@ -68,11 +61,7 @@ fn sanitize_part(name: &OsStr) -> String {
         part.pop();
         part.push('_');
     }
-    if part.len() > SharePath::MAX_PART_BYTES {
-        shorten(&part)
-    } else {
-        part
-    }
+    if part.len() > SharePath::MAX_PART_BYTES { shorten(&part) } else { part }
 }
 
 /// Cuts a part that is too long so that two long names that differ late do not become one.

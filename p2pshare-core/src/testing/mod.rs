@@ -1,3 +1,18 @@
-//! Suites that show that an implementation keeps the laws of its trait.
+//! What tests of implementations of this library's traits are made of.
+//!
+//! - [`store`], [`source`], [`source_partial`] and [`sink`] are conformance suites: one async function for each law of a
+//!   trait, and a macro that makes a test of each.
+//! - [`FaultySource`] lies and breaks on purpose.
+//! - [`sample`] makes contents.
+//!
+//! What breaks a law panics, as tests do.
 
+pub mod sink;
+pub mod source;
+mod source_faults;
+pub mod source_partial;
+mod source_samples;
 pub mod store;
+
+pub use source_faults::{Fault, FaultySource};
+pub use source_samples::{SIZES, sample};

@@ -1,6 +1,10 @@
 //! What can go wrong between a source and a sink.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::content::{ContentId, ManifestError, PieceIndex, PieceMismatch};
 
@@ -40,29 +44,23 @@ pub enum TransferError {
     Protocol(String),
     /// Reading failed at the source.
     #[error("reading failed: {0}")]
-    Io(Arc<std::io::Error>),
+    Io(Arc<io::Error>),
 }
 
 impl TransferError {
     /// Whether the source lied: it must not be asked for this content again.
     pub fn is_lie(&self) -> bool {
-        matches!(
-            self,
-            Self::Mismatch(_) | Self::Manifest(_) | Self::Protocol(_)
-        )
+        matches!(self, Self::Mismatch(_) | Self::Manifest(_) | Self::Protocol(_))
     }
 
     /// Whether asking the same source again later makes sense.
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::NotHeld(_) | Self::Unavailable(_) | Self::Stalled(_) | Self::Io(_)
-        )
+        matches!(self, Self::NotHeld(_) | Self::Unavailable(_) | Self::Stalled(_) | Self::Io(_))
     }
 }
 
-impl From<std::io::Error> for TransferError {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for TransferError {
+    fn from(error: io::Error) -> Self {
         Self::Io(Arc::new(error))
     }
 }
@@ -98,6 +96,21 @@ pub enum SinkError {
         path: PathBuf,
         /// The system's error.
         #[source]
-        error: std::io::Error,
+        error: io::Error,
     },
+}
+
+impl SinkError {
+    /// What a failure of the file system means for whoever downloads to `target`; `what` was tried on `path`.
+    pub(crate) fn from_io(
+        what: &'static str,
+        path: &Path,
+        target: &Path,
+        error: io::Error,
+    ) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace(target.to_owned()),
+            _ => Self::Io { what, path: path.to_owned(), error },
+        }
+    }
 }

@@ -2,18 +2,9 @@
 
 use crate::{
     content::ContentId,
-    identity::{PeerConnection, Username},
+    identity::{Access, PeerConnection, Username},
     time::Timestamp,
 };
-
-/// What a peer wants to do with a content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Access {
-    /// Read its manifest, have-set and bytes.
-    Fetch,
-    /// Send it to this peer.
-    Push,
-}
 
 /// A call that wants to be let in.
 #[derive(Clone, Copy)]

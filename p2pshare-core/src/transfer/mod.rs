@@ -1,15 +1,40 @@
 //! Chunked transfer: sources that pieces come from, sinks that they go to.
 //!
 //! Nothing here knows who is allowed what: a server asks an injected [`TransferGuard`].
+//!
+//! - [`PieceSource`] and [`PieceSink`] are the traits, with the laws that every one keeps.
+//! - [`PieceAssembler`] and [`fetch_small`] receive: they check what a source sends.
+//! - [`MemorySource`] and [`MemorySink`] keep contents in memory, [`FileSource`] serves files where they lie, and
+//!   [`FileSink`] is a download that survives crashes.
+//! - [`UploadSlots`] and [`RateLimit`] share out what a server has.
 
+mod assembler;
 mod error;
+mod file;
 mod guard;
+mod held;
+mod memory;
 mod push;
+mod rate;
+mod runs;
 mod sink;
+mod slices;
+mod slots;
+mod small;
 mod source;
 
+pub use assembler::PieceAssembler;
 pub use error::{SinkError, TransferError};
-pub use guard::{Access, AccessDenied, AccessRequest, Admission, TransferGuard};
+pub use file::{
+    Committer, Durability, FileSink, FileSource, FileStamp, PartialSource, ReadOptions,
+    ResumeProgress, SharedFile, SinkOptions, StampCheck, read_runs,
+};
+pub use guard::{AccessDenied, AccessRequest, Admission, TransferGuard};
+pub use memory::{MemorySink, MemorySource};
 pub use push::{PushOffer, PushReceiver, PushTarget};
+pub use rate::RateLimit;
+pub use runs::wanted_runs;
 pub use sink::PieceSink;
+pub use slots::{SlotRequest, Turn, UploadSlot, UploadSlots};
+pub use small::{SmallFetch, fetch_small};
 pub use source::{FetchEvent, HaveStream, HaveUpdate, PieceSource, Segment, SegmentStream};

@@ -12,7 +12,8 @@ use crate::content::{Manifest, PieceIndex, PieceSet};
 ///
 /// - A piece counts as held only after its bytes were verified against the manifest *by the sink*; what does not match
 ///   is refused with [`SinkError::Mismatch`] and changes nothing.
-/// - Putting a piece that is held already is `Ok` and changes nothing.
+/// - Putting a piece that is held already is `Ok` and changes nothing, whatever the bytes.
+/// - The one piece of an empty content is held from the start: there is nothing to put.
 /// - [`finish`](Self::finish) makes a complete content permanent under its final name, or fails and leaves everything as
 ///   it was; before it the final name does not exist. Nothing that exists is overwritten unless the sink was told to.
 ///   Finishing again is `Ok`.

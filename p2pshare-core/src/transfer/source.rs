@@ -31,7 +31,9 @@ pub trait PieceSource: Send + Sync {
     /// the length is the source's word, and the hash of the bytes decides.
     async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError>;
 
-    /// What the source holds of a content: first all it has, then what it gains, until it holds everything.
+    /// What the source holds of a content: first all it has, then what it gains, until it holds everything. Gains that
+    /// nobody has taken yet are joined to one update. A source that gives up gaining ends it with
+    /// [`TransferError::Unavailable`].
     async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError>;
 
     /// The bytes of runs of pieces; no runs: the whole content.

@@ -56,10 +56,7 @@ impl CatalogStore for MemoryStore {
     async fn count_user_entries(&self, owner: &Username) -> StoreResult<u64> {
         let state = self.lock()?;
         let peers = state.peer_ids_of(owner);
-        Ok(peers
-            .iter()
-            .map(|peer| state.entries.count_of_peer(peer))
-            .sum())
+        Ok(peers.iter().map(|peer| state.entries.count_of_peer(peer)).sum())
     }
 
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice> {
@@ -91,9 +88,7 @@ impl CatalogStore for MemoryStore {
         limit: u32,
     ) -> StoreResult<Vec<UserFile>> {
         let files = self.lock()?.user_files(viewer, owner, folder);
-        let wanted = files
-            .into_iter()
-            .filter(|file| after.is_none_or(|after| file > after));
+        let wanted = files.into_iter().filter(|file| after.is_none_or(|after| file > after));
         Ok(wanted.take(at_most(limit)).collect())
     }
 
@@ -171,8 +166,7 @@ impl State {
             Some(_) => &mut published.replaced,
             None => &mut published.added,
         };
-        self.entries
-            .insert(Shared::new(*peer, owner.clone(), entry.clone(), now));
+        self.entries.insert(Shared::new(*peer, owner.clone(), entry.clone(), now));
         counter
     }
 }

@@ -38,14 +38,7 @@ impl Shared {
         published_at: Timestamp,
     ) -> Self {
         let (words, name_words) = path_words(&entry.path);
-        Self {
-            peer,
-            owner,
-            entry,
-            published_at,
-            words,
-            name_words,
-        }
+        Self { peer, owner, entry, published_at, words, name_words }
     }
 
     pub(super) fn seen_by(&self, viewer: &Viewer) -> bool {
@@ -80,19 +73,12 @@ impl Entries {
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Shared> {
-        self.by_peer
-            .values()
-            .flat_map(BTreeMap::values)
-            .map(|shared| &**shared)
+        self.by_peer.values().flat_map(BTreeMap::values).map(|shared| &**shared)
     }
 
     /// The entries of a peer, in order of path.
     pub(super) fn of_peer(&self, peer: &PeerId) -> impl Iterator<Item = &Shared> {
-        self.by_peer
-            .get(peer)
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .map(|shared| &**shared)
+        self.by_peer.get(peer).into_iter().flat_map(BTreeMap::values).map(|shared| &**shared)
     }
 
     pub(super) fn count_of_peer(&self, peer: &PeerId) -> u64 {
@@ -100,11 +86,7 @@ impl Entries {
     }
 
     pub(super) fn of_content(&self, content: &ContentId) -> impl Iterator<Item = &Shared> {
-        self.by_content
-            .get(content)
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .map(|shared| &**shared)
+        self.by_content.get(content).into_iter().flat_map(BTreeMap::values).map(|shared| &**shared)
     }
 
     /// The entries that match a query.
@@ -156,11 +138,7 @@ impl Entries {
 
     /// Removes the entries of which this is true.
     pub(super) fn remove_where(&mut self, gone: impl Fn(&Shared) -> bool) {
-        let keys: Vec<Key> = self
-            .all()
-            .filter(|shared| gone(shared))
-            .map(Shared::key)
-            .collect();
+        let keys: Vec<Key> = self.all().filter(|shared| gone(shared)).map(Shared::key).collect();
         for (peer, path) in keys {
             self.remove(&peer, &path);
         }
@@ -168,10 +146,7 @@ impl Entries {
 
     /// Removes the entries of a peer.
     pub(super) fn remove_peer(&mut self, peer: &PeerId) {
-        let paths: Vec<_> = self
-            .of_peer(peer)
-            .map(|shared| shared.entry.path.clone())
-            .collect();
+        let paths: Vec<_> = self.of_peer(peer).map(|shared| shared.entry.path.clone()).collect();
         for path in paths {
             self.remove(peer, &path);
         }

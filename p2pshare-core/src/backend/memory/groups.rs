@@ -29,26 +29,17 @@ impl GroupStore for MemoryStore {
         }
         let record = group.clone();
         let members = BTreeSet::from([group.owner.clone()]);
-        state
-            .groups
-            .insert(group.name.clone(), Group { record, members });
+        state.groups.insert(group.name.clone(), Group { record, members });
         Ok(true)
     }
 
     async fn group(&self, name: &GroupName) -> StoreResult<Option<GroupRecord>> {
-        Ok(self
-            .lock()?
-            .groups
-            .get(name)
-            .map(|group| group.record.clone()))
+        Ok(self.lock()?.groups.get(name).map(|group| group.record.clone()))
     }
 
     async fn groups_of(&self, user: &Username) -> StoreResult<Vec<GroupRecord>> {
         let state = self.lock()?;
-        let joined = state
-            .groups
-            .values()
-            .filter(|group| group.members.contains(user));
+        let joined = state.groups.values().filter(|group| group.members.contains(user));
         Ok(joined.map(|group| group.record.clone()).collect())
     }
 
@@ -109,25 +100,18 @@ impl State {
         if self.groups.remove(name).is_none() {
             return false;
         }
-        self.invites
-            .retain(|_, invite| invite.group.as_ref() != Some(name));
+        self.invites.retain(|_, invite| invite.group.as_ref() != Some(name));
         let shared_with = Visibility::Group(name.clone());
-        self.entries
-            .remove_where(|shared| shared.entry.visibility == shared_with);
+        self.entries.remove_where(|shared| shared.entry.visibility == shared_with);
         true
     }
 
     pub(super) fn groups_owned_by(&self, user: &Username) -> Vec<GroupName> {
-        let owned = self
-            .groups
-            .values()
-            .filter(|group| group.record.owner == *user);
+        let owned = self.groups.values().filter(|group| group.record.owner == *user);
         owned.map(|group| group.record.name.clone()).collect()
     }
 
     pub(super) fn is_member(&self, name: &GroupName, user: &Username) -> bool {
-        self.groups
-            .get(name)
-            .is_some_and(|group| group.members.contains(user))
+        self.groups.get(name).is_some_and(|group| group.members.contains(user))
     }
 }

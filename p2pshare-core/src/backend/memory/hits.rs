@@ -22,9 +22,7 @@ impl State {
         for shared in self.entries.matching(&search.query) {
             let entry = &shared.entry;
             if shared.seen_by(viewer)
-                && search
-                    .filter
-                    .accepts(&entry.path, entry.size, &shared.owner)
+                && search.filter.accepts(&entry.path, entry.size, &shared.owner)
             {
                 let relevance = relevance(&search.query, &shared.words, &shared.name_words);
                 let names = contents.entry((entry.content, entry.size)).or_default();
@@ -44,11 +42,8 @@ impl State {
                 online,
                 sources,
             };
-            let position = Position {
-                key: sort_key(search.sort, &rank),
-                content: *content,
-                size: *size,
-            };
+            let position =
+                Position { key: sort_key(search.sort, &rank), content: *content, size: *size };
             if search.after.is_none_or(|after| position > after) {
                 hits.push((position, names, rank));
             }
@@ -65,10 +60,7 @@ impl State {
             online: rank.online,
             sources: rank.sources,
         };
-        SearchSlice {
-            hits: hits.iter().map(hit).collect(),
-            next: last.filter(|_| more),
-        }
+        SearchSlice { hits: hits.iter().map(hit).collect(), next: last.filter(|_| more) }
     }
 
     /// All hits of a content, in order of size.
@@ -82,10 +74,7 @@ impl State {
         for shared in self.entries.of_content(content) {
             if shared.reached_by(viewer) {
                 let names = sizes.entry(shared.entry.size).or_default();
-                names.push(Named {
-                    relevance: 0,
-                    shared,
-                });
+                names.push(Named { relevance: 0, shared });
             }
         }
         let hit = |(size, names): (u64, Vec<Named<'_>>)| {
@@ -110,10 +99,7 @@ impl State {
         online_since: Timestamp,
         counts: impl Fn(&Shared) -> bool,
     ) -> (u32, u32) {
-        let entries = self
-            .entries
-            .of_content(content)
-            .filter(|shared| counts(shared));
+        let entries = self.entries.of_content(content).filter(|shared| counts(shared));
         let ids: BTreeSet<_> = entries.map(|shared| shared.peer).collect();
         let peers = ids.iter().filter_map(|id| self.peers.get(id));
         let online = peers.filter(|peer| peer.online_since(online_since)).count();
@@ -140,9 +126,5 @@ fn best_names(names: &[Named<'_>]) -> Vec<HitName> {
         (Reverse(name.relevance), HitName { path, owner })
     };
     let sorted: BTreeSet<_> = names.iter().map(order).collect();
-    sorted
-        .into_iter()
-        .map(|(_, name)| name)
-        .take(NAMES_PER_HIT)
-        .collect()
+    sorted.into_iter().map(|(_, name)| name).take(NAMES_PER_HIT).collect()
 }

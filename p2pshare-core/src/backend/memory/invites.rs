@@ -44,10 +44,7 @@ impl InviteStore for MemoryStore {
 
     async fn invites_by(&self, user: &Username) -> StoreResult<Vec<InviteRecord>> {
         let state = self.lock()?;
-        let own = state
-            .invites
-            .values()
-            .filter(|invite| invite.created_by == *user);
+        let own = state.invites.values().filter(|invite| invite.created_by == *user);
         let mut own: Vec<_> = own.cloned().collect();
         own.sort_by_key(|invite| (Reverse(invite.created_at), invite.hash));
         Ok(own)
@@ -68,11 +65,7 @@ impl InviteStore for MemoryStore {
 impl State {
     fn redeem_invite(&mut self, hash: &InviteHash, user: &User, now: Timestamp) -> RedeemOutcome {
         let name_is_taken = self.users.contains_key(&user.name);
-        let Some(invite) = self
-            .invites
-            .get_mut(hash)
-            .filter(|invite| invite.is_good(now))
-        else {
+        let Some(invite) = self.invites.get_mut(hash).filter(|invite| invite.is_good(now)) else {
             return RedeemOutcome::NotGood;
         };
         if name_is_taken {

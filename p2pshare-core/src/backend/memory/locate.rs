@@ -17,13 +17,8 @@ use crate::{
 impl State {
     pub(super) fn locate(&self, viewer: &Viewer, request: &LocateRequest) -> Vec<Location> {
         let mut asked = BTreeSet::new();
-        let contents = request
-            .contents
-            .iter()
-            .filter(|content| asked.insert(**content));
-        contents
-            .filter_map(|content| self.locate_one(viewer, request, content))
-            .collect()
+        let contents = request.contents.iter().filter(|content| asked.insert(**content));
+        contents.filter_map(|content| self.locate_one(viewer, request, content)).collect()
     }
 
     fn locate_one(
@@ -37,15 +32,10 @@ impl State {
         for shared in self.entries.of_content(content) {
             if shared.reached_by(viewer) {
                 full.insert(shared.peer);
-                claims
-                    .entry(shared.entry.size)
-                    .or_default()
-                    .insert(shared.peer);
+                claims.entry(shared.entry.size).or_default().insert(shared.peer);
             }
         }
-        let (size, _) = claims
-            .iter()
-            .max_by_key(|(size, peers)| (peers.len(), Reverse(**size)))?;
+        let (size, _) = claims.iter().max_by_key(|(size, peers)| (peers.len(), Reverse(**size)))?;
 
         // A peer that is both is a full source.
         let mut sources = self.partial_sources_of(content, request);

@@ -97,11 +97,7 @@ impl State {
         let sizes = self.entries.all().map(|shared| shared.entry.size);
         StoreCounts {
             users: self.users.len() as u64,
-            sessions: self
-                .sessions
-                .values()
-                .filter(|one| one.expires_at > now)
-                .count() as u64,
+            sessions: self.sessions.values().filter(|one| one.expires_at > now).count() as u64,
             peers: self.peers.len() as u64,
             online: self.peers.values().filter(online).count() as u64,
             entries: self.entries.all().count() as u64,

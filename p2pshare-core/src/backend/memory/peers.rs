@@ -31,11 +31,7 @@ impl PeerStore for MemoryStore {
     async fn touch_peers(&self, seen: &[(PeerId, Timestamp)]) -> StoreResult<()> {
         let mut state = self.lock()?;
         for (id, at) in seen {
-            if let Some(last) = state
-                .peers
-                .get_mut(id)
-                .and_then(|peer| peer.last_seen.as_mut())
-            {
+            if let Some(last) = state.peers.get_mut(id).and_then(|peer| peer.last_seen.as_mut()) {
                 *last = (*last).max(*at);
             }
         }
@@ -70,11 +66,7 @@ impl PeerStore for MemoryStore {
 
 impl State {
     fn announce(&mut self, peer: &Peer) -> AnnounceOutcome {
-        if self
-            .users
-            .get(&peer.owner)
-            .is_none_or(|owner| owner.disabled)
-        {
+        if self.users.get(&peer.owner).is_none_or(|owner| owner.disabled) {
             return AnnounceOutcome::NoOwner;
         }
         if let Some(known) = self.peers.get(&peer.id) {
@@ -86,9 +78,7 @@ impl State {
             }
         }
         self.peers.insert(peer.id, peer.clone());
-        AnnounceOutcome::Stored {
-            entries: self.entries.count_of_peer(&peer.id),
-        }
+        AnnounceOutcome::Stored { entries: self.entries.count_of_peer(&peer.id) }
     }
 
     pub(super) fn peer_leaves(&mut self, id: &PeerId) -> bool {
@@ -112,8 +102,6 @@ impl State {
     }
 
     pub(super) fn owns_peer(&self, owner: &Username, peer: &PeerId) -> bool {
-        self.peers
-            .get(peer)
-            .is_some_and(|peer| peer.owner == *owner)
+        self.peers.get(peer).is_some_and(|peer| peer.owner == *owner)
     }
 }

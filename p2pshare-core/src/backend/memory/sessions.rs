@@ -57,9 +57,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64> {
-        Ok(self
-            .lock()?
-            .end_sessions_where(|session| session.expires_at <= now))
+        Ok(self.lock()?.end_sessions_where(|session| session.expires_at <= now))
     }
 }
 

@@ -77,10 +77,7 @@ impl UserStore for MemoryStore {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let state = self.lock()?;
         let users = state.users.range::<Username, _>((from, Bound::Unbounded));
-        Ok(users
-            .map(|(_, user)| user.clone())
-            .take(at_most(limit))
-            .collect())
+        Ok(users.map(|(_, user)| user.clone()).take(at_most(limit)).collect())
     }
 }
 

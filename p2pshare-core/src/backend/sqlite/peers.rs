@@ -102,9 +102,7 @@ fn announce(connection: &Connection, peer: &Peer) -> DatabaseResult<AnnounceOutc
     };
     let known = connection
         .prepare_cached("SELECT owner, announced_at FROM peers WHERE peer = ?1")?
-        .query_row([peer.id.as_bytes()], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        })
+        .query_row([peer.id.as_bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
         .optional()?;
     match known {
         Some((other, _)) if other != owner => return Ok(AnnounceOutcome::OwnedByAnother),

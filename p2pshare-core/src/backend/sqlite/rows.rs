@@ -27,9 +27,7 @@ pub(super) fn path(row: &Row<'_>, column: usize) -> DatabaseResult<SharePath> {
 /// A value of 32 bytes.
 pub(super) fn bytes(row: &Row<'_>, column: usize) -> DatabaseResult<[u8; 32]> {
     let bytes = row.get_ref(column)?.as_blob().map_err(wrong_type)?;
-    bytes
-        .try_into()
-        .map_err(|_| DatabaseError::Corrupt(format!("an id of {} bytes", bytes.len())))
+    bytes.try_into().map_err(|_| DatabaseError::Corrupt(format!("an id of {} bytes", bytes.len())))
 }
 
 /// A content.
@@ -81,9 +79,7 @@ pub(super) fn id_of(
     parameters: impl rusqlite::Params,
 ) -> DatabaseResult<Option<i64>> {
     let mut statement = connection.prepare_cached(sql)?;
-    Ok(statement
-        .query_row(parameters, |row| row.get(0))
-        .optional()?)
+    Ok(statement.query_row(parameters, |row| row.get(0)).optional()?)
 }
 
 /// The row id of a user.

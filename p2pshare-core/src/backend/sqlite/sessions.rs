@@ -96,9 +96,8 @@ fn open_session(
     let sql = "INSERT INTO sessions (token, user, created_at, expires_at) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT (token) DO NOTHING";
     let mut statement = connection.prepare_cached(oldest)?;
-    let ended = rows::collect(statement.query((user, keep.saturating_sub(1)))?, |row| {
-        rows::bytes(row, 0)
-    })?;
+    let ended =
+        rows::collect(statement.query((user, keep.saturating_sub(1)))?, |row| rows::bytes(row, 0))?;
     let parameters = (
         session.token.as_bytes(),
         user,

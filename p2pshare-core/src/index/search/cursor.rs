@@ -23,19 +23,12 @@ pub struct CursorError;
 impl Cursor {
     /// The cursor to what follows `position` in the hits of `search`.
     pub fn new(position: Position, search: &Search) -> Self {
-        Self {
-            position,
-            search: fingerprint(search),
-        }
+        Self { position, search: fingerprint(search) }
     }
 
     /// The position, if the cursor was made for the same words, filters and order.
     pub fn position_in(&self, search: &Search) -> Result<Position, CursorError> {
-        if self.search == fingerprint(search) {
-            Ok(self.position)
-        } else {
-            Err(CursorError)
-        }
+        if self.search == fingerprint(search) { Ok(self.position) } else { Err(CursorError) }
     }
 
     /// The text form, of a fixed length.
@@ -54,9 +47,7 @@ impl Cursor {
         if text.len() > 2 * LENGTH {
             return Err(CursorError);
         }
-        let bytes = BASE64URL_NOPAD
-            .decode(text.as_bytes())
-            .map_err(|_| CursorError)?;
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| CursorError)?;
         let rest = bytes.strip_prefix(&[VERSION]).ok_or(CursorError)?;
         let (search, rest) = rest.split_first_chunk().ok_or(CursorError)?;
         let (key, rest) = rest.split_first_chunk().ok_or(CursorError)?;
@@ -67,10 +58,7 @@ impl Cursor {
             content: ContentId::from_bytes(*content),
             size: u64::from_be_bytes(size),
         };
-        Ok(Self {
-            position,
-            search: *search,
-        })
+        Ok(Self { position, search: *search })
     }
 }
 

@@ -37,14 +37,8 @@ pub fn extensions_of(kind: Kind) -> &'static [&'static str] {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Audio,
-        Self::Video,
-        Self::Image,
-        Self::Document,
-        Self::Archive,
-        Self::Other,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Audio, Self::Video, Self::Image, Self::Document, Self::Archive, Self::Other];
 
     /// The kind of a file with this extension, given in lower case and without the dot.
     pub fn of(extension: Option<&str>) -> Self {
@@ -64,10 +58,7 @@ mod tests {
 
     #[test]
     fn no_extension_has_two_kinds() {
-        let mut all: Vec<_> = Kind::ALL
-            .iter()
-            .flat_map(|kind| extensions_of(*kind))
-            .collect();
+        let mut all: Vec<_> = Kind::ALL.iter().flat_map(|kind| extensions_of(*kind)).collect();
         let count = all.len();
         all.sort_unstable();
         all.dedup();

@@ -132,11 +132,7 @@ pub fn relevance(
     name_words: &BTreeSet<String>,
 ) -> u32 {
     let found = |words: &BTreeSet<String>| {
-        query
-            .include
-            .iter()
-            .filter(|word| words.contains(*word))
-            .count()
+        query.include.iter().filter(|word| words.contains(*word)).count()
     };
     let whole = 1000 * (found(path_words) + found(name_words));
     let brevity = 999 - path_words.len().min(999);
@@ -145,10 +141,7 @@ pub fn relevance(
 
 /// The words of a path, and those of its last part: what a store indexes for an entry.
 pub fn path_words(path: &SharePath) -> (BTreeSet<String>, BTreeSet<String>) {
-    (
-        words(path.as_str()).collect(),
-        words(path.file_name()).collect(),
-    )
+    (words(path.as_str()).collect(), words(path.file_name()).collect())
 }
 
 #[cfg(test)]

@@ -55,10 +55,7 @@ impl Query {
         {
             return Err(QueryError::TooManyWords);
         }
-        Ok(Self {
-            include: include.into_iter().collect(),
-            exclude: exclude.into_iter().collect(),
-        })
+        Ok(Self { include: include.into_iter().collect(), exclude: exclude.into_iter().collect() })
     }
 
     /// Whether a path with these words matches.
@@ -71,10 +68,7 @@ impl Query {
 /// Whether one of `words` begins with `beginning`.
 fn has_beginning(words: &BTreeSet<String>, beginning: &str) -> bool {
     words
-        .range::<str, _>((
-            std::ops::Bound::Included(beginning),
-            std::ops::Bound::Unbounded,
-        ))
+        .range::<str, _>((std::ops::Bound::Included(beginning), std::ops::Bound::Unbounded))
         .next()
         .is_some_and(|word| word.starts_with(beginning))
 }
@@ -101,22 +95,14 @@ mod tests {
         let path = "Music/Live 1997/Hunter.flac";
         assert!(!matches("hunter -live", path));
         assert!(!matches("hunter -live1997", path));
-        assert!(
-            matches("hunter -live1998", path),
-            "a term excludes only when all its words match"
-        );
+        assert!(matches("hunter -live1998", path), "a term excludes only when all its words match");
         assert!(matches("hunter -", path));
-        assert!(
-            matches("hun-ter", "the/hun ter.txt"),
-            "a dash inside parts words"
-        );
+        assert!(matches("hun-ter", "the/hun ter.txt"), "a dash inside parts words");
     }
 
     #[test]
     fn too_much_is_refused() {
-        let many: Vec<_> = (0..17)
-            .map(|i| format!("w{}", (b'a' + i) as char))
-            .collect();
+        let many: Vec<_> = (0..17).map(|i| format!("w{}", (b'a' + i) as char)).collect();
         assert_eq!(Query::parse(&many.join(" ")), Err(QueryError::TooManyWords));
         assert_eq!(Query::parse(&"a".repeat(2000)), Err(QueryError::TooLong));
     }

@@ -7,16 +7,11 @@ use crate::{
 };
 
 /// Names that sort around the `/`.
-const AWKWARD: [&str; 10] = [
-    "a", "a b", "a b/x", "a!/x", "a-b", "a/b", "a/b c/d", "a/b/c", "a/c", "a0/x",
-];
+const AWKWARD: [&str; 10] =
+    ["a", "a b", "a b/x", "a!/x", "a-b", "a/b", "a/b c/d", "a/b/c", "a/c", "a0/x"];
 
 fn file(text: &str, number: u8) -> UserFile {
-    UserFile {
-        path: path(text),
-        content: content(number),
-        size: 10,
-    }
+    UserFile { path: path(text), content: content(number), size: 10 }
 }
 
 async fn alice_shares(store: &Store, texts: &[&str]) {
@@ -34,9 +29,8 @@ async fn files(store: &Store, folder: Option<&str>, limit: u32) -> Vec<UserFile>
     let dave = viewer("dave", &[]);
     let mut seen: Vec<UserFile> = Vec::new();
     loop {
-        let page = store
-            .user_files(&dave, &user("alice"), folder.as_ref(), seen.last(), limit)
-            .await;
+        let page =
+            store.user_files(&dave, &user("alice"), folder.as_ref(), seen.last(), limit).await;
         let page = ok(page);
         assert!(page.len() <= limit as usize);
         if page.is_empty() {
@@ -51,9 +45,8 @@ async fn listing(store: &Store, folder: Option<&str>, limit: u32) -> Vec<FileLis
     let dave = viewer("dave", &[]);
     let mut seen: Vec<FileListing> = Vec::new();
     loop {
-        let page = store
-            .user_folder(&dave, &user("alice"), folder.as_ref(), seen.last(), limit)
-            .await;
+        let page =
+            store.user_folder(&dave, &user("alice"), folder.as_ref(), seen.last(), limit).await;
         let page = ok(page);
         assert!(page.len() <= limit as usize);
         if page.is_empty() {
@@ -85,11 +78,7 @@ pub async fn files_below_a_folder_are_paged_in_order(store: Store) {
     ] {
         let expected: Vec<_> = expected.iter().map(|text| file(text, 1)).collect();
         for limit in [1, 2, 3, 100] {
-            assert_eq!(
-                files(&store, folder, limit).await,
-                expected,
-                "{folder:?} by {limit}"
-            );
+            assert_eq!(files(&store, folder, limit).await, expected, "{folder:?} by {limit}");
         }
     }
 }
@@ -100,18 +89,12 @@ pub async fn a_file_is_there_once_for_each_content(store: Store) {
     for (number, owner) in [(1, "alice"), (2, "alice"), (3, "alice"), (4, "bob")] {
         add_peer(&store, number, owner).await;
     }
-    let resized = Entry {
-        size: 5,
-        ..entry("a", 2)
-    };
+    let resized = Entry { size: 5, ..entry("a", 2) };
     share(&store, "alice", 1, &[entry("a", 2), entry("b", 1)]).await;
     share(&store, "alice", 2, &[resized, entry("b", 1)]).await;
     share(&store, "alice", 3, &[entry("a", 1)]).await;
     share(&store, "bob", 4, &[entry("bobs", 1)]).await;
-    let small = UserFile {
-        size: 5,
-        ..file("a", 2)
-    };
+    let small = UserFile { size: 5, ..file("a", 2) };
     let expected = [file("a", 1), small, file("a", 2), file("b", 1)];
     let listed: Vec<_> = expected.iter().cloned().map(FileListing::File).collect();
     for limit in [1, 2, 3, 100] {
@@ -119,18 +102,8 @@ pub async fn a_file_is_there_once_for_each_content(store: Store) {
         assert_eq!(listing(&store, None, limit).await, listed);
     }
     let dave = viewer("dave", &[]);
-    assert_eq!(
-        ok(store
-            .user_files(&dave, &user("nobody"), None, None, 9)
-            .await),
-        []
-    );
-    assert_eq!(
-        ok(store
-            .user_folder(&dave, &user("nobody"), None, None, 9)
-            .await),
-        []
-    );
+    assert_eq!(ok(store.user_files(&dave, &user("nobody"), None, None, 9).await), []);
+    assert_eq!(ok(store.user_folder(&dave, &user("nobody"), None, None, 9).await), []);
 }
 
 /// A folder lists its folders, then its files, each once, in order, in pages of any size.
@@ -155,9 +128,7 @@ pub async fn a_folder_lists_folders_then_files(store: Store) {
 
 /// A folder is told by its whole path, however deep it is.
 pub async fn a_folder_has_its_whole_path(store: Store) {
-    let deep: Vec<_> = (0..SharePath::MAX_PARTS)
-        .map(|part| format!("p{part}"))
-        .collect();
+    let deep: Vec<_> = (0..SharePath::MAX_PARTS).map(|part| format!("p{part}")).collect();
     let whole = deep.join("/");
     alice_shares(&store, &[&whole]).await;
     for depth in 0..SharePath::MAX_PARTS - 1 {
@@ -168,10 +139,7 @@ pub async fn a_folder_has_its_whole_path(store: Store) {
         assert_eq!(listed, [FileListing::Folder(path(&below))]);
     }
     let parent = deep[..SharePath::MAX_PARTS - 1].join("/");
-    assert_eq!(
-        listing(&store, Some(&parent), 9).await,
-        [FileListing::File(file(&whole, 1))]
-    );
+    assert_eq!(listing(&store, Some(&parent), 9).await, [FileListing::File(file(&whole, 1))]);
 }
 
 /// A place to go on from need not be there any more.
@@ -190,9 +158,7 @@ pub async fn browsing_goes_on_where_something_was(store: Store) {
         (FileListing::File(file("b", 1)), &["d"]),
         (FileListing::File(file("z", 1)), &[]),
     ] {
-        let listed = ok(store
-            .user_folder(&dave, &alice, None, Some(&after), 9)
-            .await);
+        let listed = ok(store.user_folder(&dave, &alice, None, Some(&after), 9).await);
         assert_eq!(shown(&listed), expected, "{after:?}");
     }
 }
@@ -205,11 +171,7 @@ pub async fn paths_are_compared_as_they_are(store: Store) {
         let folder = text.trim_end_matches("/x");
         let expected = [FileListing::File(file(text, 1))];
         assert_eq!(listing(&store, Some(folder), 9).await, expected, "{folder}");
-        assert_eq!(
-            files(&store, Some(folder), 9).await,
-            [file(text, 1)],
-            "{folder}"
-        );
+        assert_eq!(files(&store, Some(folder), 9).await, [file(text, 1)], "{folder}");
     }
 }
 
@@ -217,17 +179,8 @@ pub async fn paths_are_compared_as_they_are(store: Store) {
 pub async fn browsing_is_bounded(store: Store) {
     alice_shares(&store, &["a", "b/c"]).await;
     let alice = user("alice");
-    share(
-        &store,
-        "alice",
-        1,
-        &[entry_for("c", 3, &Visibility::Unlisted)],
-    )
-    .await;
+    share(&store, "alice", 1, &[entry_for("c", 3, &Visibility::Unlisted)]).await;
     let dave = viewer("dave", &[]);
     assert_eq!(ok(store.user_files(&dave, &alice, None, None, 0).await), []);
-    assert_eq!(
-        ok(store.user_folder(&dave, &alice, None, None, 0).await),
-        []
-    );
+    assert_eq!(ok(store.user_folder(&dave, &alice, None, None, 0).await), []);
 }

@@ -64,7 +64,7 @@ pub(super) fn paths(texts: &[&str]) -> Vec<SharePath> {
 }
 
 pub(super) fn verifier(of: &str) -> Verifier {
-    Verifier::parse(&format!("$plain$v=1$c2FsdA${of}")).expect("a verifier in a law is valid")
+    Verifier::parse(format!("$plain$v=1$c2FsdA${of}")).expect("a verifier in a law is valid")
 }
 
 pub(super) const fn content(number: u8) -> ContentId {
@@ -103,9 +103,7 @@ pub(super) fn session(number: u8, name: &str, created: i64) -> Session {
 }
 
 pub(super) fn address(number: u8) -> PeerAddr {
-    format!("tcp://192.0.2.{number}:7401")
-        .parse()
-        .expect("an address in a law is valid")
+    format!("tcp://192.0.2.{number}:7401").parse().expect("an address in a law is valid")
 }
 
 /// A peer that announced itself, and was last seen, at 100 seconds.
@@ -121,19 +119,11 @@ pub(super) fn peer(number: u8, owner: &str) -> Peer {
 
 /// A public entry of 10 bytes.
 pub(super) fn entry(text: &str, number: u8) -> Entry {
-    Entry {
-        path: path(text),
-        content: content(number),
-        size: 10,
-        visibility: Visibility::Public,
-    }
+    Entry { path: path(text), content: content(number), size: 10, visibility: Visibility::Public }
 }
 
 pub(super) fn entry_for(text: &str, number: u8, visibility: &Visibility) -> Entry {
-    Entry {
-        visibility: visibility.clone(),
-        ..entry(text, number)
-    }
+    Entry { visibility: visibility.clone(), ..entry(text, number) }
 }
 
 pub(super) fn shared_with(name: &str) -> Visibility {
@@ -154,10 +144,7 @@ pub(super) fn invite(number: u8, by: &str, into: Option<&str>) -> InviteRecord {
 
 pub(super) async fn add_users(store: &Store, names: &[&str]) {
     for name in names {
-        assert!(
-            ok(store.insert_user(&account(name), false).await),
-            "{name} is added"
-        );
+        assert!(ok(store.insert_user(&account(name), false).await), "{name} is added");
     }
 }
 
@@ -167,25 +154,15 @@ pub(super) async fn add_peer(store: &Store, number: u8, owner: &str) {
 
 pub(super) async fn add_this_peer(store: &Store, peer: &Peer) {
     let outcome = ok(store.announce(peer).await);
-    assert!(
-        matches!(outcome, AnnounceOutcome::Stored { .. }),
-        "{peer:?}: {outcome:?}"
-    );
+    assert!(matches!(outcome, AnnounceOutcome::Stored { .. }), "{peer:?}: {outcome:?}");
 }
 
 /// A group with its owner and members, who all exist.
 pub(super) async fn add_group(store: &Store, name: &str, owner: &str, members: &[&str]) {
-    let record = GroupRecord {
-        name: group(name),
-        owner: user(owner),
-        created_at: at(1),
-    };
+    let record = GroupRecord { name: group(name), owner: user(owner), created_at: at(1) };
     assert!(ok(store.insert_group(&record).await), "{name} is added");
     for member in members {
-        assert!(
-            ok(store.add_member(&group(name), &user(member)).await),
-            "{member} joins {name}"
-        );
+        assert!(ok(store.add_member(&group(name), &user(member)).await), "{member} joins {name}");
     }
 }
 
@@ -205,27 +182,18 @@ pub(super) async fn publish(
     changes: &[CatalogChange],
     seconds: i64,
 ) -> Published {
-    let published = store
-        .publish(&user(owner), &peer_id(peer), changes, at(seconds))
-        .await;
+    let published = store.publish(&user(owner), &peer_id(peer), changes, at(seconds)).await;
     ok(published).expect("the peer is the owner's")
 }
 
 /// Publishes entries at 100 seconds.
 pub(super) async fn share(store: &Store, owner: &str, peer: u8, entries: &[Entry]) {
-    let changes: Vec<_> = entries
-        .iter()
-        .cloned()
-        .map(CatalogChange::Publish)
-        .collect();
+    let changes: Vec<_> = entries.iter().cloned().map(CatalogChange::Publish).collect();
     publish(store, owner, peer, &changes, 100).await;
 }
 
 pub(super) fn viewer(name: &str, groups: &[&str]) -> Viewer {
-    Viewer {
-        user: user(name),
-        groups: groups.iter().map(|name| group(name)).collect(),
-    }
+    Viewer { user: user(name), groups: groups.iter().map(|name| group(name)).collect() }
 }
 
 /// All hits of these words. Who was seen at 100 seconds is online.
@@ -260,9 +228,6 @@ pub(super) async fn entry_paths(store: &Store, peer: u8) -> Vec<SharePath> {
 pub(super) async fn alice_shares(store: &Store, texts: &[&str]) {
     add_users(store, &["alice"]).await;
     add_peer(store, 1, "alice").await;
-    let entries: Vec<_> = (1..)
-        .zip(texts)
-        .map(|(number, text)| entry(text, number))
-        .collect();
+    let entries: Vec<_> = (1..).zip(texts).map(|(number, text)| entry(text, number)).collect();
     share(store, "alice", 1, &entries).await;
 }

@@ -4,11 +4,7 @@ use super::fixture::*;
 use crate::{api::Visibility, index::model::GroupRecord, time::Timestamp};
 
 fn record(name: &str, owner: &str) -> GroupRecord {
-    GroupRecord {
-        name: group(name),
-        owner: user(owner),
-        created_at: at(1),
-    }
+    GroupRecord { name: group(name), owner: user(owner), created_at: at(1) }
 }
 
 async fn members(store: &Store, name: &str) -> Vec<String> {
@@ -36,10 +32,7 @@ async fn a_club(store: &Store) {
 /// A group is kept as given, with its owner as its member.
 pub async fn a_group_is_kept_as_given(store: Store) {
     add_users(&store, &["alice"]).await;
-    let record = GroupRecord {
-        created_at: Timestamp::MAX,
-        ..record("film.club_1-x", "alice")
-    };
+    let record = GroupRecord { created_at: Timestamp::MAX, ..record("film.club_1-x", "alice") };
     assert!(ok(store.insert_group(&record).await));
     assert_eq!(ok(store.group(&record.name).await), Some(record.clone()));
     assert_eq!(members(&store, "film.club_1-x").await, ["alice"]);
@@ -54,10 +47,7 @@ pub async fn a_group_needs_a_free_name_and_an_owner(store: Store) {
     add_group(&store, "club", "alice", &[]).await;
     assert!(!ok(store.insert_group(&record("club", "bob")).await));
     assert!(!ok(store.insert_group(&record("new", "nobody")).await));
-    assert_eq!(
-        ok(store.group(&group("club")).await),
-        Some(record("club", "alice"))
-    );
+    assert_eq!(ok(store.group(&group("club")).await), Some(record("club", "alice")));
     assert_eq!(ok(store.group(&group("new")).await), None);
     assert_eq!(ok(store.groups_of(&user("bob")).await), []);
 }
@@ -67,10 +57,7 @@ pub async fn of_several_groups_of_a_name_one_wins(store: Store) {
     add_users(&store, &["alice"]).await;
     let takers = (0..16).map(|number| {
         let store = store.clone();
-        let record = GroupRecord {
-            created_at: at(number),
-            ..record("club", "alice")
-        };
+        let record = GroupRecord { created_at: at(number), ..record("club", "alice") };
         async move { ok(store.insert_group(&record).await).then_some(record) }
     });
     let winners: Vec<_> = at_once(takers).await.into_iter().flatten().collect();
@@ -116,40 +103,20 @@ pub async fn leaving_withdraws_what_was_shared(store: Store) {
     assert_eq!(entry_paths(&store, 2).await, paths(&["other", "public"]));
     assert_eq!(entry_paths(&store, 4).await, paths(&["more/public"]));
     for number in [1, 3] {
-        assert_eq!(
-            entry_paths(&store, number).await,
-            paths(&["club", "other", "public"])
-        );
+        assert_eq!(entry_paths(&store, number).await, paths(&["club", "other", "public"]));
     }
-    let found = hits(
-        &store,
-        &viewer("carol", &["club", "other"]),
-        &search("club"),
-    )
-    .await;
+    let found = hits(&store, &viewer("carol", &["club", "other"]), &search("club")).await;
     assert_eq!(found[0].sources, 2);
-    assert_eq!(
-        ok(store.groups_of(&user("bob")).await),
-        [record("other", "alice")]
-    );
+    assert_eq!(ok(store.groups_of(&user("bob")).await), [record("other", "alice")]);
     assert!(ok(store.add_member(&group("club"), &user("bob")).await));
-    assert_eq!(
-        ok(store.count_user_entries(&user("bob")).await),
-        3,
-        "joining brings nothing back"
-    );
+    assert_eq!(ok(store.count_user_entries(&user("bob")).await), 3, "joining brings nothing back");
 }
 
 /// The owner is not removed, nor is who is no member.
 pub async fn the_owner_stays(store: Store) {
     a_club(&store).await;
     add_users(&store, &["dave"]).await;
-    for (name, who) in [
-        ("club", "alice"),
-        ("club", "dave"),
-        ("club", "nobody"),
-        ("no", "bob"),
-    ] {
+    for (name, who) in [("club", "alice"), ("club", "dave"), ("club", "nobody"), ("no", "bob")] {
         let removed = store.remove_member(&group(name), &user(who)).await;
         assert!(!ok(removed), "{who} from {name}");
     }
@@ -164,9 +131,7 @@ pub async fn a_group_is_given_to_a_member(store: Store) {
     let club = group("club");
     assert!(!ok(store.set_group_owner(&club, &user("dave")).await));
     assert!(!ok(store.set_group_owner(&club, &user("nobody")).await));
-    assert!(!ok(store
-        .set_group_owner(&group("missing"), &user("bob"))
-        .await));
+    assert!(!ok(store.set_group_owner(&group("missing"), &user("bob")).await));
     assert_eq!(ok(store.group(&club).await), Some(record("club", "alice")));
 
     assert!(ok(store.set_group_owner(&club, &user("bob")).await));
@@ -174,16 +139,9 @@ pub async fn a_group_is_given_to_a_member(store: Store) {
     assert_eq!(members(&store, "club").await, ["alice", "bob", "carol"]);
     assert!(!ok(store.remove_member(&club, &user("bob")).await));
     assert!(ok(store.remove_member(&club, &user("alice")).await));
-    assert!(
-        ok(store.set_group_owner(&club, &user("bob")).await),
-        "to the owner: fine"
-    );
+    assert!(ok(store.set_group_owner(&club, &user("bob")).await), "to the owner: fine");
     assert!(ok(store.delete_user(&user("alice")).await));
-    assert_eq!(
-        members(&store, "club").await,
-        ["bob", "carol"],
-        "it is no longer alice's"
-    );
+    assert_eq!(members(&store, "club").await, ["bob", "carol"], "it is no longer alice's");
     assert_eq!(ok(store.group(&group("other")).await), None);
 }
 
@@ -191,39 +149,24 @@ pub async fn a_group_is_given_to_a_member(store: Store) {
 pub async fn deleting_a_group_withdraws_what_was_shared(store: Store) {
     a_club(&store).await;
     for (number, into) in [(1, Some("club")), (2, Some("other")), (3, None)] {
-        assert!(ok(store
-            .insert_invite(&invite(number, "alice", into))
-            .await));
+        assert!(ok(store.insert_invite(&invite(number, "alice", into)).await));
     }
     assert!(ok(store.delete_group(&group("club")).await));
     assert!(!ok(store.delete_group(&group("club")).await));
 
     assert_eq!(ok(store.group(&group("club")).await), None);
     assert_eq!(members(&store, "club").await, [""; 0]);
-    assert_eq!(
-        ok(store.groups_of(&user("bob")).await),
-        [record("other", "alice")]
-    );
+    assert_eq!(ok(store.groups_of(&user("bob")).await), [record("other", "alice")]);
     for number in [1, 2, 3] {
-        assert_eq!(
-            entry_paths(&store, number).await,
-            paths(&["other", "public"])
-        );
+        assert_eq!(entry_paths(&store, number).await, paths(&["other", "public"]));
     }
     let all = viewer("bob", &["club", "other"]);
     assert_eq!(hits(&store, &all, &search("club")).await, []);
     let left = ok(store.invites_by(&user("alice")).await);
-    assert_eq!(
-        left,
-        [invite(2, "alice", Some("other")), invite(3, "alice", None)]
-    );
+    assert_eq!(left, [invite(2, "alice", Some("other")), invite(3, "alice", None)]);
 
     add_group(&store, "club", "bob", &[]).await;
-    assert_eq!(
-        members(&store, "club").await,
-        ["bob"],
-        "a new group of the name is empty"
-    );
+    assert_eq!(members(&store, "club").await, ["bob"], "a new group of the name is empty");
     assert_eq!(hits(&store, &all, &search("club")).await, []);
 }
 

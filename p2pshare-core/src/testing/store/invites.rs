@@ -7,16 +7,12 @@ use crate::index::{
 };
 
 async fn redeem(store: &Store, number: u8, name: &str, seconds: i64) -> RedeemOutcome {
-    let redeemed = store
-        .redeem_invite(&invite_hash(number), &account(name), at(seconds))
-        .await;
+    let redeemed = store.redeem_invite(&invite_hash(number), &account(name), at(seconds)).await;
     ok(redeemed)
 }
 
 async fn uses_left(store: &Store, number: u8) -> u32 {
-    ok(store.invite(&invite_hash(number)).await)
-        .expect("the invite is there")
-        .uses_left
+    ok(store.invite(&invite_hash(number)).await).expect("the invite is there").uses_left
 }
 
 async fn alice_with_a_club(store: &Store) {
@@ -27,15 +23,8 @@ async fn alice_with_a_club(store: &Store) {
 /// An invite is kept as given, into a group or not.
 pub async fn an_invite_is_kept_as_given(store: Store) {
     alice_with_a_club(&store).await;
-    let used_up = InviteRecord {
-        uses_left: 0,
-        expires_at: at(-1),
-        ..invite(3, "bob", None)
-    };
-    let many = InviteRecord {
-        uses_left: u32::MAX,
-        ..invite(2, "alice", Some("club"))
-    };
+    let used_up = InviteRecord { uses_left: 0, expires_at: at(-1), ..invite(3, "bob", None) };
+    let many = InviteRecord { uses_left: u32::MAX, ..invite(2, "alice", Some("club")) };
     for invite in [invite(1, "alice", None), many, used_up] {
         assert!(ok(store.insert_invite(&invite).await));
         assert_eq!(ok(store.invite(&invite.hash).await), Some(invite));
@@ -54,66 +43,37 @@ pub async fn an_invite_needs_its_maker_and_group(store: Store) {
     ] {
         assert!(!ok(store.insert_invite(&refused).await), "{refused:?}");
     }
-    assert_eq!(
-        ok(store.invite(&invite_hash(1)).await),
-        Some(invite(1, "alice", None))
-    );
+    assert_eq!(ok(store.invite(&invite_hash(1)).await), Some(invite(1, "alice", None)));
     assert_eq!(ok(store.invite(&invite_hash(2)).await), None);
 }
 
 /// Redeeming adds the account as given, has it join the group, and takes one use.
 pub async fn redeeming_registers_and_joins(store: Store) {
     alice_with_a_club(&store).await;
-    assert!(ok(store
-        .insert_invite(&invite(1, "alice", Some("club")))
-        .await));
+    assert!(ok(store.insert_invite(&invite(1, "alice", Some("club"))).await));
     assert!(ok(store.insert_invite(&invite(2, "alice", None)).await));
-    let carol = User {
-        operator: true,
-        created_at: at(77),
-        ..account("carol")
-    };
-    assert_eq!(
-        ok(store.redeem_invite(&invite_hash(1), &carol, at(100)).await),
-        Registered
-    );
+    let carol = User { operator: true, created_at: at(77), ..account("carol") };
+    assert_eq!(ok(store.redeem_invite(&invite_hash(1), &carol, at(100)).await), Registered);
     assert_eq!(ok(store.user(&carol.name).await), Some(carol.clone()));
-    assert_eq!(
-        ok(store.members(&group("club")).await),
-        [user("alice"), carol.name]
-    );
+    assert_eq!(ok(store.members(&group("club")).await), [user("alice"), carol.name]);
     assert_eq!(uses_left(&store, 1).await, 2);
     assert_eq!(redeem(&store, 2, "dave", 100).await, Registered);
     assert_eq!(ok(store.groups_of(&user("dave")).await), []);
-    assert_eq!(
-        (uses_left(&store, 1).await, uses_left(&store, 2).await),
-        (2, 2)
-    );
+    assert_eq!((uses_left(&store, 1).await, uses_left(&store, 2).await), (2, 2));
 }
 
 /// An invite is good before its end and while uses are left.
 pub async fn an_invite_ends(store: Store) {
     alice_with_a_club(&store).await;
-    let twice = InviteRecord {
-        uses_left: 2,
-        ..invite(1, "alice", Some("club"))
-    };
+    let twice = InviteRecord { uses_left: 2, ..invite(1, "alice", Some("club")) };
     assert!(ok(store.insert_invite(&twice).await));
     for seconds in [1000, 1001] {
         assert_eq!(redeem(&store, 1, "late", seconds).await, NotGood);
     }
-    assert_eq!(
-        redeem(&store, 9, "late", 100).await,
-        NotGood,
-        "no such code"
-    );
+    assert_eq!(redeem(&store, 9, "late", 100).await, NotGood, "no such code");
     assert_eq!(redeem(&store, 1, "carol", 999).await, Registered);
     assert_eq!(redeem(&store, 1, "dave", 100).await, Registered);
-    assert_eq!(
-        redeem(&store, 1, "late", 100).await,
-        NotGood,
-        "no uses left"
-    );
+    assert_eq!(redeem(&store, 1, "late", 100).await, NotGood, "no uses left");
     assert_eq!(uses_left(&store, 1).await, 0);
     assert_eq!(ok(store.user(&user("late")).await), None);
     assert_eq!(ok(store.members(&group("club")).await).len(), 3);
@@ -122,21 +82,11 @@ pub async fn an_invite_ends(store: Store) {
 /// A taken name takes no use, and changes neither the account nor its groups; a bad invite is told first.
 pub async fn a_taken_name_takes_no_use(store: Store) {
     alice_with_a_club(&store).await;
-    assert!(ok(store
-        .insert_invite(&invite(1, "alice", Some("club")))
-        .await));
-    let other_bob = User {
-        verifier: verifier("other"),
-        ..account("bob")
-    };
-    let redeemed = store
-        .redeem_invite(&invite_hash(1), &other_bob, at(100))
-        .await;
+    assert!(ok(store.insert_invite(&invite(1, "alice", Some("club"))).await));
+    let other_bob = User { verifier: verifier("other"), ..account("bob") };
+    let redeemed = store.redeem_invite(&invite_hash(1), &other_bob, at(100)).await;
     assert_eq!(ok(redeemed), NameTaken);
-    assert_eq!(
-        ok(store.invite(&invite_hash(1)).await),
-        Some(invite(1, "alice", Some("club")))
-    );
+    assert_eq!(ok(store.invite(&invite_hash(1)).await), Some(invite(1, "alice", Some("club"))));
     assert_eq!(ok(store.user(&user("bob")).await), Some(account("bob")));
     assert_eq!(ok(store.groups_of(&user("bob")).await), []);
     assert_eq!(redeem(&store, 1, "bob", 1000).await, NotGood);
@@ -146,22 +96,14 @@ pub async fn a_taken_name_takes_no_use(store: Store) {
 /// Of many who redeem at once no more succeed than there are uses.
 pub async fn no_invite_is_used_too_often(store: Store) {
     alice_with_a_club(&store).await;
-    assert!(ok(store
-        .insert_invite(&invite(1, "alice", Some("club")))
-        .await));
+    assert!(ok(store.insert_invite(&invite(1, "alice", Some("club"))).await));
     let guests = (0..16).map(|number| {
         let store = store.clone();
         async move { redeem(&store, 1, &format!("guest{number}"), 100).await }
     });
     let outcomes = at_once(guests).await;
-    let registered = outcomes
-        .iter()
-        .filter(|outcome| **outcome == Registered)
-        .count();
-    let refused = outcomes
-        .iter()
-        .filter(|outcome| **outcome == NotGood)
-        .count();
+    let registered = outcomes.iter().filter(|outcome| **outcome == Registered).count();
+    let refused = outcomes.iter().filter(|outcome| **outcome == NotGood).count();
     assert_eq!((registered, refused), (3, 13));
     assert_eq!(uses_left(&store, 1).await, 0);
     assert_eq!(ok(store.users(None, 100).await).len(), 5);
@@ -177,14 +119,8 @@ pub async fn of_many_who_redeem_for_a_name_one_wins(store: Store) {
         async move { redeem(&store, 1, "wanted", 100).await }
     });
     let outcomes = at_once(guests).await;
-    let registered = outcomes
-        .iter()
-        .filter(|outcome| **outcome == Registered)
-        .count();
-    let taken = outcomes
-        .iter()
-        .filter(|outcome| **outcome == NameTaken)
-        .count();
+    let registered = outcomes.iter().filter(|outcome| **outcome == Registered).count();
+    let taken = outcomes.iter().filter(|outcome| **outcome == NameTaken).count();
     assert_eq!((registered, taken), (1, 15));
     assert_eq!(uses_left(&store, 1).await, 2);
 }
@@ -192,13 +128,9 @@ pub async fn of_many_who_redeem_for_a_name_one_wins(store: Store) {
 /// A user's invites come newest first, then in order of hash, good or not.
 pub async fn invites_of_a_user_are_newest_first(store: Store) {
     alice_with_a_club(&store).await;
-    for (number, by, created) in [
-        (5, "alice", 10),
-        (3, "alice", 30),
-        (9, "alice", 20),
-        (4, "alice", 20),
-        (1, "bob", 99),
-    ] {
+    for (number, by, created) in
+        [(5, "alice", 10), (3, "alice", 30), (9, "alice", 20), (4, "alice", 20), (1, "bob", 99)]
+    {
         let invite = InviteRecord {
             created_at: at(created),
             expires_at: at(created),
@@ -216,16 +148,11 @@ pub async fn invites_of_a_user_are_newest_first(store: Store) {
 pub async fn a_deleted_invite_is_gone(store: Store) {
     alice_with_a_club(&store).await;
     for number in [1, 2] {
-        assert!(ok(store
-            .insert_invite(&invite(number, "alice", None))
-            .await));
+        assert!(ok(store.insert_invite(&invite(number, "alice", None)).await));
     }
     assert!(ok(store.delete_invite(&invite_hash(1)).await));
     assert!(!ok(store.delete_invite(&invite_hash(1)).await));
-    assert_eq!(
-        ok(store.invites_by(&user("alice")).await),
-        [invite(2, "alice", None)]
-    );
+    assert_eq!(ok(store.invites_by(&user("alice")).await), [invite(2, "alice", None)]);
     assert_eq!(redeem(&store, 1, "carol", 100).await, NotGood);
 }
 

@@ -28,23 +28,15 @@ async fn sources(store: &Store, request: &LocateRequest) -> Vec<(u8, SourceKind)
     let located = locate(store, request).await;
     assert_eq!(located.len(), 1, "{request:?}");
     let sources = located[0].sources.iter();
-    sources
-        .map(|source| (source.peer.as_bytes()[0], source.kind))
-        .collect()
+    sources.map(|source| (source.peer.as_bytes()[0], source.kind)).collect()
 }
 
 fn full(numbers: &[u8]) -> Vec<(u8, SourceKind)> {
-    numbers
-        .iter()
-        .map(|number| (*number, SourceKind::Full))
-        .collect()
+    numbers.iter().map(|number| (*number, SourceKind::Full)).collect()
 }
 
 fn sized(text: &str, number: u8, size: u64) -> Entry {
-    Entry {
-        size,
-        ..entry(text, number)
-    }
+    Entry { size, ..entry(text, number) }
 }
 
 /// A user with peers of these numbers, each of which shares content 1.
@@ -59,27 +51,13 @@ async fn alice_with_sources(store: &Store, numbers: &[u8]) {
 /// A content has one hit for each size that is claimed, in order of size, at most as many as asked for.
 pub async fn a_content_has_a_hit_for_each_size(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
-    share(
-        &store,
-        "alice",
-        1,
-        &[sized("a", 1, 10), sized("b", 1, 10), sized("c", 1, 3)],
-    )
-    .await;
-    share(
-        &store,
-        "bob",
-        2,
-        &[sized("a", 1, 10), sized("b", 1, 200), entry("c", 2)],
-    )
-    .await;
+    share(&store, "alice", 1, &[sized("a", 1, 10), sized("b", 1, 10), sized("c", 1, 3)]).await;
+    share(&store, "bob", 2, &[sized("a", 1, 10), sized("b", 1, 200), entry("c", 2)]).await;
     assert!(ok(store.peer_leaves(&peer_id(2)).await));
     let dave = viewer("dave", &[]);
     let hits = ok(store.content(&dave, &content(1), at(100), 9).await);
-    let shape: Vec<_> = hits
-        .iter()
-        .map(|hit| (hit.size, hit.names.len(), hit.online, hit.sources))
-        .collect();
+    let shape: Vec<_> =
+        hits.iter().map(|hit| (hit.size, hit.names.len(), hit.online, hit.sources)).collect();
     assert_eq!(shape, [(3, 1, 1, 1), (10, 3, 1, 2), (200, 1, 0, 1)]);
     assert!(hits.iter().all(|hit| hit.content == content(1)));
     let bounded = ok(store.content(&dave, &content(1), at(100), 2).await);
@@ -105,15 +83,10 @@ pub async fn names_of_a_content_are_in_order(store: Store) {
         ("b", "alice"),
         ("b", "bob"),
     ];
-    let names = pairs.map(|(text, owner)| HitName {
-        path: path(text),
-        owner: user(owner),
-    });
+    let names = pairs.map(|(text, owner)| HitName { path: path(text), owner: user(owner) });
     assert_eq!(hits[0].names, names);
     assert_eq!(hits[0].published_at, at(40));
-    let more: Vec<_> = (10..30)
-        .map(|number| entry(&format!("c{number}"), 1))
-        .collect();
+    let more: Vec<_> = (10..30).map(|number| entry(&format!("c{number}"), 1)).collect();
     share(&store, "carol", 3, &more).await;
     let hits = ok(store.content(&dave, &content(1), at(100), 9).await);
     assert_eq!(hits[0].names.len(), NAMES_PER_HIT);
@@ -123,15 +96,10 @@ pub async fn names_of_a_content_are_in_order(store: Store) {
 /// Contents are answered in the order asked, each once; what is not there is left out.
 pub async fn contents_are_located_in_the_order_asked(store: Store) {
     add_users_with_peers(&store, &["alice"]).await;
-    let entries: Vec<_> = (1..5)
-        .map(|number| entry(&format!("{number}"), number))
-        .collect();
+    let entries: Vec<_> = (1..5).map(|number| entry(&format!("{number}"), number)).collect();
     share(&store, "alice", 1, &entries).await;
     let located = locate(&store, &request(&[3, 9, 1, 3, 4, 1])).await;
-    let numbers: Vec<_> = located
-        .iter()
-        .map(|one| one.content.as_bytes()[0])
-        .collect();
+    let numbers: Vec<_> = located.iter().map(|one| one.content.as_bytes()[0]).collect();
     assert_eq!(numbers, [3, 1, 4]);
     assert_eq!(locate(&store, &request(&[])).await, []);
 }
@@ -139,10 +107,7 @@ pub async fn contents_are_located_in_the_order_asked(store: Store) {
 /// A source is told with its owner, addresses and what it has.
 pub async fn a_source_is_told_whole(store: Store) {
     add_users(&store, &["alice"]).await;
-    let two = Peer {
-        addresses: vec![address(9), address(1)],
-        ..peer(1, "alice")
-    };
+    let two = Peer { addresses: vec![address(9), address(1)], ..peer(1, "alice") };
     add_this_peer(&store, &two).await;
     share(&store, "alice", 1, &[entry("a", 1)]).await;
     let expected = Location {
@@ -163,9 +128,7 @@ pub async fn a_source_is_told_whole(store: Store) {
 pub async fn the_size_is_what_most_peers_claim(store: Store) {
     add_users_with_peers(&store, &["alice", "bob", "carol"]).await;
     let size = || async { locate(&store, &request(&[1])).await[0].size };
-    let liar: Vec<_> = (0..9)
-        .map(|number| sized(&format!("{number}"), 1, 99))
-        .collect();
+    let liar: Vec<_> = (0..9).map(|number| sized(&format!("{number}"), 1, 99)).collect();
     share(&store, "alice", 1, &liar).await;
     assert_eq!(size().await, 99);
     share(&store, "bob", 2, &[sized("a", 1, 200)]).await;
@@ -175,40 +138,23 @@ pub async fn the_size_is_what_most_peers_claim(store: Store) {
     share(&store, "carol", 3, &[sized("b", 1, 99), sized("c", 1, 7)]).await;
     assert_eq!(size().await, 99, "a peer counts for each size it claims");
     assert_eq!(locate(&store, &request(&[1])).await[0].total, 3);
-    assert_eq!(
-        sources(&store, &request(&[1])).await,
-        full(&[1, 2, 3]),
-        "whatever the size"
-    );
+    assert_eq!(sources(&store, &request(&[1])).await, full(&[1, 2, 3]), "whatever the size");
 }
 
 /// Peers that are offline, or have no address, count in the total and are no sources.
 pub async fn sources_can_be_reached(store: Store) {
     alice_with_sources(&store, &[1, 2, 3]).await;
     assert!(ok(store.peer_leaves(&peer_id(1)).await));
-    let nowhere = Peer {
-        addresses: Vec::new(),
-        ..peer(4, "alice")
-    };
+    let nowhere = Peer { addresses: Vec::new(), ..peer(4, "alice") };
     add_this_peer(&store, &nowhere).await;
     share(&store, "alice", 4, &[entry("a", 1)]).await;
     ok(store.touch_peers(&[(peer_id(3), at(101))]).await);
     assert_eq!(sources(&store, &request(&[1])).await, full(&[2, 3]));
-    let later = LocateRequest {
-        online_since: at(101),
-        ..request(&[1])
-    };
+    let later = LocateRequest { online_since: at(101), ..request(&[1]) };
     assert_eq!(sources(&store, &later).await, full(&[3]));
-    let none = LocateRequest {
-        online_since: at(102),
-        ..request(&[1])
-    };
+    let none = LocateRequest { online_since: at(102), ..request(&[1]) };
     let located = locate(&store, &none).await;
-    assert_eq!(
-        (located[0].total, located[0].sources.len()),
-        (4, 0),
-        "known, but nobody is there"
-    );
+    assert_eq!((located[0].total, located[0].sources.len()), (4, 0), "known, but nobody is there");
 }
 
 /// Sources come from the pivot on, around the circle of ids, at most as many as asked for.
@@ -224,17 +170,9 @@ pub async fn sources_come_from_the_pivot_on(store: Store) {
         (255, [10, 20, 30, 40]),
     ] {
         for limit in [0, 1, 3, 4, 9] {
-            let request = LocateRequest {
-                pivot: peer_id(pivot),
-                limit,
-                ..request(&[1])
-            };
+            let request = LocateRequest { pivot: peer_id(pivot), limit, ..request(&[1]) };
             let expected = &expected[..4.min(limit as usize)];
-            assert_eq!(
-                sources(&store, &request).await,
-                full(expected),
-                "{pivot}, {limit}"
-            );
+            assert_eq!(sources(&store, &request).await, full(expected), "{pivot}, {limit}");
             assert_eq!(locate(&store, &request).await[0].total, 4);
         }
     }
@@ -246,11 +184,7 @@ pub async fn the_limit_is_of_sources_online(store: Store) {
     for number in [10, 30] {
         assert!(ok(store.peer_leaves(&peer_id(number)).await));
     }
-    let request = LocateRequest {
-        pivot: peer_id(30),
-        limit: 2,
-        ..request(&[1])
-    };
+    let request = LocateRequest { pivot: peer_id(30), limit: 2, ..request(&[1]) };
     assert_eq!(sources(&store, &request).await, full(&[40, 20]));
 }
 
@@ -261,85 +195,50 @@ pub async fn partial_sources_last_until_their_time(store: Store) {
         if number == 20 {
             add_peer(&store, number, "alice").await;
         }
-        let noted = store
-            .add_partial_source(&user("alice"), &peer_id(number), &content(1), at(200))
-            .await;
+        let noted =
+            store.add_partial_source(&user("alice"), &peer_id(number), &content(1), at(200)).await;
         assert!(ok(noted));
     }
-    let three = [
-        (10, SourceKind::Full),
-        (20, SourceKind::Partial),
-        (30, SourceKind::Full),
-    ];
+    let three = [(10, SourceKind::Full), (20, SourceKind::Partial), (30, SourceKind::Full)];
     for now in [0, 199] {
-        let request = LocateRequest {
-            now: at(now),
-            ..request(&[1])
-        };
+        let request = LocateRequest { now: at(now), ..request(&[1]) };
         assert_eq!(sources(&store, &request).await, three, "at {now}");
-        assert_eq!(
-            locate(&store, &request).await[0].total,
-            2,
-            "partial sources do not count"
-        );
+        assert_eq!(locate(&store, &request).await[0].total, 2, "partial sources do not count");
     }
-    let over = LocateRequest {
-        now: at(200),
-        ..request(&[1])
-    };
+    let over = LocateRequest { now: at(200), ..request(&[1]) };
     assert_eq!(sources(&store, &over).await, full(&[10, 30]));
-    let longer = store
-        .add_partial_source(&user("alice"), &peer_id(20), &content(1), at(201))
-        .await;
+    let longer = store.add_partial_source(&user("alice"), &peer_id(20), &content(1), at(201)).await;
     assert!(ok(longer));
     assert_eq!(sources(&store, &over).await, three);
-    let shorter = store
-        .add_partial_source(&user("alice"), &peer_id(20), &content(1), at(150))
-        .await;
+    let shorter =
+        store.add_partial_source(&user("alice"), &peer_id(20), &content(1), at(150)).await;
     assert!(ok(shorter));
-    assert_eq!(
-        sources(&store, &over).await,
-        full(&[10, 30]),
-        "what was noted last holds"
-    );
+    assert_eq!(sources(&store, &over).await, full(&[10, 30]), "what was noted last holds");
 }
 
 /// A partial source must be online and have an address, as any other; in pages it has its place by id.
 pub async fn partial_sources_can_be_reached(store: Store) {
     alice_with_sources(&store, &[10]).await;
-    let nowhere = Peer {
-        addresses: Vec::new(),
-        ..peer(20, "alice")
-    };
+    let nowhere = Peer { addresses: Vec::new(), ..peer(20, "alice") };
     add_this_peer(&store, &nowhere).await;
-    let silent = Peer {
-        last_seen: Some(at(50)),
-        ..peer(30, "alice")
-    };
+    let silent = Peer { last_seen: Some(at(50)), ..peer(30, "alice") };
     add_this_peer(&store, &silent).await;
     add_peer(&store, 5, "alice").await;
     for number in [5, 20, 30] {
-        let noted = store
-            .add_partial_source(&user("alice"), &peer_id(number), &content(1), at(200))
-            .await;
+        let noted =
+            store.add_partial_source(&user("alice"), &peer_id(number), &content(1), at(200)).await;
         assert!(ok(noted));
     }
     let both = [(5, SourceKind::Partial), (10, SourceKind::Full)];
     assert_eq!(sources(&store, &request(&[1])).await, both);
-    let one = LocateRequest {
-        limit: 1,
-        pivot: peer_id(11),
-        ..request(&[1])
-    };
+    let one = LocateRequest { limit: 1, pivot: peer_id(11), ..request(&[1]) };
     assert_eq!(sources(&store, &one).await, both[..1]);
 }
 
 /// A partial source alone makes no content known.
 pub async fn a_partial_source_alone_is_nothing(store: Store) {
     add_users_with_peers(&store, &["alice"]).await;
-    let noted = store
-        .add_partial_source(&user("alice"), &peer_id(1), &content(1), at(200))
-        .await;
+    let noted = store.add_partial_source(&user("alice"), &peer_id(1), &content(1), at(200)).await;
     assert!(ok(noted));
     assert_eq!(locate(&store, &request(&[1])).await, []);
     let all = viewer("alice", &[]);
@@ -351,34 +250,14 @@ pub async fn a_partial_source_alone_is_nothing(store: Store) {
 pub async fn only_its_owner_notes_a_partial_source(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
     let (alice, bob, id) = (user("alice"), user("bob"), peer_id(1));
-    assert!(!ok(store
-        .add_partial_source(&bob, &id, &content(1), at(200))
-        .await));
-    assert!(!ok(store
-        .add_partial_source(&alice, &peer_id(9), &content(1), at(200))
-        .await));
-    assert!(!ok(store
-        .remove_partial_source(&alice, &id, &content(1))
-        .await));
-    assert!(ok(store
-        .add_partial_source(&alice, &id, &content(1), at(200))
-        .await));
-    assert!(ok(store
-        .add_partial_source(&alice, &id, &content(1), at(300))
-        .await));
-    assert!(!ok(store
-        .remove_partial_source(&bob, &id, &content(1))
-        .await));
-    assert!(!ok(store
-        .remove_partial_source(&alice, &peer_id(2), &content(1))
-        .await));
-    assert!(!ok(store
-        .remove_partial_source(&alice, &id, &content(2))
-        .await));
-    assert!(ok(store
-        .remove_partial_source(&alice, &id, &content(1))
-        .await));
-    assert!(!ok(store
-        .remove_partial_source(&alice, &id, &content(1))
-        .await));
+    assert!(!ok(store.add_partial_source(&bob, &id, &content(1), at(200)).await));
+    assert!(!ok(store.add_partial_source(&alice, &peer_id(9), &content(1), at(200)).await));
+    assert!(!ok(store.remove_partial_source(&alice, &id, &content(1)).await));
+    assert!(ok(store.add_partial_source(&alice, &id, &content(1), at(200)).await));
+    assert!(ok(store.add_partial_source(&alice, &id, &content(1), at(300)).await));
+    assert!(!ok(store.remove_partial_source(&bob, &id, &content(1)).await));
+    assert!(!ok(store.remove_partial_source(&alice, &peer_id(2), &content(1)).await));
+    assert!(!ok(store.remove_partial_source(&alice, &id, &content(2)).await));
+    assert!(ok(store.remove_partial_source(&alice, &id, &content(1)).await));
+    assert!(!ok(store.remove_partial_source(&alice, &id, &content(1)).await));
 }

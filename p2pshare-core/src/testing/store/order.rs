@@ -7,14 +7,8 @@ use crate::{
 };
 
 /// Every sort.
-const SORTS: [Sort; 6] = [
-    Sort::Relevance,
-    Sort::Largest,
-    Sort::Smallest,
-    Sort::Newest,
-    Sort::Oldest,
-    Sort::Sources,
-];
+const SORTS: [Sort; 6] =
+    [Sort::Relevance, Sort::Largest, Sort::Smallest, Sort::Newest, Sort::Oldest, Sort::Sources];
 
 /// The more relevant first: whole words before beginnings, the file's own name before folders, short before long.
 pub async fn relevance_orders(store: Store) {
@@ -27,10 +21,7 @@ pub async fn relevance_orders(store: Store) {
     ];
     alice_shares(&store, &texts).await;
     let viewer = viewer("bob", &[]);
-    assert_eq!(
-        found(&store, &viewer, &search("blue train")).await,
-        [3, 2, 4, 5, 1]
-    );
+    assert_eq!(found(&store, &viewer, &search("blue train")).await, [3, 2, 4, 5, 1]);
 }
 
 /// Each sort orders by what it says; equal hits come by content id and size.
@@ -44,56 +35,31 @@ pub async fn each_sort_orders(store: Store) {
         (Sort::Sources, [2, 5, 3, 1, 4]),
         (Sort::Relevance, [1, 2, 3, 4, 5]),
     ] {
-        let search = Search {
-            sort,
-            ..search("file")
-        };
-        assert_eq!(
-            found(&store, &viewer("dave", &[]), &search).await,
-            expected,
-            "{sort:?}"
-        );
+        let search = Search { sort, ..search("file") };
+        assert_eq!(found(&store, &viewer("dave", &[]), &search).await, expected, "{sort:?}");
     }
 }
 
 /// Pages of any size, put together, are the whole answer, and only the last has no next.
 pub async fn pages_make_the_whole(store: Store) {
     world_to_sort(&store).await;
-    let resized = Entry {
-        size: 7,
-        ..entry("file", 2)
-    };
+    let resized = Entry { size: 7, ..entry("file", 2) };
     add_peer(&store, 9, "alice").await;
     share(&store, "alice", 9, &[resized]).await;
     let viewer = viewer("dave", &[]);
     for sort in SORTS {
-        let whole = Search {
-            sort,
-            ..search("file")
-        };
+        let whole = Search { sort, ..search("file") };
         let SearchSlice { hits: all, next } = ok(store.search(&viewer, &whole).await);
         assert_eq!((all.len(), next), (6, None), "{sort:?}");
         for limit in 1..=7 {
             let mut paged = Vec::new();
             let mut after = None;
             loop {
-                let page = Search {
-                    limit,
-                    after,
-                    ..whole.clone()
-                };
+                let page = Search { limit, after, ..whole.clone() };
                 let slice = ok(store.search(&viewer, &page).await);
                 let left = all.len() - paged.len();
-                assert_eq!(
-                    slice.hits.len(),
-                    left.min(limit as usize),
-                    "{sort:?} {limit}"
-                );
-                assert_eq!(
-                    slice.next.is_some(),
-                    left > limit as usize,
-                    "{sort:?} {limit}"
-                );
+                assert_eq!(slice.hits.len(), left.min(limit as usize), "{sort:?} {limit}");
+                assert_eq!(slice.next.is_some(), left > limit as usize, "{sort:?} {limit}");
                 paged.extend(slice.hits);
                 let Some(next) = slice.next else { break };
                 let last = paged.last().map(|hit| (hit.content, hit.size));
@@ -119,11 +85,7 @@ pub async fn a_position_need_not_be_a_hit(store: Store) {
     ] {
         let content = content(number);
         let after = Some(Position { key, content, size });
-        let search = Search {
-            sort: Sort::Smallest,
-            after,
-            ..search("file")
-        };
+        let search = Search { sort: Sort::Smallest, after, ..search("file") };
         assert_eq!(found(&store, &viewer, &search).await, expected, "{after:?}");
     }
 }
@@ -131,16 +93,10 @@ pub async fn a_position_need_not_be_a_hit(store: Store) {
 /// No more hits than asked for, not even one.
 pub async fn a_search_is_bounded(store: Store) {
     world_to_sort(&store).await;
-    let none = Search {
-        limit: 0,
-        ..search("file")
-    };
+    let none = Search { limit: 0, ..search("file") };
     let viewer = viewer("dave", &[]);
     assert_eq!(ok(store.search(&viewer, &none).await).hits, []);
-    let exact = Search {
-        limit: 5,
-        ..search("file")
-    };
+    let exact = Search { limit: 5, ..search("file") };
     let slice = ok(store.search(&viewer, &exact).await);
     assert_eq!((slice.hits.len(), slice.next), (5, None));
 }
@@ -149,12 +105,7 @@ pub async fn a_search_is_bounded(store: Store) {
 async fn world_to_sort(store: &Store) {
     add_users_with_peers(store, &["alice", "bob", "carol"]).await;
     assert!(ok(store.peer_leaves(&peer_id(3)).await));
-    let file = |number, size| {
-        Publish(Entry {
-            size,
-            ..entry(&format!("file {number}"), number)
-        })
-    };
+    let file = |number, size| Publish(Entry { size, ..entry(&format!("file {number}"), number) });
     for (owner, peer, number, size, seconds) in [
         ("alice", 1, 1, 20, 10),
         ("alice", 1, 2, 20, 40),

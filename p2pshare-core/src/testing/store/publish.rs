@@ -27,14 +27,8 @@ pub async fn an_entry_is_kept_as_given(store: Store) {
     alice_with_a_peer(&store).await;
     add_group(&store, "club", "alice", &[]).await;
     let entries = [
-        Entry {
-            size: 0,
-            ..entry("0 empty.bin", 1)
-        },
-        Entry {
-            size: MAX_CONTENT_LEN,
-            ..entry("1 largest", 2)
-        },
+        Entry { size: 0, ..entry("0 empty.bin", 1) },
+        Entry { size: MAX_CONTENT_LEN, ..entry("1 largest", 2) },
         entry_for("2 Dvořák 🎻/Größe.FLAC", 3, &Visibility::Unlisted),
         entry_for("3 %_'`$(x)", 4, &shared_with("club")),
     ];
@@ -47,11 +41,7 @@ pub async fn changes_are_counted(store: Store) {
     alice_with_a_peer(&store).await;
     let first = [Publish(entry("a", 1)), Publish(entry("b", 2))];
     let counted = publish(&store, "alice", 1, &first, 100).await;
-    let expected = Published {
-        added: 2,
-        total: 2,
-        ..Published::default()
-    };
+    let expected = Published { added: 2, total: 2, ..Published::default() };
     assert_eq!(counted, expected);
     let second = [
         Publish(entry("a", 1)),
@@ -61,22 +51,10 @@ pub async fn changes_are_counted(store: Store) {
         Withdraw(path("nothing")),
     ];
     let counted = publish(&store, "alice", 1, &second, 100).await;
-    let expected = Published {
-        added: 1,
-        replaced: 1,
-        unchanged: 2,
-        withdrawn: 1,
-        total: 2,
-    };
+    let expected = Published { added: 1, replaced: 1, unchanged: 2, withdrawn: 1, total: 2 };
     assert_eq!(counted, expected);
     let counted = publish(&store, "alice", 1, &[], 100).await;
-    assert_eq!(
-        counted,
-        Published {
-            total: 2,
-            ..Published::default()
-        }
-    );
+    assert_eq!(counted, Published { total: 2, ..Published::default() });
 }
 
 /// A batch that is sent again changes nothing, times included.
@@ -89,11 +67,7 @@ pub async fn publishing_again_changes_nothing(store: Store) {
     ];
     publish(&store, "alice", 1, &batch, 100).await;
     let again = publish(&store, "alice", 1, &batch, 200).await;
-    let expected = Published {
-        unchanged: 3,
-        total: 2,
-        ..Published::default()
-    };
+    let expected = Published { unchanged: 3, total: 2, ..Published::default() };
     assert_eq!(again, expected);
     assert_eq!(published_at(&store, 1).await, [at(100)]);
     assert_eq!(published_at(&store, 2).await, [at(100)]);
@@ -103,14 +77,8 @@ pub async fn publishing_again_changes_nothing(store: Store) {
 pub async fn a_changed_entry_has_the_new_time(store: Store) {
     alice_with_a_peer(&store).await;
     let mut now = 100;
-    let resized = Entry {
-        size: 11,
-        ..entry("a", 2)
-    };
-    let hidden = Entry {
-        visibility: Visibility::Unlisted,
-        ..resized.clone()
-    };
+    let resized = Entry { size: 11, ..entry("a", 2) };
+    let hidden = Entry { visibility: Visibility::Unlisted, ..resized.clone() };
     share(&store, "alice", 1, &[entry("a", 1)]).await;
     for entry in [entry("a", 2), resized, hidden] {
         now += 1;
@@ -146,21 +114,11 @@ pub async fn a_batch_is_applied_in_order(store: Store) {
         Publish(entry("twice", 6)),
     ];
     let counted = publish(&store, "alice", 1, &batch, 200).await;
-    let expected = Published {
-        added: 3,
-        replaced: 2,
-        unchanged: 1,
-        withdrawn: 3,
-        total: 2,
-    };
+    let expected = Published { added: 3, replaced: 2, unchanged: 1, withdrawn: 3, total: 2 };
     assert_eq!(counted, expected);
     let left = ok(store.entries(&peer_id(1), None, 9).await);
     assert_eq!(left, [entry("back", 1), entry("twice", 6)]);
-    assert_eq!(
-        published_at(&store, 1).await,
-        [at(200)],
-        "withdrawn and new again"
-    );
+    assert_eq!(published_at(&store, 1).await, [at(200)], "withdrawn and new again");
     for number in [2, 3, 4, 5] {
         assert_eq!(published_at(&store, number).await, []);
     }
@@ -172,9 +130,7 @@ pub async fn only_its_owner_publishes_for_a_peer(store: Store) {
     share(&store, "alice", 1, &[entry("a", 1)]).await;
     let batch = [Publish(entry("b", 2)), Withdraw(path("a"))];
     for (name, number) in [("bob", 1), ("nobody", 1), ("alice", 2), ("alice", 9)] {
-        let refused = store
-            .publish(&user(name), &peer_id(number), &batch, at(200))
-            .await;
+        let refused = store.publish(&user(name), &peer_id(number), &batch, at(200)).await;
         assert_eq!(ok(refused), None, "{name} for peer {number}");
     }
     assert_eq!(entry_paths(&store, 1).await, paths(&["a"]));
@@ -188,22 +144,15 @@ pub async fn only_members_publish_to_a_group(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
     add_group(&store, "club", "bob", &[]).await;
     let changes = |group: &str| {
-        let mut changes: Vec<_> = (0..20)
-            .map(|number| Publish(entry(&format!("file{number}"), number)))
-            .collect();
+        let mut changes: Vec<_> =
+            (0..20).map(|number| Publish(entry(&format!("file{number}"), number))).collect();
         changes.push(Publish(entry_for("secret", 99, &shared_with(group))));
         changes
     };
     for group in ["club", "missing"] {
-        let refused = store
-            .publish(&user("alice"), &peer_id(1), &changes(group), at(100))
-            .await;
+        let refused = store.publish(&user("alice"), &peer_id(1), &changes(group), at(100)).await;
         assert_eq!(ok(refused), None, "{group}");
-        assert_eq!(
-            ok(store.count_entries(&peer_id(1)).await),
-            0,
-            "none of the batch is there"
-        );
+        assert_eq!(ok(store.count_entries(&peer_id(1)).await), 0, "none of the batch is there");
     }
     assert!(ok(store.add_member(&group("club"), &user("alice")).await));
     let counted = publish(&store, "alice", 1, &changes("club"), 100).await;
@@ -225,9 +174,7 @@ pub async fn no_publish_slips_past_the_end_of_a_membership(store: Store) {
                 }
                 let entry = entry_for(&format!("file{number}"), number, &shared_with("club"));
                 let batch = [Publish(entry)];
-                ok(store
-                    .publish(&user("alice"), &peer_id(1), &batch, at(100))
-                    .await);
+                ok(store.publish(&user("alice"), &peer_id(1), &batch, at(100)).await);
             }
         });
         at_once(tasks).await;
@@ -240,9 +187,8 @@ pub async fn batches_at_once_do_not_mix(store: Store) {
     alice_with_a_peer(&store).await;
     let batches = (0..8).map(|number| {
         let store = store.clone();
-        let batch: Vec<CatalogChange> = (0..20)
-            .map(|file| Publish(entry(&format!("file{file}"), number)))
-            .collect();
+        let batch: Vec<CatalogChange> =
+            (0..20).map(|file| Publish(entry(&format!("file{file}"), number))).collect();
         async move { publish(&store, "alice", 1, &batch, 100).await }
     });
     for counted in at_once(batches).await {
@@ -258,9 +204,7 @@ pub async fn batches_at_once_do_not_mix(store: Store) {
 /// A peer's entries come in order of path, after the one given, no more than asked for.
 pub async fn entries_are_paged_in_order(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
-    let texts = [
-        "A", "a", "a b", "a!", "a-b", "a.b", "a/b", "a0", "aB", "b", "é", "日本", "🎻",
-    ];
+    let texts = ["A", "a", "a b", "a!", "a-b", "a.b", "a/b", "a0", "aB", "b", "é", "日本", "🎻"];
     let in_order = paths(&texts);
     assert!(in_order.is_sorted());
     let mut entries: Vec<_> = texts.iter().map(|text| entry(text, 1)).collect();
@@ -292,26 +236,12 @@ pub async fn entries_are_counted(store: Store) {
         add_peer(&store, number, owner).await;
     }
     share(&store, "alice", 1, &[entry("a", 1), entry("b", 1)]).await;
-    share(
-        &store,
-        "alice",
-        2,
-        &[entry_for("a", 1, &Visibility::Unlisted)],
-    )
-    .await;
+    share(&store, "alice", 2, &[entry_for("a", 1, &Visibility::Unlisted)]).await;
     share(&store, "bob", 3, &[entry("a", 1)]).await;
     for (number, count) in [(1, 2), (2, 1), (3, 1), (9, 0)] {
-        assert_eq!(
-            ok(store.count_entries(&peer_id(number)).await),
-            count,
-            "peer {number}"
-        );
+        assert_eq!(ok(store.count_entries(&peer_id(number)).await), count, "peer {number}");
     }
     for (name, count) in [("alice", 3), ("bob", 1), ("nobody", 0)] {
-        assert_eq!(
-            ok(store.count_user_entries(&user(name)).await),
-            count,
-            "{name}"
-        );
+        assert_eq!(ok(store.count_user_entries(&user(name)).await), count, "{name}");
     }
 }

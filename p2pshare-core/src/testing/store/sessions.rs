@@ -24,11 +24,7 @@ pub async fn a_session_is_kept_as_given(store: Store) {
     add_users(&store, &["alice"]).await;
     let session = session(1, "alice", 100);
     assert!(open(&store, &session, 9).await);
-    let expected = OpenSession {
-        session,
-        operator: false,
-        disabled: false,
-    };
+    let expected = OpenSession { session, operator: false, disabled: false };
     assert_eq!(ok(store.session(&token(1), at(100)).await), Some(expected));
     assert_eq!(ok(store.session(&token(2), at(100)).await), None);
 }
@@ -38,10 +34,7 @@ pub async fn a_session_opens_only_as_the_account_is_now(store: Store) {
     add_users(&store, &["alice"]).await;
     let session = session(1, "alice", 100);
     assert!(!ok(store.open_session(&session, &verifier("old"), 9).await));
-    let nobodys = Session {
-        user: user("nobody"),
-        ..session.clone()
-    };
+    let nobodys = Session { user: user("nobody"), ..session.clone() };
     assert!(!open(&store, &nobodys, 9).await);
     assert!(ok(store.set_disabled(&user("alice"), true).await));
     assert!(!open(&store, &session, 9).await);
@@ -66,10 +59,7 @@ pub async fn a_token_opens_one_session(store: Store) {
     assert!(!open(&store, &session(1, "alice", 200), 9).await);
     assert!(!open(&store, &session(1, "bob", 100), 9).await);
     let found = ok(store.session(&token(1), at(100)).await);
-    assert_eq!(
-        found.map(|open| open.session),
-        Some(session(1, "alice", 100))
-    );
+    assert_eq!(found.map(|open| open.session), Some(session(1, "alice", 100)));
 }
 
 /// A login with the old password that runs while the password changes and all sessions end leaves no session.
@@ -83,9 +73,7 @@ pub async fn no_login_slips_past_a_change_of_password(store: Store) {
             let (store, old) = (store.clone(), old.clone());
             async move {
                 if number == 4 {
-                    ok(store
-                        .set_verifier(&user("alice"), &verifier("new"), None)
-                        .await);
+                    ok(store.set_verifier(&user("alice"), &verifier("new"), None).await);
                     ok(store.end_sessions(&user("alice"), None).await);
                 } else {
                     let session = session(number, "alice", 100);
@@ -101,10 +89,7 @@ pub async fn no_login_slips_past_a_change_of_password(store: Store) {
 /// A session is there before the time it ends at, and not from then on.
 pub async fn a_session_ends_at_its_time(store: Store) {
     add_users(&store, &["alice"]).await;
-    let ends = Session {
-        expires_at: at(200),
-        ..session(1, "alice", 100)
-    };
+    let ends = Session { expires_at: at(200), ..session(1, "alice", 100) };
     assert!(open(&store, &ends, 9).await);
     assert!(ok(store.session(&token(1), at(199)).await).is_some());
     assert_eq!(ok(store.session(&token(1), at(200)).await), None);
@@ -122,17 +107,9 @@ pub async fn the_oldest_sessions_give_way(store: Store) {
     assert!(open(&store, &session(4, "alice", 60), 3).await);
     assert_eq!(open_of(&store, 1..10).await, [1, 3, 4, 9]);
     assert!(open(&store, &session(5, "alice", 60), 3).await);
-    assert_eq!(
-        open_of(&store, 1..10).await,
-        [3, 4, 5, 9],
-        "of equal age the smaller token goes"
-    );
+    assert_eq!(open_of(&store, 1..10).await, [3, 4, 5, 9], "of equal age the smaller token goes");
     assert!(open(&store, &session(6, "alice", 70), 2).await);
-    assert_eq!(
-        open_of(&store, 1..10).await,
-        [5, 6, 9],
-        "all that are too many go"
-    );
+    assert_eq!(open_of(&store, 1..10).await, [5, 6, 9], "all that are too many go");
 }
 
 /// The new session remains, even if it is the oldest or none is to be kept.
@@ -175,10 +152,7 @@ pub async fn all_sessions_of_a_user_are_ended(store: Store) {
     for (number, name) in [(1, "alice"), (2, "alice"), (3, "alice"), (4, "bob")] {
         assert!(open(&store, &session(number, name, 100), 9).await);
     }
-    assert_eq!(
-        ok(store.end_sessions(&user("alice"), Some(&token(2))).await),
-        2
-    );
+    assert_eq!(ok(store.end_sessions(&user("alice"), Some(&token(2))).await), 2);
     assert_eq!(open_of(&store, 1..5).await, [2, 4]);
     let of_another = ok(store.end_sessions(&user("alice"), Some(&token(4))).await);
     assert_eq!(of_another, 1);
@@ -191,10 +165,8 @@ pub async fn all_sessions_of_a_user_are_ended(store: Store) {
 pub async fn expired_sessions_are_purged(store: Store) {
     add_users(&store, &["alice"]).await;
     for number in 1..=4_u8 {
-        let session = Session {
-            expires_at: at(200 + i64::from(number)),
-            ..session(number, "alice", 100)
-        };
+        let session =
+            Session { expires_at: at(200 + i64::from(number)), ..session(number, "alice", 100) };
         assert!(open(&store, &session, 9).await);
     }
     assert_eq!(ok(store.purge_sessions(at(200)).await), 0);

@@ -16,10 +16,7 @@ pub async fn an_account_is_kept_as_given(store: Store) {
         created_at: Timestamp::MAX,
         ..account("odd.name_with-all0")
     };
-    let early = User {
-        created_at: at(-5),
-        ..account("early")
-    };
+    let early = User { created_at: at(-5), ..account("early") };
     for account in [&plain, &odd, &early] {
         assert!(ok(store.insert_user(account, false).await));
         assert_eq!(ok(store.user(&account.name).await).as_ref(), Some(account));
@@ -30,11 +27,7 @@ pub async fn an_account_is_kept_as_given(store: Store) {
 /// A taken name is refused and the account that has it stays as it is.
 pub async fn a_name_is_taken_once(store: Store) {
     add_users(&store, &["alice"]).await;
-    let other = User {
-        operator: true,
-        verifier: verifier("other"),
-        ..account("alice")
-    };
+    let other = User { operator: true, verifier: verifier("other"), ..account("alice") };
     assert!(!ok(store.insert_user(&other, false).await));
     assert!(!ok(store.insert_user(&other, true).await));
     assert_eq!(ok(store.user(&user("alice")).await), Some(account("alice")));
@@ -44,18 +37,12 @@ pub async fn a_name_is_taken_once(store: Store) {
 pub async fn of_several_who_take_a_name_one_wins(store: Store) {
     let takers = (0..16).map(|number: u8| {
         let store = store.clone();
-        let account = User {
-            verifier: verifier(&number.to_string()),
-            ..account("wanted")
-        };
+        let account = User { verifier: verifier(&number.to_string()), ..account("wanted") };
         async move { ok(store.insert_user(&account, false).await).then_some(account) }
     });
     let winners: Vec<_> = at_once(takers).await.into_iter().flatten().collect();
     assert_eq!(winners.len(), 1, "{winners:?}");
-    assert_eq!(
-        ok(store.user(&user("wanted")).await).as_ref(),
-        winners.first()
-    );
+    assert_eq!(ok(store.user(&user("wanted")).await).as_ref(), winners.first());
 }
 
 /// `only_if_first` adds to an empty store only.
@@ -71,11 +58,7 @@ pub async fn only_the_first_account_is_first(store: Store) {
 pub async fn of_several_first_accounts_one_wins(store: Store) {
     let firsts = (0..16).map(|number| {
         let store = store.clone();
-        async move {
-            ok(store
-                .insert_user(&account(&format!("user{number}")), true)
-                .await)
-        }
+        async move { ok(store.insert_user(&account(&format!("user{number}")), true).await) }
     });
     let wins = at_once(firsts).await.into_iter().filter(|won| *won).count();
     assert_eq!(wins, 1);
@@ -92,16 +75,11 @@ pub async fn a_verifier_is_replaced_if_as_expected(store: Store) {
     assert!(ok(store.set_verifier(&alice, &new, Some(&old)).await));
     assert!(!ok(store.set_verifier(&alice, &newer, Some(&old)).await));
     assert!(ok(store.set_verifier(&alice, &newer, None).await));
-    let changed = User {
-        verifier: newer.clone(),
-        ..account("alice")
-    };
+    let changed = User { verifier: newer.clone(), ..account("alice") };
     assert_eq!(ok(store.user(&alice).await), Some(changed));
     assert_eq!(ok(store.user(&user("bob")).await), Some(account("bob")));
     assert!(!ok(store.set_verifier(&user("nobody"), &new, None).await));
-    assert!(!ok(store
-        .set_verifier(&user("nobody"), &new, Some(&old))
-        .await));
+    assert!(!ok(store.set_verifier(&user("nobody"), &new, Some(&old)).await));
 }
 
 /// Of several that expect the same verifier at once, one replaces it.
@@ -112,16 +90,10 @@ pub async fn of_several_who_expect_a_verifier_one_wins(store: Store) {
         async move {
             let new = verifier(&number.to_string());
             let expected = verifier("alice");
-            ok(store
-                .set_verifier(&user("alice"), &new, Some(&expected))
-                .await)
+            ok(store.set_verifier(&user("alice"), &new, Some(&expected)).await)
         }
     });
-    let wins = at_once(changes)
-        .await
-        .into_iter()
-        .filter(|won| *won)
-        .count();
+    let wins = at_once(changes).await.into_iter().filter(|won| *won).count();
     assert_eq!(wins, 1);
 }
 
@@ -131,14 +103,10 @@ pub async fn disabling_ends_sessions_and_presence(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
     share(&store, "alice", 1, &[entry("a", 1)]).await;
     share(&store, "bob", 2, &[entry("b", 2)]).await;
-    let partial = store
-        .add_partial_source(&user("alice"), &peer_id(1), &content(2), at(500))
-        .await;
+    let partial = store.add_partial_source(&user("alice"), &peer_id(1), &content(2), at(500)).await;
     assert!(ok(partial));
     for (number, name) in [(1, "alice"), (2, "alice"), (3, "bob")] {
-        let opened = store
-            .open_session(&session(number, name, 100), &verifier(name), 9)
-            .await;
+        let opened = store.open_session(&session(number, name, 100), &verifier(name), 9).await;
         assert!(ok(opened));
     }
 
@@ -148,25 +116,17 @@ pub async fn disabling_ends_sessions_and_presence(store: Store) {
         assert_eq!(ok(store.session(&token(number), at(100)).await), None);
     }
     assert!(ok(store.session(&token(3), at(100)).await).is_some());
-    let offline = Peer {
-        last_seen: None,
-        ..peer(1, "alice")
-    };
+    let offline = Peer { last_seen: None, ..peer(1, "alice") };
     assert_eq!(ok(store.peer(&peer_id(1)).await), Some(offline.clone()));
     assert_eq!(ok(store.peer(&peer_id(2)).await), Some(peer(2, "bob")));
-    assert_eq!(
-        found(&store, &viewer("bob", &[]), &search("")).await,
-        [1, 2]
-    );
+    assert_eq!(found(&store, &viewer("bob", &[]), &search("")).await, [1, 2]);
 
     assert!(ok(store.set_disabled(&user("alice"), false).await));
     assert_eq!(ok(store.user(&user("alice")).await), Some(account("alice")));
     ok(store.touch_peers(&[(peer_id(1), at(200))]).await);
     assert_eq!(ok(store.peer(&peer_id(1)).await), Some(offline));
     assert_eq!(ok(store.end_sessions(&user("alice"), None).await), 0);
-    let removed = store
-        .remove_partial_source(&user("alice"), &peer_id(1), &content(2))
-        .await;
+    let removed = store.remove_partial_source(&user("alice"), &peer_id(1), &content(2)).await;
     assert!(!ok(removed), "the partial source is forgotten");
     assert!(!ok(store.set_disabled(&user("nobody"), true).await));
 }
@@ -174,16 +134,11 @@ pub async fn disabling_ends_sessions_and_presence(store: Store) {
 /// An account becomes an operator and no longer one, and its sessions say so at once.
 pub async fn an_operator_is_made_and_unmade(store: Store) {
     add_users(&store, &["alice"]).await;
-    let opened = store
-        .open_session(&session(1, "alice", 100), &verifier("alice"), 9)
-        .await;
+    let opened = store.open_session(&session(1, "alice", 100), &verifier("alice"), 9).await;
     assert!(ok(opened));
     for operator in [true, false] {
         assert!(ok(store.set_operator(&user("alice"), operator).await));
-        let expected = User {
-            operator,
-            ..account("alice")
-        };
+        let expected = User { operator, ..account("alice") };
         assert_eq!(ok(store.user(&user("alice")).await), Some(expected));
         let open = ok(store.session(&token(1), at(100)).await);
         assert_eq!(open.map(|open| open.operator), Some(operator));
@@ -210,19 +165,9 @@ pub async fn deleting_a_user_deletes_all_that_is_theirs(store: Store) {
         assert_eq!(ok(store.invite(&invite_hash(number)).await), None);
     }
     assert_eq!(entry_paths(&store, 2).await, paths(&["his", "public"]));
-    assert_eq!(
-        ok(store.invite(&invite_hash(3)).await),
-        Some(invite(3, "bob", Some("his")))
-    );
+    assert_eq!(ok(store.invite(&invite_hash(3)).await), Some(invite(3, "bob", Some("his"))));
     assert!(ok(store.session(&token(2), at(100)).await).is_some());
-    let left = StoreCounts {
-        users: 1,
-        sessions: 1,
-        peers: 1,
-        online: 1,
-        entries: 2,
-        bytes: 20,
-    };
+    let left = StoreCounts { users: 1, sessions: 1, peers: 1, online: 1, entries: 2, bytes: 20 };
     assert_eq!(ok(store.counts(at(100), at(100)).await), left);
 }
 
@@ -236,15 +181,11 @@ pub async fn a_deleted_name_is_free_and_clean(store: Store) {
     assert_eq!(ok(store.invites_by(&user("alice")).await), []);
     assert_eq!(ok(store.end_sessions(&user("alice"), None).await), 0);
     let all = viewer("alice", &["hers", "his"]);
-    let files = store
-        .user_files(&all, &user("alice"), None, None, 100)
-        .await;
+    let files = store.user_files(&all, &user("alice"), None, None, 100).await;
     assert_eq!(ok(files), []);
     add_peer(&store, 1, "alice").await;
     assert_eq!(ok(store.count_entries(&peer_id(1)).await), 0);
-    let removed = store
-        .remove_partial_source(&user("alice"), &peer_id(1), &content(9))
-        .await;
+    let removed = store.remove_partial_source(&user("alice"), &peer_id(1), &content(9)).await;
     assert!(!ok(removed));
 }
 
@@ -275,9 +216,7 @@ async fn world_of_alice_and_bob(store: &Store) {
     add_group(store, "hers", "alice", &["bob"]).await;
     add_group(store, "his", "bob", &["alice"]).await;
     for (number, name) in [(1, "alice"), (2, "bob")] {
-        let opened = store
-            .open_session(&session(number, name, 100), &verifier(name), 9)
-            .await;
+        let opened = store.open_session(&session(number, name, 100), &verifier(name), 9).await;
         assert!(ok(opened));
         let entries = [
             entry_for("hers", 1, &shared_with("hers")),
@@ -287,15 +226,11 @@ async fn world_of_alice_and_bob(store: &Store) {
         let changes = entries.map(CatalogChange::Publish);
         publish(store, name, number, &changes, 100).await;
     }
-    let partial = store
-        .add_partial_source(&user("alice"), &peer_id(1), &content(9), at(500))
-        .await;
+    let partial = store.add_partial_source(&user("alice"), &peer_id(1), &content(9), at(500)).await;
     assert!(ok(partial));
-    for invite in [
-        invite(1, "alice", None),
-        invite(2, "bob", Some("hers")),
-        invite(3, "bob", Some("his")),
-    ] {
+    for invite in
+        [invite(1, "alice", None), invite(2, "bob", Some("hers")), invite(3, "bob", Some("his"))]
+    {
         // Who makes an invite into whose group is a rule of the index, not of a store.
         assert!(ok(store.insert_invite(&invite).await));
     }

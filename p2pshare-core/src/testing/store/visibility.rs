@@ -16,25 +16,10 @@ struct Seen {
     folder: bool,
 }
 
-const VISIBLE: Seen = Seen {
-    search: true,
-    content: true,
-    locate: true,
-    files: true,
-    folder: true,
-};
-const HIDDEN: Seen = Seen {
-    search: false,
-    content: false,
-    locate: false,
-    files: false,
-    folder: false,
-};
-const REACHABLE: Seen = Seen {
-    content: true,
-    locate: true,
-    ..HIDDEN
-};
+const VISIBLE: Seen = Seen { search: true, content: true, locate: true, files: true, folder: true };
+const HIDDEN: Seen =
+    Seen { search: false, content: false, locate: false, files: false, folder: false };
+const REACHABLE: Seen = Seen { content: true, locate: true, ..HIDDEN };
 
 async fn seen(store: &Store, viewer: &Viewer, file: &Entry) -> Seen {
     let owner = user("alice");
@@ -73,13 +58,7 @@ pub async fn each_sees_what_is_for_them(store: Store) {
     let public = entry("public", 1);
     let unlisted = entry_for("unlisted", 2, &Visibility::Unlisted);
     let grouped = entry_for("grouped", 3, &shared_with("club"));
-    share(
-        &store,
-        "alice",
-        1,
-        &[public.clone(), unlisted.clone(), grouped.clone()],
-    )
-    .await;
+    share(&store, "alice", 1, &[public.clone(), unlisted.clone(), grouped.clone()]).await;
     let own = viewer("alice", &["club"]);
     let member = viewer("bob", &["club"]);
     let stranger = viewer("carol", &["other"]);
@@ -95,11 +74,7 @@ pub async fn each_sees_what_is_for_them(store: Store) {
         (&grouped, &stranger, HIDDEN),
     ] {
         let (who, what) = (&viewer.user, &file.path);
-        assert_eq!(
-            seen(&store, viewer, file).await,
-            expected,
-            "{what} for {who}"
-        );
+        assert_eq!(seen(&store, viewer, file).await, expected, "{what} for {who}");
     }
 }
 
@@ -111,15 +86,8 @@ pub async fn the_viewers_groups_decide(store: Store) {
     share(&store, "alice", 1, std::slice::from_ref(&grouped)).await;
     assert_eq!(seen(&store, &viewer("bob", &[]), &grouped).await, HIDDEN);
     let many = ["a", "b", "club", "d"];
-    assert_eq!(
-        seen(&store, &viewer("nobody", &many), &grouped).await,
-        VISIBLE
-    );
-    assert_eq!(
-        seen(&store, &viewer("alice", &[]), &grouped).await,
-        VISIBLE,
-        "one's own"
-    );
+    assert_eq!(seen(&store, &viewer("nobody", &many), &grouped).await, VISIBLE);
+    assert_eq!(seen(&store, &viewer("alice", &[]), &grouped).await, VISIBLE, "one's own");
 }
 
 /// An entry that the viewer does not see adds no name, no time, no source to a hit of the same content.
@@ -168,11 +136,7 @@ pub async fn a_change_of_visibility_holds(store: Store) {
     ] {
         let file = entry_for("file", 1, &visibility);
         share(&store, "alice", 1, std::slice::from_ref(&file)).await;
-        assert_eq!(
-            seen(&store, &stranger, &file).await,
-            expected,
-            "{visibility}"
-        );
+        assert_eq!(seen(&store, &stranger, &file).await, expected, "{visibility}");
     }
 }
 
@@ -186,11 +150,9 @@ pub async fn a_folder_of_hidden_files_is_hidden(store: Store) {
     ];
     share(&store, "alice", 1, &entries).await;
     let owner = user("alice");
-    for (viewer, count) in [
-        (viewer("alice", &["club"]), 2),
-        (viewer("bob", &["club"]), 1),
-        (viewer("bob", &[]), 0),
-    ] {
+    for (viewer, count) in
+        [(viewer("alice", &["club"]), 2), (viewer("bob", &["club"]), 1), (viewer("bob", &[]), 0)]
+    {
         let listed = ok(store.user_folder(&viewer, &owner, None, None, 9).await);
         assert_eq!(listed.len(), count, "{viewer:?}");
     }

@@ -32,20 +32,12 @@ pub async fn counts_are_of_now(store: Store) {
     add_users_with_peers(&store, &["alice", "bob", "carol"]).await;
     assert!(ok(store.peer_leaves(&peer_id(3)).await));
     ok(store.touch_peers(&[(peer_id(1), at(150))]).await);
-    let big = Entry {
-        size: 1_000_000_000_000,
-        ..entry("b", 2)
-    };
+    let big = Entry { size: 1_000_000_000_000, ..entry("b", 2) };
     share(&store, "alice", 1, &[entry("a", 1), big]).await;
     share(&store, "carol", 3, &[entry("a", 1)]).await;
     for (number, expires) in [(1, 200), (2, 300)] {
-        let session = Session {
-            expires_at: at(expires),
-            ..session(number, "alice", 100)
-        };
-        assert!(ok(store
-            .open_session(&session, &verifier("alice"), 9)
-            .await));
+        let session = Session { expires_at: at(expires), ..session(number, "alice", 100) };
+        assert!(ok(store.open_session(&session, &verifier("alice"), 9).await));
     }
     let counts = StoreCounts {
         users: 3,
@@ -56,11 +48,7 @@ pub async fn counts_are_of_now(store: Store) {
         bytes: 1_000_000_000_020,
     };
     assert_eq!(ok(store.counts(at(199), at(100)).await), counts);
-    let later = StoreCounts {
-        sessions: 1,
-        online: 1,
-        ..counts
-    };
+    let later = StoreCounts { sessions: 1, online: 1, ..counts };
     assert_eq!(ok(store.counts(at(200), at(101)).await), later);
 }
 
@@ -89,24 +77,15 @@ pub async fn writes_are_read_at_once(store: Store) {
 pub async fn a_dropped_write_is_done_or_not(store: Store) {
     add_users_with_peers(&store, &["alice"]).await;
     let alice = user("alice");
-    let batch: Vec<_> = (0..50)
-        .map(|file| Publish(entry(&format!("file {file}"), 1)))
-        .collect();
+    let batch: Vec<_> = (0..50).map(|file| Publish(entry(&format!("file {file}"), 1))).collect();
     for polls in 0..20 {
         let id = peer_id(1);
         let write = store.publish(&alice, &id, &batch, at(100));
         drop_after(write, polls).await;
         let count = ok(store.count_entries(&id).await);
-        assert!(
-            count == 0 || count == 50,
-            "{count} of 50 entries after {polls} polls"
-        );
+        assert!(count == 0 || count == 50, "{count} of 50 entries after {polls} polls");
         assert!(ok(store.delete_peer(&id).await));
-        assert_eq!(
-            ok(store.count_entries(&id).await),
-            0,
-            "nothing comes after its peer is gone"
-        );
+        assert_eq!(ok(store.count_entries(&id).await), 0, "nothing comes after its peer is gone");
         add_peer(&store, 1, "alice").await;
     }
 }

@@ -90,11 +90,7 @@ enum Depth {
 impl<'a> Place<'a> {
     fn new(folder: Option<&'a SharePath>, depth: Depth) -> Self {
         let below = folder.map_or_else(String::new, |folder| format!("{folder}/"));
-        Self {
-            folder,
-            below,
-            depth,
-        }
+        Self { folder, below, depth }
     }
 
     /// The folder in between, directly in this one, that holds `path`, which is below this one; `None` if there is
@@ -135,16 +131,8 @@ impl<'c> Walk<'c> {
             return Ok(None);
         };
         let scopes = Sight::of(connection, viewer)?.scopes_of(connection, owner)?;
-        let head = |scope| Head {
-            scope,
-            path: None,
-            from: None,
-        };
-        Ok(Some(Self {
-            connection,
-            owner,
-            heads: scopes.into_iter().map(head).collect(),
-        }))
+        let head = |scope| Head { scope, path: None, from: None };
+        Ok(Some(Self { connection, owner, heads: scopes.into_iter().map(head).collect() }))
     }
 
     /// The first path at `from` or after it.
@@ -160,11 +148,7 @@ impl<'c> Walk<'c> {
                 head.from = Some(from.to_owned());
             }
         }
-        let first = self
-            .heads
-            .iter()
-            .filter_map(|head| head.path.as_ref())
-            .min();
+        let first = self.heads.iter().filter_map(|head| head.path.as_ref()).min();
         Ok(first.cloned())
     }
 
@@ -199,9 +183,7 @@ impl<'c> Walk<'c> {
         let mut at = self.next(place.below.as_str().max(after))?;
         while let Some(path) = at.filter(|path| path.starts_with(&place.below)) {
             if folders.len() >= limit
-                && folders
-                    .last()
-                    .is_none_or(|last| !a_smaller_may_follow(last, place, &path))
+                && folders.last().is_none_or(|last| !a_smaller_may_follow(last, place, &path))
             {
                 break;
             }
@@ -230,9 +212,7 @@ impl<'c> Walk<'c> {
         let from = after.map_or("", |after| after.path.as_str());
         let mut files = Vec::new();
         let mut add = |found: BTreeSet<UserFile>| {
-            let following = found
-                .into_iter()
-                .filter(|file| after.is_none_or(|after| file > after));
+            let following = found.into_iter().filter(|file| after.is_none_or(|after| file > after));
             files.extend(following.take(limit - files.len()));
             files.len() < limit
         };

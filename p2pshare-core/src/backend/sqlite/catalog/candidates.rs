@@ -31,9 +31,7 @@ impl Candidates {
 
     /// The last place, once all are taken: what is not before it cannot become one of the best.
     pub(super) fn bar(&self) -> Option<&Position> {
-        self.best
-            .last()
-            .filter(|_| self.best.len() >= self.capacity)
+        self.best.last().filter(|_| self.best.len() >= self.capacity)
     }
 
     /// Whether a hit in this place would not be one of the best.
@@ -46,10 +44,7 @@ impl Candidates {
         let name = (position.content, position.size);
         if let Some(key) = self.keys.get_mut(&name) {
             if position.key < *key {
-                self.best.remove(&Position {
-                    key: *key,
-                    ..position
-                });
+                self.best.remove(&Position { key: *key, ..position });
                 self.best.insert(position);
                 *key = position.key;
             }

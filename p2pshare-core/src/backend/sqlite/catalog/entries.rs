@@ -41,9 +41,7 @@ pub(super) fn count_of_user(connection: &Connection, owner: &Username) -> Databa
 
 fn count(connection: &Connection, sql: &str, parameters: impl Params) -> DatabaseResult<u64> {
     let mut statement = connection.prepare_cached(sql)?;
-    let count: Option<i64> = statement
-        .query_row(parameters, |row| row.get(0))
-        .optional()?;
+    let count: Option<i64> = statement.query_row(parameters, |row| row.get(0)).optional()?;
     u64::try_from(count.unwrap_or(0)).map_err(DatabaseError::corrupt)
 }
 

@@ -92,14 +92,7 @@ pub(super) fn of_content(
         let size = rows::size(row, 0)?;
         let reached = |owner, scope| sight.reaches(owner, scope);
         let relevance = |entry: &EntryRow<'_>| reached(entry.owner, entry.scope).then_some(0);
-        hits.extend(hit(
-            connection,
-            &mut sources,
-            content,
-            size,
-            relevance,
-            reached,
-        )?);
+        hits.extend(hit(connection, &mut sources, content, size, relevance, reached)?);
     }
     Ok(hits)
 }
@@ -153,8 +146,7 @@ impl BestNames {
         {
             return;
         }
-        self.best
-            .insert((Reverse(relevance), path.to_owned(), owner));
+        self.best.insert((Reverse(relevance), path.to_owned(), owner));
         if self.best.len() > NAMES_PER_HIT {
             self.best.pop_last();
         }

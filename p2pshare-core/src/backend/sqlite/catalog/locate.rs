@@ -30,11 +30,7 @@ pub(super) fn locate(
     };
     let mut asked = HashSet::new();
     let mut found = Vec::new();
-    for content in request
-        .contents
-        .iter()
-        .filter(|content| asked.insert(**content))
-    {
+    for content in request.contents.iter().filter(|content| asked.insert(**content)) {
         found.extend(locating.locate(content)?);
     }
     Ok(found)
@@ -53,9 +49,7 @@ struct Locating<'a> {
 impl Locating<'_> {
     fn locate(&mut self, content: &ContentId) -> DatabaseResult<Option<Location>> {
         let claims = self.claims(content)?;
-        let largest = claims
-            .iter()
-            .max_by_key(|(size, peers)| (peers.len(), Reverse(**size)));
+        let largest = claims.iter().max_by_key(|(size, peers)| (peers.len(), Reverse(**size)));
         let Some(size) = largest.map(|(size, _)| *size) else {
             return Ok(None);
         };
@@ -68,7 +62,7 @@ impl Locating<'_> {
             content: *content,
             size,
             total,
-            sources: self.from_pivot(&kinds)?,
+            sources: self.beginning_at_pivot(&kinds)?,
         }))
     }
 
@@ -96,7 +90,10 @@ impl Locating<'_> {
     }
 
     /// Those that can be reached, around the circle of ids.
-    fn from_pivot(&mut self, kinds: &HashMap<i64, SourceKind>) -> DatabaseResult<Vec<Source>> {
+    fn beginning_at_pivot(
+        &mut self,
+        kinds: &HashMap<i64, SourceKind>,
+    ) -> DatabaseResult<Vec<Source>> {
         let mut circle = BTreeMap::new();
         for (row, kind) in kinds {
             if let Some(id) = self.reachable(*row)? {
@@ -104,9 +101,7 @@ impl Locating<'_> {
             }
         }
         let wanted = circle.into_iter().take(self.request.limit as usize);
-        wanted
-            .map(|((_, peer), (row, kind))| self.source(peer, row, kind))
-            .collect()
+        wanted.map(|((_, peer), (row, kind))| self.source(peer, row, kind)).collect()
     }
 
     /// The id of a peer that is online and has an address.
@@ -132,12 +127,7 @@ impl Locating<'_> {
                 contact
             }
         };
-        Ok(Source {
-            peer,
-            owner,
-            addresses,
-            kind,
-        })
+        Ok(Source { peer, owner, addresses, kind })
     }
 
     fn contact(&self, row: i64) -> DatabaseResult<(Username, Vec<PeerAddr>)> {

@@ -58,26 +58,17 @@ impl CatalogStore for SqliteStore {
 
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64> {
         let peer = *peer;
-        Ok(self
-            .database
-            .read(move |c| entries::count_of_peer(c, &peer))
-            .await?)
+        Ok(self.database.read(move |c| entries::count_of_peer(c, &peer)).await?)
     }
 
     async fn count_user_entries(&self, owner: &Username) -> StoreResult<u64> {
         let owner = owner.clone();
-        Ok(self
-            .database
-            .read(move |c| entries::count_of_user(c, &owner))
-            .await?)
+        Ok(self.database.read(move |c| entries::count_of_user(c, &owner)).await?)
     }
 
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice> {
         let (viewer, search) = (viewer.clone(), search.clone());
-        Ok(self
-            .database
-            .read(move |c| search::search(c, &viewer, &search))
-            .await?)
+        Ok(self.database.read(move |c| search::search(c, &viewer, &search)).await?)
     }
 
     async fn content(
@@ -95,10 +86,7 @@ impl CatalogStore for SqliteStore {
 
     async fn locate(&self, viewer: &Viewer, request: &LocateRequest) -> StoreResult<Vec<Location>> {
         let (viewer, request) = (viewer.clone(), request.clone());
-        Ok(self
-            .database
-            .read(move |c| locate::locate(c, &viewer, &request))
-            .await?)
+        Ok(self.database.read(move |c| locate::locate(c, &viewer, &request)).await?)
     }
 
     async fn user_files(
@@ -146,12 +134,8 @@ impl CatalogStore for SqliteStore {
                        SELECT ?3, p.id, ?4 FROM peers p JOIN users u ON u.id = p.owner \
                        WHERE p.peer = ?1 AND u.name = ?2 AND p.last_seen IS NOT NULL \
                        ON CONFLICT DO UPDATE SET until = excluded.until";
-            let parameters = (
-                peer.as_bytes(),
-                owner.as_str(),
-                content.as_bytes(),
-                until.as_millis(),
-            );
+            let parameters =
+                (peer.as_bytes(), owner.as_str(), content.as_bytes(), until.as_millis());
             Ok(rows::execute(c, sql, parameters)? > 0)
         };
         Ok(self.database.write(add).await?)

@@ -150,20 +150,14 @@ impl<'a> Batch<'a> {
         let (path, content) = (entry.path.as_str(), entry.content.as_bytes());
         let key = (self.peer, path, content, size, scope);
         let known = self.find.query_row(key, |row| {
-            Ok(Known {
-                id: row.get(0)?,
-                size: row.get(1)?,
-                is_same: row.get(2)?,
-            })
+            Ok(Known { id: row.get(0)?, size: row.get(1)?, is_same: row.get(2)? })
         });
         let Some(known) = known.optional()? else {
             published.added += 1;
             self.sums.add(1, size);
             self.path_words.cut(path);
             let words = self.path_words.count();
-            let values = (
-                self.peer, self.owner, scope, size, self.now, words, content, path,
-            );
+            let values = (self.peer, self.owner, scope, size, self.now, words, content, path);
             let id = self.insert.insert(values)?;
             self.words.push((id, self.path_words.to_text()));
             return Ok(());
@@ -182,8 +176,7 @@ impl<'a> Batch<'a> {
         self.sums.add(-1, known.size);
         self.sums.add(1, size);
         // The path is the same, and so are its words.
-        self.update
-            .execute((known.id, scope, size, self.now, content))?;
+        self.update.execute((known.id, scope, size, self.now, content))?;
         Ok(())
     }
 

@@ -130,9 +130,7 @@ impl Searching<'_> {
         let says = Says::of(self.search.sort);
         // Cutting paths into words costs most, so it is put off.
         if says != Says::Nothing
-            && self
-                .candidates
-                .is_too_late(&self.place(entry, most_relevant(entry, self.search)))
+            && self.candidates.is_too_late(&self.place(entry, most_relevant(entry, self.search)))
         {
             return Ok(());
         }
@@ -204,11 +202,7 @@ impl Searching<'_> {
         let Some((content, size)) = tally.of else {
             return Ok(());
         };
-        let rank = Rank {
-            online: tally.online,
-            sources: tally.all,
-            ..NO_RANK
-        };
+        let rank = Rank { online: tally.online, sources: tally.all, ..NO_RANK };
         let key = sort_key(self.search.sort, &rank);
         let place = Position { key, content, size };
         if self.is_passed(&place) || self.candidates.is_too_late(&place) {
@@ -276,10 +270,7 @@ impl Searching<'_> {
             )?;
             hits.extend(hit);
         }
-        Ok(SearchSlice {
-            hits,
-            next: positions.last().copied().filter(|_| more),
-        })
+        Ok(SearchSlice { hits, next: positions.last().copied().filter(|_| more) })
     }
 }
 
@@ -295,9 +286,7 @@ const NO_RANK: Rank = Rank {
 /// The highest relevance that an entry can have, whatever its words.
 fn most_relevant(entry: &EntryRow<'_>, search: &Search) -> u32 {
     let words = u32::try_from(search.query.include.len()).unwrap_or(u32::MAX);
-    words
-        .saturating_mul(2000)
-        .saturating_add(relevance_without_words(entry.words))
+    words.saturating_mul(2000).saturating_add(relevance_without_words(entry.words))
 }
 
 /// The rank of a hit that has this entry alone, as far as the entry tells.
@@ -320,12 +309,7 @@ struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     fn new(search: &'a Search, sight: &'a Sight, owner: Option<i64>) -> Self {
-        Self {
-            search,
-            sight,
-            owner,
-            words: PathWords::default(),
-        }
+        Self { search, sight, owner, words: PathWords::default() }
     }
 
     /// How well an entry suits the search; `None` if the viewer does not see it or it does not match.
@@ -338,9 +322,7 @@ impl<'a> Matcher<'a> {
             return Some(relevance_without_words(entry.words));
         }
         self.words.cut(entry.path);
-        self.words
-            .match_query(query)
-            .then(|| self.words.relevance(query))
+        self.words.match_query(query).then(|| self.words.relevance(query))
     }
 
     /// As [`Filter::accepts`](crate::index::search::Filter::accepts).

@@ -25,10 +25,7 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn new(of: (ContentId, u64)) -> Self {
-        Self {
-            of: Some(of),
-            ..Self::default()
-        }
+        Self { of: Some(of), ..Self::default() }
     }
 }
 

@@ -31,10 +31,8 @@ impl PathWords {
             self.cut_any(path);
         }
         let text = &self.text;
-        self.path
-            .sort_unstable_by(|a, b| text[a.clone()].cmp(&text[b.clone()]));
-        self.path
-            .dedup_by(|a, b| text[a.clone()] == text[b.clone()]);
+        self.path.sort_unstable_by(|a, b| text[a.clone()].cmp(&text[b.clone()]));
+        self.path.dedup_by(|a, b| text[a.clone()] == text[b.clone()]);
     }
 
     /// The different words of the path, in order.
@@ -79,9 +77,7 @@ impl PathWords {
     }
 
     fn is_word(&self, word: &str) -> bool {
-        self.path
-            .binary_search_by(|own| self.word(own).cmp(word))
-            .is_ok()
+        self.path.binary_search_by(|own| self.word(own).cmp(word)).is_ok()
     }
 
     fn begins(&self, beginning: &str) -> bool {
@@ -110,10 +106,7 @@ impl PathWords {
                     continue;
                 }
             };
-            let length = bytes[at..]
-                .iter()
-                .take_while(|byte| same_sort(byte))
-                .count();
+            let length = bytes[at..].iter().take_while(|byte| same_sort(byte)).count();
             let word = at..at + length.min(MAX_WORD_CHARS);
             if at >= name_from {
                 self.name.push(word.clone());

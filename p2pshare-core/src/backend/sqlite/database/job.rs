@@ -29,11 +29,7 @@ where
     F: FnOnce(&Connection) -> DatabaseResult<T> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    let job = Work {
-        work: Some(work),
-        result: None,
-        reply,
-    };
+    let job = Work { work: Some(work), result: None, reply };
     (Box::new(job), answer)
 }
 

@@ -115,9 +115,7 @@ impl Database {
         }
         let handle = threads::start_writer(writer, write_jobs).map_err(failed)?;
         threads.handles.push(handle);
-        Ok(Self {
-            threads: Arc::new(threads),
-        })
+        Ok(Self { threads: Arc::new(threads) })
     }
 
     /// A database in memory that is gone with its last handle. Reads and writes share one thread.
@@ -129,14 +127,8 @@ impl Database {
         let (write, write_jobs) = mpsc::channel(QUEUE);
         let handle = threads::start_writer(connection, write_jobs)
             .map_err(|error| open::failed(Path::new(":memory:"), error))?;
-        let threads = Threads {
-            writer: Some(write),
-            readers: None,
-            handles: vec![handle],
-        };
-        Ok(Self {
-            threads: Arc::new(threads),
-        })
+        let threads = Threads { writer: Some(write), readers: None, handles: vec![handle] };
+        Ok(Self { threads: Arc::new(threads) })
     }
 
     /// Runs a job on a connection that cannot write. All that it reads is of one moment, at or after the call.

@@ -85,10 +85,7 @@ fn prepare(connection: &Connection, options: &DatabaseOptions) -> DatabaseResult
 
 /// Makes an empty file that only its owner may read; SQLite gives its log the same permissions.
 fn create_file(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -124,8 +121,5 @@ fn use_write_ahead_log(connection: &Connection, path: &Path) -> DatabaseResult<(
 
 /// The error of a database that cannot be opened.
 pub(super) fn failed(path: &Path, source: io::Error) -> DatabaseError {
-    DatabaseError::Open {
-        path: path.to_owned(),
-        source: Arc::new(source),
-    }
+    DatabaseError::Open { path: path.to_owned(), source: Arc::new(source) }
 }

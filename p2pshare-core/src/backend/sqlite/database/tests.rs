@@ -24,8 +24,7 @@ fn new_file() -> (tempfile::TempDir, PathBuf) {
 async fn insert(database: &Database, value: i64) -> DatabaseResult<()> {
     database
         .write(move |c| {
-            c.prepare_cached("INSERT INTO n (value) VALUES (?1)")?
-                .execute([value])?;
+            c.prepare_cached("INSERT INTO n (value) VALUES (?1)")?.execute([value])?;
             Ok(())
         })
         .await
@@ -103,9 +102,7 @@ async fn readers_cannot_write_and_outlive_a_panic() {
     let mut options = options();
     options.readers = Some(1);
     let database = Database::open(&path, &options).unwrap();
-    let written = database
-        .read(|c| Ok(c.execute("INSERT INTO n (value) VALUES (1)", [])?))
-        .await;
+    let written = database.read(|c| Ok(c.execute("INSERT INTO n (value) VALUES (1)", [])?)).await;
     let Err(DatabaseError::Sqlite(error)) = written else {
         panic!("a reader wrote");
     };
@@ -160,25 +157,16 @@ fn files_that_are_not_ours_are_refused() {
         Err(DatabaseError::Foreign { found: ID, .. })
     ));
     let other = path.with_file_name("other.db");
-    Connection::open(&other)
-        .unwrap()
-        .execute_batch("CREATE TABLE theirs (x)")
-        .unwrap();
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
     assert!(matches!(
         Database::open(&other, &options()),
         Err(DatabaseError::Foreign { found: 0, .. })
     ));
-    std::fs::write(
-        &other,
-        "no database at all, but some text that is long enough".repeat(100),
-    )
-    .unwrap();
+    std::fs::write(&other, "no database at all, but some text that is long enough".repeat(100))
+        .unwrap();
     assert!(Database::open(&other, &options()).is_err());
     std::fs::write(&other, "").unwrap();
-    assert!(
-        Database::open(&other, &options()).is_ok(),
-        "an empty file is a fresh one"
-    );
+    assert!(Database::open(&other, &options()).is_ok(), "an empty file is a fresh one");
     assert!(matches!(
         Database::open(&other.join("below"), &options()),
         Err(DatabaseError::Open { .. })
@@ -203,10 +191,7 @@ fn many_may_open_a_new_file_at_once() {
             thread::spawn(move || Database::open(&path, &options()))
         })
         .collect();
-    let all: Vec<_> = all
-        .into_iter()
-        .map(|opened| opened.join().unwrap().unwrap())
-        .collect();
+    let all: Vec<_> = all.into_iter().map(|opened| opened.join().unwrap().unwrap()).collect();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         for (value, database) in (0..).zip(&all) {
             insert(database, value).await.unwrap();
@@ -223,12 +208,7 @@ fn only_the_owner_may_read_the_file() {
     let (_folder, path) = new_file();
     let _database = Database::open(&path, &options()).unwrap();
     for name in ["test.db", "test.db-wal"] {
-        let mode = path
-            .with_file_name(name)
-            .metadata()
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = path.with_file_name(name).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }

@@ -39,10 +39,7 @@ pub(super) fn start_reader(
     start("db-reader", move || {
         loop {
             // One idle reader waits for the next job, the others for their turn to wait.
-            let job = jobs
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .blocking_recv();
+            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
             match job {
                 Some(job) if job.is_cancelled() => {}
                 Some(job) => read(&connection, job),

@@ -18,27 +18,10 @@ use crate::{
     time::Timestamp,
 };
 
-const SORTS: [Sort; 6] = [
-    Sort::Relevance,
-    Sort::Largest,
-    Sort::Smallest,
-    Sort::Newest,
-    Sort::Oldest,
-    Sort::Sources,
-];
-const QUERIES: [&str; 11] = [
-    "",
-    "so",
-    "song",
-    "a b",
-    "a -b",
-    "-flac",
-    "mp3",
-    "SÖNG 2",
-    "歌",
-    "song -song2 -tar",
-    "s x",
-];
+const SORTS: [Sort; 6] =
+    [Sort::Relevance, Sort::Largest, Sort::Smallest, Sort::Newest, Sort::Oldest, Sort::Sources];
+const QUERIES: [&str; 11] =
+    ["", "so", "song", "a b", "a -b", "-flac", "mp3", "SÖNG 2", "歌", "song -song2 -tar", "s x"];
 /// Every folder of the histories' paths, a file, and something that is never there.
 const FOLDERS: [&str; 6] = ["a", "a b", "a/b", "a/b/songs 2", "song", "none"];
 
@@ -190,27 +173,11 @@ fn filters() -> Vec<Filter> {
     let none = Filter::default;
     vec![
         none(),
-        Filter {
-            extensions: vec!["mp3".to_owned(), "flac".to_owned()],
-            ..none()
-        },
+        Filter { extensions: vec!["mp3".to_owned(), "flac".to_owned()], ..none() },
         none(),
-        Filter {
-            kind: Some(Kind::Audio),
-            max_size: Some(10),
-            ..none()
-        },
-        Filter {
-            kind: Some(Kind::Other),
-            ..none()
-        },
-        Filter {
-            min_size: Some(11),
-            ..none()
-        },
-        Filter {
-            owner: Some(user("bea")),
-            ..none()
-        },
+        Filter { kind: Some(Kind::Audio), max_size: Some(10), ..none() },
+        Filter { kind: Some(Kind::Other), ..none() },
+        Filter { min_size: Some(11), ..none() },
+        Filter { owner: Some(user("bea")), ..none() },
     ]
 }

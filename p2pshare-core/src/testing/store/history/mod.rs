@@ -87,12 +87,8 @@ pub async fn compare(
 /// # Panics
 /// If one differs, with the shortest such history that was found.
 pub fn histories_agree(make: impl AsyncFn() -> Arc<dyn IndexStore>, cases: u32) {
-    let config = Config {
-        cases,
-        max_shrink_iters: 4096,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config =
+        Config { cases, max_shrink_iters: 4096, failure_persistence: None, ..Config::default() };
     let agrees = |history: History| {
         block_on(async {
             let other = make().await;
@@ -118,10 +114,7 @@ mod tests {
 
     #[test]
     fn a_difference_is_found_and_told() {
-        let history = History(vec![
-            Op::DeleteUser { name: "bob" },
-            Op::PurgeSessions { now: 3 },
-        ]);
+        let history = History(vec![Op::DeleteUser { name: "bob" }, Op::PurgeSessions { now: 3 }]);
         let found = block_on(async {
             let (reference, other) = (store(), store());
             add_users(&other, &["alice"]).await;
@@ -134,10 +127,7 @@ mod tests {
         assert!(text.contains("reference: []"), "{text}");
         assert!(text.contains("alice"), "{text}");
         let lines = format!("{history:?}");
-        assert_eq!(
-            lines,
-            "  1. DeleteUser { name: \"bob\" }\n  2. PurgeSessions { now: 3 }\n"
-        );
+        assert_eq!(lines, "  1. DeleteUser { name: \"bob\" }\n  2. PurgeSessions { now: 3 }\n");
     }
 
     #[test]
@@ -150,9 +140,6 @@ mod tests {
         });
         let difference = found.unwrap_err();
         assert_eq!(difference.steps, 1);
-        assert_eq!(
-            (&*difference.reference, &*difference.other),
-            ("false", "true")
-        );
+        assert_eq!((&*difference.reference, &*difference.other), ("false", "true"));
     }
 }

@@ -151,19 +151,14 @@ impl From<&Change> for CatalogChange {
     fn from(change: &Change) -> Self {
         match change {
             Change::Withdraw(text) => Self::Withdraw(path(text)),
-            Change::Publish {
-                path: text,
-                content: number,
-                size,
-                visibility,
-            } => Self::Publish(Entry {
-                path: path(text),
-                content: content(*number),
-                size: *size,
-                visibility: visibility
-                    .parse()
-                    .expect("a visibility in a history is valid"),
-            }),
+            Change::Publish { path: text, content: number, size, visibility } => {
+                Self::Publish(Entry {
+                    path: path(text),
+                    content: content(*number),
+                    size: *size,
+                    visibility: visibility.parse().expect("a visibility in a history is valid"),
+                })
+            }
         }
     }
 }

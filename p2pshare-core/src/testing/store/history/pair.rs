@@ -26,11 +26,7 @@ pub(super) use ask;
 
 impl<'a> Pair<'a> {
     pub(super) fn new(reference: &'a dyn IndexStore, other: &'a dyn IndexStore) -> Self {
-        Self {
-            reference,
-            other,
-            steps: 0,
-        }
+        Self { reference, other, steps: 0 }
     }
 
     pub(super) fn agree<T: PartialEq + Debug>(

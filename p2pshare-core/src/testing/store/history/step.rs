@@ -20,14 +20,7 @@ impl Pair<'_> {
     pub(super) async fn step(&mut self, op: &Op) -> Result<(), Disagreement> {
         self.steps += 1;
         match *op {
-            Op::InsertUser {
-                name,
-                verifier,
-                operator,
-                disabled,
-                created_at,
-                only_if_first,
-            } => {
+            Op::InsertUser { name, verifier, operator, disabled, created_at, only_if_first } => {
                 let account = User {
                     name: user(name),
                     verifier: secret(verifier),
@@ -37,16 +30,9 @@ impl Pair<'_> {
                 };
                 ask!(self, insert_user(&account, only_if_first))?;
             }
-            Op::SetVerifier {
-                name,
-                verifier,
-                expected,
-            } => {
+            Op::SetVerifier { name, verifier, expected } => {
                 let expected = expected.map(secret);
-                ask!(
-                    self,
-                    set_verifier(&user(name), &secret(verifier), expected.as_ref())
-                )?;
+                ask!(self, set_verifier(&user(name), &secret(verifier), expected.as_ref()))?;
             }
             Op::SetDisabled { name, disabled } => {
                 ask!(self, set_disabled(&user(name), disabled))?;
@@ -83,13 +69,7 @@ impl Pair<'_> {
             Op::PurgeSessions { now } => {
                 ask!(self, purge_sessions(at(now)))?;
             }
-            Op::Announce {
-                peer,
-                owner,
-                addresses,
-                announced_at,
-                last_seen,
-            } => {
+            Op::Announce { peer, owner, addresses, announced_at, last_seen } => {
                 let peer = Peer {
                     id: peer_id(peer),
                     owner: user(owner),
@@ -113,40 +93,19 @@ impl Pair<'_> {
             Op::PurgePeers { before, limit } => {
                 ask!(self, purge_peers(at(before), limit))?;
             }
-            Op::Publish {
-                owner,
-                peer,
-                ref changes,
-                now,
-            } => {
+            Op::Publish { owner, peer, ref changes, now } => {
                 let changes: Vec<CatalogChange> = changes.iter().map(Into::into).collect();
-                ask!(
-                    self,
-                    publish(&user(owner), &peer_id(peer), &changes, at(now))
-                )?;
+                ask!(self, publish(&user(owner), &peer_id(peer), &changes, at(now)))?;
             }
-            Op::AddPartialSource {
-                owner,
-                peer,
-                content: number,
-                until,
-            } => {
+            Op::AddPartialSource { owner, peer, content: number, until } => {
                 let (owner, peer, content) = (user(owner), peer_id(peer), content(number));
                 ask!(self, add_partial_source(&owner, &peer, &content, at(until)))?;
             }
-            Op::RemovePartialSource {
-                owner,
-                peer,
-                content: number,
-            } => {
+            Op::RemovePartialSource { owner, peer, content: number } => {
                 let (owner, peer, content) = (user(owner), peer_id(peer), content(number));
                 ask!(self, remove_partial_source(&owner, &peer, &content))?;
             }
-            Op::InsertGroup {
-                name,
-                owner,
-                created_at,
-            } => {
+            Op::InsertGroup { name, owner, created_at } => {
                 let record = GroupRecord {
                     name: group(name),
                     owner: user(owner),

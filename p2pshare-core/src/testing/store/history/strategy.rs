@@ -39,14 +39,8 @@ const PATHS: [&str; 14] = [
     "b/song.MP3",
     "日本/歌 2.mp3",
 ];
-const VISIBILITIES: [&str; 6] = [
-    "public",
-    "public",
-    "unlisted",
-    "group:club",
-    "group:team",
-    "group:club",
-];
+const VISIBILITIES: [&str; 6] =
+    ["public", "public", "unlisted", "group:club", "group:team", "group:club"];
 
 /// Random histories, the first steps of which make users, peers and a group for the others to find.
 pub fn histories() -> impl Strategy<Value = History> {
@@ -75,18 +69,11 @@ fn start() -> Vec<Op> {
         announced_at: 0,
         last_seen: Some(10),
     };
-    let group = |name, owner| Op::InsertGroup {
-        name,
-        owner,
-        created_at: 0,
-    };
+    let group = |name, owner| Op::InsertGroup { name, owner, created_at: 0 };
     let mut ops: Vec<_> = USERS.into_iter().map(user).collect();
     ops.extend((1..).zip(USERS).map(peer));
     ops.push(group("club", "ann"));
-    ops.push(Op::AddMember {
-        name: "club",
-        user: "bea",
-    });
+    ops.push(Op::AddMember { name: "club", user: "bea" });
     ops
 }
 
@@ -102,14 +89,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn on_users() -> impl Strategy<Value = Op> {
-    let insert = (
-        user(),
-        verifier(),
-        any::<bool>(),
-        any::<bool>(),
-        time(),
-        any::<bool>(),
-    );
+    let insert = (user(), verifier(), any::<bool>(), any::<bool>(), time(), any::<bool>());
     prop_oneof![
         4 => insert.prop_map(
             |(name, verifier, operator, disabled, created_at, only_if_first)| Op::InsertUser {
@@ -145,13 +125,7 @@ fn on_sessions() -> impl Strategy<Value = Op> {
 }
 
 fn on_peers() -> impl Strategy<Value = Op> {
-    let announce = (
-        peer(),
-        user(),
-        0..3_u8,
-        time(),
-        option::weighted(0.8, time()),
-    );
+    let announce = (peer(), user(), 0..3_u8, time(), option::weighted(0.8, time()));
     prop_oneof![
         8 => announce.prop_map(|(peer, owner, addresses, announced_at, last_seen)| {
             Op::Announce { peer, owner, addresses, announced_at, last_seen }
@@ -197,14 +171,7 @@ fn on_groups() -> impl Strategy<Value = Op> {
 }
 
 fn on_invites() -> impl Strategy<Value = Op> {
-    let insert = (
-        code(),
-        user(),
-        option::of(group()),
-        0..3_u32,
-        time(),
-        time(),
-    );
+    let insert = (code(), user(), option::of(group()), 0..3_u32, time(), time());
     prop_oneof![
         4 => insert.prop_map(|(hash, created_by, group, uses_left, created_at, expires_at)| {
             Op::InsertInvite { hash, created_by, group, uses_left, created_at, expires_at }

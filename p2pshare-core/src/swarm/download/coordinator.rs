@@ -1,0 +1,251 @@
+//! The task that runs a download.
+
+use std::{future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::BoxFuture};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    board::{Board, Standing},
+    roster::Roster,
+    worker::{End, leave, work},
+};
+use crate::{
+    swarm::{Candidate, Discovery, DiscoveryError, DownloadError, Report, SourceId, SourceReport},
+    transfer::TransferError,
+};
+
+/// A look for sources that takes longer has failed.
+const DISCOVERY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// While nobody delivers, sources are looked for at least so often.
+const ANXIOUS_REFRESH: Duration = Duration::from_secs(3);
+
+/// How often the state of things is looked at, even if nothing happens.
+const TICK: Duration = Duration::from_millis(250);
+
+pub(super) struct Coordinator {
+    board: Arc<Board>,
+    discovery: Arc<dyn Discovery>,
+    roster: Roster,
+    workers: JoinSet<(SourceId, End)>,
+    failures: mpsc::UnboundedReceiver<(SourceId, TransferError)>,
+    failures_sender: mpsc::UnboundedSender<(SourceId, TransferError)>,
+    search: Option<BoxFuture<'static, Result<Vec<Candidate>, DiscoveryError>>>,
+    searched_at: Instant,
+    search_failure: Option<DiscoveryError>,
+    /// A first look for sources has ended.
+    searched: bool,
+}
+
+impl Coordinator {
+    pub(super) fn new(board: Arc<Board>, discovery: Arc<dyn Discovery>) -> Self {
+        let (failures_sender, failures) = mpsc::unbounded_channel();
+        Self {
+            searched_at: board.started,
+            board,
+            discovery,
+            roster: Roster::default(),
+            workers: JoinSet::new(),
+            failures,
+            failures_sender,
+            search: None,
+            search_failure: None,
+            searched: false,
+        }
+    }
+
+    /// Runs to the end, or until it is cancelled. Dropping the future ends all workers.
+    pub(super) async fn run(mut self, cancel: &CancellationToken) -> Result<Report, DownloadError> {
+        let result = cancel.run_until_cancelled(self.drive()).await;
+        // When this returns nobody uses the sink any more, so it can be opened again. What workers still hold at a good
+        // end came twice, so it does not matter what becomes of it.
+        self.workers.shutdown().await;
+        result.unwrap_or(Err(DownloadError::Cancelled))
+    }
+
+    async fn drive(&mut self) -> Result<Report, DownloadError> {
+        if !self.board.is_done() {
+            self.start_search();
+        }
+        while !self.board.is_done() {
+            self.start_workers();
+            if let Some(error) = self.hopeless() {
+                return Err(error);
+            }
+            self.step().await?;
+        }
+        self.take_failures();
+        self.board.sink.finish().await?;
+        Ok(self.report())
+    }
+
+    /// Waits for the next thing that happens.
+    async fn step(&mut self) -> Result<(), DownloadError> {
+        let board = self.board.clone();
+        let refresh = self.searched_at + self.refresh_interval();
+        let searching = self.search.is_some();
+        let search = async {
+            match &mut self.search {
+                Some(search) => search.await,
+                None => future::pending().await,
+            }
+        };
+        tokio::select! {
+            found = search => self.take_found(found),
+            Some(joined) = self.workers.join_next(), if !self.workers.is_empty() => {
+                if let Ok((id, end)) = joined {
+                    self.take_end(id, end)?;
+                }
+            }
+            Some((id, failure)) = self.failures.recv() => self.roster.note(id, failure),
+            () = sleep_until(refresh), if !searching => self.start_search(),
+            () = board.changed.notified() => {}
+            () = sleep(TICK) => {}
+        }
+        Ok(())
+    }
+
+    fn refresh_interval(&self) -> Duration {
+        let refresh = self.board.options.refresh;
+        if self.is_anyone(Standing::Good) {
+            return refresh;
+        }
+        refresh.min(ANXIOUS_REFRESH)
+    }
+
+    fn start_search(&mut self) {
+        let (discovery, content) = (self.discovery.clone(), self.board.content);
+        let search = async move {
+            let found = timeout(DISCOVERY_PATIENCE, discovery.sources(&content)).await;
+            found.unwrap_or_else(|_| Err(DiscoveryError("no answer came in time".into())))
+        };
+        self.search = Some(search.boxed());
+    }
+
+    fn take_found(&mut self, found: Result<Vec<Candidate>, DiscoveryError>) {
+        self.search = None;
+        self.searched = true;
+        self.searched_at = Instant::now();
+        match found {
+            Ok(candidates) => {
+                self.search_failure = None;
+                self.roster.update(candidates);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a look for sources failed");
+                self.search_failure = Some(error);
+            }
+        }
+    }
+
+    fn start_workers(&mut self) {
+        let now = self.board.now();
+        let most = self.board.options.max_sources.max(1);
+        let room = most.saturating_sub(self.workers.len());
+        for (candidate, new) in self.roster.start(room, now) {
+            let id = candidate.id;
+            if new {
+                self.board.state().last_sign = now;
+            }
+            let standing = if new { Standing::Good } else { Standing::Doubtful };
+            self.board.set_standing(id, standing);
+            let (board, failures) = (self.board.clone(), self.failures_sender.clone());
+            let work = AssertUnwindSafe(work(board, candidate, failures)).catch_unwind();
+            let work = work.map(move |ended| ended.unwrap_or((id, End::Panicked)));
+            self.workers.spawn(work);
+        }
+    }
+
+    fn take_end(&mut self, id: SourceId, end: End) -> Result<(), DownloadError> {
+        self.take_failures();
+        match end {
+            End::Done => {}
+            End::Rest => {
+                let rest = self.board.options.rest;
+                self.roster.rest(id, rest, self.board.now());
+            }
+            End::Lied => self.roster.strike(id),
+            End::Panicked => {
+                let fault = "the program has a fault in how it works with this source".to_owned();
+                leave(&self.board, id);
+                self.roster.note(id, TransferError::Unavailable(fault));
+                self.roster.strike(id);
+            }
+            End::Sink(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn take_failures(&mut self) {
+        while let Ok((id, failure)) = self.failures.try_recv() {
+            self.roster.note(id, failure);
+        }
+    }
+
+    /// Why it makes no sense to go on, if it makes none.
+    fn hopeless(&mut self) -> Option<DownloadError> {
+        if !self.searched || self.is_anyone(Standing::Good) {
+            return None;
+        }
+        self.take_failures();
+        let now = self.board.now();
+        let state = self.board.state();
+        let options = &self.board.options;
+        let gone = now.saturating_sub(state.last_sign) >= options.patience;
+        let starved = now.saturating_sub(state.last_useful) >= options.starving_patience;
+        let missing = state.planner.first_missing();
+        drop(state);
+        let idle = self.is_anyone(Standing::Idle);
+        if !(if idle { starved } else { gone }) {
+            return None;
+        }
+        let mut causes = self.roster.causes();
+        if let Some(piece) = missing.filter(|_| idle) {
+            let idlers = self.roster.entries().filter(|entry| {
+                let state = self.board.state();
+                let part = state.parts.get(&entry.candidate.id);
+                part.is_some_and(|part| part.standing == Standing::Idle)
+            });
+            let labels = idlers.map(|entry| entry.candidate.label.clone());
+            causes.extend(labels.map(|label| (label, TransferError::NotHeld(piece))));
+        }
+        if causes.is_empty() {
+            let discovery = self.search_failure.clone();
+            return Some(DownloadError::NoSources { discovery });
+        }
+        Some(DownloadError::AllFailed { causes })
+    }
+
+    fn is_anyone(&self, standing: Standing) -> bool {
+        let state = self.board.state();
+        state.parts.values().any(|part| part.standing == standing)
+    }
+
+    fn report(&self) -> Report {
+        let state = self.board.state();
+        let sources = self.roster.entries().map(|entry| {
+            let id = entry.candidate.id;
+            let part = state.parts.get(&id);
+            SourceReport {
+                id,
+                label: entry.candidate.label.clone(),
+                bytes: part.map_or(0, |part| part.bytes),
+                pieces: part.map_or(0, |part| part.pieces),
+                failure: entry.failure.clone(),
+            }
+        });
+        Report {
+            elapsed: self.board.now(),
+            resumed: self.board.resumed,
+            fetched: state.planner.progress().verified - self.board.resumed,
+            refetched: state.refetched,
+            sources: sources.collect(),
+        }
+    }
+}

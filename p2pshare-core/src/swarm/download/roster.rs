@@ -1,0 +1,106 @@
+//! The sources that a download knows of.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    swarm::{Candidate, SourceId},
+    transfer::TransferError,
+};
+
+/// Resting times double no more often than this.
+const MAX_DOUBLINGS: u32 = 5;
+
+/// Every source that was ever found, what it does, and how it failed last.
+#[derive(Default)]
+pub(super) struct Roster {
+    entries: BTreeMap<SourceId, Entry>,
+}
+
+pub(super) struct Entry {
+    pub(super) candidate: Candidate,
+    pub(super) failure: Option<TransferError>,
+    /// It was found by the last look for sources.
+    listed: bool,
+    status: Status,
+    rests: u32,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Status {
+    New,
+    Running,
+    Resting { until: Duration },
+    StruckOff,
+}
+
+impl Roster {
+    /// Takes what a look for sources has found.
+    pub(super) fn update(&mut self, candidates: Vec<Candidate>) {
+        self.entries.values_mut().for_each(|entry| entry.listed = false);
+        for candidate in candidates {
+            let entry = self.entries.entry(candidate.id).or_insert_with(|| Entry {
+                candidate: candidate.clone(),
+                failure: None,
+                listed: true,
+                status: Status::New,
+                rests: 0,
+            });
+            entry.candidate = candidate;
+            entry.listed = true;
+        }
+    }
+
+    /// Up to `room` sources to start now: new ones first, then those that have rested. They count as running. Says of
+    /// each whether it is new.
+    pub(super) fn start(&mut self, room: usize, now: Duration) -> Vec<(Candidate, bool)> {
+        let rested =
+            |entry: &Entry| matches!(entry.status, Status::Resting { until } if until <= now);
+        let mut chosen = Vec::new();
+        for again in [false, true] {
+            for entry in self.entries.values_mut().filter(|entry| entry.listed) {
+                let due = if again { rested(entry) } else { entry.status == Status::New };
+                if due && chosen.len() < room {
+                    entry.status = Status::Running;
+                    chosen.push((entry.candidate.clone(), !again));
+                }
+            }
+        }
+        chosen
+    }
+
+    /// A source has failed, but goes on.
+    pub(super) fn note(&mut self, id: SourceId, failure: TransferError) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.failure = Some(failure);
+        }
+    }
+
+    /// A source makes room for others for a while.
+    pub(super) fn rest(&mut self, id: SourceId, rest: Duration, now: Duration) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            let rest = rest.saturating_mul(1 << entry.rests.min(MAX_DOUBLINGS));
+            entry.rests = entry.rests.saturating_add(1);
+            entry.status = Status::Resting { until: now.saturating_add(rest) };
+        }
+    }
+
+    /// A source is never started again.
+    pub(super) fn strike(&mut self, id: SourceId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.status = Status::StruckOff;
+        }
+    }
+
+    /// The last failure of each source that has failed.
+    pub(super) fn causes(&self) -> Vec<(String, TransferError)> {
+        let failed = self.entries.values().filter_map(|entry| {
+            let failure = entry.failure.clone()?;
+            Some((entry.candidate.label.clone(), failure))
+        });
+        failed.collect()
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+}

@@ -1,0 +1,28 @@
+//! The swarm: one content from many sources at once.
+//!
+//! - [`Downloader`] downloads a content into a sink from all the sources that a [`Discovery`] finds.
+//! - [`manifest_from`] gets the manifest that the sink needs; [`download_small`] gets a small content without one.
+//! - [`Planner`] decides who fetches which piece. It is pure.
+
+mod discovery;
+mod download;
+mod error;
+mod event;
+mod manifest;
+mod options;
+mod plan;
+mod report;
+mod small;
+
+pub use discovery::{Candidate, Discovery, DiscoveryError};
+pub use download::Downloader;
+pub use error::DownloadError;
+pub use event::{SwarmEvent, SwarmEvents, SwarmProgress};
+pub use manifest::{FoundManifest, ManifestOptions, manifest_from};
+pub use options::{DownloadOptions, SwarmLimits};
+pub use plan::{Assignment, Failure, Next, Planner, PlannerConfig, Progress, Verified};
+pub use report::{Report, SourceReport};
+pub use small::{SmallDownload, download_small};
+
+/// Which source: the peer behind it.
+pub type SourceId = crate::identity::PeerId;

@@ -1,0 +1,132 @@
+//! Getting a content of at most one piece.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{Candidate, DownloadError, SourceId};
+use crate::{
+    content::{ContentId, Manifest, PIECE_LEN, PieceRun},
+    transfer::{
+        FetchEvent, HaveStream, PieceSource, SegmentStream, SmallFetch, TransferError, fetch_small,
+    },
+};
+
+/// What [`download_small`] found.
+#[derive(Clone, Debug)]
+pub enum SmallDownload {
+    /// The whole content, verified.
+    Content {
+        /// Its manifest, made from the bytes.
+        manifest: Manifest,
+        /// Its bytes in order, as a sink takes them for piece 0.
+        data: Vec<Bytes>,
+        /// Who sent it.
+        from: SourceId,
+    },
+    /// It is longer than one piece, or the sources have only parts of it: use [`manifest_from`](super::manifest_from)
+    /// and a [`Downloader`](super::Downloader).
+    NeedsManifest,
+}
+
+/// Fetches a content that has at most one piece from one source after the other, until one gives it.
+///
+/// A source that sends nothing for `stall` is given up, one in whose queue the request is only after `queue_stall`.
+/// `queued` is told the places in queues. Dropping the future or cancelling ends it at once.
+///
+/// # Errors
+///
+/// [`DownloadError::NoSources`] without candidates, [`DownloadError::AllFailed`] with every cause,
+/// [`DownloadError::Cancelled`].
+pub async fn download_small(
+    content: &ContentId,
+    candidates: &[Candidate],
+    stall: Duration,
+    queue_stall: Duration,
+    mut queued: impl FnMut(SourceId, u32) + Send,
+    cancel: &CancellationToken,
+) -> Result<SmallDownload, DownloadError> {
+    let work = async {
+        let mut causes = Vec::new();
+        let mut longer = false;
+        for candidate in candidates {
+            let watched = Watched::new(candidate.source.clone(), stall, queue_stall);
+            let queued = |position| queued(candidate.id, position);
+            match fetch_small(&watched, content, PIECE_LEN, queued).await {
+                Ok(SmallFetch::Content { manifest, data }) => {
+                    let from = candidate.id;
+                    return Ok(SmallDownload::Content { manifest, data, from });
+                }
+                // Another may have the content and be honest: no single source decides that it is longer.
+                Ok(SmallFetch::NeedsManifest) => longer = true,
+                Err(error) => causes.push((candidate.label.clone(), error)),
+            }
+        }
+        match (longer, causes.is_empty()) {
+            (true, _) => Ok(SmallDownload::NeedsManifest),
+            (false, true) => Err(DownloadError::NoSources { discovery: None }),
+            (false, false) => Err(DownloadError::AllFailed { causes }),
+        }
+    };
+    let stopped = cancel.run_until_cancelled(work).await;
+    stopped.unwrap_or(Err(DownloadError::Cancelled))
+}
+
+/// A source that fails when it is silent for too long.
+pub(super) struct Watched {
+    inner: Arc<dyn PieceSource>,
+    stall: Duration,
+    queue_stall: Duration,
+}
+
+impl Watched {
+    pub(super) fn new(inner: Arc<dyn PieceSource>, stall: Duration, queue_stall: Duration) -> Self {
+        Self { inner, stall, queue_stall }
+    }
+}
+
+#[async_trait]
+impl PieceSource for Watched {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        within(self.stall, self.inner.manifest(content)).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        within(self.stall, self.inner.have(content)).await
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        let (stall, queue_stall) = (self.stall, self.queue_stall);
+        let inner = within(stall, self.inner.fetch(content, runs)).await?;
+        let watched = stream::unfold(Some((inner, stall)), move |state| async move {
+            let (mut inner, patience) = state?;
+            match timeout(patience, inner.next()).await {
+                Err(_) => Some((Err(TransferError::Stalled(patience)), None)),
+                Ok(None) => None,
+                Ok(Some(event)) => {
+                    let queued = matches!(event, Ok(FetchEvent::Queued { .. }));
+                    let patience = if queued { queue_stall } else { stall };
+                    Some((event, Some((inner, patience))))
+                }
+            }
+        });
+        Ok(watched.boxed())
+    }
+}
+
+/// What a source answers, unless it takes too long.
+pub(super) async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, TransferError>>,
+) -> Result<T, TransferError> {
+    let answer = timeout(patience, answer).await;
+    answer.unwrap_or(Err(TransferError::Stalled(patience)))
+}

@@ -1,0 +1,21 @@
+//! Contents in files: shares that are read in place, downloads that survive crashes.
+
+mod commit;
+mod name;
+mod open;
+mod part;
+mod read;
+mod resume;
+mod sink;
+mod source;
+mod stamp;
+mod sys;
+mod view;
+
+pub use commit::{Committer, Durability};
+pub use open::{ResumeProgress, SinkOptions};
+pub use read::{ReadOptions, StampCheck, read_runs};
+pub use sink::FileSink;
+pub use source::{FileSource, SharedFile};
+pub use stamp::FileStamp;
+pub use view::PartialSource;

@@ -1,0 +1,344 @@
+//! Beginning a download, or going on with one.
+
+use std::{
+    fmt,
+    fs::{self, File, TryLockError},
+    io::{self, BufReader, BufWriter, ErrorKind, Write},
+    num::NonZeroUsize,
+    path::Path,
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    Committer, FileStamp,
+    name::Names,
+    part::{Part, folder_of},
+    resume::held_pieces,
+    sys,
+};
+use crate::{
+    content::{ContentId, HashError, Manifest, PieceIndex, PieceSet, hash_file, verify_piece},
+    transfer::SinkError,
+};
+
+/// How often a file that was moved while it was opened is looked for again.
+const ATTEMPTS: usize = 8;
+/// A write that nobody waits for any more holds its lock a little longer than its sink lives.
+const LOCK_ATTEMPTS: usize = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// How a download is written.
+#[derive(Clone, Default)]
+pub struct SinkOptions {
+    /// Replace a file of the final name. Off by default.
+    pub overwrite: bool,
+    /// Makes finished files permanent. Downloads of one job share one, so that many small files do not cost a sync
+    /// each.
+    pub committer: Committer,
+    /// Told how far the check of what is there has come, from any thread.
+    pub progress: Option<Arc<dyn Fn(ResumeProgress) + Send + Sync>>,
+    /// How many threads check what is there; all cores by default.
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl fmt::Debug for SinkOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SinkOptions")
+            .field("overwrite", &self.overwrite)
+            .field("committer", &self.committer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far the check of what is there already has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResumeProgress {
+    /// Bytes checked.
+    pub checked: u64,
+    /// Bytes to check in all.
+    pub total: u64,
+}
+
+/// A download that is open, and the pieces that it holds.
+pub(super) struct Opened {
+    pub(super) part: Part,
+    pub(super) held: PieceSet,
+    /// The target had the content already.
+    pub(super) complete: bool,
+}
+
+/// Opens the download of a content to a file. Blocks.
+pub(super) fn open(
+    target: &Path,
+    manifest: &Manifest,
+    options: &SinkOptions,
+    cancel: &AtomicBool,
+) -> Result<Opened, SinkError> {
+    let opening =
+        Opening { target, names: names(target, &manifest.id())?, manifest, options, cancel };
+    opening.make_folders()?;
+    for _ in 0..ATTEMPTS {
+        let before = opening.look_at_target()?;
+        if let Target::Complete(file, stamp) = before {
+            return Ok(opening.complete(file, stamp));
+        }
+        let Some(file) = opening.lock_part()? else {
+            continue;
+        };
+        // Whoever had the lock before may have finished since we looked.
+        if matches!(before, Target::Free) && fs::symlink_metadata(target).is_ok() {
+            opening.remove_if_empty(&file);
+            continue;
+        }
+        return opening.resume(file);
+    }
+    let error = io::Error::other("other programs keep moving it");
+    Err(opening.error("opening", &opening.names.part, error))
+}
+
+/// The manifest that an unfinished download left beside the target. Blocks.
+pub(super) fn stored_manifest(target: &Path, content: &ContentId) -> Option<Manifest> {
+    read_manifest(&Names::of(target, content)?.manifest, content)
+}
+
+/// What is at the target.
+enum Target {
+    Free,
+    /// Something else than the content, which may be overwritten.
+    Replaceable,
+    Complete(File, FileStamp),
+}
+
+struct Opening<'a> {
+    target: &'a Path,
+    names: Names,
+    manifest: &'a Manifest,
+    options: &'a SinkOptions,
+    cancel: &'a AtomicBool,
+}
+
+impl Opening<'_> {
+    /// Makes the folders that are missing, and has their names made permanent with the first file that is.
+    fn make_folders(&self) -> Result<(), SinkError> {
+        let mut missing = Vec::new();
+        let mut folder = folder_of(self.target);
+        while !folder.is_dir() {
+            let above = folder_of(&folder);
+            missing.push(folder);
+            if missing.last() == Some(&above) {
+                break;
+            }
+            folder = above;
+        }
+        for folder in missing.into_iter().rev() {
+            self.options.committer.sync_later(folder_of(&folder));
+            match fs::create_dir(&folder) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists || !folder.is_dir() => {
+                    return Err(self.error("making the folder", &folder, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_target(&self) -> Result<Target, SinkError> {
+        let exists = || SinkError::Exists(self.target.to_owned());
+        match fs::symlink_metadata(self.target) {
+            Ok(metadata) if metadata.is_dir() => return Err(exists()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Target::Free),
+            Err(error) => return Err(self.error("looking at", self.target, error)),
+        }
+        match self.hash_target()? {
+            Some((file, stamp)) => Ok(Target::Complete(file, stamp)),
+            None if self.options.overwrite => Ok(Target::Replaceable),
+            None => Err(exists()),
+        }
+    }
+
+    /// The file at the target if it has the content.
+    fn hash_target(&self) -> Result<Option<(File, FileStamp)>, SinkError> {
+        let Ok(file) = sys::open_shared(self.target) else {
+            return Ok(None);
+        };
+        let Ok(metadata) = file.metadata() else {
+            return Ok(None);
+        };
+        if !metadata.is_file() || metadata.len() != self.manifest.len() {
+            return Ok(None);
+        }
+        let checked = Mutex::new(0);
+        let progress = |bytes| {
+            let mut checked = checked.lock().unwrap_or_else(PoisonError::into_inner);
+            *checked += bytes;
+            let total = metadata.len();
+            self.report(ResumeProgress { checked: *checked, total });
+        };
+        match hash_file(&file, self.options.threads, &progress, self.cancel) {
+            Ok(found) if found == *self.manifest => Ok(Some((file, FileStamp::of(&metadata)))),
+            Err(HashError::Cancelled) => Err(self.cancelled()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes away what an end in the middle of finishing has left, unless somebody uses it.
+    fn clear_leftovers(&self) {
+        if let Ok(part) = sys::open_part(&self.names.part, false) {
+            if part.try_lock().is_err() {
+                return;
+            }
+            let _ = fs::remove_file(&self.names.part);
+        }
+        let _ = fs::remove_file(&self.names.manifest);
+    }
+
+    fn complete(&self, file: File, stamp: FileStamp) -> Opened {
+        self.clear_leftovers();
+        Opened {
+            part: self.part(file, OnceLock::from(stamp)),
+            held: PieceSet::full(self.manifest.layout().piece_count()),
+            complete: true,
+        }
+    }
+
+    /// Takes away a part file that was made for nothing.
+    fn remove_if_empty(&self, file: &File) {
+        if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            let _ = fs::remove_file(&self.names.part);
+        }
+    }
+
+    /// The part file, ours alone; `None` when it was moved or removed meanwhile, so that all is to be looked at anew.
+    fn lock_part(&self) -> Result<Option<File>, SinkError> {
+        let path = &self.names.part;
+        let fail = |error| self.error("opening", path, error);
+        let file = sys::open_part(path, true).map_err(fail)?;
+        let metadata = file.metadata().map_err(fail)?;
+        if !metadata.is_file() {
+            let error = io::Error::other("it is not a file; move it away");
+            return Err(fail(error));
+        }
+        self.lock(&file)?;
+        // Whoever had the lock before may have finished: then this file is the target by now.
+        if !sys::is_at(&metadata, path).map_err(fail)? {
+            return Ok(None);
+        }
+        // The same if he was stopped between giving it its final name and taking the old one away.
+        let metadata = file.metadata().map_err(fail)?;
+        if sys::has_other_names(&metadata) {
+            fs::remove_file(path).map_err(fail)?;
+            return Ok(None);
+        }
+        Ok(Some(file))
+    }
+
+    fn lock(&self, file: &File) -> Result<(), SinkError> {
+        for _ in 0..LOCK_ATTEMPTS {
+            match file.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+                // Some network file systems have no locks. Two processes would still only write right bytes.
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                    return Ok(());
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(self.error("locking", &self.names.part, error));
+                }
+            }
+        }
+        Err(SinkError::Locked(self.target.to_owned()))
+    }
+
+    fn resume(&self, file: File) -> Result<Opened, SinkError> {
+        // Unlocks the file if anything fails.
+        let part = self.part(file, OnceLock::new());
+        let fail = |error| self.error("preparing", &self.names.part, error);
+        let len = part.file.metadata().map_err(fail)?.len();
+        if self.manifest.layout().piece_count() > 1 {
+            self.store_manifest()?;
+        }
+        if len != self.manifest.len() {
+            part.file.set_len(self.manifest.len()).map_err(fail)?;
+        }
+        let mut held = PieceSet::empty(self.manifest.layout().piece_count());
+        if len > 0 {
+            let report = |progress| self.report(progress);
+            let threads = self.options.threads;
+            held = held_pieces(&part.file, self.manifest, threads, &report, self.cancel)
+                .ok_or_else(|| self.cancelled())?;
+        }
+        if verify_piece(self.manifest, PieceIndex(0), []).is_ok() {
+            // Of an empty content nothing is missing.
+            held.insert(PieceIndex(0));
+        }
+        Ok(Opened { part, held, complete: false })
+    }
+
+    /// Keeps the manifest beside the part, so that a resumed download need not ask for it again.
+    fn store_manifest(&self) -> Result<(), SinkError> {
+        let Names { manifest, manifest_tmp, .. } = &self.names;
+        if read_manifest(manifest, &self.manifest.id()).as_ref() == Some(self.manifest) {
+            return Ok(());
+        }
+        let write = || {
+            // Under the lock of the part: nobody else writes it.
+            match fs::remove_file(manifest_tmp) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut writer = BufWriter::new(File::create_new(manifest_tmp)?);
+            self.manifest.write_to(&mut writer)?;
+            writer.flush()?;
+            fs::rename(manifest_tmp, manifest)
+        };
+        write().map_err(|error| self.error("writing", manifest, error))
+    }
+
+    fn part(&self, file: File, finished: OnceLock<FileStamp>) -> Part {
+        Part {
+            file: Arc::new(file),
+            path: self.names.part.clone(),
+            target: self.target.to_owned(),
+            manifest_path: self.names.manifest.clone(),
+            overwrite: self.options.overwrite,
+            renamed: AtomicBool::new(false),
+            finished: Arc::new(finished),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    fn report(&self, progress: ResumeProgress) {
+        if let Some(report) = &self.options.progress {
+            report(progress);
+        }
+    }
+
+    fn error(&self, what: &'static str, path: &Path, error: io::Error) -> SinkError {
+        SinkError::from_io(what, path, self.target, error)
+    }
+
+    fn cancelled(&self) -> SinkError {
+        let error = io::Error::new(ErrorKind::Interrupted, "it was cancelled");
+        self.error("checking", self.target, error)
+    }
+}
+
+fn names(target: &Path, content: &ContentId) -> Result<Names, SinkError> {
+    Names::of(target, content).ok_or_else(|| {
+        let error = io::Error::new(ErrorKind::InvalidInput, "this is not the name of a file");
+        SinkError::from_io("opening", target, target, error)
+    })
+}
+
+/// A stored manifest, if there is one and it is right.
+fn read_manifest(path: &Path, content: &ContentId) -> Option<Manifest> {
+    let file = sys::open_shared(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let manifest = Manifest::read_from(BufReader::new(file)).ok()?;
+    (manifest.id() == *content).then_some(manifest)
+}

@@ -1,0 +1,118 @@
+//! A part file: locked, and on its way to its final name.
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::{FileStamp, sys};
+use crate::transfer::SinkError;
+
+/// The file that a download is written to. Unlocks it when it is dropped.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Shared with readers, who may live longer than the lock.
+    pub(super) file: Arc<File>,
+    pub(super) path: PathBuf,
+    pub(super) target: PathBuf,
+    /// Where the manifest is kept until the end.
+    pub(super) manifest_path: PathBuf,
+    pub(super) overwrite: bool,
+    /// It has its final name, but that may not be permanent yet.
+    pub(super) renamed: AtomicBool,
+    /// Set once it is permanent under its final name.
+    pub(super) finished: Arc<OnceLock<FileStamp>>,
+    /// The system could not make the bytes permanent, and may have forgotten them since.
+    pub(super) failed: AtomicBool,
+}
+
+impl Part {
+    /// Refuses to go on after [`failed`](Self::failed).
+    pub(super) fn check(&self) -> Result<(), SinkError> {
+        if !self.failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let reason =
+            "an earlier write was lost; run the same command again, it checks what is there";
+        Err(self.error("writing", &self.path, io::Error::other(reason)))
+    }
+
+    /// Makes the bytes permanent.
+    pub(super) fn sync(&self) -> Result<(), SinkError> {
+        self.check()?;
+        self.file.sync_data().map_err(|error| {
+            // The system reports a lost write once and then takes the file for good. So this sink is finished, and
+            // whoever resumes reads what is on the disk, not what was once in memory.
+            self.failed.store(true, Ordering::Relaxed);
+            sys::forget_cache(&self.file);
+            self.error("syncing", &self.path, error)
+        })
+    }
+
+    /// Gives the file its final name and takes the manifest away.
+    pub(super) fn rename(&self) -> Result<(), SinkError> {
+        if self.renamed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.try_rename().map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::IsADirectory => {
+                SinkError::Exists(self.target.clone())
+            }
+            _ => self.error("renaming", &self.path, error),
+        })?;
+        self.renamed.store(true, Ordering::Relaxed);
+        // It is of no more use; left over, it does no harm.
+        let _ = fs::remove_file(&self.manifest_path);
+        Ok(())
+    }
+
+    /// Notes that all is done.
+    pub(super) fn finish(&self) -> Result<(), SinkError> {
+        let stamp = FileStamp::of_file(&self.file)
+            .map_err(|error| self.error("looking at", &self.target, error))?;
+        self.finished.get_or_init(|| stamp);
+        Ok(())
+    }
+
+    /// The folder that has the file.
+    pub(super) fn folder(&self) -> PathBuf {
+        folder_of(&self.target)
+    }
+
+    pub(super) fn error(&self, what: &'static str, path: &Path, error: io::Error) -> SinkError {
+        SinkError::from_io(what, path, &self.target, error)
+    }
+
+    fn try_rename(&self) -> io::Result<()> {
+        // Somebody may have put another file there.
+        if !sys::is_at(&self.file.metadata()?, &self.path)? {
+            let reason = "it was moved away or replaced meanwhile";
+            return Err(io::Error::new(ErrorKind::NotFound, reason));
+        }
+        if self.overwrite {
+            fs::rename(&self.path, &self.target)
+        } else {
+            sys::rename_new(&self.path, &self.target)
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Closing the file would do, but readers may keep it open.
+        let _ = self.file.unlock();
+    }
+}
+
+/// The folder that has a file; `.` for a bare name.
+pub(super) fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

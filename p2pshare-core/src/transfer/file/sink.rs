@@ -1,0 +1,187 @@
+//! A download to a file.
+
+use std::{
+    io::{self, ErrorKind},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+
+use super::{
+    Committer, PartialSource, SinkOptions,
+    open::{self, Opened},
+    part::Part,
+    sys,
+};
+use crate::{
+    content::{ContentId, Manifest, PieceIndex, PieceSet, verify_piece},
+    transfer::{PieceSink, SinkError, held::Holdings},
+};
+
+/// A download to a file, which a crash at any point leaves resumable.
+///
+/// While it is unfinished it is a sparse file `NAME.ID.part` beside the target `NAME`, where `ID` is the first 16 digits
+/// of the content id, so that two contents of the same name never touch each other's; a content of more than one piece
+/// also has its manifest there, `NAME.ID.part.manifest`. A name too long for that is cut, with `~` and 8 digits of its
+/// hash in place of the rest.
+///
+/// What a part file holds is found by hashing it: there is no record of progress that could be wrong. The part file is
+/// locked while the sink lives, against other processes and other sinks.
+#[derive(Debug)]
+pub struct FileSink {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    manifest: Manifest,
+    part: Arc<Part>,
+    held: Holdings,
+    committer: Committer,
+    complete: bool,
+}
+
+impl FileSink {
+    /// Begins the download of a content to the file `target`, or goes on with it.
+    ///
+    /// Makes missing folders. When the target has the very content already, the sink is complete from the start and
+    /// finishing it does nothing. Everything is done in the blocking pool; what is there is hashed on all cores.
+    ///
+    /// Cancellation: dropping the future stops hashing after a piece for each thread.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Exists`] when the target is something else, [`SinkError::Locked`] when somebody else downloads to
+    /// it, [`SinkError::NoSpace`] and [`SinkError::Io`].
+    pub async fn open(
+        target: &Path,
+        manifest: Manifest,
+        options: SinkOptions,
+    ) -> Result<Self, SinkError> {
+        let cancel = CancelOnDrop::default();
+        let flag = cancel.0.clone();
+        let path = target.to_owned();
+        let work = move || {
+            let opened = open::open(&path, &manifest, &options, &flag)?;
+            Ok(Self::new(manifest, opened, options.committer))
+        };
+        blocking(target, work).await
+    }
+
+    /// The manifest that an unfinished download of a content to this target left, verified; `None` when there is none
+    /// or it is damaged.
+    pub async fn stored_manifest(target: &Path, content: &ContentId) -> Option<Manifest> {
+        let (target, content) = (target.to_owned(), *content);
+        let work = spawn_blocking(move || open::stored_manifest(&target, &content));
+        work.await.ok().flatten()
+    }
+
+    /// Whether the target had the content before the sink was opened.
+    #[must_use]
+    pub fn already_complete(&self) -> bool {
+        self.inner.complete
+    }
+
+    /// The file that the content becomes.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.inner.part.target
+    }
+
+    /// The file that the content is written to meanwhile.
+    #[must_use]
+    pub fn part_path(&self) -> &Path {
+        &self.inner.part.path
+    }
+
+    /// A source of the pieces that are held, which follows as more come, and goes on after the download is finished.
+    #[must_use]
+    pub fn source(&self) -> PartialSource {
+        let Inner { manifest, part, held, .. } = &*self.inner;
+        PartialSource::new(
+            manifest.clone(),
+            part.file.clone(),
+            held.view().clone(),
+            part.finished.clone(),
+        )
+    }
+
+    fn new(manifest: Manifest, opened: Opened, committer: Committer) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                manifest,
+                part: Arc::new(opened.part),
+                held: Holdings::new(opened.held),
+                committer,
+                complete: opened.complete,
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl PieceSink for FileSink {
+    fn manifest(&self) -> &Manifest {
+        &self.inner.manifest
+    }
+
+    fn held(&self) -> PieceSet {
+        self.inner.held.view().snapshot()
+    }
+
+    async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
+        if self.inner.held.view().contains(piece) {
+            return Ok(());
+        }
+        let inner = self.inner.clone();
+        blocking(self.target(), move || inner.put(piece, &data)).await
+    }
+
+    async fn finish(&self) -> Result<(), SinkError> {
+        let Inner { part, held, committer, .. } = &*self.inner;
+        match held.view().missing() {
+            0 if part.finished.get().is_some() => Ok(()),
+            0 => committer.commit(part.clone()).await,
+            missing => Err(SinkError::Incomplete { missing }),
+        }
+    }
+}
+
+impl Inner {
+    fn put(&self, piece: PieceIndex, data: &[Bytes]) -> Result<(), SinkError> {
+        verify_piece(&self.manifest, piece, data.iter().map(|slice| &slice[..]))?;
+        let part = &self.part;
+        part.check()?;
+        let offset = self.manifest.layout().piece_offset(piece);
+        sys::write_at(&part.file, data, offset)
+            .map_err(|error| part.error("writing", &part.path, error))?;
+        self.held.insert(piece);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    target: &Path,
+    work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
+) -> Result<T, SinkError> {
+    let result = spawn_blocking(work).await;
+    result.unwrap_or_else(|_| {
+        let error = io::Error::from(ErrorKind::Interrupted);
+        Err(SinkError::from_io("writing", target, target, error))
+    })
+}

@@ -1,0 +1,107 @@
+//! Serving a content while it is downloaded.
+
+use std::{
+    fs::File,
+    sync::{Arc, OnceLock},
+};
+
+use async_trait::async_trait;
+
+use super::{FileStamp, ReadOptions, StampCheck, read_runs};
+use crate::{
+    content::{ContentId, Manifest, PieceRun},
+    transfer::{
+        HaveStream, PieceSource, SegmentStream, TransferError, held::HoldingsView, wanted_runs,
+    },
+};
+
+/// The verified pieces of one download, for others to fetch.
+///
+/// It does not keep the download alive: when its sink is dropped unfinished, this source is
+/// [`TransferError::Unavailable`]. After the download is finished it serves the file for as long as that stays as it is.
+#[derive(Clone, Debug)]
+pub struct PartialSource {
+    manifest: Manifest,
+    file: Arc<File>,
+    held: HoldingsView,
+    /// The file's state when the download was finished.
+    finished: Arc<OnceLock<FileStamp>>,
+    options: ReadOptions,
+}
+
+impl PartialSource {
+    pub(super) fn new(
+        manifest: Manifest,
+        file: Arc<File>,
+        held: HoldingsView,
+        finished: Arc<OnceLock<FileStamp>>,
+    ) -> Self {
+        Self { manifest, file, held, finished, options: ReadOptions::default() }
+    }
+
+    /// The same with other options of reading.
+    #[must_use]
+    pub fn with_options(mut self, options: ReadOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The manifest of the content.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Says whether this is the content, and its pieces can be served.
+    fn check(&self, content: &ContentId) -> Result<(), TransferError> {
+        if *content != self.manifest.id() {
+            return Err(TransferError::NotFound(*content));
+        }
+        self.check_alive()
+    }
+
+    fn check_alive(&self) -> Result<(), TransferError> {
+        if self.finished.get().is_none() && self.held.is_abandoned() {
+            let reason = "it has stopped downloading the content".to_owned();
+            return Err(TransferError::Unavailable(reason));
+        }
+        Ok(())
+    }
+
+    /// Says whether the file can be read. A cheap system call.
+    fn file_check(&self) -> StampCheck {
+        let view = self.clone();
+        Arc::new(move || {
+            view.check_alive()?;
+            if let Some(stamp) = view.finished.get() {
+                stamp.check(&view.file)?;
+            }
+            view.options.check.as_ref().map_or(Ok(()), |check| check())
+        })
+    }
+}
+
+#[async_trait]
+impl PieceSource for PartialSource {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.check(content)?;
+        Ok(self.manifest.clone())
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        self.check(content)?;
+        Ok(self.held.stream())
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        self.check(content)?;
+        let layout = self.manifest.layout();
+        self.held.check(&wanted_runs(&layout, runs)?)?;
+        let options = ReadOptions { check: Some(self.file_check()), ..self.options.clone() };
+        read_runs(self.file.clone(), layout, runs, options)
+    }
+}

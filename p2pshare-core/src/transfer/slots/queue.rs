@@ -1,0 +1,143 @@
+//! Who has a slot, who waits, in which order.
+
+use std::collections::VecDeque;
+
+use tokio::sync::watch;
+
+use crate::identity::Username;
+
+/// Where a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// So many are before it, 1 or more.
+    Waiting(u32),
+    Granted,
+    Evicted,
+}
+
+/// The slots taken and the requests that wait. Whenever a request waits, all slots are taken.
+#[derive(Debug)]
+pub(super) struct Queue {
+    slots: usize,
+    max_waiting: usize,
+    running: usize,
+    waiting: usize,
+    next_id: u64,
+    /// Users who wait, in the order of their turns; each has a request.
+    ring: VecDeque<Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    user: Username,
+    requests: VecDeque<Request>,
+}
+
+#[derive(Debug)]
+struct Request {
+    id: u64,
+    place: watch::Sender<Place>,
+}
+
+impl Queue {
+    pub(super) fn new(slots: usize, max_waiting: usize) -> Self {
+        Self { slots, max_waiting, running: 0, waiting: 0, next_id: 0, ring: VecDeque::new() }
+    }
+
+    /// Adds a request and gives its number and place, `None` when it is refused.
+    pub(super) fn join(&mut self, user: &Username) -> Option<(u64, watch::Receiver<Place>)> {
+        let id = self.next_id;
+        self.next_id += 1;
+        if self.running < self.slots {
+            self.running += 1;
+            let (_, receiver) = watch::channel(Place::Granted);
+            return Some((id, receiver));
+        }
+        if self.waiting >= self.max_waiting && !self.make_room(user) {
+            return None;
+        }
+        // Replaced at once by the real place.
+        let (place, receiver) = watch::channel(Place::Waiting(u32::MAX));
+        let request = Request { id, place };
+        match self.ring.iter_mut().find(|waiter| waiter.user == *user) {
+            Some(waiter) => waiter.requests.push_back(request),
+            None => self
+                .ring
+                .push_back(Waiter { user: user.clone(), requests: VecDeque::from([request]) }),
+        }
+        self.waiting += 1;
+        self.tell_places();
+        Some((id, receiver))
+    }
+
+    /// Takes out a request that waits.
+    pub(super) fn leave(&mut self, user: &Username, id: u64) {
+        let Some(waiter) = self.ring.iter_mut().find(|waiter| waiter.user == *user) else {
+            return;
+        };
+        let before = waiter.requests.len();
+        waiter.requests.retain(|request| request.id != id);
+        self.waiting -= before - waiter.requests.len();
+        self.ring.retain(|waiter| !waiter.requests.is_empty());
+        self.tell_places();
+    }
+
+    /// Frees a slot and gives it to the next.
+    pub(super) fn release(&mut self) {
+        self.running -= 1;
+        let Some(mut waiter) = self.ring.pop_front() else {
+            return;
+        };
+        if let Some(request) = waiter.requests.pop_front() {
+            self.waiting -= 1;
+            self.running += 1;
+            request.place.send_replace(Place::Granted);
+        }
+        if !waiter.requests.is_empty() {
+            self.ring.push_back(waiter);
+        }
+        self.tell_places();
+    }
+
+    /// How many run and how many wait.
+    pub(super) fn usage(&self) -> (usize, usize) {
+        (self.running, self.waiting)
+    }
+
+    /// Evicts the last request of the user who has the most, if the newcomer will have fewer than he.
+    fn make_room(&mut self, newcomer: &Username) -> bool {
+        let own = self.ring.iter().find(|waiter| waiter.user == *newcomer);
+        let own = own.map_or(0, |waiter| waiter.requests.len());
+        let greediest = self.ring.iter_mut().max_by_key(|waiter| waiter.requests.len());
+        let Some(greediest) = greediest.filter(|waiter| waiter.requests.len() > own + 1) else {
+            return false;
+        };
+        if let Some(request) = greediest.requests.pop_back() {
+            self.waiting -= 1;
+            request.place.send_replace(Place::Evicted);
+        }
+        true
+    }
+
+    /// Tells each request that waits how many are before it, if that has changed: one that runs must end, and those
+    /// of the rounds before, and those before it in its own round.
+    fn tell_places(&self) {
+        let mut position = 0;
+        let mut round = 0;
+        while (position as usize) < self.waiting {
+            for waiter in &self.ring {
+                let Some(request) = waiter.requests.get(round) else {
+                    continue;
+                };
+                position += 1;
+                let place = Place::Waiting(position);
+                request.place.send_if_modified(|told| {
+                    let changed = *told != place;
+                    *told = place;
+                    changed
+                });
+            }
+            round += 1;
+        }
+    }
+}

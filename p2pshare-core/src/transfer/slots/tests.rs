@@ -1,0 +1,203 @@
+use futures::FutureExt;
+use proptest::prelude::*;
+
+use super::*;
+
+fn slots(slots: usize, max_waiting: usize) -> UploadSlots {
+    UploadSlots::new(NonZeroUsize::new(slots).unwrap(), max_waiting)
+}
+
+fn user(name: &str) -> Username {
+    Username::parse(name).unwrap()
+}
+
+/// What the request is told without waiting.
+fn poll(request: &mut SlotRequest) -> Option<Result<Turn, TransferError>> {
+    request.next().now_or_never()
+}
+
+/// The last place that it was told, without waiting.
+fn position(request: &mut SlotRequest) -> Option<u32> {
+    match poll(request) {
+        Some(Ok(Turn::Queued { position })) => Some(position),
+        None => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn granted(request: &mut SlotRequest) -> UploadSlot {
+    match poll(request) {
+        Some(Ok(Turn::Granted(slot))) => slot,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_free_slot_is_given_at_once_and_only_once() {
+    let slots = slots(1, 4);
+    let mut request = slots.acquire(user("a")).unwrap();
+    let slot = granted(&mut request);
+    assert!(poll(&mut request).is_none());
+    drop(request);
+    assert_eq!(slots.usage(), (1, 0));
+    drop(slot);
+    assert_eq!(slots.usage(), (0, 0));
+}
+
+#[test]
+fn users_take_turns() {
+    let slots = slots(1, 100);
+    let mut running = Some(granted(&mut slots.acquire(user("greedy")).unwrap()));
+    let names = ["greedy", "greedy", "greedy", "b", "b", "c"];
+    let mut requests: Vec<_> =
+        names.iter().map(|name| (*name, slots.acquire(user(name)).unwrap())).collect();
+    let positions: Vec<_> = requests.iter_mut().map(|(_, r)| position(r)).collect();
+    assert_eq!(positions, [1, 4, 6, 2, 5, 3].map(Some));
+    let mut order = Vec::new();
+    while !requests.is_empty() {
+        running.take();
+        requests.retain_mut(|(name, request)| match poll(request) {
+            Some(Ok(Turn::Granted(slot))) => {
+                order.push(*name);
+                running = Some(slot);
+                false
+            }
+            _ => true,
+        });
+    }
+    assert_eq!(order, ["greedy", "b", "c", "greedy", "b", "greedy"]);
+}
+
+#[test]
+fn places_are_told_when_they_change() {
+    let slots = slots(1, 4);
+    let slot = granted(&mut slots.acquire(user("a")).unwrap());
+    let first = slots.acquire(user("b")).unwrap();
+    let mut second = slots.acquire(user("c")).unwrap();
+    assert_eq!(position(&mut second), Some(2));
+    assert_eq!(position(&mut second), None);
+    drop(first);
+    assert_eq!(position(&mut second), Some(1));
+    drop(slot);
+    granted(&mut second);
+}
+
+#[test]
+fn a_full_queue_refuses_but_nobody_can_fill_it_alone() {
+    let slots = slots(1, 2);
+    let _slot = granted(&mut slots.acquire(user("greedy")).unwrap());
+    let mut first = slots.acquire(user("greedy")).unwrap();
+    let mut second = slots.acquire(user("greedy")).unwrap();
+    assert!(slots.acquire(user("greedy")).is_err());
+    let mut modest = slots.acquire(user("modest")).unwrap();
+    assert!(matches!(poll(&mut second), Some(Err(TransferError::Unavailable(_)))));
+    drop(second);
+    assert_eq!(position(&mut first), Some(1));
+    assert_eq!(position(&mut modest), Some(2));
+    assert!(slots.acquire(user("third")).is_err());
+    assert_eq!(slots.usage(), (1, 2));
+}
+
+#[test]
+fn a_slot_that_nobody_was_told_of_goes_to_the_next() {
+    let slots = slots(1, 4);
+    let slot = granted(&mut slots.acquire(user("a")).unwrap());
+    let first = slots.acquire(user("b")).unwrap();
+    let mut second = slots.acquire(user("c")).unwrap();
+    drop(slot);
+    drop(first);
+    granted(&mut second);
+}
+
+#[tokio::test]
+async fn a_stream_has_a_slot_for_as_long_as_it_lives() {
+    let slots = slots(1, 4);
+    let start = || async { Ok(stream::pending().boxed()) };
+    let mut first = slots.run(user("a"), start).unwrap();
+    assert!(first.next().now_or_never().is_none());
+    let mut second = slots.run(user("b"), || async { Ok(stream::empty().boxed()) });
+    let second = second.as_mut().unwrap();
+    assert_eq!(second.next().await.unwrap().unwrap(), FetchEvent::Queued { position: 1 });
+    assert!(second.next().now_or_never().is_none());
+    drop(first);
+    assert!(second.next().await.is_none());
+    assert_eq!(slots.usage(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_waiter_is_woken() {
+    let slots = slots(1, 4);
+    let slot = slots.acquire(user("a")).unwrap().granted().await.unwrap();
+    let waiter = tokio::spawn(slots.acquire(user("b")).unwrap().granted());
+    tokio::task::yield_now().await;
+    drop(slot);
+    waiter.await.unwrap().unwrap();
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Acquire(u8),
+    DropRequest(prop::sample::Index),
+    DropSlot(prop::sample::Index),
+    Poll(prop::sample::Index),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..4_u8).prop_map(Step::Acquire),
+        1 => any::<prop::sample::Index>().prop_map(Step::DropRequest),
+        2 => any::<prop::sample::Index>().prop_map(Step::DropSlot),
+        3 => any::<prop::sample::Index>().prop_map(Step::Poll),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_slot_is_lost_whatever_is_dropped(
+        count in 1..4_usize,
+        max_waiting in 0..6_usize,
+        steps in prop::collection::vec(step(), 0..80),
+    ) {
+        let slots = slots(count, max_waiting);
+        let mut requests: Vec<SlotRequest> = Vec::new();
+        let mut held = Vec::new();
+        for step in steps {
+            match step {
+                Step::Acquire(name) => requests.extend(slots.acquire(user(&name.to_string()))),
+                Step::DropRequest(index) if !requests.is_empty() => {
+                    requests.swap_remove(index.index(requests.len()));
+                }
+                Step::DropSlot(index) if !held.is_empty() => {
+                    held.swap_remove(index.index(held.len()));
+                }
+                Step::Poll(index) if !requests.is_empty() => {
+                    let index = index.index(requests.len());
+                    match poll(&mut requests[index]) {
+                        Some(Ok(Turn::Granted(slot))) => {
+                            held.push(slot);
+                            requests.swap_remove(index);
+                        }
+                        Some(Err(_)) => drop(requests.swap_remove(index)),
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+            let (running, waiting) = slots.usage();
+            prop_assert!(running <= count && waiting <= max_waiting);
+            prop_assert!(waiting == 0 || running == count, "a slot lies idle");
+            let mut places: Vec<_> = requests
+                .iter()
+                .filter_map(|request| match *request.place.borrow() {
+                    Place::Waiting(position) => Some(position as usize),
+                    _ => None,
+                })
+                .collect();
+            places.sort_unstable();
+            prop_assert!(places.into_iter().eq(1..=waiting));
+        }
+        drop(requests);
+        drop(held);
+        prop_assert_eq!(slots.usage(), (0, 0));
+    }
+}

@@ -1,0 +1,172 @@
+//! Sources and shortcuts for tests of the downloader.
+
+// Each crate of tests uses a part of it.
+#![allow(dead_code)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use p2pshare_core::{
+    content::{ContentId, Manifest, PIECE_LEN, PieceRun},
+    swarm::{
+        Candidate, Discovery, DownloadError, DownloadOptions, Downloader, Report, SourceId,
+        SwarmEvents,
+    },
+    testing::sample,
+    transfer::{
+        FetchEvent, HaveStream, MemorySink, MemorySource, PieceSource, SegmentStream, TransferError,
+    },
+};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// A source behind a line of a certain speed, that counts what goes over it.
+pub(crate) struct Throttled {
+    inner: Arc<dyn PieceSource>,
+    bytes_per_second: f64,
+    queue: u32,
+    latency: Duration,
+    sent: Arc<AtomicU64>,
+}
+
+impl Throttled {
+    pub(crate) fn new(inner: impl PieceSource + 'static, bytes_per_second: f64) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            bytes_per_second,
+            queue: 0,
+            latency: Duration::ZERO,
+            sent: Arc::default(),
+        }
+    }
+
+    /// Every request waits for so many seconds in a queue.
+    pub(crate) fn queued(mut self, seconds: u32) -> Self {
+        self.queue = seconds;
+        self
+    }
+
+    /// Every request takes so long to arrive.
+    pub(crate) fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    pub(crate) fn sent(&self) -> Arc<AtomicU64> {
+        self.sent.clone()
+    }
+}
+
+#[async_trait]
+impl PieceSource for Throttled {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.inner.manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        self.inner.have(content).await
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        sleep(self.latency).await;
+        let inner = self.inner.fetch(content, runs).await?;
+        let (rate, sent) = (self.bytes_per_second, self.sent.clone());
+        let queue = stream::iter((1..=self.queue).rev()).then(|position| async move {
+            sleep(Duration::from_secs(1)).await;
+            Ok(FetchEvent::Queued { position })
+        });
+        let slowed = inner.then(move |event| {
+            let sent = sent.clone();
+            async move {
+                if let Ok(FetchEvent::Segment(segment)) = &event {
+                    let len = segment.data.len() as u64;
+                    sent.fetch_add(len, Relaxed);
+                    sleep(Duration::from_secs_f64(len as f64 / rate)).await;
+                }
+                event
+            }
+        });
+        Ok(queue.chain(slowed).boxed())
+    }
+}
+
+/// A source that panics.
+pub(crate) struct Panicking;
+
+#[async_trait]
+impl PieceSource for Panicking {
+    async fn manifest(&self, _: &ContentId) -> Result<Manifest, TransferError> {
+        panic!("a fault on purpose");
+    }
+
+    async fn have(&self, _: &ContentId) -> Result<HaveStream, TransferError> {
+        panic!("a fault on purpose");
+    }
+
+    async fn fetch(&self, _: &ContentId, _: &[PieceRun]) -> Result<SegmentStream, TransferError> {
+        panic!("a fault on purpose");
+    }
+}
+
+pub(crate) fn id(number: u8) -> SourceId {
+    SourceId::from_bytes([number; 32])
+}
+
+pub(crate) fn candidate(number: u8, source: impl PieceSource + 'static) -> Candidate {
+    Candidate { id: id(number), label: format!("peer {number}"), source: Arc::new(source) }
+}
+
+/// A content of so many whole pieces and a bit.
+pub(crate) fn content(pieces: u64) -> Bytes {
+    sample(pieces * PIECE_LEN - 1000, pieces)
+}
+
+pub(crate) fn full(data: &Bytes) -> MemorySource {
+    let source = MemorySource::new();
+    source.insert(data.clone());
+    source
+}
+
+/// A source that has only these pieces.
+pub(crate) fn partial(data: &Bytes, manifest: &Manifest, runs: &[PieceRun]) -> MemorySource {
+    let source = MemorySource::new();
+    source.insert_empty(manifest.clone());
+    for run in runs {
+        assert!(source.gain(&manifest.id(), data, *run));
+    }
+    source
+}
+
+pub(crate) fn options() -> DownloadOptions {
+    DownloadOptions { seed: Some(3), ..DownloadOptions::default() }
+}
+
+pub(crate) async fn download(
+    sink: &MemorySink,
+    discovery: impl Discovery + 'static,
+    options: DownloadOptions,
+) -> Result<Report, DownloadError> {
+    let downloader = Downloader::default();
+    let cancel = CancellationToken::new();
+    downloader
+        .download(
+            Arc::new(sink.clone()),
+            Arc::new(discovery),
+            options,
+            SwarmEvents::default(),
+            &cancel,
+        )
+        .await
+}

@@ -1,0 +1,158 @@
+//! The arguments as they are given.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap_complete::Shell;
+use p2pshare_core::identity::Username;
+
+use super::sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection};
+
+const EXAMPLES: &str = "\
+Examples:
+  An index for this machine, with its data in the usual folder:
+      p2pshare-index serve
+
+  For a community on the internet, by invitation, with a certificate of its own making:
+      p2pshare-index user create alice --admin
+      p2pshare-index serve --listen 0.0.0.0:7400 --tls-self-signed --registration invite
+
+  Somebody forgot their password:
+      p2pshare-index user reset-password bob
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+
+const SERVE_HELP: &str = "\
+When it is ready it prints one line, `p2pshare-index is listening on URL`, and nothing more; its log goes to standard
+error. SIGINT and SIGTERM stop it after running requests have ended.
+
+Every option can also be set by the environment variable that is named beside it, and in a TOML file (--config) in the
+section of its heading:
+
+      [data]
+      store = \"sqlite:/var/lib/p2pshare/index.db\"
+
+      [community]
+      name = \"Friends of the archive\"
+      registration = \"invite\"
+
+      [server]
+      listen = \"0.0.0.0:7400\"
+      tls-self-signed = true
+
+      [limits]
+      files-per-user = 100000
+
+An argument counts before a variable, a variable before the file, the file before the default.";
+
+/// The index of a p2pshare community: accounts, catalog and search.
+///
+/// People and machines register here, publish what they share and search what others share. The files themselves never
+/// pass through the index: peers fetch them from each other.
+#[derive(Debug, Parser)]
+#[command(name = "p2pshare-index", version, after_help = EXAMPLES, max_term_width = 110)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the index
+    #[command(after_long_help = SERVE_HELP)]
+    Serve(Box<ServeArgs>),
+    /// Manage accounts
+    ///
+    /// Works on the store directly, whether or not the index runs. Passwords come from a prompt, --password-stdin or
+    /// P2PSHARE_PASSWORD, never from an argument, which others on the machine could see.
+    User(UserArgs),
+    /// Print the OpenAPI description of the HTTP API
+    Openapi,
+    /// Print completions for a shell
+    ///
+    /// For bash: p2pshare-index completions bash > ~/.local/share/bash-completion/completions/p2pshare-index
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
+    #[command(flatten)]
+    pub(super) data: DataSection,
+    #[command(flatten)]
+    pub(super) community: CommunitySection,
+    #[command(flatten)]
+    pub(super) server: ServerSection,
+    #[command(flatten)]
+    pub(super) limits: LimitsSection,
+    #[command(flatten)]
+    pub(super) log: LogSection,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct ConfigFile {
+    /// TOML file with options; unknown keys in it are an error
+    #[arg(
+        long = "config",
+        env = "P2PSHARE_INDEX_CONFIG",
+        value_name = "FILE",
+        help_heading = "Data",
+        global = true
+    )]
+    pub(super) path: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UserArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
+    #[command(flatten)]
+    pub(super) data: DataSection,
+    #[command(flatten)]
+    pub(super) log: LogSection,
+    #[command(subcommand)]
+    pub(super) command: UserCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// List all accounts, in order of name
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Disable an account: its sessions end at once, its grants within their lifetime
+    Disable {
+        /// Whose
+        user: Username,
+    },
+    /// Enable a disabled account
+    Enable {
+        /// Whose
+        user: Username,
+    },
+    /// Set a new password; all sessions of the account end
+    ResetPassword {
+        /// Whose
+        user: Username,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Make an account, whatever the registration policy
+    Create {
+        /// The name
+        user: Username,
+        /// Make it an operator of the index
+        #[arg(long)]
+        admin: bool,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}

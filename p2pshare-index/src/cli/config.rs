@@ -1,0 +1,295 @@
+//! The configuration that arguments, environment and file mean together.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use p2pshare_core::index::IndexConfig;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    args::{ConfigFile, ServeArgs, UserArgs},
+    error::CliError,
+    logging::{Log, parse_filter},
+    sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection},
+    span::Span,
+    store::StoreUri,
+};
+use crate::{HttpOptions, Metrics, RateLimits, ServerOptions};
+
+const DEFAULT_PORT: u16 = 7400;
+
+/// Largest configuration file.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    data: DataSection,
+    community: CommunitySection,
+    server: ServerSection,
+    limits: LimitsSection,
+    log: LogSection,
+}
+
+/// All that `serve` needs to know.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) data: Data,
+    pub(super) listen: SocketAddr,
+    pub(super) tls: Tls,
+    pub(super) index: IndexConfig,
+    pub(super) http: HttpOptions,
+    pub(super) server: ServerOptions,
+}
+
+/// Where things are kept.
+#[derive(Debug)]
+pub(super) struct Data {
+    /// Folder of the keys; none: they are made anew at each start, as is the store in memory.
+    pub(super) dir: Option<PathBuf>,
+    pub(super) store: StoreUri,
+}
+
+/// How connections are protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tls {
+    None,
+    Files { certificate: PathBuf, key: PathBuf },
+    SelfSigned,
+}
+
+impl Config {
+    /// What these arguments mean, and what to log.
+    pub(super) fn resolve(args: ServeArgs) -> Result<(Self, Log), CliError> {
+        let file = read(&args.config)?;
+        let server = args.server.or(file.server);
+        let limits = args.limits.or(file.limits);
+        let metrics = Metrics::new();
+        let listen =
+            server.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
+        let tls = tls(&server)?;
+        if tls == Tls::None
+            && !listen.ip().to_canonical().is_loopback()
+            && server.insecure != Some(true)
+        {
+            return Err(CliError::Usage(format!(
+                "others can reach {listen}, and without TLS their passwords would travel in the clear: use \
+                 --tls-self-signed, or --tls-cert and --tls-key, or --insecure if something else protects it"
+            )));
+        }
+        let log = log(&args.log.or(file.log), "info")?;
+        let config = Self {
+            data: data(args.data.or(file.data))?,
+            listen,
+            tls,
+            index: index(args.community.or(file.community), &limits)?,
+            http: http(&server, &limits, metrics.clone())?,
+            server: serving(&server, metrics)?,
+        };
+        Ok((config, log))
+    }
+}
+
+/// Where the accounts are that `user` works on, and its log.
+pub(super) fn for_users(args: UserArgs) -> Result<(Data, Log), CliError> {
+    let file = read(&args.config)?;
+    Ok((data(args.data.or(file.data))?, log(&args.log, "warn")?))
+}
+
+fn read(file: &ConfigFile) -> Result<File, CliError> {
+    let Some(path) = &file.path else {
+        return Ok(File::default());
+    };
+    let wrong = |what: String| CliError::Usage(format!("{}: {what}", path.display()));
+    let length = fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+    if length > MAX_FILE {
+        return Err(wrong("this is far too large to be a configuration file".to_owned()));
+    }
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| wrong(error.to_string()))
+}
+
+fn data(section: DataSection) -> Result<Data, CliError> {
+    let store = section.store.map(|uri| uri.parse()).transpose()?;
+    if section.data_dir.is_none() && store == Some(StoreUri::Memory) {
+        return Ok(Data { dir: None, store: StoreUri::Memory });
+    }
+    let dir = match section.data_dir {
+        Some(dir) => dir,
+        None => directories::ProjectDirs::from("", "", "p2pshare-index")
+            .map(|dirs| dirs.data_dir().to_path_buf())
+            .ok_or_else(|| {
+                CliError::Usage("this user has no home folder: name one with --data-dir".to_owned())
+            })?,
+    };
+    let store = store.unwrap_or_else(|| StoreUri::default_in(Path::new(&dir)));
+    Ok(Data { dir: Some(dir), store })
+}
+
+fn log(section: &LogSection, default: &str) -> Result<Log, CliError> {
+    Ok(Log {
+        filter: parse_filter(section.log.as_deref().unwrap_or(default))?,
+        format: section.log_format.unwrap_or_default(),
+    })
+}
+
+fn tls(server: &ServerSection) -> Result<Tls, CliError> {
+    let self_signed = server.tls_self_signed == Some(true);
+    match (&server.tls_cert, &server.tls_key) {
+        (None, None) if self_signed => Ok(Tls::SelfSigned),
+        (None, None) => Ok(Tls::None),
+        (Some(_), Some(_)) if self_signed => Err(CliError::Usage(
+            "--tls-self-signed and --tls-cert exclude each other: choose one".to_owned(),
+        )),
+        (Some(certificate), Some(key)) => {
+            Ok(Tls::Files { certificate: certificate.clone(), key: key.clone() })
+        }
+        _ => Err(CliError::Usage("--tls-cert and --tls-key go together: give both".to_owned())),
+    }
+}
+
+fn index(community: CommunitySection, limits: &LimitsSection) -> Result<IndexConfig, CliError> {
+    const DAY: u64 = 24 * 60 * 60;
+
+    let default = IndexConfig::default();
+    let name = community.name.unwrap_or(default.name);
+    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+        return Err(CliError::Usage(
+            "the index's name must have 1 to 200 bytes and no control characters".to_owned(),
+        ));
+    }
+    Ok(IndexConfig {
+        name,
+        registration: community.registration.unwrap_or(default.registration),
+        session_lifetime: span(
+            "session-lifetime",
+            community.session_lifetime,
+            default.session_lifetime,
+            (60, 3650 * DAY),
+        )?,
+        grant_lifetime: span(
+            "grant-lifetime",
+            community.grant_lifetime,
+            default.grant_lifetime,
+            (10, DAY),
+        )?,
+        unbound_grants: community.unbound_grants.unwrap_or(default.unbound_grants),
+        entries_per_user: limits.files_per_user.unwrap_or(default.entries_per_user),
+        sessions_per_user: at_least_1(
+            "sessions-per-user",
+            limits.sessions_per_user,
+            default.sessions_per_user,
+        )?,
+        peers_per_user: limits.peers_per_user.unwrap_or(default.peers_per_user),
+        groups_per_user: limits.groups_per_user.unwrap_or(default.groups_per_user),
+        members_per_group: limits.members_per_group.unwrap_or(default.members_per_group),
+        invites_per_user: limits.invites_per_user.unwrap_or(default.invites_per_user),
+        ..default
+    })
+}
+
+fn http(
+    server: &ServerSection,
+    limits: &LimitsSection,
+    metrics: Metrics,
+) -> Result<HttpOptions, CliError> {
+    let default = HttpOptions::default();
+    let rates = RateLimits::default();
+    Ok(HttpOptions {
+        request_timeout: timeout(
+            "request-timeout",
+            server.request_timeout,
+            default.request_timeout,
+        )?,
+        concurrent_requests: at_least_1(
+            "concurrent-requests",
+            limits.concurrent_requests,
+            default.concurrent_requests,
+        )?,
+        rates: RateLimits {
+            logins_per_address: limits.logins_per_address.unwrap_or(rates.logins_per_address),
+            logins_per_account_and_address: limits
+                .logins_per_account
+                .unwrap_or(rates.logins_per_account_and_address),
+            registrations_per_address: limits
+                .registrations_per_address
+                .unwrap_or(rates.registrations_per_address),
+            grants_per_user: limits.grants_per_user.unwrap_or(rates.grants_per_user),
+            ..rates
+        },
+        trusted_proxies: server.trusted_proxies.clone().unwrap_or_default(),
+        metrics,
+        ..default
+    })
+}
+
+fn serving(server: &ServerSection, metrics: Metrics) -> Result<ServerOptions, CliError> {
+    let default = ServerOptions::default();
+    let header_timeout = timeout("header-timeout", server.header_timeout, default.header_timeout)?;
+    Ok(ServerOptions {
+        max_connections: at_least_1(
+            "max-connections",
+            server.max_connections,
+            default.max_connections,
+        )?,
+        max_connections_per_address: at_least_1(
+            "max-connections-per-address",
+            server.max_connections_per_address,
+            default.max_connections_per_address,
+        )?,
+        handshake_timeout: header_timeout,
+        header_timeout,
+        idle_timeout: timeout("idle-timeout", server.idle_timeout, default.idle_timeout)?,
+        shutdown_timeout: span(
+            "shutdown-timeout",
+            server.shutdown_timeout,
+            default.shutdown_timeout,
+            (0, 3600),
+        )?,
+        metrics,
+        ..default
+    })
+}
+
+fn timeout(name: &str, given: Option<Span>, default: Duration) -> Result<Duration, CliError> {
+    span(name, given, default, (1, 3600))
+}
+
+/// A length of time within bounds, in seconds.
+fn span(
+    name: &str,
+    given: Option<Span>,
+    default: Duration,
+    (least, most): (u64, u64),
+) -> Result<Duration, CliError> {
+    let bounds = Duration::from_secs(least)..=Duration::from_secs(most);
+    match given {
+        None => Ok(default),
+        Some(Span(span)) if bounds.contains(&span) => Ok(span),
+        Some(given) => Err(CliError::Usage(format!(
+            "{name} is {given}; it can be {} to {}",
+            Span(*bounds.start()),
+            Span(*bounds.end())
+        ))),
+    }
+}
+
+fn at_least_1<T: PartialEq + From<bool>>(
+    name: &str,
+    given: Option<T>,
+    default: T,
+) -> Result<T, CliError> {
+    let value = given.unwrap_or(default);
+    if value == T::from(false) {
+        return Err(CliError::Usage(format!("{name} is 0; it must be at least 1")));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests;

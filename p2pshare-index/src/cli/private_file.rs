@@ -1,0 +1,128 @@
+//! Files that hold secrets: readable by their owner only, written whole or not at all.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+use zeroize::Zeroizing;
+
+use super::error::CliError;
+
+/// Largest secret file that is read.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Makes a folder and those above it, if they are not there. A new one is readable by its owner only.
+pub(super) fn create_dir(path: &Path) -> Result<(), CliError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .map_err(|error| CliError::file(path, format_args!("the folder cannot be made: {error}")))
+}
+
+/// Reads a secret, `None` if there is no such file.
+///
+/// # Errors
+/// If others than its owner may read or write it, or it cannot be read.
+pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> {
+    let fail = |error: io::Error| CliError::file(path, format_args!("it cannot be read: {error}"));
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fail(error)),
+    };
+    let metadata = file.metadata().map_err(fail)?;
+    check_mode(path, &metadata)?;
+    if metadata.len() > MAX_BYTES {
+        return Err(CliError::file(path, "it is far too large to be a key"));
+    }
+    let mut bytes =
+        Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)));
+    io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES), &mut bytes).map_err(fail)?;
+    Ok(Some(bytes))
+}
+
+/// Writes a new secret, unless the file is there already, and reads what is there then: of several processes that do
+/// this at once, one wins and all have the same.
+pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, CliError> {
+    let fail =
+        |error: io::Error| CliError::file(path, format_args!("it cannot be written: {error}"));
+    let temporary = path.with_extension(format!("{:016x}.new", rand::random::<u64>()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        // Unlike a rename, a link never replaces what is there.
+        fs::hard_link(&temporary, path)
+    });
+    let _ = fs::remove_file(&temporary);
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
+        _ => {}
+    }
+    if let Some(parent) = path.parent() {
+        File::open(parent).and_then(|folder| folder.sync_all()).map_err(fail)?;
+    }
+    read(path)?.ok_or_else(|| CliError::file(path, "it vanished while it was being made"))
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), CliError> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(CliError::file(
+        path,
+        format_args!(
+            "others on this machine may use it (mode {mode:03o}), and it holds a secret: \
+             `chmod 600` it, or delete it if somebody may have read it"
+        ),
+    ))
+}
+
+#[cfg(not(unix))]
+fn check_mode(_path: &Path, _metadata: &fs::Metadata) -> Result<(), CliError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_secret_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/er/secret.key");
+        create_dir(path.parent().unwrap()).unwrap();
+        assert!(read(&path).unwrap().is_none());
+        assert_eq!(&**create_or_read(&path, b"one").unwrap(), b"one");
+        assert_eq!(&**create_or_read(&path, b"two").unwrap(), b"one");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no leftovers");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret.key");
+        create_or_read(&path, b"one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        for mode in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains("chmod 600") && error.contains("secret.key"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `serve`: the index, until it is told to stop.
+
+use std::{io, sync::Arc};
+
+use p2pshare_core::{
+    auth::{Argon2Authenticator, Argon2Params, GrantSigner},
+    index::{Index, SigningKeys},
+    time::SystemClock,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::{Config, Data},
+    error::CliError,
+    keys, listen,
+    logging::{self, Log},
+    print, private_file, runtime,
+};
+use crate::{router, serve};
+
+/// Runs until SIGINT or SIGTERM.
+pub(super) fn run(config: Config, log: Log) -> Result<(), CliError> {
+    logging::start(log);
+    raise_file_limit();
+    runtime()?.block_on(work(config))
+}
+
+async fn work(mut config: Config) -> Result<(), CliError> {
+    // From here on a signal is not lost.
+    let signals = signals().map_err(|error| CliError::Failed(format!("no signals: {error}")))?;
+    let keys = keys(&config.data)?;
+    let store = config.data.store.open()?;
+    let fail = |source| CliError::Store { store: config.data.store.to_string(), source };
+    store.check().await.map_err(fail)?;
+    let ready = listen::open(&mut config).await?;
+    let index = Index::new(
+        store,
+        Arc::new(Argon2Authenticator::new(Argon2Params::default())),
+        keys,
+        Arc::new(SystemClock),
+        config.index,
+    );
+
+    let stopped = CancellationToken::new();
+    let maintenance = {
+        let (index, stopped) = (index.clone(), stopped.clone());
+        tokio::spawn(async move { index.maintain(stopped).await })
+    };
+    tracing::info!(url = ready.url, store = %config.data.store, version = env!("CARGO_PKG_VERSION"), "ready");
+    if let Err(error) = print(&format!("p2pshare-index is listening on {}", ready.url)) {
+        tracing::warn!(%error, "nobody reads the line that says where the index listens");
+    }
+    let stop = async {
+        signals.await;
+        tracing::info!("stopping: requests that run may come to their end");
+    };
+    serve(ready.listener, router(index, config.http), config.server, stop).await;
+
+    stopped.cancel();
+    maintenance.await.map_err(|error| {
+        CliError::Failed(format!("the last heartbeats were not written: {error}"))
+    })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn keys(data: &Data) -> Result<SigningKeys, CliError> {
+    match &data.dir {
+        Some(dir) => {
+            private_file::create_dir(dir)?;
+            keys::load(dir)
+        }
+        None => {
+            let signer =
+                GrantSigner::generate().map_err(|error| CliError::Failed(error.to_string()))?;
+            Ok(SigningKeys::new(signer, Vec::new()))
+        }
+    }
+}
+
+/// Done at the first SIGINT or SIGTERM.
+#[cfg(unix)]
+fn signals() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Done at the first Ctrl-C.
+#[cfg(not(unix))]
+fn signals() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+/// Each connection is an open file: takes as many as the system allows.
+#[cfg(unix)]
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_file_limit() {}

@@ -1,0 +1,104 @@
+//! `user`: accounts, directly in the store.
+
+use std::sync::Arc;
+
+use p2pshare_core::{
+    api::Account,
+    auth::{Argon2Authenticator, Argon2Params, GrantSigner},
+    identity::Username,
+    index::{Index, IndexConfig, SigningKeys},
+    time::SystemClock,
+};
+
+use super::{
+    args::{UserArgs, UserCommand},
+    config::{Data, for_users},
+    error::CliError,
+    logging,
+    password::new_password,
+    print, private_file, runtime,
+    store::StoreUri,
+};
+
+/// Does one command.
+pub(super) fn run(args: UserArgs) -> Result<(), CliError> {
+    let command = args.command.clone();
+    let (data, log) = for_users(args)?;
+    logging::start(log);
+    if data.store == StoreUri::Memory {
+        return Err(CliError::Usage(
+            "a store in memory has no accounts when no index runs: name a store with --store or --data-dir"
+                .to_owned(),
+        ));
+    }
+    runtime()?.block_on(work(&data, command))
+}
+
+async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
+    match command {
+        UserCommand::List { json } => list(&open(data)?, json).await,
+        UserCommand::Disable { user } => {
+            open(data)?.set_disabled(&user, true).await.map_err(CliError::Index)?;
+            done("admin-disable", &user, "is disabled, its sessions have ended")
+        }
+        UserCommand::Enable { user } => {
+            open(data)?.set_disabled(&user, false).await.map_err(CliError::Index)?;
+            done("admin-enable", &user, "is enabled")
+        }
+        UserCommand::ResetPassword { user, password_stdin } => {
+            let password = new_password(password_stdin)?;
+            open(data)?.reset_password(&user, password).await.map_err(CliError::Index)?;
+            done("admin-reset-password", &user, "has a new password, its sessions have ended")
+        }
+        UserCommand::Create { user, admin, password_stdin } => {
+            let password = new_password(password_stdin)?;
+            open(data)?.create_account(&user, password, admin).await.map_err(CliError::Index)?;
+            let what = if admin { "was made, as an operator" } else { "was made" };
+            done("admin-create", &user, what)
+        }
+    }
+}
+
+/// The rules over the store. The key signs nothing here.
+fn open(data: &Data) -> Result<Index, CliError> {
+    if let Some(dir) = &data.dir {
+        private_file::create_dir(dir)?;
+    }
+    let signer = GrantSigner::generate().map_err(|error| CliError::Failed(error.to_string()))?;
+    Ok(Index::new(
+        data.store.open()?,
+        Arc::new(Argon2Authenticator::new(Argon2Params::default())),
+        SigningKeys::new(signer, Vec::new()),
+        Arc::new(SystemClock),
+        IndexConfig::default(),
+    ))
+}
+
+async fn list(index: &Index, json: bool) -> Result<(), CliError> {
+    let mut after: Option<Username> = None;
+    loop {
+        let page = index.accounts(after.as_ref()).await.map_err(CliError::Index)?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(last.username.clone());
+        for account in &page {
+            print(&line(account, json)?)?;
+        }
+    }
+}
+
+fn line(account: &Account, json: bool) -> Result<String, CliError> {
+    if json {
+        return serde_json::to_string(account)
+            .map_err(|error| CliError::Failed(format!("the account cannot be written: {error}")));
+    }
+    let role = if account.operator { "operator" } else { "user" };
+    let state = if account.disabled { "disabled" } else { "enabled" };
+    Ok(format!("{:<32}  {role:<8}  {state:<8}  {}", account.username.as_str(), account.created_at))
+}
+
+fn done(event: &'static str, user: &Username, what: &str) -> Result<(), CliError> {
+    tracing::info!(target: "audit", event, user = user.as_str(), client = "console", outcome = "done");
+    print(&format!("{user} {what}"))
+}

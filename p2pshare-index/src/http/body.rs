@@ -1,0 +1,133 @@
+//! Reading bodies in bounded memory.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use p2pshare_core::api::ProblemKind;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::failure::Failure;
+
+/// Memory is lent in units of so many bytes.
+const UNIT: usize = 1024;
+
+/// Memory for the bodies of all requests together.
+pub(super) struct BodyMemory(Arc<Semaphore>);
+
+/// A body, and its part of the memory until it is dropped.
+pub(super) struct HeldBody {
+    pub(super) bytes: Bytes,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl BodyMemory {
+    pub(super) fn new(bytes: usize) -> Self {
+        let units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
+        Self(Arc::new(Semaphore::new(units)))
+    }
+
+    /// Reads a body of at most `max` bytes. Memory is taken as bytes come, so that a client holds as much of it as it
+    /// has sent and no more.
+    pub(super) async fn read(
+        &self,
+        headers: &HeaderMap,
+        mut body: Body,
+        max: usize,
+    ) -> Result<HeldBody, Failure> {
+        let announced = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > max as u64) {
+            return Err(too_large(max));
+        }
+        let mut bytes = BytesMut::new();
+        let mut memory = Lent::default();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                Failure::new(ProblemKind::InvalidRequest, format!("the body ended early: {error}"))
+                    .hint("send the request again")
+            })?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let length = bytes.len() + data.len();
+            if length > max {
+                return Err(too_large(max));
+            }
+            memory.grow(&self.0, length)?;
+            bytes.extend_from_slice(&data);
+        }
+        Ok(HeldBody { bytes: bytes.freeze(), _memory: memory.0 })
+    }
+}
+
+#[derive(Default)]
+struct Lent(Option<OwnedSemaphorePermit>);
+
+impl Lent {
+    fn grow(&mut self, memory: &Arc<Semaphore>, bytes: usize) -> Result<(), Failure> {
+        let held = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.div_ceil(UNIT).saturating_sub(held);
+        if missing == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(missing)
+            .ok()
+            .and_then(|units| Arc::clone(memory).try_acquire_many_owned(units).ok())
+            .ok_or_else(no_memory)?;
+        match &mut self.0 {
+            Some(held) => held.merge(more),
+            None => self.0 = Some(more),
+        }
+        Ok(())
+    }
+}
+
+fn too_large(max: usize) -> Failure {
+    Failure::new(
+        ProblemKind::TooLarge,
+        format!("the body is larger than the {max} bytes that this call takes"),
+    )
+    .hint("send less in one request")
+}
+
+fn no_memory() -> Failure {
+    Failure::new(ProblemKind::Unavailable, "the index holds as many request bodies as it can")
+        .hint("try again in a moment")
+        .retry_after_secs(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(memory: &BodyMemory, bytes: usize, max: usize) -> Result<HeldBody, u16> {
+        let body = Body::from(vec![b'x'; bytes]);
+        memory.read(&HeaderMap::new(), body, max).await.map_err(|failure| failure.problem().status)
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_and_comes_back() {
+        let memory = BodyMemory::new(10 * UNIT);
+        let first = read(&memory, 6 * UNIT, 8 * UNIT).await.unwrap();
+        assert_eq!(first.bytes.len(), 6 * UNIT);
+        assert_eq!(read(&memory, 6 * UNIT, 8 * UNIT).await.err(), Some(503));
+        drop(first);
+        assert!(read(&memory, 6 * UNIT, 8 * UNIT).await.is_ok());
+        assert_eq!(memory.0.available_permits(), 10);
+    }
+
+    #[tokio::test]
+    async fn one_byte_too_many_is_too_large() {
+        let memory = BodyMemory::new(1 << 20);
+        assert!(read(&memory, 100, 100).await.is_ok());
+        assert_eq!(read(&memory, 101, 100).await.err(), Some(413));
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_LENGTH, 101.into());
+        let refused = memory.read(&headers, Body::empty(), 100).await;
+        assert!(refused.is_err(), "it is told from the length alone");
+    }
+}

@@ -1,0 +1,46 @@
+//! The HTTP API: it turns requests into calls of [`Index`](p2pshare_core::index::Index) and answers into JSON.
+//!
+//! Nothing here decides who may do what. What is decided here is what a request may cost: how large it is, how long it
+//! takes, how many run at once, how often somebody may try a password.
+
+mod audit;
+mod body;
+mod client;
+mod extract;
+mod failure;
+mod limits;
+mod metrics;
+mod openapi;
+mod options;
+mod outer;
+mod pool;
+mod routes;
+mod state;
+
+pub(crate) use client::ClientAddr;
+pub use limits::RateLimits;
+pub use metrics::Metrics;
+pub use openapi::document;
+pub use options::HttpOptions;
+
+use axum::{Router, middleware::from_fn_with_state};
+use p2pshare_core::index::Index;
+
+use state::App;
+
+/// The whole API of an index as an axum router, to be served by [`serve`](crate::serve) or nested in another app.
+///
+/// It needs the address of the client, for its limits and its log: an
+/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo) in the request's extensions, as [`serve`](crate::serve) and
+/// axum's `into_make_service_with_connect_info` put there. Without it all clients count as one address.
+///
+/// Somebody must run [`Index::maintain`], or heartbeats are never written.
+pub fn router(index: Index, options: HttpOptions) -> Router {
+    let app = App::new(index, options);
+    let (router, _document) = routes::all().split_for_parts();
+    router
+        .fallback(outer::no_such_route)
+        .method_not_allowed_fallback(outer::no_such_method)
+        .layer(from_fn_with_state(app.clone(), outer::observe))
+        .with_state(app)
+}

@@ -1,0 +1,47 @@
+//! What a request may cost.
+
+use std::{net::IpAddr, time::Duration};
+
+use super::{limits::RateLimits, metrics::Metrics};
+
+/// Settings of [`router`](super::router).
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// A request that takes longer, its body included, is answered with 503.
+    pub request_timeout: Duration,
+    /// Requests that are worked on at once; four times as many wait for their turn, more are answered with 503.
+    pub concurrent_requests: usize,
+    /// Most bytes of a body, for the calls that are not named below.
+    pub max_body: usize,
+    /// Most bytes of a batch for `POST /v1/peers/{id}/files`.
+    ///
+    /// 1,000 entries whose paths have the largest size (4 KiB) take 4.3 MB of JSON. A client that writes every
+    /// character of such paths as `\u` escapes must send smaller batches.
+    pub max_publish_body: usize,
+    /// Most bytes of a batch for `POST /v1/grants`: 1,000 content ids take 67 kB.
+    pub max_grants_body: usize,
+    /// Most bytes of all bodies that are held in memory at once; more are answered with 503.
+    pub body_memory: usize,
+    /// How often somebody may try.
+    pub rates: RateLimits,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Where requests are counted. The same one goes into [`ServerOptions`](crate::ServerOptions).
+    pub metrics: Metrics,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(30),
+            concurrent_requests: 512,
+            max_body: 64 << 10,
+            max_publish_body: 5 << 20,
+            max_grants_body: 128 << 10,
+            body_memory: 256 << 20,
+            rates: RateLimits::default(),
+            trusted_proxies: Vec::new(),
+            metrics: Metrics::default(),
+        }
+    }
+}

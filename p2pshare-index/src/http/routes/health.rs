@@ -1,0 +1,83 @@
+//! For machines: health, readiness, metrics, and the description of the API.
+
+use std::{sync::LazyLock, time::Duration};
+
+use axum::{extract::State, response::IntoResponse};
+use bytes::Bytes;
+use http::header;
+use p2pshare_core::{
+    api::ProblemKind,
+    index::{Index, IndexError, model::ONLINE_FOR},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::http::{
+    failure::{Answer, Failure},
+    openapi,
+    state::App,
+};
+
+/// A store that takes longer than this to say that it is there is not there.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+        .routes(routes!(openapi_json))
+}
+
+/// Whether the program runs.
+#[utoipa::path(
+    get, path = "/healthz", tag = "machines", operation_id = "healthz", security(()),
+    responses((status = 200, description = "It runs", body = String, content_type = "text/plain"))
+)]
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether the index can answer: it runs and its store is there.
+#[utoipa::path(
+    get, path = "/readyz", tag = "machines", operation_id = "readyz", security(()),
+    responses((status = 200, description = "It is ready", body = String, content_type = "text/plain"))
+)]
+async fn readyz(State(index): State<Index>) -> Answer<&'static str> {
+    match tokio::time::timeout(READY_WITHIN, index.check()).await {
+        Ok(Ok(())) => Ok("ready\n"),
+        Ok(Err(error)) => Err(IndexError::from(error).into()),
+        Err(_) => Err(Failure::new(ProblemKind::Unavailable, "the index's store does not answer")),
+    }
+}
+
+/// Counters for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "machines", operation_id = "metrics", security(()),
+    responses((
+        status = 200, description = "OpenMetrics text", body = String,
+        content_type = "application/openmetrics-text"
+    ))
+)]
+async fn metrics(State(app): State<App>) -> Answer<impl IntoResponse> {
+    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    let now = app.index.info().time;
+    let online_since = now.saturating_sub(ONLINE_FOR);
+    let counts = app.index.store().counts(now, online_since);
+    match app.options.metrics.text(counts).await {
+        Ok(text) => Ok(([(header::CONTENT_TYPE, TYPE)], text)),
+        Err(_) => Err(Failure::new(ProblemKind::Internal, "the metrics cannot be written")),
+    }
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "machines", operation_id = "openapi", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"))
+)]
+async fn openapi_json() -> impl IntoResponse {
+    static TEXT: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&openapi::document()).unwrap_or_default().into());
+
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.clone())
+}

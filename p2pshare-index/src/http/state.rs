@@ -1,0 +1,46 @@
+//! What every handler has at hand.
+
+use std::{ops::Deref, sync::Arc};
+
+use axum::extract::FromRef;
+use p2pshare_core::index::Index;
+
+use super::{body::BodyMemory, limits::Limits, options::HttpOptions, pool::Pool};
+
+/// State of the router. A clone shares everything.
+#[derive(Clone)]
+pub(super) struct App(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) index: Index,
+    pub(super) options: HttpOptions,
+    pub(super) limits: Limits,
+    pub(super) bodies: BodyMemory,
+    pub(super) pool: Pool,
+}
+
+impl App {
+    pub(super) fn new(index: Index, options: HttpOptions) -> Self {
+        Self(Arc::new(Inner {
+            index,
+            limits: Limits::new(&options.rates),
+            bodies: BodyMemory::new(options.body_memory),
+            pool: Pool::new(options.concurrent_requests),
+            options,
+        }))
+    }
+}
+
+impl Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl FromRef<App> for Index {
+    fn from_ref(app: &App) -> Self {
+        app.index.clone()
+    }
+}

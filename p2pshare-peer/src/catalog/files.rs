@@ -1,0 +1,289 @@
+//! Files: what a scan puts into the catalog, and what others find there.
+
+use p2pshare_core::{
+    backend::sqlite::{DatabaseError, DatabaseResult},
+    content::{ContentId, Manifest, PIECE_LEN},
+    path::SharePath,
+    transfer::FileStamp,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    Catalog, CatalogError, CatalogFile, FileId, KnownFile, MAX_NUMBER, NewContent, NewFile,
+    PutOutcome, ShareId, numbered,
+    rows::{self, signed},
+};
+
+impl Catalog {
+    /// A page of shared files in order of share path: at most `limit`, those after `after`, and only those at or below
+    /// `below`.
+    pub async fn files(
+        &self,
+        below: Option<SharePath>,
+        after: Option<SharePath>,
+        limit: u32,
+    ) -> Result<Vec<CatalogFile>, CatalogError> {
+        let read = self.read(move |c| {
+            // What is below a folder sorts between the folder's name with `/` and with the character after it; what is
+            // between the name and the name with `/`, as in `folder (2)`, is passed over.
+            let folder = below.as_ref().map_or("", SharePath::as_str);
+            let until = below.as_ref().map(|folder| format!("{folder}0"));
+            let first_below = below.as_ref().map_or(String::new(), |folder| format!("{folder}/"));
+            // One lower bound only, so that a page begins where it begins and not at the folder.
+            let (lower, from) = match &after {
+                Some(after) if after.as_str() >= folder => (">", after.as_str()),
+                _ => (">=", folder),
+            };
+            let sql = format!(
+                "SELECT {} FROM files f JOIN shares s ON s.id = f.share WHERE f.path {lower} ?1 AND f.path < ?2 \
+                 AND (+f.path >= ?3 OR +f.path = ?4) ORDER BY f.path LIMIT ?5",
+                rows::FILE
+            );
+            let mut query = c.prepare_cached(&sql)?;
+            let values = params![from, rows::or_end(until), first_below, folder, limit];
+            let found = query.query_and_then(values, rows::file)?;
+            found.collect()
+        });
+        read.await
+    }
+
+    /// Files with this content, at most `limit`.
+    pub async fn files_with(
+        &self,
+        content: ContentId,
+        limit: u32,
+    ) -> Result<Vec<CatalogFile>, CatalogError> {
+        let read = self.read(move |c| {
+            let sql = format!(
+                "SELECT {} FROM files f JOIN shares s ON s.id = f.share WHERE f.content = ?1 ORDER BY f.id LIMIT ?2",
+                rows::FILE
+            );
+            let mut query = c.prepare_cached(&sql)?;
+            let found = query.query_and_then(params![content.as_bytes(), limit], rows::file)?;
+            found.collect()
+        });
+        read.await
+    }
+
+    /// The manifest of a content that some shared file has.
+    pub async fn manifest(&self, content: ContentId) -> Result<Option<Manifest>, CatalogError> {
+        self.read(move |c| manifest(c, content)).await
+    }
+
+    /// A page of a share's files in order of their keys.
+    pub(crate) async fn known_files(
+        &self,
+        share: ShareId,
+        after: Option<Vec<u8>>,
+        limit: u32,
+    ) -> Result<Vec<KnownFile>, CatalogError> {
+        let read = self.read(move |c| {
+            // A single bound, so that a page begins where it begins.
+            let lower = if after.is_some() { ">" } else { ">=" };
+            let sql = format!(
+                "SELECT {} FROM files WHERE share = ?1 AND local {lower} ?2 ORDER BY local LIMIT ?3",
+                rows::KNOWN
+            );
+            let mut query = c.prepare_cached(&sql)?;
+            let from = after.unwrap_or_default();
+            let found = query.query_and_then(params![share.0, from, limit], rows::known)?;
+            found.collect()
+        });
+        read.await
+    }
+
+    /// One file of a share.
+    pub(crate) async fn known_file(
+        &self,
+        share: ShareId,
+        key: Vec<u8>,
+    ) -> Result<Option<KnownFile>, CatalogError> {
+        let read = self.read(move |c| {
+            let sql = format!("SELECT {} FROM files WHERE share = ?1 AND local = ?2", rows::KNOWN);
+            let mut query = c.prepare_cached(&sql)?;
+            let mut found = query.query_and_then(params![share.0, key], rows::known)?;
+            found.next().transpose()
+        });
+        read.await
+    }
+
+    /// The contents of files that have these stamps, in the same order; `None` where no file has it.
+    pub(crate) async fn contents_of(
+        &self,
+        stamps: Vec<FileStamp>,
+    ) -> Result<Vec<Option<ContentId>>, CatalogError> {
+        let read = self.read(move |c| {
+            let sql = "SELECT content FROM files WHERE inode = ?1 AND size = ?2 AND mtime_ns = ?3 LIMIT 1";
+            let mut query = c.prepare_cached(sql)?;
+            let mut contents = Vec::with_capacity(stamps.len());
+            for stamp in stamps {
+                // Without inodes many files have the same stamp.
+                if stamp.inode == 0 {
+                    contents.push(None);
+                    continue;
+                }
+                let values = params![stamp.inode.cast_signed(), signed(stamp.len)?, stamp.mtime_ns];
+                let mut found = query.query_and_then(values, |row| rows::content(row, 0))?;
+                contents.push(found.next().transpose()?);
+            }
+            Ok(contents)
+        });
+        read.await
+    }
+
+    /// Puts files into a share, in place of what is known of them; says what became of each.
+    pub(crate) async fn put_files(
+        &self,
+        share: ShareId,
+        files: Vec<NewFile>,
+    ) -> Result<Vec<PutOutcome>, CatalogError> {
+        let put = move |c: &Connection| {
+            let mut query = c.prepare_cached("SELECT 1 FROM shares WHERE id = ?1")?;
+            if query.query_row([share.0], |_| Ok(())).optional()?.is_none() {
+                return Ok(vec![PutOutcome::NoShare; files.len()]);
+            }
+            files.iter().map(|file| put_file(c, share, file)).collect()
+        };
+        self.change(put).await
+    }
+
+    /// Removes files from the catalog that are still what they were. Gives how many.
+    pub(crate) async fn remove_files(&self, files: Vec<KnownFile>) -> Result<u64, CatalogError> {
+        let removed = self.change(move |c| {
+            let sql = "DELETE FROM files WHERE id = ?1 AND local = ?2 AND inode = ?3 AND size = ?4 AND mtime_ns = ?5";
+            let mut delete = c.prepare_cached(sql)?;
+            let mut removed = 0;
+            for KnownFile { id, key, stamp, .. } in &files {
+                let (inode, size) = (stamp.inode.cast_signed(), signed(stamp.len)?);
+                removed += delete.execute(params![id.0, key, inode, size, stamp.mtime_ns])?;
+            }
+            Ok(removed as u64)
+        });
+        removed.await
+    }
+}
+
+fn put_file(c: &Connection, share: ShareId, file: &NewFile) -> DatabaseResult<PutOutcome> {
+    if !store_manifest(c, file)? {
+        return Ok(PutOutcome::HashNeeded);
+    }
+    let own = own_row(c, share, file)?;
+    // A file that is only replaced keeps its path; a moved one gets what its new name says.
+    let path = match &own {
+        Some((_, path, Place::Same)) => Some(path.clone()),
+        Some((id, _, Place::Moved)) => free_path(c, &file.path, Some(*id))?,
+        None => free_path(c, &file.path, None)?,
+    };
+    let Some(path) = path else {
+        return Ok(PutOutcome::NoName);
+    };
+    let (size, inode) = (signed(file.stamp.len)?, file.stamp.inode.cast_signed());
+    let (content, mtime) = (file.content.id(), file.stamp.mtime_ns);
+    let id = own.map(|(id, ..)| id.0);
+    // Without an id a row is added, with one it is changed.
+    let sql = "INSERT INTO files (id, share, local, path, content, size, mtime_ns, inode) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+               ON CONFLICT (id) DO UPDATE SET share = excluded.share, local = excluded.local, path = excluded.path, \
+               content = excluded.content, size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode";
+    c.prepare_cached(sql)?.execute(params![
+        id,
+        share.0,
+        file.key,
+        path.as_str(),
+        content.as_bytes(),
+        size,
+        mtime,
+        inode
+    ])?;
+    Ok(PutOutcome::Stored(path))
+}
+
+/// `false`: there is no manifest, and one is needed.
+fn store_manifest(c: &Connection, file: &NewFile) -> DatabaseResult<bool> {
+    if file.stamp.len <= PIECE_LEN {
+        return Ok(true);
+    }
+    match &file.content {
+        NewContent::Known(content) => {
+            let mut query = c.prepare_cached("SELECT 1 FROM manifests WHERE content = ?1")?;
+            Ok(query.query_row([content.as_bytes()], |_| Ok(())).optional()?.is_some())
+        }
+        NewContent::Hashed(manifest) => {
+            let mut bytes = Vec::with_capacity(manifest.encoded_len());
+            manifest.write_to(&mut bytes).map_err(DatabaseError::corrupt)?;
+            let mut insert =
+                c.prepare_cached("INSERT OR REPLACE INTO manifests VALUES (?1, ?2)")?;
+            insert.execute(params![manifest.id().as_bytes(), bytes])?;
+            Ok(true)
+        }
+    }
+}
+
+enum Place {
+    Same,
+    Moved,
+}
+
+/// The row that the file has already: under its own name, or under the one it was moved from.
+fn own_row(
+    c: &Connection,
+    share: ShareId,
+    file: &NewFile,
+) -> DatabaseResult<Option<(FileId, SharePath, Place)>> {
+    let mut query =
+        c.prepare_cached("SELECT id, path FROM files WHERE share = ?1 AND local = ?2")?;
+    let mut found = query.query_and_then(params![share.0, file.key], |row| {
+        Ok::<_, DatabaseError>((FileId(row.get(0)?), rows::text(row, 1)?, Place::Same))
+    })?;
+    if let Some(same) = found.next() {
+        return same.map(Some);
+    }
+    let Some(from) = file.moved_from else {
+        return Ok(None);
+    };
+    let mut query = c.prepare_cached("SELECT id, path FROM files WHERE id = ?1")?;
+    let mut found = query.query_and_then([from.0], |row| {
+        Ok::<_, DatabaseError>((FileId(row.get(0)?), rows::text(row, 1)?, Place::Moved))
+    })?;
+    found.next().transpose()
+}
+
+/// The path that is wanted, or one with a number; `None` if none is free.
+fn free_path(
+    c: &Connection,
+    wanted: &SharePath,
+    own: Option<FileId>,
+) -> DatabaseResult<Option<SharePath>> {
+    let mut query = c.prepare_cached("SELECT id FROM files WHERE path = ?1")?;
+    for number in 1..=MAX_NUMBER {
+        let Some(path) = numbered(wanted, number) else {
+            return Ok(None);
+        };
+        let holder = query.query_row([path.as_str()], |row| row.get(0)).optional()?;
+        if holder.is_none() || holder.map(FileId) == own {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+fn manifest(c: &Connection, content: ContentId) -> DatabaseResult<Option<Manifest>> {
+    let mut query = c.prepare_cached("SELECT size FROM files WHERE content = ?1 LIMIT 1")?;
+    let Some(size) = query.query_row([content.as_bytes()], |row| row.get(0)).optional()? else {
+        return Ok(None);
+    };
+    let size = rows::unsigned(size)?;
+    if size <= PIECE_LEN {
+        return Manifest::single(content, size).map(Some).map_err(DatabaseError::corrupt);
+    }
+    let mut query = c.prepare_cached("SELECT manifest FROM manifests WHERE content = ?1")?;
+    let mut found = query.query([content.as_bytes()])?;
+    let row = found.next()?;
+    let row = row.ok_or_else(|| DatabaseError::corrupt(format!("no manifest of {content}")))?;
+    let bytes = row.get_ref(0)?.as_blob().map_err(DatabaseError::corrupt)?;
+    let manifest = Manifest::read_from(bytes).map_err(DatabaseError::corrupt)?;
+    if manifest.id() != content {
+        return Err(DatabaseError::corrupt(format!("a wrong manifest for {content}")));
+    }
+    Ok(Some(manifest))
+}

@@ -1,0 +1,238 @@
+//! What of the catalog the index has acknowledged.
+
+use p2pshare_core::{
+    api::{CatalogChange, Entry},
+    backend::sqlite::DatabaseResult,
+    identity::{IndexKeyId, PeerId, Username},
+    path::SharePath,
+};
+use rusqlite::{Connection, params};
+
+use super::{
+    Catalog, CatalogError,
+    rows::{self, signed},
+};
+
+/// Whom a catalog is published for: what one index knows of it says nothing about another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishAccount {
+    /// Keys of the index, the one that signs now first. An index with one of the keys is the same index.
+    pub index_keys: Vec<IndexKeyId>,
+    /// The user.
+    pub user: Username,
+    /// This peer.
+    pub peer: PeerId,
+}
+
+/// What the catalog remembers of an account.
+struct SavedAccount {
+    index_key: Option<String>,
+    username: Option<String>,
+    peer: Option<String>,
+}
+
+impl Catalog {
+    /// How many files the index has acknowledged, as far as this catalog knows.
+    pub async fn published_count(&self) -> Result<u64, CatalogError> {
+        self.count("SELECT count(*) FROM published").await
+    }
+
+    /// How many paths are still to be told to the index.
+    pub async fn pending_count(&self) -> Result<u64, CatalogError> {
+        self.count("SELECT count(*) FROM pending").await
+    }
+
+    /// From now on the catalog is published for this account. If it was for another one before, nothing counts as
+    /// published. `true`: what the index really has is not known for sure and must be asked.
+    pub(crate) async fn use_account(&self, account: PublishAccount) -> Result<bool, CatalogError> {
+        self.write(move |c| use_account(c, &account)).await
+    }
+
+    /// What the index has was asked and is known now.
+    pub(crate) async fn note_reconciled(
+        &self,
+        account: PublishAccount,
+    ) -> Result<(), CatalogError> {
+        self.for_account(account, |c| {
+            c.prepare_cached("UPDATE state SET reconciled = 1")?.execute([])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A page of what is to be told to the index, in order of path.
+    pub(crate) async fn pending(
+        &self,
+        account: PublishAccount,
+        after: Option<SharePath>,
+        limit: usize,
+    ) -> Result<Vec<CatalogChange>, CatalogError> {
+        let limit = signed(limit as u64)?;
+        let read = self.read(move |c| {
+            if !is_current(c, &account)? {
+                return Ok(None);
+            }
+            let after = after.as_ref().map_or("", SharePath::as_str);
+            let mut query = c.prepare_cached(
+                "SELECT p.path, f.path, f.content, f.size, s.visibility, s.online FROM pending p \
+                 LEFT JOIN files f ON f.path = p.path LEFT JOIN shares s ON s.id = f.share \
+                 WHERE p.path > ?1 ORDER BY p.path LIMIT ?2",
+            )?;
+            let changes = query.query_and_then(params![after, limit], |row| {
+                if !row.get::<_, Option<bool>>(5)?.unwrap_or(false) {
+                    return Ok(CatalogChange::Withdraw(rows::text(row, 0)?));
+                }
+                rows::entry(row, 1).map(CatalogChange::Publish)
+            })?;
+            changes.collect::<DatabaseResult<Vec<_>>>().map(Some)
+        });
+        read.await?.ok_or(CatalogError::AccountChanged)
+    }
+
+    /// The index has done these changes.
+    pub(crate) async fn acknowledge(
+        &self,
+        account: PublishAccount,
+        changes: Vec<CatalogChange>,
+    ) -> Result<(), CatalogError> {
+        let acknowledge = move |c: &Connection| {
+            changes.iter().try_for_each(|change| match change {
+                CatalogChange::Publish(entry) => published(c, entry),
+                CatalogChange::Withdraw(path) => withdrawn(c, path),
+            })
+        };
+        self.for_account(account, acknowledge).await
+    }
+
+    /// The index has just these entries after `after`, up to the last of them, or to the end if `last` is true. Whatever
+    /// was thought to be otherwise is to be told to the index; gives how many paths that are.
+    pub(crate) async fn correct(
+        &self,
+        account: PublishAccount,
+        after: Option<SharePath>,
+        entries: Vec<Entry>,
+        last: bool,
+    ) -> Result<u64, CatalogError> {
+        let correct = move |c: &Connection| {
+            let mut differing = 0;
+            let mut previous = after.as_ref().map_or("", SharePath::as_str);
+            for entry in &entries {
+                differing += not_there(c, previous, Some(&entry.path))?;
+                differing += there(c, entry)?;
+                previous = entry.path.as_str();
+            }
+            if last {
+                differing += not_there(c, previous, None)?;
+            }
+            Ok(differing)
+        };
+        self.for_account(account, correct).await
+    }
+
+    /// A write that is done only while the catalog is published for this account.
+    async fn for_account<T: Send + 'static>(
+        &self,
+        account: PublishAccount,
+        work: impl FnOnce(&Connection) -> DatabaseResult<T> + Send + 'static,
+    ) -> Result<T, CatalogError> {
+        let write = move |c: &Connection| match is_current(c, &account)? {
+            true => work(c).map(Some),
+            false => Ok(None),
+        };
+        self.write(write).await?.ok_or(CatalogError::AccountChanged)
+    }
+
+    async fn count(&self, sql: &'static str) -> Result<u64, CatalogError> {
+        let read = self
+            .read(move |c| rows::unsigned(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?));
+        read.await
+    }
+}
+
+impl SavedAccount {
+    fn read(c: &Connection) -> DatabaseResult<Self> {
+        let mut query = c.prepare_cached("SELECT index_key, username, peer FROM state")?;
+        Ok(query.query_row([], |row| {
+            Ok(Self { index_key: row.get(0)?, username: row.get(1)?, peer: row.get(2)? })
+        })?)
+    }
+
+    fn is(&self, account: &PublishAccount) -> bool {
+        let same_index = self
+            .index_key
+            .as_ref()
+            .is_some_and(|saved| account.index_keys.iter().any(|key| key.to_string() == *saved));
+        same_index
+            && self.username.as_deref() == Some(account.user.as_str())
+            && self.peer.as_deref() == Some(account.peer.to_string().as_str())
+    }
+}
+
+fn is_current(c: &Connection, account: &PublishAccount) -> DatabaseResult<bool> {
+    Ok(SavedAccount::read(c)?.is(account))
+}
+
+fn use_account(c: &Connection, account: &PublishAccount) -> DatabaseResult<bool> {
+    let same = SavedAccount::read(c)?.is(account);
+    if !same {
+        c.execute("DELETE FROM published", [])?;
+        c.execute("DELETE FROM pending", [])?;
+        c.execute("INSERT INTO pending SELECT f.path FROM files f JOIN shares s ON s.id = f.share WHERE s.online", [])?;
+        c.execute("UPDATE state SET reconciled = 0", [])?;
+    }
+    // The index may have changed its key since.
+    let key = account.index_keys.first().map(ToString::to_string);
+    c.prepare_cached("UPDATE state SET index_key = ?1, username = ?2, peer = ?3")?
+        .execute(params![key, account.user.as_str(), account.peer.to_string()])?;
+    let mut query = c.prepare_cached("SELECT NOT reconciled FROM state")?;
+    Ok(query.query_row([], |row| row.get(0))?)
+}
+
+fn published(c: &Connection, entry: &Entry) -> DatabaseResult<()> {
+    let (path, content) = (entry.path.as_str(), entry.content.as_bytes());
+    let (size, visibility) = (signed(entry.size)?, entry.visibility.to_string());
+    let values = params![path, content, size, visibility];
+    c.prepare_cached("INSERT OR REPLACE INTO published VALUES (?1, ?2, ?3, ?4)")?
+        .execute(values)?;
+    // It stays pending if the file has changed since this was sent.
+    let sql = "DELETE FROM pending WHERE path = ?1 AND EXISTS (\
+               SELECT 1 FROM files f JOIN shares s ON s.id = f.share \
+               WHERE f.path = ?1 AND f.content = ?2 AND f.size = ?3 AND s.visibility = ?4 AND s.online)";
+    c.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn withdrawn(c: &Connection, path: &SharePath) -> DatabaseResult<()> {
+    c.prepare_cached("DELETE FROM published WHERE path = ?1")?.execute([path.as_str()])?;
+    let sql = "DELETE FROM pending WHERE path = ?1 AND NOT EXISTS (\
+               SELECT 1 FROM files f JOIN shares s ON s.id = f.share WHERE f.path = ?1 AND s.online)";
+    c.prepare_cached(sql)?.execute([path.as_str()])?;
+    Ok(())
+}
+
+/// The index has nothing between these two paths.
+fn not_there(c: &Connection, after: &str, before: Option<&SharePath>) -> DatabaseResult<u64> {
+    let between = params![after, rows::or_end(before.map(SharePath::to_string))];
+    let condition = "path > ?1 AND path < ?2";
+    let note =
+        format!("INSERT OR IGNORE INTO pending SELECT path FROM published WHERE {condition}");
+    c.prepare_cached(&note)?.execute(between)?;
+    let delete = format!("DELETE FROM published WHERE {condition}");
+    let deleted = c.prepare_cached(&delete)?.execute(between)?;
+    Ok(deleted as u64)
+}
+
+/// The index has this entry.
+fn there(c: &Connection, entry: &Entry) -> DatabaseResult<u64> {
+    let mut query =
+        c.prepare_cached("SELECT path, content, size, visibility FROM published WHERE path = ?1")?;
+    let mut found = query.query_and_then([entry.path.as_str()], |row| rows::entry(row, 0))?;
+    let known: Option<Entry> = found.next().transpose()?;
+    if known.as_ref() == Some(entry) {
+        return Ok(0);
+    }
+    c.prepare_cached("INSERT OR IGNORE INTO pending VALUES (?1)")?
+        .execute([entry.path.as_str()])?;
+    published(c, entry)?;
+    Ok(1)
+}

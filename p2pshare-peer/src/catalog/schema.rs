@@ -1,0 +1,102 @@
+//! The tables of the catalog.
+
+use p2pshare_core::backend::sqlite::{DatabaseOptions, Migration, Synchronous};
+
+/// `p2pc`, as a number: marks the file as a catalog.
+const APPLICATION_ID: i32 = 0x7032_7063;
+
+/// How the catalog is opened. It can be made anew from the files, so a commit need not outlive a crash of the machine.
+pub(super) fn options() -> DatabaseOptions {
+    let mut options = DatabaseOptions::new(APPLICATION_ID, MIGRATIONS);
+    options.synchronous = Synchronous::Normal;
+    options
+}
+
+const MIGRATIONS: &[Migration] = &[VERSION_1];
+
+/// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
+///   so that the order of the bytes is the order in which a walk meets the files.
+/// - `manifests` holds those of contents of more than one piece, as long as a file has the content.
+/// - A share is `online` while its root is there; the files of one that is not are kept but not published.
+/// - `published` is what the index has acknowledged, `pending` the paths where it may differ from `files`: triggers see
+///   to it that every change of a file gets there. Whatever is in `files` and online is in `published` just so, or in
+///   `pending`. A trigger must not say `OR IGNORE`, which the statement that fires it would override.
+const VERSION_1: Migration = "
+CREATE TABLE shares (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    root BLOB NOT NULL UNIQUE,
+    name TEXT NOT NULL UNIQUE,
+    visibility TEXT NOT NULL,
+    hidden INTEGER NOT NULL,
+    follow_links INTEGER NOT NULL,
+    online INTEGER NOT NULL DEFAULT 1
+) STRICT;
+
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    share INTEGER NOT NULL REFERENCES shares(id),
+    local BLOB NOT NULL,
+    path TEXT NOT NULL UNIQUE,
+    content BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    UNIQUE (share, local)
+) STRICT;
+CREATE INDEX files_content ON files (content);
+CREATE INDEX files_stamp ON files (inode, size);
+
+CREATE TABLE excluded (
+    share INTEGER NOT NULL REFERENCES shares(id) ON DELETE CASCADE,
+    local BLOB NOT NULL,
+    PRIMARY KEY (share, local)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE manifests (
+    content BLOB PRIMARY KEY,
+    manifest BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE published (
+    path TEXT PRIMARY KEY,
+    content BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    visibility TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pending (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+CREATE TABLE state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    generation INTEGER NOT NULL,
+    index_key TEXT,
+    username TEXT,
+    peer TEXT,
+    reconciled INTEGER NOT NULL
+) STRICT;
+INSERT INTO state VALUES (1, 0, NULL, NULL, NULL, 0);
+
+CREATE TRIGGER files_added AFTER INSERT ON files BEGIN
+    INSERT INTO pending SELECT new.path WHERE NOT EXISTS (SELECT 1 FROM pending WHERE path = new.path);
+END;
+CREATE TRIGGER files_changed AFTER UPDATE OF path, content, size ON files BEGIN
+    INSERT INTO pending SELECT new.path WHERE NOT EXISTS (SELECT 1 FROM pending WHERE path = new.path);
+    INSERT INTO pending SELECT old.path WHERE NOT EXISTS (SELECT 1 FROM pending WHERE path = old.path);
+END;
+CREATE TRIGGER files_removed AFTER DELETE ON files BEGIN
+    INSERT INTO pending SELECT old.path WHERE NOT EXISTS (SELECT 1 FROM pending WHERE path = old.path);
+END;
+CREATE TRIGGER shares_changed AFTER UPDATE OF visibility, online ON shares
+WHEN new.visibility <> old.visibility OR new.online <> old.online BEGIN
+    INSERT INTO pending SELECT path FROM files f WHERE share = new.id
+        AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.path = f.path);
+END;
+CREATE TRIGGER manifests_left AFTER DELETE ON files BEGIN
+    DELETE FROM manifests WHERE content = old.content
+        AND NOT EXISTS (SELECT 1 FROM files WHERE content = old.content);
+END;
+CREATE TRIGGER manifests_replaced AFTER UPDATE OF content ON files WHEN new.content <> old.content BEGIN
+    DELETE FROM manifests WHERE content = old.content
+        AND NOT EXISTS (SELECT 1 FROM files WHERE content = old.content);
+END;
+";

@@ -1,0 +1,196 @@
+//! Shares: adding, listing, ending them.
+
+use std::path::{Path, PathBuf};
+
+use p2pshare_core::{
+    backend::sqlite::{DatabaseError, DatabaseResult},
+    path::SharePath,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    Catalog, CatalogError, MAX_NUMBER, NewShare, Share, ShareId, ShareTotals, local, numbered, rows,
+};
+
+/// Files that are removed in one transaction, so that other processes need not wait long.
+const REMOVED_AT_ONCE: u32 = 5000;
+
+impl Catalog {
+    /// All shares, in order of name.
+    pub async fn shares(&self) -> Result<Vec<Share>, CatalogError> {
+        let read = self.read(|c| {
+            let sql = format!("SELECT {} FROM shares ORDER BY name", rows::SHARE);
+            let mut query = c.prepare_cached(&sql)?;
+            let found = query.query_and_then([], rows::share)?;
+            found.collect()
+        });
+        read.await
+    }
+
+    /// A share, if it is there.
+    pub async fn share(&self, id: ShareId) -> Result<Option<Share>, CatalogError> {
+        self.read(move |c| find(c, "id = ?1", id.0)).await
+    }
+
+    /// The share of just this file or folder. `root` is compared as it is, links are not followed.
+    pub async fn share_at(&self, root: &Path) -> Result<Option<Share>, CatalogError> {
+        let Some(root) = local::to_bytes(root).map(<[u8]>::to_vec) else {
+            return Ok(None);
+        };
+        self.read(move |c| find(c, "root = ?1", root)).await
+    }
+
+    /// How much a share holds. Takes time in proportion to its files.
+    pub async fn totals(&self, id: ShareId) -> Result<ShareTotals, CatalogError> {
+        let read = self.read(move |c| {
+            let count = "SELECT count(*), coalesce(sum(size), 0), (SELECT count(*) FROM excluded WHERE share = ?1) \
+                         FROM files WHERE share = ?1";
+            let mut query = c.prepare_cached(count)?;
+            let count = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            let (files, bytes, excluded) = query.query_row([id.0], count)?;
+            Ok(ShareTotals {
+                files: rows::unsigned(files)?,
+                bytes: rows::unsigned(bytes)?,
+                excluded: rows::unsigned(excluded)?,
+            })
+        });
+        read.await
+    }
+
+    /// Adds a share, or changes how the one with this root is shared.
+    pub(crate) async fn add_share(&self, new: NewShare) -> Result<Share, CatalogError> {
+        if local::to_bytes(&new.root).is_none() {
+            return Err(CatalogError::BadPath(new.root));
+        }
+        let name = new.name.to_string();
+        let added = self.change(move |c| {
+            let root = local::to_bytes(&new.root).unwrap_or_default();
+            match find(c, "root = ?1", root)? {
+                Some(share) => update(c, share, &new).map(Some),
+                None => insert(c, root, &new),
+            }
+        });
+        added.await?.ok_or(CatalogError::NoName(name))
+    }
+
+    /// Ends a share and forgets its files. `false`: there is no such share.
+    pub async fn remove_share(&self, id: ShareId) -> Result<bool, CatalogError> {
+        loop {
+            let removed = self.change(move |c| {
+                let sql = "DELETE FROM files WHERE id IN (SELECT id FROM files WHERE share = ?1 LIMIT ?2)";
+                let files = c.prepare_cached(sql)?.execute(params![id.0, REMOVED_AT_ONCE])?;
+                if files == REMOVED_AT_ONCE as usize {
+                    return Ok(None);
+                }
+                let shares = c.prepare_cached("DELETE FROM shares WHERE id = ?1")?.execute([id.0])?;
+                Ok(Some(shares > 0))
+            });
+            if let Some(found) = removed.await? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Notes whether a share's root is there.
+    pub(crate) async fn set_online(&self, id: ShareId, online: bool) -> Result<(), CatalogError> {
+        let set = self.change(move |c| {
+            let sql = "UPDATE shares SET online = ?2 WHERE id = ?1";
+            c.prepare_cached(sql)?.execute(params![id.0, online])?;
+            Ok(())
+        });
+        set.await
+    }
+
+    /// What below a share's root is not shared, as keys, in order.
+    pub(crate) async fn excluded(&self, share: ShareId) -> Result<Vec<Vec<u8>>, CatalogError> {
+        let read = self.read(move |c| {
+            let mut query =
+                c.prepare_cached("SELECT local FROM excluded WHERE share = ?1 ORDER BY local")?;
+            let keys = query.query_map([share.0], |row| row.get(0))?;
+            Ok(keys.collect::<Result<_, _>>()?)
+        });
+        read.await
+    }
+
+    /// Ends the sharing of a file or folder below a share's root, now and in scans to come. Gives the number of files
+    /// that were shared; if there were none, nothing changes.
+    pub(crate) async fn exclude(&self, share: ShareId, key: Vec<u8>) -> Result<u64, CatalogError> {
+        let excluded = self.change(move |c| {
+            let mut below = key.clone();
+            below.push(0);
+            let mut after = key.clone();
+            after.push(1);
+            let sql = "DELETE FROM files WHERE share = ?1 AND (local = ?2 OR (local > ?3 AND local < ?4))";
+            let removed = c.prepare_cached(sql)?.execute(params![share.0, key, below, after])?;
+            if removed > 0 {
+                let sql = "INSERT OR IGNORE INTO excluded VALUES (?1, ?2)";
+                c.prepare_cached(sql)?.execute(params![share.0, key])?;
+            }
+            Ok(removed as u64)
+        });
+        excluded.await
+    }
+}
+
+fn find(
+    c: &Connection,
+    condition: &str,
+    value: impl rusqlite::ToSql,
+) -> DatabaseResult<Option<Share>> {
+    let sql = format!("SELECT {} FROM shares WHERE {condition}", rows::SHARE);
+    let mut query = c.prepare_cached(&sql)?;
+    let mut found = query.query_and_then([value], rows::share)?;
+    found.next().transpose()
+}
+
+fn update(c: &Connection, share: Share, new: &NewShare) -> DatabaseResult<Share> {
+    let share = Share {
+        visibility: new.visibility.clone().unwrap_or(share.visibility),
+        hidden: new.hidden.unwrap_or(share.hidden),
+        follow_links: new.follow_links.unwrap_or(share.follow_links),
+        ..share
+    };
+    let sql = "UPDATE shares SET visibility = ?2, hidden = ?3, follow_links = ?4 WHERE id = ?1";
+    let visibility = share.visibility.to_string();
+    c.prepare_cached(sql)?.execute(params![
+        share.id.0,
+        visibility,
+        share.hidden,
+        share.follow_links
+    ])?;
+    Ok(share)
+}
+
+/// `None`: no name is free.
+fn insert(c: &Connection, root: &[u8], new: &NewShare) -> DatabaseResult<Option<Share>> {
+    let Some(name) = free_name(c, &new.name)? else {
+        return Ok(None);
+    };
+    let visibility = new.visibility.clone().unwrap_or_default();
+    let (hidden, follow_links) =
+        (new.hidden.unwrap_or_default(), new.follow_links.unwrap_or_default());
+    let sql = "INSERT INTO shares (root, name, visibility, hidden, follow_links) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let id = c.prepare_cached(sql)?.insert(params![
+        root,
+        name.as_str(),
+        visibility.to_string(),
+        hidden,
+        follow_links
+    ])?;
+    let root: PathBuf = new.root.clone();
+    Ok(Some(Share { id: ShareId(id), root, name, visibility, hidden, follow_links, online: true }))
+}
+
+fn free_name(c: &Connection, wanted: &SharePath) -> DatabaseResult<Option<SharePath>> {
+    let mut query = c.prepare_cached("SELECT 1 FROM shares WHERE name = ?1")?;
+    for number in 1..=MAX_NUMBER {
+        let Some(name) = numbered(wanted, number) else {
+            return Ok(None);
+        };
+        let taken = query.query_row([name.as_str()], |_| Ok(())).optional();
+        if taken.map_err(DatabaseError::from)?.is_none() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,495 @@
+//! The command line, as it is typed.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use p2pshare_core::{
+    api::{Kind, Sort, Visibility},
+    identity::{GroupName, PeerAddr, Username},
+    path::SharePath,
+};
+
+use crate::{download::Target, index_client::IndexUrl};
+
+const EXAMPLES: &str = "\
+Examples:
+  p2pshare-peer --index http://127.0.0.1:7400 register alice
+  p2pshare-peer share ~/Music
+  p2pshare-peer serve
+  p2pshare-peer search blue train
+  p2pshare-peer get bob:/Films/Nosferatu.mkv
+  p2pshare-peer push notes.pdf bob
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not logged in, 4 not found, 5 no source online, 6 verification failed.";
+
+/// Share files with the people of your index: straight from peer to peer, every piece verified.
+#[derive(Debug, Parser)]
+#[command(name = "p2pshare-peer", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub struct GlobalArgs {
+    /// URL of the index; several, separated by commas, if it runs as several servers.
+    #[arg(long, global = true, env = "P2PSHARE_INDEX", value_name = "URL", value_delimiter = ',')]
+    pub index: Vec<IndexUrl>,
+    /// Where this peer keeps its key, its session and its catalog.
+    #[arg(long, global = true, env = "P2PSHARE_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print one JSON object a line, for scripts.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print results only, no progress.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Tell more of what happens; twice: everything.
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make an account at the index and log in.
+    Register(RegisterArgs),
+    /// Log in.
+    Login(LoginArgs),
+    /// Log out: the session ends at once, also for a peer that serves from this data directory.
+    Logout(LogoutArgs),
+    /// Say who is logged in, and where.
+    Whoami,
+    /// Share files and folders. Sharing again hashes only what changed.
+    Share(ShareArgs),
+    /// Stop sharing.
+    Unshare(UnshareArgs),
+    /// List what is shared.
+    Shares,
+    /// Serve what is shared to other peers, until stopped.
+    Serve(ServeArgs),
+    /// Search what others share.
+    Search(SearchArgs),
+    /// List a user's folders and files.
+    Browse(BrowseArgs),
+    /// Download files and folders.
+    Get(GetArgs),
+    /// Upload a file to another user's running peer.
+    Push(PushArgs),
+    /// Say how things are: index, session, shares, peer.
+    Status,
+    /// Private groups.
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Invites to the index.
+    #[command(subcommand)]
+    Invite(InviteCommand),
+    /// Print a script that completes commands in a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// How a password is given: never as an argument, where others could see it.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// Read the password from the first line of standard input.
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// `register`
+#[derive(Debug, Args)]
+pub struct RegisterArgs {
+    /// The name wanted: 1 to 32 of a-z, 0-9, `.`, `_`, `-`.
+    pub user: Username,
+    /// An invite code, where the index asks for one.
+    #[arg(long, value_name = "CODE")]
+    pub invite: Option<String>,
+    /// How the password is given.
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+/// `login`
+#[derive(Debug, Args)]
+pub struct LoginArgs {
+    /// The user.
+    pub user: Username,
+    /// Take the index's key although it is another than before. Only if its operator told you so.
+    #[arg(long)]
+    pub accept_new_key: bool,
+    /// How the password is given.
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+/// `logout`
+#[derive(Debug, Args)]
+pub struct LogoutArgs {
+    /// End every session of the user, on all machines.
+    #[arg(long)]
+    pub everywhere: bool,
+}
+
+/// `share`
+#[derive(Debug, Args)]
+pub struct ShareArgs {
+    /// Files and folders; none: look again at everything that is shared already.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Who can see it.
+    #[command(flatten)]
+    pub visibility: VisibilityArgs,
+    /// Share hidden files too.
+    #[arg(long)]
+    pub hidden: bool,
+}
+
+/// Who can see what is shared; everybody unless told.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct VisibilityArgs {
+    /// Every user of the index (the default).
+    #[arg(long)]
+    pub public: bool,
+    /// Nobody finds it; whoever has the content id can fetch it.
+    #[arg(long)]
+    pub unlisted: bool,
+    /// Members of this group only.
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<GroupName>,
+}
+
+impl VisibilityArgs {
+    /// The visibility that was asked for, if one was.
+    pub fn visibility(&self) -> Option<Visibility> {
+        match &self.group {
+            Some(group) => Some(Visibility::Group(group.clone())),
+            None if self.unlisted => Some(Visibility::Unlisted),
+            None if self.public => Some(Visibility::Public),
+            None => None,
+        }
+    }
+}
+
+/// `unshare`
+#[derive(Debug, Args)]
+pub struct UnshareArgs {
+    /// A path that was shared, a path below it, or a content id.
+    #[arg(required = true, value_name = "PATH|ID")]
+    pub what: Vec<String>,
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where to listen for other peers. Port 0: any free port.
+    #[arg(long, env = "P2PSHARE_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:7401")]
+    pub listen: SocketAddr,
+    /// Where others can reach this peer, if that is not where it listens. Can be repeated; best first.
+    #[arg(long, env = "P2PSHARE_ADVERTISE", value_name = "HOST:PORT", value_delimiter = ',')]
+    #[arg(value_parser = parse_advertise)]
+    pub advertise: Vec<PeerAddr>,
+    /// Take files that others push, into this folder. Off unless set.
+    #[arg(long, env = "P2PSHARE_INBOX", value_name = "DIR")]
+    pub inbox: Option<PathBuf>,
+    /// Uploads at a time; others wait in a queue that is fair by user.
+    #[arg(long, env = "P2PSHARE_UPLOAD_SLOTS", value_name = "N", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub upload_slots: u16,
+    /// Most bytes a second to send, such as 5MB. No limit unless set.
+    #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
+    pub upload_limit: Option<u64>,
+    /// Serve without encryption. Only for tests on one machine or a network you trust.
+    #[arg(long, env = "P2PSHARE_INSECURE")]
+    pub insecure: bool,
+}
+
+/// `search`
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Words that must all begin a word of the path; `-word` excludes (after `--`).
+    pub words: Vec<String>,
+    /// Only these extensions.
+    #[arg(long, value_name = "EXT", value_delimiter = ',')]
+    pub ext: Vec<String>,
+    /// Only this kind of file.
+    #[arg(long)]
+    pub kind: Option<KindArg>,
+    /// Smallest size, such as 700MB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub min_size: Option<u64>,
+    /// Largest size.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_size: Option<u64>,
+    /// Only what this user shares.
+    #[arg(long, value_name = "USER")]
+    pub owner: Option<Username>,
+    /// Order of the hits.
+    #[arg(long, default_value = "relevance")]
+    pub sort: SortArg,
+    /// Most hits.
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    pub limit: u32,
+}
+
+/// Order of the hits.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SortArg {
+    /// Best match first.
+    Relevance,
+    /// Largest first.
+    Largest,
+    /// Smallest first.
+    Smallest,
+    /// Last published first.
+    Newest,
+    /// First published first.
+    Oldest,
+    /// Most sources first.
+    Sources,
+}
+
+impl From<SortArg> for Sort {
+    fn from(arg: SortArg) -> Self {
+        match arg {
+            SortArg::Relevance => Self::Relevance,
+            SortArg::Largest => Self::Largest,
+            SortArg::Smallest => Self::Smallest,
+            SortArg::Newest => Self::Newest,
+            SortArg::Oldest => Self::Oldest,
+            SortArg::Sources => Self::Sources,
+        }
+    }
+}
+
+/// Kind of file.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KindArg {
+    /// Music and speech.
+    Audio,
+    /// Films.
+    Video,
+    /// Pictures.
+    Image,
+    /// Texts, tables, slides.
+    Document,
+    /// Packed files and disk images.
+    Archive,
+    /// Everything else.
+    Other,
+}
+
+impl From<KindArg> for Kind {
+    fn from(arg: KindArg) -> Self {
+        match arg {
+            KindArg::Audio => Self::Audio,
+            KindArg::Video => Self::Video,
+            KindArg::Image => Self::Image,
+            KindArg::Document => Self::Document,
+            KindArg::Archive => Self::Archive,
+            KindArg::Other => Self::Other,
+        }
+    }
+}
+
+/// `browse`
+#[derive(Debug, Args)]
+pub struct BrowseArgs {
+    /// Whose shares.
+    pub user: Username,
+    /// The folder; all shares unless told.
+    #[arg(value_parser = parse_share_path)]
+    pub path: Option<SharePath>,
+    /// List every file below the folder.
+    #[arg(long, short)]
+    pub recursive: bool,
+}
+
+/// `get`
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// Content ids, `USER:/PATH` of files or folders, or `p2pshare:` links.
+    #[arg(required = true, value_name = "ID|USER:/PATH")]
+    pub what: Vec<Target>,
+    /// Where to put it: a folder, or for one file its name. The current folder unless told.
+    #[arg(long, short, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Replace files that are there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Most bytes a second to receive, such as 5MB. No limit unless set.
+    #[arg(long, env = "P2PSHARE_DOWNLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
+    pub download_limit: Option<u64>,
+    /// Seconds to wait for a source when none is online.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u64,
+    /// Do not wait until the files are safely on disk: faster, but a power failure may lose them.
+    #[arg(long)]
+    pub no_sync: bool,
+    /// Connect to peers without encryption, for peers that serve with --insecure.
+    #[arg(long, env = "P2PSHARE_INSECURE")]
+    pub insecure: bool,
+}
+
+/// `push`
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// The file.
+    pub file: PathBuf,
+    /// To whom. Their peer must run with an inbox.
+    pub user: Username,
+    /// Connect without encryption, for peers that serve with --insecure.
+    #[arg(long, env = "P2PSHARE_INSECURE")]
+    pub insecure: bool,
+}
+
+/// `group …`
+#[derive(Debug, Subcommand)]
+pub enum GroupCommand {
+    /// Make a group.
+    Create {
+        /// Its name.
+        group: GroupName,
+    },
+    /// Add a user to a group of yours.
+    Add {
+        /// The group.
+        group: GroupName,
+        /// Whom.
+        user: Username,
+    },
+    /// Remove a member from a group of yours.
+    Remove {
+        /// The group.
+        group: GroupName,
+        /// Whom.
+        user: Username,
+    },
+    /// Leave a group.
+    Leave {
+        /// The group.
+        group: GroupName,
+    },
+    /// List the groups you are in.
+    List,
+    /// List the members of a group.
+    Members {
+        /// The group.
+        group: GroupName,
+    },
+    /// Give a group of yours to another member.
+    Transfer {
+        /// The group.
+        group: GroupName,
+        /// To whom.
+        user: Username,
+    },
+    /// Delete a group of yours, and what is shared with it.
+    Delete {
+        /// The group.
+        group: GroupName,
+    },
+}
+
+/// `invite …`
+#[derive(Debug, Subcommand)]
+pub enum InviteCommand {
+    /// Make an invite code.
+    Create {
+        /// How many accounts can be made with it.
+        #[arg(long, value_name = "N")]
+        uses: Option<u32>,
+        /// How many hours it is good for.
+        #[arg(long, value_name = "HOURS")]
+        hours: Option<u32>,
+        /// A group of yours that the new user joins.
+        #[arg(long)]
+        group: Option<GroupName>,
+    },
+    /// List your invites.
+    List,
+    /// Revoke an invite.
+    Revoke {
+        /// Its id, as `invite list` shows it.
+        id: String,
+    },
+}
+
+/// Reads a number of bytes such as `700`, `64K`, `5MB` or `1.5GiB`. K, M, G, T are powers of 1,000, Ki, Mi … of 1,024.
+fn parse_size(text: &str) -> Result<u64, String> {
+    const HELP: &str = "write it like 700, 64KiB, 5MB or 1.5G";
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| format!("not a size: {HELP}"))?;
+    let unit = unit.trim().trim_end_matches("/s").trim_end_matches(['B', 'b']).to_ascii_lowercase();
+    let (letter, base) = match unit.strip_suffix('i') {
+        Some(letter) => (letter, 1024_f64),
+        None => (unit.as_str(), 1000.0),
+    };
+    let power = match letter {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        _ => return Err(format!("unknown unit: {HELP}")),
+    };
+    let bytes = number * base.powi(power);
+    if bytes.is_finite() && (0.0..=1e18).contains(&bytes) {
+        Ok(bytes.round() as u64)
+    } else {
+        Err(format!("too large: {HELP}"))
+    }
+}
+
+/// Reads a path as people write it: a leading or trailing slash does not matter.
+fn parse_share_path(text: &str) -> Result<SharePath, String> {
+    SharePath::parse(text.trim_matches('/')).map_err(|error| error.to_string())
+}
+
+/// Reads `HOST:PORT` with or without `tcp://`.
+fn parse_advertise(text: &str) -> Result<PeerAddr, String> {
+    let full = if text.contains("://") { text.to_owned() } else { format!("tcp://{text}") };
+    full.parse().map_err(|error: p2pshare_core::identity::AddrError| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("700", 700),
+            ("64K", 64_000),
+            ("64KiB", 65_536),
+            ("5MB", 5_000_000),
+            ("1.5G", 1_500_000_000),
+            ("40 MB/s", 40_000_000),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "x", "5X", "-1", "1e30T", "NaN"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `register`, `login`, `logout`, `whoami`.
+
+use std::io::{self, BufRead, IsTerminal, Read};
+
+use p2pshare_core::{
+    api::{Login, ProblemKind, Register},
+    auth::Password,
+    identity::Username,
+};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::{
+    account::SavedSession,
+    cli::{
+        args::{LoginArgs, LogoutArgs, PasswordArgs, RegisterArgs},
+        context::Context,
+        exit::{CliError, Exit},
+    },
+    index_client::IndexClient,
+};
+
+/// Environment variable with the password.
+const PASSWORD_VARIABLE: &str = "P2PSHARE_PASSWORD";
+
+pub(crate) async fn register(context: &Context, args: RegisterArgs) -> Result<(), CliError> {
+    let client = context.anonymous_client()?;
+    let password = read_password(&args.password, Ask::Twice)?;
+    let request =
+        Register { username: args.user.clone(), password: password.clone(), invite: args.invite };
+    let account = client.register(&request).await?;
+    context.output.line(format!("Registered {}.", account.username));
+    context.output.event("registered", &account);
+    if account.operator {
+        context.output.note("This is the first account of this index: it is its operator.");
+    }
+    open_session(context, &client, args.user, password, false).await
+}
+
+pub(crate) async fn login(context: &Context, args: LoginArgs) -> Result<(), CliError> {
+    let client = context.anonymous_client()?;
+    let password = read_password(&args.password, Ask::Once)?;
+    open_session(context, &client, args.user, password, args.accept_new_key).await
+}
+
+async fn open_session(
+    context: &Context,
+    client: &IndexClient,
+    username: Username,
+    password: Password,
+    accept_new_key: bool,
+) -> Result<(), CliError> {
+    let opened = client.log_in(&Login { username, password }).await?;
+    context.pin_index_keys(&opened.index, accept_new_key)?;
+    // The session that was there before would live on unseen.
+    if let Ok(before) = SavedSession::load(&context.dir)
+        && let Ok(urls) = before.urls()
+        && let Ok(old) = IndexClient::new(&urls, std::time::Duration::ZERO)
+    {
+        let _ = old.with_session(before.token).log_out().await;
+    }
+    let name = opened.index.name.clone();
+    let session = SavedSession::new(&context.index_urls(), opened);
+    session.save(&context.dir)?;
+    context.output.line(format!(
+        "Logged in as {} at {} ({}).",
+        session.username,
+        client.url(),
+        name
+    ));
+    context.output.event(
+        "logged_in",
+        json!({ "username": session.username, "index": client.url().to_string(), "expires_at": session.expires_at }),
+    );
+    Ok(())
+}
+
+pub(crate) async fn logout(context: &Context, args: LogoutArgs) -> Result<(), CliError> {
+    let (session, client) = context.session_client()?;
+    let ended = if args.everywhere {
+        client.log_out_everywhere().await.map(|ended| ended.ended)
+    } else {
+        client.log_out().await.map(|()| 1)
+    };
+    match ended {
+        Ok(ended) => {
+            SavedSession::forget(&context.dir)?;
+            context.output.line(format!("Logged out {}.", session.username));
+            context
+                .output
+                .event("logged_out", json!({ "username": session.username, "sessions": ended }));
+            Ok(())
+        }
+        // It has ended already: what the user wants is so.
+        Err(error) if error.kind() == Some(ProblemKind::NotLoggedIn) => {
+            SavedSession::forget(&context.dir)?;
+            context.output.line("The session had ended already.");
+            context
+                .output
+                .event("logged_out", json!({ "username": session.username, "sessions": 0 }));
+            Ok(())
+        }
+        // The token stays until the index has ended the session.
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) async fn whoami(context: &Context) -> Result<(), CliError> {
+    let (session, client) = context.session_client()?;
+    let account = client.me().await?;
+    let role = if account.operator { ", operator" } else { "" };
+    context.output.line(format!("{}{role} at {}", account.username, client.url()));
+    context.output.event(
+        "account",
+        json!({ "account": account, "index": client.url().to_string(), "expires_at": session.expires_at }),
+    );
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Once,
+    Twice,
+}
+
+/// Reads a password: from standard input if told so, else from the environment, else from a prompt.
+fn read_password(args: &PasswordArgs, ask: Ask) -> Result<Password, CliError> {
+    let text = if args.password_stdin {
+        let mut line = Zeroizing::new(String::new());
+        let mut input = io::stdin().lock().take(4096);
+        input
+            .read_line(&mut line)
+            .map_err(|error| usage(format!("reading the password failed: {error}")))?;
+        Zeroizing::new(line.trim_end_matches(['\n', '\r']).to_owned())
+    } else if let Ok(password) = std::env::var(PASSWORD_VARIABLE) {
+        Zeroizing::new(password)
+    } else if io::stdin().is_terminal() {
+        prompt("Password: ")?
+    } else {
+        return Err(usage("no password was given".to_owned())
+            .hint(format!("pipe it in with --password-stdin, or set {PASSWORD_VARIABLE}")));
+    };
+    let prompted = !args.password_stdin && std::env::var_os(PASSWORD_VARIABLE).is_none();
+    if ask == Ask::Twice && prompted && *prompt("Again: ")? != *text {
+        return Err(usage("the two passwords differ".to_owned()));
+    }
+    Password::new(text).map_err(|error| usage(error.to_string()))
+}
+
+fn prompt(text: &str) -> Result<Zeroizing<String>, CliError> {
+    rpassword::prompt_password(text)
+        .map(Zeroizing::new)
+        .map_err(|error| usage(format!("reading the password failed: {error}")))
+}
+
+fn usage(message: String) -> CliError {
+    CliError::new(Exit::Usage, message)
+}

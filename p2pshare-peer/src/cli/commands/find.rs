@@ -1,0 +1,105 @@
+//! `search` and `browse`.
+
+use p2pshare_core::{
+    api::{BrowseQuery, FileListing, Hit, SearchQuery},
+    text::visible,
+};
+
+use crate::cli::{
+    args::{BrowseArgs, SearchArgs},
+    context::Context,
+    exit::{CliError, Exit},
+    output::{bytes, count},
+};
+
+/// Hits of one call to the index.
+const PAGE: u32 = 100;
+
+pub(crate) async fn search(context: &Context, args: SearchArgs) -> Result<(), CliError> {
+    let (_, client) = context.session_client()?;
+    let mut query = SearchQuery {
+        q: args.words.join(" "),
+        ext: (!args.ext.is_empty()).then(|| args.ext.join(",")),
+        kind: args.kind.map(Into::into),
+        min_size: args.min_size,
+        max_size: args.max_size,
+        owner: args.owner,
+        sort: args.sort.into(),
+        limit: None,
+        cursor: None,
+    };
+    let mut left = args.limit;
+    let mut shown = 0_u64;
+    while left > 0 {
+        query.limit = Some(left.min(PAGE));
+        let page = client.search(&query).await?;
+        for hit in &page.hits {
+            show(context, hit);
+        }
+        let came = u32::try_from(page.hits.len()).unwrap_or(u32::MAX);
+        shown += u64::from(came);
+        left = left.saturating_sub(came);
+        query.cursor = page.next;
+        if query.cursor.is_none() || came == 0 {
+            break;
+        }
+    }
+    if shown == 0 {
+        return Err(CliError::new(Exit::NotFound, "nothing was found")
+            .hint("use fewer words or only their beginnings, and check the filters"));
+    }
+    if query.cursor.is_some() {
+        context
+            .output
+            .note(format!("{} shown; there are more: raise --limit", count(shown, "hit")));
+    }
+    context.output.note("Download one with: p2pshare-peer get ID");
+    Ok(())
+}
+
+fn show(context: &Context, hit: &Hit) {
+    context.output.event("hit", hit);
+    context.output.line(format!(
+        "{}  {:>10}  {} online of {}",
+        hit.content,
+        bytes(hit.size).to_string(),
+        hit.online,
+        count(hit.sources.into(), "source"),
+    ));
+    for name in &hit.names {
+        context.output.line(format!("    {}:/{}", name.owner, visible(name.path.as_str())));
+    }
+}
+
+pub(crate) async fn browse(context: &Context, args: BrowseArgs) -> Result<(), CliError> {
+    let (_, client) = context.session_client()?;
+    let mut query =
+        BrowseQuery { path: args.path, recursive: args.recursive, ..BrowseQuery::default() };
+    let mut shown = 0_u64;
+    loop {
+        let page = client.browse(&args.user, &query).await?;
+        for item in &page.items {
+            context.output.event("item", item);
+            match item {
+                FileListing::Folder(path) => {
+                    context.output.line(format!("{:>10}  {}/", "", visible(path.as_str())));
+                }
+                FileListing::File(file) => context.output.line(format!(
+                    "{:>10}  {}",
+                    bytes(file.size).to_string(),
+                    visible(file.path.as_str())
+                )),
+            }
+        }
+        shown += page.items.len() as u64;
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    if shown == 0 {
+        let place = query.path.map_or(String::new(), |path| format!(" below {path}"));
+        return Err(CliError::new(Exit::NotFound, format!("{} shares nothing{place}", args.user)));
+    }
+    Ok(())
+}

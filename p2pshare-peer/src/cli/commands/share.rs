@@ -1,0 +1,292 @@
+//! `share`, `unshare`, `shares`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use p2pshare_core::{content::ContentId, path::SharePath, text::visible};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::{Catalog, CatalogError, Share},
+    cli::{
+        args::{ShareArgs, UnshareArgs},
+        context::Context,
+        exit::{CliError, Exit},
+        output::{Output, Progress, bytes, count},
+    },
+    publish::{AnnounceFailure, PublishError},
+    share::{
+        ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer, UnshareTarget,
+    },
+};
+
+pub(crate) async fn share(
+    context: &Context,
+    args: ShareArgs,
+    cancel: &CancellationToken,
+) -> Result<(), CliError> {
+    let catalog = open_catalog(context).await?;
+    let sharer = Sharer::new(catalog.clone(), &context.dir);
+    let options = ShareOptions {
+        visibility: args.visibility.visibility(),
+        hidden: args.hidden.then_some(true),
+        follow_links: None,
+    };
+    let mut reports = Vec::new();
+    if args.paths.is_empty() {
+        for share in catalog.shares().await? {
+            let (shown, events) = show_progress(context.output, &share.root);
+            let report = sharer.rescan(share.id, &events, cancel).await;
+            shown.finish();
+            reports.push(report?);
+        }
+    }
+    for path in &args.paths {
+        let (shown, events) = show_progress(context.output, path);
+        let report = sharer.share(path, &options, &events, cancel).await;
+        shown.finish();
+        reports.push(report?);
+    }
+    for report in &reports {
+        show_report(context, report);
+    }
+    if reports.is_empty() {
+        context
+            .output
+            .note("Nothing is shared yet. Share something with: p2pshare-peer share PATH");
+    }
+    if reports.iter().any(|report| report.cancelled) {
+        return Err(CliError::failed("stopped; what was hashed is kept")
+            .hint("run the same command again to go on"));
+    }
+    publish(context, catalog).await
+}
+
+pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), CliError> {
+    let catalog = open_catalog(context).await?;
+    let sharer = Sharer::new(catalog.clone(), &context.dir);
+    for text in &args.what {
+        let unshared = sharer.unshare(&unshare_target(text)).await?;
+        context.output.line(format!(
+            "Unshared {}: {}.",
+            visible(text),
+            count(unshared.files, "file")
+        ));
+        context.output.event("unshared", json!({ "what": text, "files": unshared.files }));
+    }
+    publish(context, catalog).await
+}
+
+pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
+    let catalog = open_catalog(context).await?;
+    let shares = catalog.shares().await?;
+    if shares.is_empty() {
+        context
+            .output
+            .note("Nothing is shared yet. Share something with: p2pshare-peer share PATH");
+    }
+    for share in shares {
+        let totals = catalog.totals(share.id).await?;
+        context.output.line(format!(
+            "{}  {}, {}, {}{}",
+            visible(&share.root.display().to_string()),
+            count(totals.files, "file"),
+            bytes(totals.bytes),
+            share.visibility,
+            if share.online { "" } else { ", not there now" },
+        ));
+        context.output.event(
+            "share",
+            json!({
+                "root": share.root.display().to_string(),
+                "name": share.name,
+                "visibility": share.visibility,
+                "hidden": share.hidden,
+                "online": share.online,
+                "files": totals.files,
+                "bytes": totals.bytes,
+            }),
+        );
+    }
+    Ok(())
+}
+
+/// Opens the catalog of the data directory.
+pub(crate) async fn open_catalog(context: &Context) -> Result<Catalog, CliError> {
+    let path = context.dir.catalog();
+    let opened = tokio::task::spawn_blocking(move || Catalog::open(&path)).await;
+    Ok(opened.map_err(CliError::failed)??)
+}
+
+/// Tells the index what is new, if somebody is logged in.
+async fn publish(context: &Context, catalog: Catalog) -> Result<(), CliError> {
+    let (session, client) = match context.session_client() {
+        Ok(session) => session,
+        Err(error) if error.exit == Exit::NotLoggedIn => {
+            context.output.note("It will be published once you log in and share or serve.");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let peer = context.own_peer(&session, client)?;
+    peer.make_known().await?;
+    let shown = context.output;
+    let report = peer.publisher(catalog.clone()).publish(&|_| ()).await?;
+    for refused in &report.refused {
+        shown.warn(format!(
+            "{} for {} not published: {}",
+            count(refused.files, "file"),
+            refused.visibility,
+            visible(&refused.reason)
+        ));
+    }
+    let total = catalog.published_count().await?;
+    if report.published + report.withdrawn > 0 {
+        shown.note(format!("Published: the index knows {} of yours.", count(total, "file")));
+    }
+    shown.event(
+        "published",
+        json!({ "published": report.published, "withdrawn": report.withdrawn, "total": total }),
+    );
+    if context.dir.is_served()? {
+        return Ok(());
+    }
+    if total > 0 {
+        shown.note("To let others fetch it, run: p2pshare-peer serve");
+    }
+    Ok(())
+}
+
+fn show_report(context: &Context, report: &ShareReport) {
+    let Share { root, visibility, .. } = &report.share;
+    let mut parts = vec![count(report.files, "file")];
+    if report.hashed > 0 {
+        parts.push(format!("{} hashed ({})", report.hashed, bytes(report.hashed_bytes)));
+    }
+    for (number, what) in
+        [(report.moved, "moved"), (report.removed, "gone"), (report.skipped, "skipped")]
+    {
+        if number > 0 {
+            parts.push(format!("{number} {what}"));
+        }
+    }
+    let root = root.display().to_string();
+    context.output.line(format!("Shared {} ({visibility}): {}.", visible(&root), parts.join(", ")));
+    context.output.event(
+        "shared",
+        json!({
+            "root": root,
+            "name": report.share.name,
+            "visibility": visibility,
+            "files": report.files,
+            "unchanged": report.unchanged,
+            "moved": report.moved,
+            "hashed": report.hashed,
+            "hashed_bytes": report.hashed_bytes,
+            "removed": report.removed,
+            "skipped": report.skipped,
+            "cancelled": report.cancelled,
+        }),
+    );
+}
+
+/// A progress bar and the events that move it.
+fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
+    let shown = Arc::new(output.progress("Hashing", None));
+    let (done, total) = (AtomicU64::new(0), AtomicU64::new(0));
+    let bar = shown.clone();
+    bar.message(&path.display().to_string());
+    let events = move |event: ShareEvent| match event {
+        ShareEvent::Scanned { bytes, .. } => {
+            total.store(bytes, Relaxed);
+            bar.set(0, bytes);
+        }
+        ShareEvent::Hashing { local, .. } => bar.message(&file_name(&local)),
+        ShareEvent::Hashed { bytes } => {
+            let done = done.fetch_add(bytes, Relaxed).saturating_add(bytes);
+            bar.set(done, total.load(Relaxed));
+        }
+        ShareEvent::Retrying { bytes, .. } => {
+            done.fetch_sub(bytes, Relaxed);
+        }
+        ShareEvent::Shared { local, path, content, bytes, hashed } => output.event(
+            "file",
+            json!({
+                "local": local.display().to_string(),
+                "path": path,
+                "content": content,
+                "size": bytes,
+                "hashed": hashed,
+            }),
+        ),
+        ShareEvent::Renamed { local, path } => {
+            bar.note(format!("{} is shared as {path}", visible(&local.display().to_string())));
+        }
+        ShareEvent::Skipped { local, reason } => {
+            bar.warn(format!("{} is not shared: {reason}", visible(&local.display().to_string())));
+        }
+        _ => {}
+    };
+    (shown, Arc::new(events))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What a person means: a content id, a path that exists or existed here, or a name that others see.
+fn unshare_target(text: &str) -> UnshareTarget {
+    if let Ok(content) = text.parse::<ContentId>() {
+        return UnshareTarget::Content(content);
+    }
+    let path = PathBuf::from(text);
+    if path.symlink_metadata().is_err()
+        && let Ok(name) = SharePath::parse(text.trim_matches('/'))
+        && !path.is_absolute()
+    {
+        return UnshareTarget::Path(name);
+    }
+    UnshareTarget::Local(path)
+}
+
+impl From<ShareError> for CliError {
+    fn from(error: ShareError) -> Self {
+        let exit = match &error {
+            ShareError::NotFound(_) | ShareError::NotShared(_) | ShareError::NoShare => {
+                Exit::NotFound
+            }
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<PublishError> for CliError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Index(error) => error.into(),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<AnnounceFailure> for CliError {
+    fn from(error: AnnounceFailure) -> Self {
+        match error {
+            AnnounceFailure::Index(error) => error.into(),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<CatalogError> for CliError {
+    fn from(error: CatalogError) -> Self {
+        Self::failed(error)
+    }
+}

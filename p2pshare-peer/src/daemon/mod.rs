@@ -1,0 +1,227 @@
+//! The running peer: serves what is shared, stays online, publishes what changes.
+
+mod addresses;
+mod presence;
+mod upkeep;
+
+use std::{io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+
+use p2pshare_core::{
+    api::ProblemKind,
+    identity::PeerAddr,
+    time::SystemClock,
+    transfer::{PushReceiver, RateLimit, ReadOptions, UploadSlots},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    account::SavedSession,
+    catalog::{Catalog, CatalogError, CatalogSource, CompositeSource, PartialSources},
+    guard::GrantGuard,
+    inbox::{Inbox, InboxError, InboxOptions},
+    index_client::ClientError,
+    net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, serve},
+    publish::{AnnounceFailure, OwnPeer, PublishError},
+    share::Sharer,
+};
+
+/// Uploads that wait for a slot; more are turned away.
+const WAITING_UPLOADS: usize = 4096;
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where others can reach this peer, best first; empty: found out.
+    pub advertise: Vec<PeerAddr>,
+    /// Where pushes go; `None`: they are refused.
+    pub inbox: Option<PathBuf>,
+    /// Uploads at a time.
+    pub upload_slots: NonZeroUsize,
+    /// How fast all uploads together may go.
+    pub upload_limit: RateLimit,
+    /// Serve without TLS.
+    pub insecure: bool,
+    /// What others may take of this peer.
+    pub limits: ServerLimits,
+}
+
+/// Something that whoever runs the peer may want to know.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DaemonEvent {
+    /// It listens and is announced.
+    Ready {
+        /// Where it listens.
+        listen: SocketAddr,
+        /// Where it told others to reach it.
+        addresses: Vec<PeerAddr>,
+        /// Files that the index knows of it.
+        published: u64,
+    },
+    /// What changed was published.
+    Published {
+        /// Files that the index knows of it now.
+        total: u64,
+    },
+    /// Something failed and will be tried again.
+    Trouble(String),
+}
+
+/// Told what happens. It must not block.
+pub type DaemonEvents = Arc<dyn Fn(DaemonEvent) + Send + Sync>;
+
+/// Why a peer does not serve, or does no longer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// It cannot listen there.
+    #[error("listening on {address} failed: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The session has ended: somebody logged out.
+    #[error("the session has ended: log in and serve again")]
+    LoggedOut,
+    /// The index refused.
+    #[error(transparent)]
+    Index(#[from] ClientError),
+    /// The index did not take the announce.
+    #[error(transparent)]
+    Announce(#[from] AnnounceFailure),
+    /// What is shared could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The inbox cannot be used.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
+    /// No certificate could be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The server failed.
+    #[error("serving failed: {0}")]
+    Serve(#[source] io::Error),
+}
+
+impl DaemonError {
+    /// Whether the index says that nobody is logged in.
+    fn is_logged_out(&self) -> bool {
+        let kind = match self {
+            Self::Index(error) | Self::Announce(AnnounceFailure::Index(error)) => error.kind(),
+            Self::Publish(PublishError::Index(error)) => error.kind(),
+            Self::LoggedOut => return true,
+            _ => None,
+        };
+        matches!(kind, Some(ProblemKind::NotLoggedIn | ProblemKind::AccountDisabled))
+    }
+}
+
+/// What a daemon works with.
+pub struct Daemon {
+    /// This peer at its index.
+    pub peer: OwnPeer,
+    /// The session, for the keys that the index had at login.
+    pub session: SavedSession,
+    /// What is shared.
+    pub catalog: Catalog,
+    /// Brings the catalog up to date.
+    pub sharer: Sharer,
+    /// Downloads that are served while they run.
+    pub partial: PartialSources,
+}
+
+impl Daemon {
+    /// Serves until `shutdown` is cancelled or the session ends. Then the peer says goodbye to the index, and calls that
+    /// run have some seconds to end.
+    ///
+    /// An index that is away does not end it: grants are checked without it, and it is asked again and again.
+    pub async fn run(
+        self,
+        options: ServeOptions,
+        events: DaemonEvents,
+        shutdown: CancellationToken,
+    ) -> Result<(), DaemonError> {
+        let listener = listen(options.listen).await?;
+        let address = listener.local_addr().map_err(DaemonError::Serve)?;
+        let (shared, changed) = CatalogSource::new(self.catalog.clone(), ReadOptions::default());
+        let services = ServerServices {
+            source: Arc::new(CompositeSource::new(Arc::new(shared), self.partial.clone())),
+            guard: Arc::new(GrantGuard::new(
+                self.session.public_keys.clone(),
+                self.peer.id(),
+                Arc::new(SystemClock),
+            )),
+            receiver: open_inbox(options.inbox.clone()).await?,
+            slots: UploadSlots::new(options.upload_slots, WAITING_UPLOADS),
+            upload_rate: options.upload_limit.clone(),
+        };
+        let security = if options.insecure {
+            ServerSecurity::Plain
+        } else {
+            ServerSecurity::Tls(PeerTls::new(self.peer.key())?)
+        };
+
+        // A child: what ends the peer from inside does not look like a wish of its owner.
+        let stop = shutdown.child_token();
+        let serving = serve(
+            listener,
+            services,
+            security,
+            options.limits.clone(),
+            stop.clone().cancelled_owned(),
+        );
+        let presence = presence::Presence {
+            peer: self.peer.clone(),
+            publisher: self.peer.publisher(self.catalog.clone()),
+            catalog: self.catalog.clone(),
+            listen: address,
+            advertise: options.advertise.clone(),
+            events: events.clone(),
+        };
+        let upkeep = upkeep::run(self.sharer.clone(), changed, events.clone(), stop.clone());
+        let online = async {
+            let ended = Box::pin(presence.run(&stop)).await;
+            stop.cancel();
+            ended
+        };
+        let (served, online, ()) = tokio::join!(serving, online, upkeep);
+        goodbye(&self.peer, &online).await;
+        served.map_err(DaemonError::Serve)?;
+        online
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
+    TcpListener::bind(address).await.map_err(|error| DaemonError::Listen { address, error })
+}
+
+async fn open_inbox(folder: Option<PathBuf>) -> Result<Option<Arc<dyn PushReceiver>>, DaemonError> {
+    let Some(folder) = folder else { return Ok(None) };
+    let opened =
+        tokio::task::spawn_blocking(move || Inbox::open(&folder, InboxOptions::default())).await;
+    let inbox = opened.map_err(|error| DaemonError::Serve(io::Error::other(error)))??;
+    Ok(Some(Arc::new(inbox)))
+}
+
+/// Tells the index that the peer goes, if there is a session to tell it with. It has little time: without a goodbye the
+/// peer is taken for offline soon anyway.
+async fn goodbye(peer: &OwnPeer, online: &Result<(), DaemonError>) {
+    const TIME: Duration = Duration::from_secs(2);
+    if online.as_ref().is_err_and(DaemonError::is_logged_out) {
+        return;
+    }
+    match tokio::time::timeout(TIME, peer.leave()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "saying goodbye failed"),
+        Err(_) => tracing::debug!("the index did not take the goodbye in time"),
+    }
+}

@@ -1,0 +1,264 @@
+//! The peer's data directory: its key, its session, its catalog.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use p2pshare_core::identity::{KeyError, PeerKey};
+
+/// Name of the file with the peer's private key, PKCS #8 in DER.
+const KEY_FILE: &str = "peer.key";
+
+/// No secret file is larger than this.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// The system gives this user no place for data.
+    #[error("no home directory was found: say where to keep data with --data-dir")]
+    NoHome,
+    /// A file could not be read or written.
+    #[error("{what} {} failed: {error}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        error: io::Error,
+    },
+    /// Others could read a secret.
+    #[error(
+        "{} can be read or written by others (mode {mode:o}): run `chmod 600 {}`; if others had access, delete it to \
+         get a new one", path.display(), path.display()
+    )]
+    LooseMode {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The key file holds no key.
+    #[error("{} is damaged: {error}; delete it to get a new key (the peer then has another id)", path.display())]
+    BadKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        error: KeyError,
+    },
+    /// Another process serves from this directory.
+    #[error("another p2pshare-peer is already serving from {}: stop it first, or use another --data-dir", .0.display())]
+    InUse(PathBuf),
+}
+
+/// The peer's data directory. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DataDir {
+    path: Arc<Path>,
+}
+
+impl DataDir {
+    /// Opens the directory and makes it if it is not there, readable by its owner only.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path).map_err(|error| io_error("creating", path, error))?;
+        let path = path.canonicalize().map_err(|error| io_error("opening", path, error))?;
+        Ok(Self { path: path.into() })
+    }
+
+    /// Where the directory is unless the user says otherwise.
+    pub fn default_path() -> Result<PathBuf, DataDirError> {
+        let dirs =
+            directories::ProjectDirs::from("", "", "p2pshare").ok_or(DataDirError::NoHome)?;
+        Ok(dirs.data_dir().join("peer"))
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The catalog of shares.
+    pub fn catalog(&self) -> PathBuf {
+        self.path.join("catalog.sqlite")
+    }
+
+    /// The peer's key; a new one the first time.
+    pub fn peer_key(&self) -> Result<PeerKey, DataDirError> {
+        let path = self.path.join(KEY_FILE);
+        if let Some(der) = read_secret(&path)? {
+            return PeerKey::from_pkcs8_der(&der)
+                .map_err(|error| DataDirError::BadKey { path, error });
+        }
+        let bad = |error| DataDirError::BadKey { path: path.clone(), error };
+        let key = PeerKey::generate().map_err(bad)?;
+        let der = key.to_pkcs8_der().map_err(bad)?;
+        if write_secret(&path, &der, Replace::No)? {
+            return Ok(key);
+        }
+        // Another process made one at the same time: its key is the peer's.
+        let der = read_secret(&path)?.unwrap_or_default();
+        PeerKey::from_pkcs8_der(&der).map_err(|error| DataDirError::BadKey { path, error })
+    }
+
+    /// Takes the right to serve from this directory, until the lock is dropped or the process ends.
+    pub fn lock_for_serving(&self) -> Result<ServeLock, DataDirError> {
+        let path = self.path.join("serve.lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| io_error("opening", &path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(ServeLock { _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(DataDirError::InUse(self.path.to_path_buf())),
+            Err(fs::TryLockError::Error(error)) => Err(io_error("locking", &path, error)),
+        }
+    }
+
+    /// Whether a process serves from this directory at the moment.
+    pub fn is_served(&self) -> Result<bool, DataDirError> {
+        match self.lock_for_serving() {
+            Ok(_) => Ok(false),
+            Err(DataDirError::InUse(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a small secret file of this name, if it is there.
+    pub(crate) fn read_secret(&self, name: &str) -> Result<Option<Vec<u8>>, DataDirError> {
+        read_secret(&self.path.join(name))
+    }
+
+    /// Writes a small secret file of this name in one step, in place of the one before.
+    pub(crate) fn write_secret(&self, name: &str, bytes: &[u8]) -> Result<(), DataDirError> {
+        write_secret(&self.path.join(name), bytes, Replace::Yes).map(|_| ())
+    }
+
+    /// Removes a file of this name, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), DataDirError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("removing", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The right to serve from a data directory.
+#[derive(Debug)]
+pub struct ServeLock {
+    _file: File,
+}
+
+fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataDirError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("opening", path, error)),
+    };
+    check_mode(path, &file)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_SECRET_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|error| io_error("reading", path, error))?;
+    Ok(Some(bytes))
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path, file: &File) -> Result<(), DataDirError> {
+    use std::os::unix::fs::MetadataExt;
+    let mode = file.metadata().map_err(|error| io_error("reading", path, error))?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(DataDirError::LooseMode { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_mode(_path: &Path, _file: &File) -> Result<(), DataDirError> {
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replace {
+    Yes,
+    No,
+}
+
+/// Writes to a temporary file of mode 0600, syncs it and puts it in place. `false`: one is there and stays.
+fn write_secret(path: &Path, bytes: &[u8], replace: Replace) -> Result<bool, DataDirError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let failed = |error| io_error("writing", path, error);
+    // `tempfile` makes the file with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    if replace == Replace::Yes {
+        file.persist(path).map_err(|error| failed(error.error))?;
+    } else {
+        match file.persist_noclobber(path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => return Err(failed(error.error)),
+        }
+    }
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(true)
+}
+
+fn io_error(what: &'static str, path: &Path, error: io::Error) -> DataDirError {
+    DataDirError::Io { what, path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_stays_the_same_and_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(&folder.path().join("new/peer")).unwrap();
+        let id = dir.peer_key().unwrap().peer_id();
+        assert_eq!(dir.peer_key().unwrap().peer_id(), id);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let path = dir.path().join(KEY_FILE);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            assert!(matches!(dir.peer_key(), Err(DataDirError::LooseMode { mode: 0o640, .. })));
+        }
+    }
+
+    #[test]
+    fn a_damaged_key_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        dir.write_secret(KEY_FILE, b"not a key").unwrap();
+        assert!(matches!(dir.peer_key(), Err(DataDirError::BadKey { .. })));
+        assert_eq!(dir.read_secret(KEY_FILE).unwrap().unwrap(), b"not a key");
+    }
+
+    #[test]
+    fn one_serves_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        let lock = dir.lock_for_serving().unwrap();
+        assert!(matches!(dir.lock_for_serving(), Err(DataDirError::InUse(_))));
+        drop(lock);
+        dir.lock_for_serving().unwrap();
+    }
+}

@@ -1,0 +1,240 @@
+//! Fetching one content into one file.
+
+use std::{
+    fs::File,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use p2pshare_core::{
+    content::{ContentId, HashError, Manifest, PIECE_LEN, PieceIndex, hash_bytes, hash_file},
+    swarm::{
+        Candidate, DownloadError, DownloadOptions as SwarmOptions, Downloader, ManifestOptions,
+        Report, SmallDownload, SwarmEvents, download_small, manifest_from,
+    },
+    transfer::{FileSink, PieceSink, SinkError, SinkOptions},
+};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Wanted,
+    locator::{Age, IndexDiscovery, Locator},
+};
+use crate::index_client::ClientError;
+
+/// How often the index is asked again while no source is online.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Why one content did not become a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The index did not say where it is.
+    #[error(transparent)]
+    Index(#[from] ClientError),
+    /// It does not exist, or not for this user, or no longer.
+    #[error("content {0} is not shared by anybody you can see: search again for what is there now")]
+    NotFound(ContentId),
+    /// It could not be fetched.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// What is there under its name could not be read.
+    #[error("reading {path} failed: {error}")]
+    Existing {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        error: HashError,
+    },
+}
+
+impl From<SinkError> for FetchError {
+    fn from(error: SinkError) -> Self {
+        Self::Download(error.into())
+    }
+}
+
+/// How a content was fetched.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Fetched {
+    /// The file was there already, with the very content.
+    AlreadyThere,
+    /// It came in one call from one source.
+    Small(Candidate),
+    /// Nothing had to be fetched: an empty file.
+    Empty,
+    /// It came in pieces.
+    Pieces(Report),
+}
+
+/// What fetching works with, the same for all contents of a job.
+pub(super) struct Fetcher {
+    pub(super) locator: Arc<Locator>,
+    pub(super) downloader: Downloader,
+    pub(super) sink: SinkOptions,
+    pub(super) swarm: SwarmOptions,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Fetcher {
+    /// Fetches a content that, as the index was told, has at most one piece: in one call, without a manifest.
+    pub(super) async fn small(
+        &self,
+        wanted: &Wanted,
+        events: &SwarmEvents,
+    ) -> Result<Fetched, FetchError> {
+        if self.is_there(wanted).await? {
+            return Ok(Fetched::AlreadyThere);
+        }
+        let empty = hash_bytes(b"");
+        if wanted.content == empty.id() {
+            self.keep(wanted, empty, vec![Bytes::new()]).await?;
+            return Ok(Fetched::Empty);
+        }
+        let mut age = Age::Granted;
+        loop {
+            let candidates = self.candidates(&wanted.content, age).await?;
+            let (stall, queue_stall) = (self.swarm.stall, self.swarm.queue_stall);
+            let got = download_small(
+                &wanted.content,
+                &candidates,
+                stall,
+                queue_stall,
+                |_, _| (),
+                &self.cancel,
+            )
+            .await;
+            match got {
+                Ok(SmallDownload::Content { manifest, data, from }) => {
+                    self.keep(wanted, manifest, data).await?;
+                    let from = candidates.into_iter().find(|candidate| candidate.id == from);
+                    return Ok(from.map_or(Fetched::Empty, Fetched::Small));
+                }
+                Ok(SmallDownload::NeedsManifest) => return self.pieces(wanted, events).await,
+                // What was known of the sources may be old.
+                Err(DownloadError::NoSources { .. } | DownloadError::AllFailed { .. })
+                    if age == Age::Granted =>
+                {
+                    age = Age::Fresh;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Fetches a content in pieces, and goes on with what an interrupted download left.
+    pub(super) async fn pieces(
+        &self,
+        wanted: &Wanted,
+        events: &SwarmEvents,
+    ) -> Result<Fetched, FetchError> {
+        if self.is_there(wanted).await? {
+            return Ok(Fetched::AlreadyThere);
+        }
+        let manifest = match FileSink::stored_manifest(&wanted.target, &wanted.content).await {
+            Some(manifest) => manifest,
+            None => {
+                let candidates = self.candidates(&wanted.content, Age::Granted).await?;
+                let options = ManifestOptions::default();
+                let found =
+                    manifest_from(&wanted.content, &candidates, options, &self.cancel).await?;
+                if let Some(data) = found.data {
+                    self.keep(wanted, found.manifest, data).await?;
+                    let from = candidates.into_iter().find(|candidate| candidate.id == found.from);
+                    return Ok(from.map_or(Fetched::Empty, Fetched::Small));
+                }
+                found.manifest
+            }
+        };
+        let sink = Arc::new(FileSink::open(&wanted.target, manifest, self.sink.clone()).await?);
+        let discovery = Arc::new(IndexDiscovery(self.locator.clone()));
+        let download = self.downloader.download(
+            sink,
+            discovery,
+            self.swarm.clone(),
+            events.clone(),
+            &self.cancel,
+        );
+        Ok(Fetched::Pieces(download.await?))
+    }
+
+    /// Writes a content of one piece, all of which has come.
+    async fn keep(
+        &self,
+        wanted: &Wanted,
+        manifest: Manifest,
+        data: Vec<Bytes>,
+    ) -> Result<(), FetchError> {
+        let sink = FileSink::open(&wanted.target, manifest, self.sink.clone()).await?;
+        sink.put(PieceIndex(0), data).await?;
+        Ok(sink.finish().await?)
+    }
+
+    /// Whether the file is there with the very content. Something else there is an error, unless it may be replaced.
+    async fn is_there(&self, wanted: &Wanted) -> Result<bool, FetchError> {
+        let target = wanted.target.clone();
+        let hashed = tokio::task::spawn_blocking(move || hash_existing(&target)).await;
+        let existing = || wanted.target.display().to_string();
+        let id = match hashed {
+            Ok(Ok(id)) => id,
+            Ok(Err(_)) if self.sink.overwrite => None,
+            Ok(Err(HashError::NotAFile)) => {
+                return Err(SinkError::Exists(wanted.target.clone()).into());
+            }
+            Ok(Err(error)) => return Err(FetchError::Existing { path: existing(), error }),
+            Err(_) => None,
+        };
+        match id {
+            Some(id) if id == wanted.content => Ok(true),
+            Some(_) if !self.sink.overwrite => Err(SinkError::Exists(wanted.target.clone()).into()),
+            _ => Ok(false),
+        }
+    }
+
+    /// The sources of a content. While there are none, the index is asked again for as long as patience says.
+    async fn candidates(
+        &self,
+        content: &ContentId,
+        age: Age,
+    ) -> Result<Vec<Candidate>, FetchError> {
+        let deadline = Instant::now() + self.swarm.patience;
+        let mut age = age;
+        loop {
+            let found = self
+                .locator
+                .candidates(content, age)
+                .await?
+                .ok_or(FetchError::NotFound(*content))?;
+            if !found.is_empty() || Instant::now() + ASK_AGAIN > deadline {
+                return Ok(found);
+            }
+            if self.cancel.run_until_cancelled(sleep(ASK_AGAIN)).await.is_none() {
+                return Err(DownloadError::Cancelled.into());
+            }
+            age = Age::Fresh;
+        }
+    }
+}
+
+/// Whether a content has at most one piece, if the index was told the truth.
+pub(super) fn is_small(wanted: &Wanted) -> bool {
+    wanted.size <= PIECE_LEN
+}
+
+/// Hashes what is there under a name; `None` if nothing is.
+fn hash_existing(path: &Path) -> Result<Option<ContentId>, HashError> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(HashError::Io(error)),
+        Ok(metadata) if metadata.is_dir() => return Err(HashError::NotAFile),
+        Ok(_) => {}
+    }
+    let file = File::open(path).map_err(HashError::Io)?;
+    let manifest = hash_file(&file, None, &|_| (), &AtomicBool::new(false))?;
+    Ok(Some(manifest.id()))
+}

@@ -1,0 +1,227 @@
+//! Where contents are and permission to fetch them, asked of the index in batches and kept while it is good.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use p2pshare_core::{
+    api::{GrantRequest, Located, MAX_GRANT_BATCH, ProblemKind},
+    content::{ContentId, Manifest, PieceRun},
+    swarm::{Candidate, Discovery, DiscoveryError},
+    time::{Clock, SystemClock},
+    transfer::{HaveStream, PieceSource, RateLimit, SegmentStream, TransferError},
+};
+use tokio::time::Instant;
+
+use crate::{
+    index_client::ClientError,
+    net::{GrantProvider, GrantRequest as GrantNeeded, PeerPool, RemoteSource},
+    publish::{AnnounceFailure, OwnPeer},
+};
+
+/// A grant is used this long at the least, whatever the clocks say: an index that gives shorter ones is refused by the
+/// serving peer, and asked again then.
+const SHORTEST_USE: Duration = Duration::from_secs(30);
+
+/// And this long at the most: sources come and go.
+const LONGEST_USE: Duration = Duration::from_secs(8 * 60);
+
+/// Sources are asked for again after this long.
+const SOURCES_FRESH: Duration = Duration::from_secs(10);
+
+/// Finds sources of contents through the index, with the grants that they ask for.
+///
+/// A peer that the index does not know yet is announced, without addresses, the first time a grant is bound to its key.
+pub struct Locator {
+    me: OwnPeer,
+    pool: Arc<PeerPool>,
+    limit: RateLimit,
+    known: Mutex<HashMap<ContentId, Known>>,
+}
+
+/// Why the index does not take this peer's word, as an error of the call that needed it.
+fn unknown(failure: AnnounceFailure) -> ClientError {
+    match failure {
+        AnnounceFailure::Index(error) => error,
+        other => ClientError::Announce(other.to_string()),
+    }
+}
+
+/// How old an answer of the index may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// As old as its grant is good for.
+    Granted,
+    /// Some seconds: who is online matters.
+    Fresh,
+}
+
+#[derive(Clone)]
+struct Known {
+    located: Arc<Located>,
+    asked_at: Instant,
+    use_until: Instant,
+}
+
+impl Known {
+    fn is_good(&self, age: Age, now: Instant) -> bool {
+        self.use_until > now && (age == Age::Granted || self.asked_at + SOURCES_FRESH > now)
+    }
+}
+
+/// A source from which bytes come no faster than a limit that it shares with others.
+struct Throttled {
+    source: RemoteSource,
+    limit: RateLimit,
+}
+
+#[async_trait]
+impl PieceSource for Throttled {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.source.manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        self.source.have(content).await
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        Ok(self.limit.throttle(self.source.fetch(content, runs).await?))
+    }
+}
+
+impl Locator {
+    /// A locator for one user at one index. Sources are reached through `pool`; all of them together give no more than
+    /// `limit`.
+    pub fn new(me: OwnPeer, pool: Arc<PeerPool>, limit: RateLimit) -> Arc<Self> {
+        Arc::new(Self { me, pool, limit, known: Mutex::default() })
+    }
+
+    /// Asks for all these contents, in as few calls as can be.
+    pub async fn prime(&self, contents: &[ContentId]) -> Result<(), ClientError> {
+        for batch in contents.chunks(MAX_GRANT_BATCH) {
+            self.ask(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Where a content is; `None`: nowhere that this user can see.
+    pub async fn locate(
+        &self,
+        content: &ContentId,
+        age: Age,
+    ) -> Result<Option<Arc<Located>>, ClientError> {
+        let now = Instant::now();
+        let known = self.known().get(content).cloned();
+        match known {
+            Some(known) if known.is_good(age, now) => Ok(Some(known.located)),
+            _ => {
+                self.ask(&[*content]).await?;
+                Ok(self.known().get(content).map(|known| known.located.clone()))
+            }
+        }
+    }
+
+    /// The sources of a content, ready to be fetched from; `None`: it does not exist for this user.
+    pub async fn candidates(
+        self: &Arc<Self>,
+        content: &ContentId,
+        age: Age,
+    ) -> Result<Option<Vec<Candidate>>, ClientError> {
+        let Some(located) = self.locate(content, age).await? else { return Ok(None) };
+        let candidates = located.sources.iter().map(|source| {
+            let peer = self.pool.peer(source.peer, source.addresses.clone());
+            Candidate {
+                id: source.peer,
+                label: format!("{} ({})", source.owner, source.peer.short()),
+                source: Arc::new(Throttled {
+                    source: peer.source(self.clone()),
+                    limit: self.limit.clone(),
+                }),
+            }
+        });
+        Ok(Some(candidates.collect()))
+    }
+
+    async fn ask(&self, contents: &[ContentId]) -> Result<(), ClientError> {
+        let request = GrantRequest {
+            contents: contents.to_vec(),
+            peer: Some(self.me.id()),
+            max_sources: None,
+        };
+        let grants = match self.me.client().grants(&request).await {
+            Err(error) if error.kind() == Some(ProblemKind::NotFound) => {
+                self.me.make_known().await.map_err(unknown)?;
+                self.me.client().grants(&request).await?
+            }
+            other => other?,
+        };
+        let now = Instant::now();
+        let lifetime = grants.expires_at.since(SystemClock.now()).mul_f64(0.8);
+        let use_until = now + lifetime.clamp(SHORTEST_USE, LONGEST_USE);
+        let mut known = self.known();
+        for content in contents {
+            known.remove(content);
+        }
+        for located in grants.contents {
+            known.insert(
+                located.content,
+                Known { located: Arc::new(located), asked_at: now, use_until },
+            );
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ContentId, Known>> {
+        // A panic elsewhere leaves a map of answers: as good as before.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl GrantProvider for Locator {
+    async fn grant(&self, request: &GrantNeeded) -> Result<String, TransferError> {
+        let known = self.known().get(&request.content).cloned();
+        if let Some(known) = known.filter(|known| known.use_until > Instant::now()) {
+            return Ok(known.located.grant.clone());
+        }
+        self.ask(&[request.content])
+            .await
+            .map_err(|error| TransferError::Unavailable(error.to_string()))?;
+        match self.known().get(&request.content) {
+            Some(known) => Ok(known.located.grant.clone()),
+            None => Err(TransferError::NotFound(request.content)),
+        }
+    }
+
+    fn refused(&self, request: &GrantNeeded, grant: &str) {
+        let mut known = self.known();
+        if known.get(&request.content).is_some_and(|known| known.located.grant == grant) {
+            known.remove(&request.content);
+        }
+    }
+}
+
+/// Sources of one content as the index tells them from time to time.
+pub(super) struct IndexDiscovery(pub(super) Arc<Locator>);
+
+#[async_trait]
+impl Discovery for IndexDiscovery {
+    async fn sources(&self, content: &ContentId) -> Result<Vec<Candidate>, DiscoveryError> {
+        let found = self.0.candidates(content, Age::Fresh).await;
+        found.map(Option::unwrap_or_default).map_err(|error| DiscoveryError(error.to_string()))
+    }
+}
+
+impl std::fmt::Debug for Locator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Locator").field("me", &self.me).finish_non_exhaustive()
+    }
+}

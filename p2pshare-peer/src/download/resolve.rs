@@ -1,0 +1,210 @@
+//! From what a person names to the contents and files that are meant.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use p2pshare_core::{
+    api::{BrowseQuery, FileListing, ProblemKind},
+    content::ContentId,
+    identity::Username,
+    path::SharePath,
+};
+
+use super::Target;
+use crate::index_client::{ClientError, IndexClient};
+
+/// A content and the file that it becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What.
+    pub content: ContentId,
+    /// How many bytes it has, as the index was told.
+    pub size: u64,
+    /// Where it goes.
+    pub target: PathBuf,
+}
+
+/// Why what a person named is nothing that can be downloaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// The index did not say.
+    #[error(transparent)]
+    Index(#[from] ClientError),
+    /// There is no such thing.
+    #[error("{0} does not exist, or you may not see it")]
+    NotFound(Target),
+    /// One file name for several files.
+    #[error("{} is a file, so only one file can go there: name a folder with -o", .0.display())]
+    NotAFolder(PathBuf),
+}
+
+/// Finds out what is meant by `targets`, and where each file goes: below the folder `output`, or, for one file, to the
+/// very path `output` if no folder is there. Without `output` everything goes into the current folder.
+///
+/// What several targets have in common is wanted once.
+pub async fn resolve(
+    client: &IndexClient,
+    targets: &[Target],
+    output: Option<&Path>,
+) -> Result<Vec<Wanted>, ResolveError> {
+    let mut found = Vec::new();
+    for target in targets {
+        match target {
+            Target::Content(content) => found.push(content_by_id(client, target, *content).await?),
+            Target::Path { owner, path } => {
+                found.extend(files_of(client, target, owner, path.as_ref()).await?);
+            }
+        }
+    }
+    let mut seen = BTreeSet::new();
+    found.retain(|file: &Found| seen.insert(file.name.clone()));
+    place(found, output)
+}
+
+/// A content and its path relative to the output folder.
+struct Found {
+    content: ContentId,
+    size: u64,
+    name: SharePath,
+    /// The target named this very file.
+    exact: bool,
+}
+
+async fn content_by_id(
+    client: &IndexClient,
+    target: &Target,
+    content: ContentId,
+) -> Result<Found, ResolveError> {
+    let details = client.content(&content).await.map_err(|error| not_found(error, target))?;
+    let hit = details.hits.first().ok_or_else(|| ResolveError::NotFound(target.clone()))?;
+    let name = hit.names.first().ok_or_else(|| ResolveError::NotFound(target.clone()))?;
+    Ok(Found { content, size: hit.size, name: file_name(&name.path), exact: true })
+}
+
+async fn files_of(
+    client: &IndexClient,
+    target: &Target,
+    owner: &Username,
+    path: Option<&SharePath>,
+) -> Result<Vec<Found>, ResolveError> {
+    let mut query = BrowseQuery { path: path.cloned(), recursive: true, ..BrowseQuery::default() };
+    let above = path.and_then(SharePath::parent);
+    let mut found = Vec::new();
+    loop {
+        let page = client.browse(owner, &query).await.map_err(|error| not_found(error, target))?;
+        for item in page.items {
+            let FileListing::File(file) = item else { continue };
+            let name = match &above {
+                Some(above) => file.path.strip_prefix(above).unwrap_or_else(|| file.path.clone()),
+                None => file.path.clone(),
+            };
+            let exact = path == Some(&file.path);
+            found.push(Found { content: file.content, size: file.size, name, exact });
+        }
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    if found.is_empty() {
+        return Err(ResolveError::NotFound(target.clone()));
+    }
+    Ok(found)
+}
+
+fn place(found: Vec<Found>, output: Option<&Path>) -> Result<Vec<Wanted>, ResolveError> {
+    let folder = match output {
+        None => Path::new("."),
+        Some(path) if path.is_dir() => path,
+        // A path where nothing is: the name of the one file, or a new folder for several.
+        Some(path) => match found.as_slice() {
+            [one] if one.exact && !ends_with_separator(path) => {
+                return Ok(vec![Wanted {
+                    content: one.content,
+                    size: one.size,
+                    target: path.to_owned(),
+                }]);
+            }
+            _ if path.exists() => return Err(ResolveError::NotAFolder(path.to_owned())),
+            _ => path,
+        },
+    };
+    let wanted = found
+        .into_iter()
+        .map(|file| Wanted {
+            content: file.content,
+            size: file.size,
+            target: file.name.under(folder),
+        })
+        .collect();
+    Ok(wanted)
+}
+
+fn ends_with_separator(path: &Path) -> bool {
+    path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
+}
+
+/// The last part of a path, as a path.
+fn file_name(path: &SharePath) -> SharePath {
+    match path.parent() {
+        Some(parent) => path.strip_prefix(&parent).unwrap_or_else(|| path.clone()),
+        None => path.clone(),
+    }
+}
+
+fn not_found(error: ClientError, target: &Target) -> ResolveError {
+    match error.kind() {
+        Some(ProblemKind::NotFound) => ResolveError::NotFound(target.clone()),
+        _ => ResolveError::Index(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(name: &str, exact: bool) -> Found {
+        Found { content: ContentId::of(b""), size: 0, name: SharePath::parse(name).unwrap(), exact }
+    }
+
+    fn targets(found: Vec<Found>, output: Option<&Path>) -> Vec<PathBuf> {
+        place(found, output).unwrap().into_iter().map(|wanted| wanted.target).collect()
+    }
+
+    #[test]
+    fn one_file_takes_the_name_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new name.mkv");
+        assert_eq!(targets(vec![found("film.mkv", true)], Some(&new)), std::slice::from_ref(&new));
+        assert_eq!(
+            targets(vec![found("film.mkv", true)], Some(folder.path())),
+            [folder.path().join("film.mkv")]
+        );
+        let slash = folder.path().join("sub/");
+        assert_eq!(
+            targets(vec![found("film.mkv", true)], Some(&slash)),
+            [folder.path().join("sub/film.mkv")]
+        );
+        assert_eq!(targets(vec![found("film.mkv", true)], None), [PathBuf::from("./film.mkv")]);
+    }
+
+    #[test]
+    fn a_folder_keeps_its_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new");
+        let tree = || vec![found("Films/a.mkv", false), found("Films/sub/b.mkv", false)];
+        assert_eq!(
+            targets(tree(), Some(&new)),
+            [new.join("Films/a.mkv"), new.join("Films/sub/b.mkv")]
+        );
+        // A folder that has one file is a folder all the same.
+        assert_eq!(
+            targets(vec![found("Films/a.mkv", false)], Some(&new)),
+            [new.join("Films/a.mkv")]
+        );
+        std::fs::write(&new, b"").unwrap();
+        assert!(matches!(place(tree(), Some(&new)), Err(ResolveError::NotAFolder(_))));
+    }
+}

@@ -1,0 +1,77 @@
+//! What a person asks to download.
+
+use std::{fmt, str::FromStr};
+
+use p2pshare_core::{content::ContentId, identity::Username, path::SharePath};
+
+/// A content by its id, or files of a user by their path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A content.
+    Content(ContentId),
+    /// A file, or everything below a folder; without a path everything that the user shares.
+    Path {
+        /// Whose.
+        owner: Username,
+        /// Which.
+        path: Option<SharePath>,
+    },
+}
+
+/// A text that names nothing to download.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is neither a content id (64 hex digits) nor USER:/PATH{reason}")]
+pub struct TargetError {
+    text: String,
+    reason: String,
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(content) = text.parse() {
+            return Ok(Self::Content(content));
+        }
+        let wrong = |reason: String| TargetError { text: text.chars().take(200).collect(), reason };
+        let (owner, path) = text.split_once(":/").ok_or_else(|| wrong(String::new()))?;
+        let owner = owner.parse().map_err(|error| wrong(format!(": {error}")))?;
+        let path = match path.trim_matches('/') {
+            "" => None,
+            path => Some(SharePath::parse(path).map_err(|error| wrong(format!(": {error}")))?),
+        };
+        Ok(Self::Path { owner, path })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Content(content) => write!(f, "{content}"),
+            Self::Path { owner, path: Some(path) } => write!(f, "{owner}:/{path}"),
+            Self::Path { owner, path: None } => write!(f, "{owner}:/"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_survive_their_text() {
+        let id = "ab".repeat(32);
+        for text in [id.as_str(), "bob:/Films/Nosferatu (1922).mkv", "bob:/"] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.to_string(), text);
+        }
+        assert_eq!("bob:/Films/".parse::<Target>(), "bob:/Films".parse());
+    }
+
+    #[test]
+    fn what_leaves_the_shares_is_no_target() {
+        for text in ["", "bob", "bob:/../x", "bob:/a//b", "B o b:/a", ":/a", "bob:/a\\b", "abcd"] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+}

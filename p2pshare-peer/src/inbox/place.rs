@@ -1,0 +1,46 @@
+//! The inbox's folders, and the room on its disk.
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use p2pshare_core::{identity::Username, path::SharePath};
+
+/// The place of a name in a sender's folder. Folders that are missing are made; whatever else than a folder is in the
+/// way, a link to a folder among it, is an error. Blocks.
+pub(super) fn place(root: &Path, from: &Username, name: &SharePath) -> io::Result<PathBuf> {
+    let mut folder = root.to_owned();
+    let above = name.parent();
+    let folders = above.iter().flat_map(SharePath::parts);
+    for part in std::iter::once(from.as_str()).chain(folders) {
+        folder.push(part);
+        make_folder(&folder)?;
+    }
+    Ok(folder.join(name.file_name()))
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    if fs::symlink_metadata(folder)?.is_dir() {
+        return Ok(());
+    }
+    let name = folder.file_name().unwrap_or(OsStr::new("/")).display();
+    Err(io::Error::other(format!("{name} is a link or a file, not a folder")))
+}
+
+/// Free bytes on the disk that has the folder; `None` where that cannot be told. Blocks.
+#[cfg(unix)]
+pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
+    let state = rustix::fs::statvfs(folder).ok()?;
+    Some(state.f_bavail.saturating_mul(state.f_frsize))
+}
+
+#[cfg(not(unix))]
+pub(super) fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}

@@ -1,0 +1,90 @@
+//! A push that runs.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use p2pshare_core::{
+    content::{ContentId, Manifest, PieceIndex, PieceSet},
+    identity::Username,
+    path::SharePath,
+    transfer::{FileSink, PieceSink, SinkError},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{OnReceived, Reservation};
+
+/// A content that was pushed into the inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Who pushed it.
+    pub from: Username,
+    /// Its name in the sender's folder.
+    pub name: SharePath,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is.
+    pub content: ContentId,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// A push that runs. When it is dropped its place among the running ones and its name are free again.
+pub(super) struct Pushed {
+    pub(super) sink: FileSink,
+    pub(super) from: Username,
+    pub(super) name: SharePath,
+    pub(super) on_received: Option<OnReceived>,
+    pub(super) told: AtomicBool,
+    pub(super) reservation: Reservation,
+    pub(super) _running: OwnedSemaphorePermit,
+}
+
+impl Pushed {
+    /// Bytes that are still to come.
+    pub(super) fn missing(&self) -> u64 {
+        let layout = self.sink.manifest().layout();
+        let held = self.sink.held();
+        held.missing_runs().map(|run| layout.run_len(run)).fold(0, u64::saturating_add)
+    }
+
+    /// Tells once that the content has been received.
+    fn tell(&self) {
+        if self.sink.already_complete() || self.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(on_received) = &self.on_received {
+            on_received(Received {
+                from: self.from.clone(),
+                name: self.name.clone(),
+                path: self.sink.target().to_owned(),
+                content: self.sink.manifest().id(),
+                bytes: self.sink.manifest().len(),
+            });
+        }
+    }
+}
+
+#[async_trait]
+impl PieceSink for Pushed {
+    fn manifest(&self) -> &Manifest {
+        self.sink.manifest()
+    }
+
+    fn held(&self) -> PieceSet {
+        self.sink.held()
+    }
+
+    async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
+        self.sink.put(piece, data).await
+    }
+
+    async fn finish(&self) -> Result<(), SinkError> {
+        self.sink.finish().await?;
+        self.tell();
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! What can go wrong between a peer and its index.
+
+use p2pshare_core::api::{Problem, ProblemKind};
+
+use super::IndexUrl;
+
+/// Why a call to the index failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No URL was given.
+    #[error("no index is known: say which one with --index URL, or log in first")]
+    NoIndex,
+    /// The index cannot be reached.
+    #[error("the index at {url} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// The index refused.
+    #[error("{}", .0.detail)]
+    Problem(Box<Problem>),
+    /// The index would not know this peer.
+    #[error("{0}")]
+    Announce(String),
+    /// What answered is not an index of this version.
+    #[error("the index at {url} gave an answer that makes no sense: {reason}")]
+    BadAnswer {
+        /// Where.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl ClientError {
+    /// The kind of problem, if the index refused.
+    pub fn kind(&self) -> Option<ProblemKind> {
+        match self {
+            Self::Problem(problem) => problem.kind(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Problem(problem) => matches!(
+                problem.kind(),
+                Some(
+                    ProblemKind::Unavailable | ProblemKind::Timeout | ProblemKind::TooManyRequests
+                )
+            ),
+            _ => false,
+        }
+    }
+
+    /// What the user can do next.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Problem(problem) => problem.hint.as_deref(),
+            Self::Unreachable { .. } => {
+                Some("check the URL and that the index runs, then try again")
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn unreachable(url: &IndexUrl, error: &reqwest::Error) -> Self {
+        // The innermost cause says what a person can use ("connection refused"); the outer ones say "error sending
+        // request for url".
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        let reason =
+            if error.is_timeout() { "it does not answer".to_owned() } else { cause.to_string() };
+        Self::Unreachable { url: url.to_string(), reason }
+    }
+}

@@ -1,0 +1,80 @@
+//! The bulk path of the client: the bytes of runs of pieces.
+//!
+//! Callers see a stream of [`FetchEvent`]s; how these come off the wire is known here and in `wire` alone.
+
+use std::vec::IntoIter;
+
+use futures::{StreamExt, stream};
+use p2pshare_core::content::{ContentId, PieceRun};
+use p2pshare_core::transfer::{FetchEvent, SegmentStream, TransferError};
+use p2pshare_proto::v1;
+use tonic::Streaming;
+
+use super::source::RemoteSource;
+use crate::net::limits::MAX_RUNS;
+use crate::net::status::transfer_error;
+use crate::net::wire;
+
+/// Fetches the runs, in as many calls one after the other as their number takes.
+pub(super) async fn fetch(
+    source: RemoteSource,
+    content: ContentId,
+    runs: Vec<PieceRun>,
+) -> Result<SegmentStream, TransferError> {
+    let first = runs.len().min(MAX_RUNS);
+    let messages = source.open_fetch(&content, &runs[..first]).await?;
+    let mut rest = runs.into_iter();
+    rest.by_ref().take(first).for_each(drop);
+    let fetching = Fetching { source, content, messages, rest, queued: false, begun: false };
+    let events = stream::try_unfold(fetching, |mut fetching| async move {
+        let event = fetching.next().await?;
+        Ok(event.map(|event| (event, fetching)))
+    });
+    Ok(events.boxed())
+}
+
+struct Fetching {
+    source: RemoteSource,
+    content: ContentId,
+    messages: Streaming<v1::FetchResponse>,
+    /// Runs that were not asked for yet.
+    rest: IntoIter<PieceRun>,
+    /// The last that came was a place in the queue.
+    queued: bool,
+    /// A segment has come.
+    begun: bool,
+}
+
+impl Fetching {
+    async fn next(&mut self) -> Result<Option<FetchEvent>, TransferError> {
+        loop {
+            let Some(message) = self.message().await? else {
+                let runs: Vec<_> = self.rest.by_ref().take(MAX_RUNS).collect();
+                if runs.is_empty() {
+                    return Ok(None);
+                }
+                self.messages = self.source.open_fetch(&self.content, &runs).await?;
+                continue;
+            };
+            let event = wire::fetch_event_in(message)?;
+            self.queued = matches!(event, FetchEvent::Queued { .. });
+            if !self.queued {
+                self.begun = true;
+                return Ok(Some(event));
+            }
+            // A later call may have to wait again; whoever takes the bytes already knows nothing of calls.
+            if !self.begun {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    /// The next message. In the queue a peer may be silent for as long as it takes; that it lives is known by pings.
+    async fn message(&mut self) -> Result<Option<v1::FetchResponse>, TransferError> {
+        if !self.queued {
+            return self.source.next(&mut self.messages, &self.content).await;
+        }
+        let message = self.messages.message().await;
+        message.map_err(|status| transfer_error(&status, &self.content))
+    }
+}

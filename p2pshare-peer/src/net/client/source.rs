@@ -1,0 +1,173 @@
+//! Another peer as a source of pieces.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use p2pshare_core::content::{ContentId, MAX_PIECE_COUNT, Manifest, ManifestBuilder, PieceRun};
+use p2pshare_core::identity::Access;
+use p2pshare_core::transfer::{HaveStream, HaveUpdate, PieceSource, SegmentStream, TransferError};
+use p2pshare_proto::v1;
+use tokio::time::timeout;
+use tonic::{Status, Streaming};
+
+use super::fetch;
+use super::grants::{GrantProvider, GrantRequest};
+use super::remote::{RemotePeer, Route};
+use crate::net::status::transfer_error;
+use crate::net::wire;
+
+/// A peer as a source of pieces. A clone shares the peer's connections.
+///
+/// Nothing that comes is trusted: a manifest is verified before it is given, segments are passed on for the receiver to
+/// verify, numbers are bounded.
+#[derive(Clone)]
+pub struct RemoteSource {
+    peer: RemotePeer,
+    grants: Arc<dyn GrantProvider>,
+}
+
+impl RemoteSource {
+    pub(super) fn new(peer: RemotePeer, grants: Arc<dyn GrantProvider>) -> Self {
+        Self { peer, grants }
+    }
+
+    /// The peer.
+    pub fn peer(&self) -> &RemotePeer {
+        &self.peer
+    }
+
+    /// Begins to fetch runs, few enough for one message.
+    pub(super) async fn open_fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<Streaming<v1::FetchResponse>, TransferError> {
+        let message = v1::FetchRequest {
+            content_id: wire::content_id_bytes(content),
+            runs: wire::runs_out(runs.iter().copied()),
+        };
+        let (grants, request) = (&*self.grants, self.request(content));
+        let call = self.peer.call(Route::Bulk, grants, request, |mut client, grant| {
+            let request = grant.request(message.clone());
+            async move { client.fetch(request).await }
+        });
+        call.await
+    }
+
+    /// The next message of an answer, within the time that a peer may stall.
+    pub(super) async fn next<T>(
+        &self,
+        messages: &mut Streaming<T>,
+        content: &ContentId,
+    ) -> Result<Option<T>, TransferError> {
+        let time = self.peer.limits().stall_timeout;
+        let message = timeout(time, messages.message()).await;
+        let message = message.map_err(|_| TransferError::Stalled(time))?;
+        message.map_err(|status| transfer_error(&status, content))
+    }
+
+    fn request(&self, content: &ContentId) -> GrantRequest {
+        GrantRequest { peer: self.peer.id(), content: *content, access: Access::Fetch }
+    }
+}
+
+impl std::fmt::Debug for RemoteSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteSource").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl PieceSource for RemoteSource {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        let message = v1::ManifestRequest { content_id: wire::content_id_bytes(content) };
+        let (grants, request) = (&*self.grants, self.request(content));
+        let call = self.peer.call(Route::Control, grants, request, |mut client, grant| {
+            let request = grant.request(message.clone());
+            async move { client.manifest(request).await }
+        });
+        let mut parts = call.await?;
+        let first = self.next(&mut parts, content).await?;
+        let head = first.as_ref().and_then(|part| part.head.as_ref());
+        let (Some(first), Some(head)) = (&first, head) else {
+            return Err(broken("the manifest has no head"));
+        };
+        let mut builder = ManifestBuilder::new(*content, head.length, &head.tail)?;
+        builder.push(&first.chaining_values)?;
+        while builder.missing() > 0 {
+            let Some(part) = self.next(&mut parts, content).await? else {
+                break;
+            };
+            // Without this a peer could go on forever.
+            if part.head.is_some() || part.chaining_values.is_empty() {
+                return Err(broken("a later part of the manifest has values and no head"));
+            }
+            builder.push(&part.chaining_values)?;
+        }
+        if self.next(&mut parts, content).await?.is_some() {
+            return Err(broken("the manifest goes on after its end"));
+        }
+        Ok(builder.finish()?)
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        let message = v1::HaveRequest { content_id: wire::content_id_bytes(content) };
+        let (grants, request) = (&*self.grants, self.request(content));
+        let call = self.peer.call(Route::Control, grants, request, |mut client, grant| {
+            let request = grant.request(message.clone());
+            async move { client.have(request).await }
+        });
+        let messages = call.await?;
+        let content = *content;
+        let updates = stream::try_unfold(Some(messages), move |messages| async move {
+            let Some(mut messages) = messages else {
+                return Ok(None);
+            };
+            let update = next_update(&mut messages, &content).await?;
+            Ok(update.map(|update| {
+                let rest = (!update.complete).then_some(messages);
+                (update, rest)
+            }))
+        });
+        Ok(updates.boxed())
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        fetch::fetch(self.clone(), *content, runs.to_vec()).await
+    }
+}
+
+/// The next update, put together of its messages.
+async fn next_update(
+    messages: &mut Streaming<v1::HaveUpdate>,
+    content: &ContentId,
+) -> Result<Option<HaveUpdate>, TransferError> {
+    /// Every second piece of the largest content.
+    const MAX: u32 = MAX_PIECE_COUNT / 2 + 1;
+
+    let lost = |status: Status| transfer_error(&status, content);
+    let mut gained = Vec::new();
+    while let Some(message) = messages.message().await.map_err(lost)? {
+        gained.extend(wire::runs_in(&message.gained)?);
+        if gained.len() > usize::try_from(MAX).unwrap_or(usize::MAX) {
+            return Err(broken("an update has more runs than a content can have"));
+        }
+        if !message.continues {
+            let complete = message.complete;
+            return Ok(Some(HaveUpdate { gained, complete }));
+        }
+        if message.gained.is_empty() {
+            return Err(broken("an update goes on without an end"));
+        }
+    }
+    Ok(None)
+}
+
+fn broken(what: &str) -> TransferError {
+    TransferError::Protocol(what.to_owned())
+}

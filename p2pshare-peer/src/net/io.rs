@@ -1,0 +1,14 @@
+//! What either end of a connection reads and writes.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A connection, encrypted or not. One virtual call for each read or write of up to a megabyte costs nothing.
+pub(crate) type BoxIo = Box<dyn Io>;
+
+/// Anything that can carry HTTP/2.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// How many encrypted bytes may wait for the socket: with the library's 64 KiB a frame would take many rounds.
+pub(crate) const TLS_BUFFER: usize = 1 << 20;

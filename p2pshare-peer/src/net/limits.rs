@@ -1,0 +1,120 @@
+//! What a peer's server and client allow the other end to take: memory, connections, time.
+
+use std::time::Duration;
+
+/// Largest message that may carry a segment: a whole piece and what is around it.
+pub(crate) const MAX_SEGMENT_MESSAGE: usize = (1 << 20) + (16 << 10);
+/// Largest message of any other kind.
+pub(crate) const MAX_CONTROL_MESSAGE: usize = 256 << 10;
+/// Most runs of pieces in one message: at most 12 bytes and a head of 2 for each.
+pub(crate) const MAX_RUNS: usize = 4096;
+/// Chaining values in one part of a manifest that this peer sends, in bytes.
+pub(crate) const MANIFEST_PART: usize = 64 << 10;
+
+/// How HTTP/2 is spoken, by either end of a connection.
+///
+/// The windows bound what the other end may have sent that was not yet taken: that is the memory of a connection, and
+/// the largest product of bandwidth and delay that it can fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http2Settings {
+    /// Largest frame that this end takes, in bytes, 16 KiB to 16 MiB.
+    pub max_frame_size: u32,
+    /// Window of each stream, in bytes.
+    pub stream_window: u32,
+    /// Window of the whole connection, in bytes.
+    pub connection_window: u32,
+    /// How much one stream may have waiting to be written to the socket, in bytes.
+    pub send_buffer: usize,
+    /// Most calls at a time on one connection that this end serves.
+    pub max_streams: u32,
+    /// Largest headers of a call or an answer, in bytes.
+    pub max_header_list: u32,
+    /// How long nothing may come before the other end is asked whether it lives.
+    pub ping_interval: Duration,
+    /// How long it may take to answer that.
+    pub ping_timeout: Duration,
+}
+
+impl Default for Http2Settings {
+    fn default() -> Self {
+        Self {
+            max_frame_size: 1 << 20,
+            stream_window: 16 << 20,
+            connection_window: 32 << 20,
+            send_buffer: 2 << 20,
+            max_streams: 128,
+            max_header_list: 16 << 10,
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What a server allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Most connections at a time.
+    pub connections: usize,
+    /// Most connections at a time from one IPv4 address or one IPv6 network of 64 bits.
+    pub connections_per_address: usize,
+    /// How long a new connection may take to shake hands (TLS and HTTP/2).
+    pub handshake_timeout: Duration,
+    /// How long a call may take until it is answered or, for a stream, until the answer begins.
+    pub answer_timeout: Duration,
+    /// How long a connection without a transfer is kept.
+    pub idle_timeout: Duration,
+    /// How long a client may read nothing of a fetch, or send nothing of a push, before the call is given up.
+    pub stall_timeout: Duration,
+    /// How many fetches given up for that a connection may leave unread before it is closed.
+    pub stalled_fetches: usize,
+    /// Most pushes at a time.
+    pub pushes: usize,
+    /// How long calls may go on after the server was told to stop.
+    pub shutdown_grace: Duration,
+    /// How HTTP/2 is spoken.
+    pub http2: Http2Settings,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connections_per_address: 64,
+            handshake_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(120),
+            stall_timeout: Duration::from_secs(60),
+            stalled_fetches: 4,
+            pushes: 16,
+            shutdown_grace: Duration::from_secs(10),
+            http2: Http2Settings::default(),
+        }
+    }
+}
+
+/// What a client allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// How long one address may take to connect and shake hands.
+    pub connect_timeout: Duration,
+    /// How long one address has to itself before the next is tried beside it (RFC 8305).
+    pub connect_stagger: Duration,
+    /// How long a call may take until its answer begins, and how long a receiver of a push may take for its next step.
+    pub answer_timeout: Duration,
+    /// How long a peer may send nothing of a fetch, unless it has put it into a queue, or take nothing of a push.
+    pub stall_timeout: Duration,
+    /// How HTTP/2 is spoken.
+    pub http2: Http2Settings,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            connect_stagger: Duration::from_millis(250),
+            answer_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(30),
+            http2: Http2Settings::default(),
+        }
+    }
+}

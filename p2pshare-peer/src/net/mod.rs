@@ -1,0 +1,30 @@
+//! Peer to peer: the gRPC server and client, and TLS between them.
+//!
+//! Both ends are a [`PieceSource`]: [`serve`] adapts the wire to any source, and [`RemoteSource`] makes a peer far away
+//! look local. So nothing outside of this module knows gRPC, HTTP/2 or TLS. Errors of a transfer come over the wire as
+//! they were.
+//!
+//! ```text
+//!  RemoteSource ─ RemotePeer ─ Lane ─ Channel ══ HTTP/2 ══ connection ─ Calls ─ TransferService ─ PieceSource
+//!                                └ PeerConnector   TLS      └ handshake              └ TransferGuard, UploadSlots
+//! ```
+//!
+//! [`PieceSource`]: p2pshare_core::transfer::PieceSource
+
+mod client;
+mod io;
+mod limits;
+mod server;
+mod service;
+mod status;
+mod tls;
+mod wire;
+
+pub use client::{
+    ClientSecurity, GrantProvider, GrantRequest, PeerConnector, PeerPool, PoolLimits, PushProgress,
+    PushProposal, RemotePeer, RemoteSource,
+};
+pub use limits::{ClientLimits, Http2Settings, ServerLimits};
+pub use server::{ServerSecurity, serve};
+pub use service::ServerServices;
+pub use tls::{PeerTls, TlsError};

@@ -1,0 +1,195 @@
+//! What holds for every call on a connection, whatever it calls.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use p2pshare_core::identity::PeerConnection;
+use p2pshare_proto::SERVICE_NAME;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::ServiceExt;
+
+use crate::net::limits::{MAX_CONTROL_MESSAGE, ServerLimits};
+use crate::net::service::StallReport;
+
+/// The one call whose request may be long.
+const PUSH: &str = "/p2pshare.v1.Transfer/Push";
+
+/// Hands the calls of one connection to the services.
+#[derive(Clone)]
+pub(super) struct Calls {
+    routes: Routes,
+    connection: PeerConnection,
+    usage: Arc<Usage>,
+    answer_timeout: Duration,
+}
+
+impl Calls {
+    pub(super) fn new(
+        routes: Routes,
+        connection: PeerConnection,
+        usage: Arc<Usage>,
+        limits: &ServerLimits,
+    ) -> Self {
+        Self { routes, connection, usage, answer_timeout: limits.answer_timeout }
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        let in_use = is_transfer(&request).then(|| Usage::enter(&self.usage));
+        let mut request = bounded(request);
+        request.extensions_mut().insert(self.connection);
+        let usage = Arc::downgrade(&self.usage);
+        let report = StallReport::new(move || {
+            if let Some(usage) = usage.upgrade() {
+                usage.stalled();
+            }
+        });
+        request.extensions_mut().insert(report);
+        let response = match timeout(self.answer_timeout, self.routes.oneshot(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => Status::unavailable("the request or its answer took too long").into_http(),
+        };
+        response.map(|body| Body::new(InUse { body, _in_use: in_use }))
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Calls {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let answer = self.clone().answer(request);
+        Box::pin(async move { Ok(answer.await) })
+    }
+}
+
+fn is_transfer(request: &Request<Incoming>) -> bool {
+    let service = request.uri().path().strip_prefix('/');
+    service.is_some_and(|path| path.split('/').next() == Some(SERVICE_NAME))
+}
+
+fn bounded(request: Request<Incoming>) -> Request<Body> {
+    if request.uri().path() == PUSH {
+        return request.map(Body::new);
+    }
+    let too_long = format!("the request is longer than {MAX_CONTROL_MESSAGE} bytes");
+    request.map(|body| {
+        let limited = Limited::new(body, MAX_CONTROL_MESSAGE);
+        Body::new(limited.map_err(move |_| Status::out_of_range(&too_long)))
+    })
+}
+
+/// What a connection is used for at the moment.
+pub(super) struct Usage {
+    state: Mutex<State>,
+    max_stalled: usize,
+    changed: Notify,
+    abused: Notify,
+}
+
+struct State {
+    transfers: usize,
+    stalled: usize,
+    last_change: Instant,
+}
+
+impl Usage {
+    pub(super) fn new(max_stalled: usize) -> Self {
+        Self {
+            state: Mutex::new(State { transfers: 0, stalled: 0, last_change: Instant::now() }),
+            max_stalled,
+            changed: Notify::new(),
+            abused: Notify::new(),
+        }
+    }
+
+    /// Since when there is no transfer; `None` while there is one.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.transfers == 0).then_some(state.last_change)
+    }
+
+    /// Ready when the answer of [`idle_since`](Self::idle_since) has changed.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Ready when more fetches than allowed were given up because the client did not read them. What it left unread
+    /// takes memory until the connection is closed.
+    pub(super) async fn abused(&self) {
+        self.abused.notified().await;
+    }
+
+    fn stalled(&self) {
+        let mut state = self.state();
+        state.stalled += 1;
+        if state.stalled > self.max_stalled {
+            self.abused.notify_one();
+        }
+    }
+
+    fn enter(usage: &Arc<Self>) -> Entered {
+        usage.count(|transfers| transfers + 1);
+        Entered(Arc::clone(usage))
+    }
+
+    fn count(&self, change: impl FnOnce(usize) -> usize) {
+        let mut state = self.state();
+        state.transfers = change(state.transfers);
+        state.last_change = Instant::now();
+        self.changed.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A transfer that runs.
+struct Entered(Arc<Usage>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.count(|transfers| transfers.saturating_sub(1));
+    }
+}
+
+/// The body of an answer; the call lasts as long as it does.
+struct InUse {
+    body: Body,
+    _in_use: Option<Entered>,
+}
+
+impl http_body::Body for InUse {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

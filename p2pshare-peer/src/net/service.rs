@@ -1,0 +1,181 @@
+//! The transfer service: an adapter from gRPC to any [`PieceSource`] and [`PushReceiver`].
+//!
+//! It translates, asks the guard, and shares out upload slots. It reads no file and knows no user.
+
+mod fetch;
+mod have;
+mod pump;
+mod push;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use p2pshare_core::content::ContentId;
+use p2pshare_core::identity::{Access, PeerConnection};
+use p2pshare_core::transfer::{
+    AccessRequest, Admission, PieceSource, PushReceiver, RateLimit, TransferGuard, UploadSlots,
+};
+use p2pshare_proto::v1::{self, transfer_server::Transfer};
+use tokio::sync::Semaphore;
+use tonic::metadata::MetadataMap;
+use tonic::{Extensions, Request, Response, Status, Streaming};
+
+use super::limits::ServerLimits;
+use super::status::{denied_status, transfer_status};
+use super::wire;
+
+/// What a peer's server serves, and to whom.
+#[derive(Clone)]
+pub struct ServerServices {
+    /// Where manifests, have-sets and bytes come from.
+    pub source: Arc<dyn PieceSource>,
+    /// Who is let in.
+    pub guard: Arc<dyn TransferGuard>,
+    /// Who takes pushes; `None` refuses them all.
+    pub receiver: Option<Arc<dyn PushReceiver>>,
+    /// The slots that fetches wait for.
+    pub slots: UploadSlots,
+    /// How fast all fetches together may go.
+    pub upload_rate: RateLimit,
+}
+
+impl fmt::Debug for ServerServices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerServices")
+            .field("takes_pushes", &self.receiver.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the connection of a call that the client left an answer unread. Each call finds its own in its extensions.
+#[derive(Clone)]
+pub(crate) struct StallReport(Arc<dyn Fn() + Send + Sync>);
+
+impl StallReport {
+    pub(crate) fn new(report: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
+    }
+
+    fn send(&self) {
+        (self.0)();
+    }
+}
+
+/// The service as the generated code wants it.
+pub(crate) struct TransferService {
+    services: ServerServices,
+    pushes: Arc<Semaphore>,
+    stall_timeout: Duration,
+    answer_timeout: Duration,
+}
+
+impl TransferService {
+    pub(crate) fn new(services: ServerServices, limits: &ServerLimits) -> Self {
+        Self {
+            services,
+            pushes: Arc::new(Semaphore::new(limits.pushes)),
+            stall_timeout: limits.stall_timeout,
+            answer_timeout: limits.answer_timeout,
+        }
+    }
+
+    /// Asks the guard. Every call does so before anything else is done for it.
+    fn admit(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+        access: Access,
+        content: ContentId,
+    ) -> Result<Admission, Status> {
+        // Only this project's server sets it; under any other nothing is known of the connection.
+        let connection = extensions.get().copied().unwrap_or(PeerConnection::Plain);
+        let request = AccessRequest { credential: bearer(metadata), access, content, connection };
+        let guard = &self.services.guard;
+        guard.admit(&request).map_err(|denied| {
+            tracing::debug!(?request, %denied, "call refused");
+            denied_status(&denied)
+        })
+    }
+
+    fn admit_fetch<T>(
+        &self,
+        request: &Request<T>,
+        content_id: &[u8],
+    ) -> Result<(ContentId, Admission), Status> {
+        let content = wire::content_id(content_id).map_err(|error| transfer_status(&error))?;
+        let (metadata, extensions) = (request.metadata(), request.extensions());
+        let admission = self.admit(metadata, extensions, Access::Fetch, content)?;
+        Ok((content, admission))
+    }
+}
+
+/// The credential in `authorization: Bearer CREDENTIAL`.
+fn bearer(metadata: &MetadataMap) -> Option<&str> {
+    let value = metadata.get("authorization")?.to_str().ok()?;
+    let (scheme, credential) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
+}
+
+type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
+#[tonic::async_trait]
+impl Transfer for TransferService {
+    type ManifestStream = Answers<v1::ManifestPart>;
+    type HaveStream = Answers<v1::HaveUpdate>;
+    type FetchStream = Answers<v1::FetchResponse>;
+    type PushStream = Answers<v1::PushResponse>;
+
+    async fn manifest(
+        &self,
+        request: Request<v1::ManifestRequest>,
+    ) -> Result<Response<Self::ManifestStream>, Status> {
+        let (content, _) = self.admit_fetch(&request, &request.get_ref().content_id)?;
+        let manifest = self.services.source.manifest(&content).await;
+        let manifest = manifest.map_err(|error| transfer_status(&error))?;
+        let parts = wire::manifest_parts(manifest).map(Ok);
+        Ok(Response::new(futures::stream::iter(parts).boxed()))
+    }
+
+    async fn have(
+        &self,
+        request: Request<v1::HaveRequest>,
+    ) -> Result<Response<Self::HaveStream>, Status> {
+        let (content, _) = self.admit_fetch(&request, &request.get_ref().content_id)?;
+        let updates = self.services.source.have(&content).await;
+        let updates = updates.map_err(|error| transfer_status(&error))?;
+        Ok(Response::new(have::answer(updates)))
+    }
+
+    async fn fetch(
+        &self,
+        request: Request<v1::FetchRequest>,
+    ) -> Result<Response<Self::FetchStream>, Status> {
+        let (content, admission) = self.admit_fetch(&request, &request.get_ref().content_id)?;
+        let runs = wire::runs_in(&request.get_ref().runs);
+        let work = fetch::Fetch {
+            services: self.services.clone(),
+            user: admission.user,
+            content,
+            runs: runs.map_err(|error| transfer_status(&error))?,
+        };
+        let report = request.extensions().get::<StallReport>().cloned();
+        Ok(Response::new(fetch::answer(work, self.stall_timeout, report)))
+    }
+
+    async fn push(
+        &self,
+        request: Request<Streaming<v1::PushRequest>>,
+    ) -> Result<Response<Self::PushStream>, Status> {
+        let (metadata, extensions, messages) = request.into_parts();
+        let mut inbound = push::Inbound::new(messages, self.stall_timeout);
+        let offer = inbound.offer().await?;
+        let admission = self.admit(&metadata, &extensions, Access::Push, offer.content)?;
+        let work = push::Push::new(self, admission, offer)?;
+        Ok(Response::new(pump::spawn(self.answer_timeout, None, |answers| {
+            work.run(inbound, answers)
+        })))
+    }
+}

@@ -1,0 +1,50 @@
+//! Answers of the call `Fetch`: the bulk path of the server.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use p2pshare_core::content::{ContentId, PieceRun};
+use p2pshare_core::identity::Username;
+use p2pshare_core::transfer::FetchEvent;
+use p2pshare_proto::v1;
+
+use super::pump::{self, Failure, Outbound};
+use super::{Answers, ServerServices, StallReport};
+use crate::net::wire;
+
+/// A fetch that was let in.
+pub(super) struct Fetch {
+    pub(super) services: ServerServices,
+    pub(super) user: Username,
+    pub(super) content: ContentId,
+    pub(super) runs: Vec<PieceRun>,
+}
+
+/// Waits for an upload slot and then sends the bytes. The slot is free again when all bytes were handed on, when the
+/// client goes away, and when it reads nothing for `stall_timeout`.
+pub(super) fn answer(
+    fetch: Fetch,
+    stall_timeout: Duration,
+    report: Option<StallReport>,
+) -> Answers<v1::FetchResponse> {
+    pump::spawn(stall_timeout, report, |answers| fetch.run(answers))
+}
+
+impl Fetch {
+    async fn run(self, answers: Outbound<v1::FetchResponse>) -> Result<(), Failure> {
+        let ServerServices { source, slots, upload_rate, .. } = self.services;
+        let (content, runs) = (self.content, self.runs);
+        let start = move || async move { source.fetch(&content, &runs).await };
+        let mut events = upload_rate.throttle(slots.run(self.user, start)?);
+        while let Some(event) = events.next().await {
+            let event = event?;
+            let queued = matches!(event, FetchEvent::Queued { .. });
+            let answer = wire::fetch_event_out(event);
+            match queued {
+                true => answers.tell(answer),
+                false => answers.send(answer).await?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! The call `Push`: taking a content that somebody sends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use p2pshare_core::content::{ContentId, Manifest, ManifestBuilder, PieceRun};
+use p2pshare_core::path::SharePath;
+use p2pshare_core::text::visible;
+use p2pshare_core::transfer::{
+    Admission, PieceAssembler, PieceSink, PushOffer, PushReceiver, SinkError, TransferError,
+};
+use p2pshare_proto::v1;
+use p2pshare_proto::v1::push_request::Event as Incoming;
+use p2pshare_proto::v1::push_response::Event as Outgoing;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tonic::{Status, Streaming};
+
+use super::TransferService;
+use super::pump::{Failure, Outbound};
+use crate::net::limits::MAX_RUNS;
+use crate::net::status::transfer_status;
+use crate::net::wire;
+
+/// How many pieces are verified and written at a time while more arrive.
+const PUTS: usize = 4;
+
+/// The messages of the sender.
+pub(super) struct Inbound {
+    messages: Streaming<v1::PushRequest>,
+    stall_timeout: Duration,
+}
+
+/// The sender's first message, parsed.
+pub(super) struct Offer {
+    pub(super) content: ContentId,
+    name: String,
+    length: u64,
+}
+
+impl Inbound {
+    pub(super) fn new(messages: Streaming<v1::PushRequest>, stall_timeout: Duration) -> Self {
+        Self { messages, stall_timeout }
+    }
+
+    pub(super) async fn offer(&mut self) -> Result<Offer, Status> {
+        let first = self.next().await;
+        let offer = first.and_then(|event| match event {
+            Incoming::Offer(offer) => Ok(Offer {
+                content: wire::content_id(&offer.content_id)?,
+                name: offer.name,
+                length: offer.length,
+            }),
+            _ => Err(broken("a push must begin with an offer")),
+        });
+        offer.map_err(|error| transfer_status(&error))
+    }
+
+    /// The next part of the manifest.
+    async fn part(&mut self) -> Result<v1::ManifestPart, TransferError> {
+        match self.next().await? {
+            Incoming::Manifest(part) => Ok(part),
+            _ => Err(broken("the manifest must follow the offer, whole")),
+        }
+    }
+
+    async fn segment(&mut self) -> Result<v1::Segment, TransferError> {
+        match self.next().await? {
+            Incoming::Segment(segment) => Ok(segment),
+            _ => Err(broken("only segments may follow the manifest")),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Incoming, TransferError> {
+        let message = timeout(self.stall_timeout, self.messages.message()).await;
+        let message = message.map_err(|_| TransferError::Stalled(self.stall_timeout))?;
+        // Whatever broke the stream, the sender sent something that cannot be read, or is gone and will not hear of it.
+        let message = message.map_err(|status| broken(status.message()))?;
+        message.and_then(|message| message.event).ok_or_else(|| broken("the push ended too early"))
+    }
+}
+
+/// A push that was let in.
+pub(super) struct Push {
+    receiver: Arc<dyn PushReceiver>,
+    admission: Admission,
+    offer: Offer,
+    name: SharePath,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Push {
+    pub(super) fn new(
+        service: &TransferService,
+        admission: Admission,
+        offer: Offer,
+    ) -> Result<Self, Status> {
+        let parts = || {
+            let receiver = service.services.receiver.clone().ok_or_else(|| {
+                TransferError::Refused("this peer does not take files from others".to_owned())
+            })?;
+            let name = SharePath::parse(&offer.name).map_err(|error| {
+                let name = visible(&offer.name);
+                TransferError::Refused(format!("the name `{name}` cannot be used: {error}"))
+            })?;
+            let place = Arc::clone(&service.pushes).try_acquire_owned();
+            let place = place.map_err(|_| {
+                TransferError::Unavailable("too many files are sent to this peer".to_owned())
+            })?;
+            Ok((receiver, name, place))
+        };
+        let (receiver, name, place) = parts().map_err(|error| transfer_status(&error))?;
+        Ok(Self { receiver, admission, offer, name, _place: place })
+    }
+
+    /// Takes the manifest, asks for what is missing until nothing is, and confirms.
+    pub(super) async fn run(
+        self,
+        mut inbound: Inbound,
+        answers: Outbound<v1::PushResponse>,
+    ) -> Result<(), Failure> {
+        let offer = PushOffer {
+            manifest: take_manifest(&mut inbound, &self.offer).await?,
+            from: self.admission.user,
+            name: self.name,
+        };
+        let target = self.receiver.accept(&offer).await?;
+        let mut rounds = 0_u32;
+        loop {
+            let runs: Vec<_> = target.sink.held().missing_runs().take(MAX_RUNS).collect();
+            if runs.is_empty() {
+                break;
+            }
+            // Each round is complete, so the rounds end, unless the sink forgets what it was given.
+            rounds += 1;
+            if rounds > offer.manifest.layout().piece_count() {
+                let error = "this peer loses what it was sent".to_owned();
+                return Err(TransferError::Unavailable(error).into());
+            }
+            let wanted = v1::PushWanted { runs: wire::runs_out(runs.iter().copied()) };
+            answers.send(response(Outgoing::Wanted(wanted))).await?;
+            take_pieces(&mut inbound, &*target.sink, &runs).await?;
+        }
+        target.sink.finish().await.map_err(|error| sink_error(&error))?;
+        let receipt = v1::PushReceipt { name: target.name.as_str().to_owned() };
+        answers.send(response(Outgoing::Receipt(receipt))).await?;
+        Ok(())
+    }
+}
+
+async fn take_manifest(inbound: &mut Inbound, offer: &Offer) -> Result<Manifest, TransferError> {
+    let first = inbound.part().await?;
+    let Some(head) = first.head else {
+        return Err(broken("the first part of the manifest must have a head"));
+    };
+    if head.length != offer.length {
+        return Err(broken("the offer and the manifest differ in the length"));
+    }
+    let mut builder = ManifestBuilder::new(offer.content, head.length, &head.tail)?;
+    builder.push(&first.chaining_values)?;
+    while builder.missing() > 0 {
+        let part = inbound.part().await?;
+        if part.head.is_some() || part.chaining_values.is_empty() {
+            return Err(broken("a later part of the manifest has values and no head"));
+        }
+        builder.push(&part.chaining_values)?;
+    }
+    Ok(builder.finish()?)
+}
+
+/// Takes exactly these runs. Pieces are verified and written beside each other while the next arrive.
+async fn take_pieces(
+    inbound: &mut Inbound,
+    sink: &dyn PieceSink,
+    runs: &[PieceRun],
+) -> Result<(), TransferError> {
+    let mut assembler = PieceAssembler::new(sink.manifest().layout(), runs)?;
+    let mut puts = FuturesUnordered::new();
+    while assembler.current().is_some() {
+        let segment = tokio::select! {
+            // A piece that is refused ends the push at once.
+            Some(put) = puts.next() => {
+                put?;
+                continue;
+            }
+            segment = inbound.segment(), if puts.len() < PUTS => segment?,
+        };
+        if let Some((piece, data)) = assembler.push(wire::segment_in(segment))? {
+            let put =
+                async move { sink.put(piece, data).await.map_err(|error| sink_error(&error)) };
+            puts.push(put);
+        }
+    }
+    while let Some(put) = puts.next().await {
+        put?;
+    }
+    Ok(())
+}
+
+/// What the sender is told; names of files on this machine are not for it.
+fn sink_error(error: &SinkError) -> TransferError {
+    match error {
+        SinkError::Mismatch(mismatch) => return TransferError::Mismatch(*mismatch),
+        SinkError::Exists(_) => {
+            return TransferError::Refused("a file of that name exists already".to_owned());
+        }
+        _ => tracing::warn!(%error, "a file sent to this peer could not be stored"),
+    }
+    TransferError::Unavailable(match error {
+        SinkError::NoSpace(_) => "the receiver has no space left".to_owned(),
+        SinkError::Locked(_) => "the receiver is taking this file already".to_owned(),
+        _ => "the receiver could not store the file".to_owned(),
+    })
+}
+
+fn response(event: Outgoing) -> v1::PushResponse {
+    v1::PushResponse { event: Some(event) }
+}
+
+fn broken(what: impl Into<String>) -> TransferError {
+    TransferError::Protocol(what.into())
+}

@@ -1,0 +1,51 @@
+//! What publishing needs of an index.
+
+use async_trait::async_trait;
+use p2pshare_core::{
+    api::{Announce, Announced, CatalogPage, CatalogQuery, PublishRequest, Published},
+    identity::PeerId,
+};
+
+use crate::index_client::{ClientError, IndexClient};
+
+/// The calls of an index that are about the catalog of one peer.
+#[async_trait]
+pub trait CatalogIndex: Send + Sync {
+    /// Publishes and withdraws files, all or none. Doing it again changes nothing.
+    async fn publish(&self, request: &PublishRequest) -> Result<Published, ClientError>;
+
+    /// A page of what the peer has published, in order of path.
+    async fn entries(&self, query: &CatalogQuery) -> Result<CatalogPage, ClientError>;
+
+    /// Announces the peer.
+    async fn announce(&self, request: &Announce) -> Result<Announced, ClientError>;
+}
+
+/// A peer at its index, over the network.
+#[derive(Clone, Debug)]
+pub struct PeerAtIndex {
+    client: IndexClient,
+    peer: PeerId,
+}
+
+impl PeerAtIndex {
+    /// The peer `peer` at the index of `client`, which must have a session of the peer's user.
+    pub fn new(client: IndexClient, peer: PeerId) -> Self {
+        Self { client, peer }
+    }
+}
+
+#[async_trait]
+impl CatalogIndex for PeerAtIndex {
+    async fn publish(&self, request: &PublishRequest) -> Result<Published, ClientError> {
+        self.client.publish(&self.peer, request).await
+    }
+
+    async fn entries(&self, query: &CatalogQuery) -> Result<CatalogPage, ClientError> {
+        self.client.entries(&self.peer, query).await
+    }
+
+    async fn announce(&self, request: &Announce) -> Result<Announced, ClientError> {
+        self.client.announce(&self.peer, request).await
+    }
+}

@@ -1,0 +1,118 @@
+//! Whether a file may be shared, and what state it is in.
+
+use std::{
+    fs::{self, Metadata},
+    io,
+    path::Path,
+};
+
+use p2pshare_core::transfer::FileStamp;
+
+use super::SkipReason;
+
+/// The rules of one share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    /// The share's root: absolute, and no link.
+    pub(super) root: &'a Path,
+    /// Follow links wherever they lead.
+    pub(super) follow_links: bool,
+    /// The peer's data directory, with its secrets.
+    pub(super) data_dir: &'a Path,
+}
+
+impl Rules<'_> {
+    /// The state of a file below the root, or why it is not shared. Blocks.
+    pub(super) fn inspect(&self, path: &Path) -> Result<FileStamp, SkipReason> {
+        if is_unfinished(path) {
+            return Err(SkipReason::Unfinished);
+        }
+        let metadata = fs::symlink_metadata(path).map_err(|error| failed(&error))?;
+        if metadata.is_symlink() {
+            return self.inspect_link(path);
+        }
+        // With links followed the folders above may be links too.
+        let is_own = match self.follow_links {
+            true => self.is_own(&fs::canonicalize(path).map_err(|error| failed(&error))?),
+            false => self.is_own(path),
+        };
+        stamp(&metadata, is_own)
+    }
+
+    fn inspect_link(&self, path: &Path) -> Result<FileStamp, SkipReason> {
+        let target = match fs::canonicalize(path) {
+            Ok(target) => target,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(SkipReason::BrokenLink);
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        let metadata = fs::metadata(&target).map_err(|error| failed(&error))?;
+        if metadata.is_dir() {
+            return Err(SkipReason::LinkToFolder);
+        }
+        if !self.follow_links && !target.starts_with(self.root) {
+            return Err(SkipReason::LinkOutside);
+        }
+        stamp(&metadata, self.is_own(&target))
+    }
+
+    /// Whether a file is one of the peer's own: they lie directly in the data directory.
+    fn is_own(&self, path: &Path) -> bool {
+        path.parent() == Some(self.data_dir)
+    }
+}
+
+fn stamp(metadata: &Metadata, is_own: bool) -> Result<FileStamp, SkipReason> {
+    if is_own {
+        return Err(SkipReason::OwnData);
+    }
+    if !metadata.is_file() {
+        return Err(SkipReason::Special);
+    }
+    Ok(FileStamp::of(metadata))
+}
+
+/// Why a file cannot be looked at.
+pub(super) fn failed(error: &io::Error) -> SkipReason {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SkipReason::Gone,
+        _ => SkipReason::Unreadable(error.to_string()),
+    }
+}
+
+/// Whether this is the name of a file that an unfinished download is written to: `NAME.ID.part`, where `ID` is 16 digits
+/// of the content id, and its manifest beside it.
+fn is_unfinished(path: &Path) -> bool {
+    const DIGITS: usize = 16;
+
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    let name = name.strip_suffix(".manifest").unwrap_or(name);
+    let Some((_, digits)) = name.strip_suffix(".part").and_then(|name| name.rsplit_once('.'))
+    else {
+        return false;
+    };
+    digits.len() == DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unfinished_downloads_are_told_by_their_name() {
+        for (name, is) in [
+            ("film.mkv.0123456789abcdef.part", true),
+            ("film.mkv.0123456789abcdef.part.manifest", true),
+            ("film.mkv.0123456789abcdef.part.manifest.tmp", true),
+            ("film.part", false),
+            ("film.mkv.0123456789abcdeg.part", false),
+            ("film.mkv", false),
+        ] {
+            assert_eq!(is_unfinished(Path::new(name)), is, "{name}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! One file that was found changed.
+
+use std::{path::Path, sync::Arc};
+
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ShareError, ShareEvents, ShareReport, Sharer, SkipReason, diff::Fresh, inspect::Rules,
+    store::Store, walk::Found,
+};
+use crate::catalog::{KnownFile, Share, local};
+
+/// What has become of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refreshed {
+    /// It is not shared.
+    NotShared,
+    /// It is what it was.
+    Unchanged,
+    /// It is gone or cannot be shared any more.
+    Removed,
+    /// It was hashed again.
+    Hashed,
+}
+
+impl Sharer {
+    /// Looks at one shared file again, which was found changed when it was to be served: hashes it if it has changed,
+    /// removes it if it is gone. `local` is where it is, as the catalog says it. If several shares have the file, that
+    /// is done for each, and the most that was done is told.
+    ///
+    /// Cancellation: the catalog stays as it was, or has the file as it is.
+    pub async fn refresh_file(&self, local: &Path) -> Result<Refreshed, ShareError> {
+        let mut done = Refreshed::NotShared;
+        for share in self.catalog.shares().await? {
+            let Some(key) = local.strip_prefix(&share.root).ok().and_then(local::to_key) else {
+                continue;
+            };
+            if let Some(known) = self.catalog.known_file(share.id, key).await? {
+                done = done.max(self.refresh(&share, known, local).await?);
+            }
+        }
+        Ok(done)
+    }
+
+    async fn refresh(
+        &self,
+        share: &Share,
+        known: KnownFile,
+        path: &Path,
+    ) -> Result<Refreshed, ShareError> {
+        let (owned, path, data_dir) = (share.clone(), path.to_owned(), self.data_dir.clone());
+        let look = spawn_blocking(move || {
+            let Share { root, follow_links, .. } = &owned;
+            Rules { root, follow_links: *follow_links, data_dir: &data_dir }.inspect(&path)
+        });
+        let stamp = match look.await.unwrap_or(Err(SkipReason::Gone)) {
+            Ok(stamp) if stamp == known.stamp => return Ok(Refreshed::Unchanged),
+            Ok(stamp) => stamp,
+            Err(_) => {
+                self.catalog.remove_files(vec![known]).await?;
+                return Ok(Refreshed::Removed);
+            }
+        };
+        let events: ShareEvents = Arc::new(|_| ());
+        let mut report = ShareReport::new(share.clone());
+        let mut store = Store {
+            catalog: &self.catalog,
+            share,
+            events: &events,
+            cancel: &CancellationToken::new(),
+            report: &mut report,
+        };
+        let found = Found { key: known.key.clone(), stamp };
+        let fresh = Fresh { found, old: Some(known), content: None, moved_from: None };
+        store.put_hashed(vec![fresh]).await?;
+        Ok(if report.hashed > 0 { Refreshed::Hashed } else { Refreshed::Removed })
+    }
+}

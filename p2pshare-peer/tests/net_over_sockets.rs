@@ -1,0 +1,19 @@
+//! The server and the client of peers, over real sockets.
+#![allow(clippy::unwrap_used)]
+
+#[path = "net/conformance.rs"]
+mod conformance;
+#[path = "net/fetch.rs"]
+mod fetch;
+#[path = "net/hostile.rs"]
+mod hostile;
+#[path = "net/hostile_server.rs"]
+mod hostile_server;
+#[path = "net/push.rs"]
+mod push;
+#[path = "net/server.rs"]
+mod server;
+#[path = "net/support.rs"]
+mod support;
+#[path = "net/tls.rs"]
+mod tls;
