@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Assignment, Next, Planner, source::Source};
+use super::{
+    Assignment, Next, Planner,
+    source::{Order, Source},
+};
 use crate::{
     content::{PIECE_LEN, PieceIndex, PieceRun},
     swarm::SourceId,
@@ -30,7 +33,9 @@ impl Planner {
             return Next::Gone;
         };
         if now < source.retry_at {
-            return Next::Wait { until: source.retry_at };
+            return Next::Wait {
+                until: source.retry_at,
+            };
         }
         let typical = self.typical_speed(now);
         let budget = self.budget(source, now, typical);
@@ -48,10 +53,12 @@ impl Planner {
             return self.rob(id, loot, now);
         }
         if let Some(piece) = self.endgame_piece(id, source, now, typical) {
-            self.assign(id, piece, now);
+            self.assign(id, piece, now, false);
             return fetch(&[piece]);
         }
-        Next::Wait { until: now.saturating_add(self.config.recheck) }
+        Next::Wait {
+            until: now.saturating_add(self.config.recheck),
+        }
     }
 
     /// How many pieces to ask a source for at once: about a second of its speed, but no more than a part of its share of
@@ -63,9 +70,17 @@ impl Planner {
             None => f64::from(self.config.first_run),
         };
         let speed_of = |source: &Source| source.meter.estimate(now).unwrap_or(typical);
-        let total: f64 =
-            self.sources.values().filter(|other| other.retry_at <= now).map(speed_of).sum();
-        let part = if total > 0.0 { speed_of(source) / total } else { 1.0 };
+        let total: f64 = self
+            .sources
+            .values()
+            .filter(|other| other.retry_at <= now)
+            .map(speed_of)
+            .sum();
+        let part = if total > 0.0 {
+            speed_of(source) / total
+        } else {
+            1.0
+        };
         let share = (f64::from(self.rarity.free()) * part * (1.0 + part) / 2.0).ceil();
         // A cast from a float saturates, so no speed is too high for it.
         let most = self.config.max_run.max(1);
@@ -74,7 +89,10 @@ impl Planner {
 
     /// The mean of the known speeds, in bytes per second.
     fn typical_speed(&self, now: Duration) -> f64 {
-        let speeds = self.sources.values().filter_map(|source| source.meter.estimate(now));
+        let speeds = self
+            .sources
+            .values()
+            .filter_map(|source| source.meter.estimate(now));
         let (sum, count) =
             speeds.fold((0.0, 0.0), |(sum, count), speed| (sum + speed, count + 1.0));
         if sum > 0.0 { sum / count } else { GUESS }
@@ -83,13 +101,16 @@ impl Planner {
     /// Takes up to `budget` free pieces that the source has, rarest first, neighbours together.
     fn take_free(&mut self, id: SourceId, budget: u32, now: Duration) -> Vec<PieceIndex> {
         let mut taken = Vec::new();
-        while let Some(room) = budget.checked_sub(taken.len() as u32).filter(|room| *room > 0) {
+        while let Some(room) = budget
+            .checked_sub(taken.len() as u32)
+            .filter(|room| *room > 0)
+        {
             let Some(run) = self.rarest_run(id, room) else {
                 break;
             };
             for piece in run.iter() {
                 self.rarity.take(piece);
-                self.assign(id, piece, now);
+                self.assign(id, piece, now, false);
                 taken.push(piece);
             }
         }
@@ -117,7 +138,7 @@ impl Planner {
     }
 
     /// While there is still something free: what a source holds that has become ten times slower, after twice the time
-    /// that it should have taken. The piece that it is at is left to it.
+    /// that it should have taken. The piece that it is at is left to it. A source that waits itself takes nothing.
     fn early_loot(
         &self,
         id: SourceId,
@@ -125,9 +146,15 @@ impl Planner {
         budget: u32,
         now: Duration,
     ) -> Option<Loot> {
+        if source.waiting {
+            return None;
+        }
         let speed = source.meter.estimate(now)?;
         let overdue = |other: &Source| {
-            let oldest = other.queue.front().map(|(_, since)| now.saturating_sub(*since));
+            let oldest = other
+                .queue
+                .front()
+                .map(|order| now.saturating_sub(order.since));
             oldest.is_some_and(|age| age > self.config.run_time * 2)
         };
         let slow = |other: &Source| {
@@ -140,7 +167,7 @@ impl Planner {
             .map(|(victim, other)| Loot {
                 victim: *victim,
                 pieces: self
-                    .loose_pieces(source, other)
+                    .loose_pieces(source, other, now)
                     .map(|(_, piece)| piece)
                     .take(budget as usize)
                     .collect(),
@@ -165,7 +192,7 @@ impl Planner {
         for (victim, other) in others {
             let mut pieces = Vec::new();
             let mut latest = 0.0_f64;
-            for (at, piece) in self.loose_pieces(source, other).take(most as usize) {
+            for (at, piece) in self.loose_pieces(source, other, now).take(most as usize) {
                 let mine = source.eta(source.queue.len() + pieces.len(), now, typical);
                 let theirs = other.eta(at, now, typical);
                 if theirs < mine * self.config.steal_factor
@@ -178,20 +205,33 @@ impl Planner {
                 pieces.push(piece);
             }
             if !pieces.is_empty() && best.as_ref().is_none_or(|(eta, _)| latest > *eta) {
-                best = Some((latest, Loot { victim: *victim, pieces }));
+                best = Some((
+                    latest,
+                    Loot {
+                        victim: *victim,
+                        pieces,
+                    },
+                ));
             }
         }
         best.map(|(_, loot)| loot)
     }
 
-    /// What could be taken from another source, the last piece in its queue first, with the place in the queue.
+    /// What could be taken from another source, the last piece in its queue first, with the place in the queue. A piece
+    /// that was taken from somebody stays for a while where it is: else two sources that each seem slow to the other
+    /// would take it from each other without end.
     fn loose_pieces<'a>(
         &'a self,
         source: &'a Source,
         other: &'a Source,
+        now: Duration,
     ) -> impl Iterator<Item = (usize, PieceIndex)> + 'a {
         let queue = other.queue.iter().enumerate().skip(other.begun());
-        let pieces = queue.rev().map(|(at, (piece, _))| (at, *piece));
+        let settled = move |order: &Order| {
+            !order.stolen || now.saturating_sub(order.since) >= self.config.recheck
+        };
+        let queue = queue.rev().filter(move |(_, order)| settled(order));
+        let pieces = queue.map(|(at, order)| (at, order.piece));
         pieces.filter(|(_, piece)| source.has(*piece) && self.copies(*piece) == 1)
     }
 
@@ -208,7 +248,7 @@ impl Planner {
                 victim.remove(*piece, now);
             }
             self.assigned.remove(piece);
-            self.assign(id, *piece, now);
+            self.assign(id, *piece, now, true);
         }
         let runs = runs(&pieces);
         let steals = runs.iter().map(|run| (loot.victim, *run)).collect();
@@ -234,7 +274,7 @@ impl Planner {
         }
         let mut latest: Option<(f64, PieceIndex)> = None;
         for other in self.sources.values() {
-            for (at, (piece, _)) in other.queue.iter().enumerate() {
+            for (at, Order { piece, .. }) in other.queue.iter().enumerate() {
                 let copied = self.assigned.get(piece).is_none_or(|holders| {
                     holders.len() >= self.config.max_copies.max(1) || holders.contains(&id)
                 });
@@ -256,22 +296,31 @@ impl Planner {
     /// Whether none of those who fetch the piece would deliver it before `worth` seconds have passed.
     fn is_latest(&self, piece: PieceIndex, worth: f64, now: Duration, typical: f64) -> bool {
         let holders = self.assigned.get(&piece).into_iter().flatten();
-        holders.filter_map(|holder| self.sources.get(holder)).all(|holder| {
-            let at = holder.queue.iter().position(|(queued, _)| *queued == piece);
-            at.is_none_or(|at| holder.eta(at, now, typical) >= worth)
-        })
+        holders
+            .filter_map(|holder| self.sources.get(holder))
+            .all(|holder| {
+                let at = holder.queue.iter().position(|order| order.piece == piece);
+                at.is_none_or(|at| holder.eta(at, now, typical) >= worth)
+            })
     }
 
-    fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration) {
+    fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration, stolen: bool) {
         if let Some(source) = self.sources.get_mut(&id) {
-            source.push(piece, now);
+            source.push(Order {
+                piece,
+                since: now,
+                stolen,
+            });
             self.assigned.entry(piece).or_default().push(id);
         }
     }
 }
 
 fn fetch(pieces: &[PieceIndex]) -> Next {
-    Next::Fetch(Assignment { runs: runs(pieces), steals: Vec::new() })
+    Next::Fetch(Assignment {
+        runs: runs(pieces),
+        steals: Vec::new(),
+    })
 }
 
 /// Pieces, in the order given, as runs.
