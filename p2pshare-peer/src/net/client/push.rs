@@ -87,7 +87,7 @@ impl RemotePeer {
             };
             match answer {
                 Incoming::Queued(queued) => {
-                    progress(PushProgress::Queued { position: queued.position })
+                    progress(PushProgress::Queued { position: queued.position });
                 }
                 Incoming::Receipt(receipt) => return receipt_name(&receipt),
                 Incoming::Wanted(wanted) => {

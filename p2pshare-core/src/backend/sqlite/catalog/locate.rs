@@ -55,7 +55,12 @@ impl Locating<'_> {
         // A peer that is both is a full source.
         let mut kinds: HashMap<i64, SourceKind> = self.partial_sources(content)?;
         kinds.extend(full.iter().map(|peer| (*peer, SourceKind::Full)));
-        Ok(Some(Location { content: *content, size, total, sources: self.from_pivot(&kinds)? }))
+        Ok(Some(Location {
+            content: *content,
+            size,
+            total,
+            sources: self.beginning_at_pivot(&kinds)?,
+        }))
     }
 
     /// For each size that is claimed, the peers that claim it and can be known of.
@@ -82,7 +87,10 @@ impl Locating<'_> {
     }
 
     /// Those that can be reached, around the circle of ids.
-    fn from_pivot(&mut self, kinds: &HashMap<i64, SourceKind>) -> DatabaseResult<Vec<Source>> {
+    fn beginning_at_pivot(
+        &mut self,
+        kinds: &HashMap<i64, SourceKind>,
+    ) -> DatabaseResult<Vec<Source>> {
         let mut circle = BTreeMap::new();
         for (row, kind) in kinds {
             if let Some(id) = self.reachable(*row)? {

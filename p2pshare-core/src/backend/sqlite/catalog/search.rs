@@ -113,7 +113,7 @@ impl Searching<'_> {
             Says::AtMost | Says::Nothing if self.candidates.is_settled(&content, size) => {}
             Says::AtMost | Says::Nothing => {
                 let exact = place(self.exact_key(&content, size)?);
-                if !self.search.after.is_some_and(|after| exact <= after) {
+                if self.search.after.is_none_or(|after| exact > after) {
                     self.candidates.offer(exact);
                 }
                 self.candidates.settle(content, size);

@@ -1,0 +1,127 @@
+//! The first session of two people, from registration to logout.
+
+use std::fs;
+
+use crate::support::{Index, MIB, PASSWORD, Peer, assert_bytes, b3sum, noise, tree};
+
+#[test]
+fn two_people_share_search_get_push_and_log_out() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    let bob = Peer::registered(&index, "bob");
+
+    let film = noise(5 * MIB + 7, 1);
+    let notes = b"Nosferatu is a silent film.".to_vec();
+    fs::create_dir_all(alice.path("Films/Notes")).unwrap();
+    fs::write(alice.path("Films/Nosferatu (1922).mkv"), &film).unwrap();
+    fs::write(alice.path("Films/Notes/read me.txt"), &notes).unwrap();
+    let shared = alice.share("Films");
+    assert_eq!(
+        shared,
+        [
+            ("Films/Nosferatu (1922).mkv".to_owned(), b3sum(&film)),
+            ("Films/Notes/read me.txt".to_owned(), b3sum(&notes)),
+        ]
+    );
+    let inbox = alice.path("inbox");
+    let serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    assert_eq!(serving.ready["published"], 2);
+
+    let hit = bob.ok(["search", "nosferatu", "1922"]).one("hit");
+    assert_eq!((&hit["content"], &hit["online"]), (&b3sum(&film).into(), &1.into()));
+    let found = bob.ok(["browse", "alice"]).one("item");
+    assert!(found.to_string().contains("Films"), "{found}");
+    assert_eq!(bob.ok(["browse", "alice", "/Films", "-r"]).all("item").len(), 2);
+
+    bob.ok(["get", &b3sum(&film)]);
+    assert_bytes(&bob.path("Nosferatu (1922).mkv"), &film);
+    let done = bob.ok(["get", "alice:/Films", "-o", "got"]).one("done");
+    assert_eq!((&done["fetched"], &done["failed"]), (&2.into(), &0.into()));
+    assert_eq!(tree(&bob.path("got")).len(), 2);
+    assert_bytes(&bob.path("got/Films/Nosferatu (1922).mkv"), &film);
+    assert_bytes(&bob.path("got/Films/Notes/read me.txt"), &notes);
+
+    fs::write(bob.path("review.txt"), b"Five stars").unwrap();
+    let pushed = bob.ok(["push", "review.txt", "alice"]).one("pushed");
+    assert_eq!(pushed["name"], "review.txt");
+    assert_bytes(&inbox.join("bob/review.txt"), b"Five stars");
+
+    serving.stop().expect_code(0);
+    for peer in [&alice, &bob] {
+        let token = peer.token();
+        assert_eq!(index.http_get("/v1/me", Some(&token)).0, 200);
+        peer.ok(["logout"]);
+        assert_eq!(index.http_get("/v1/me", Some(&token)).0, 401, "the token lives on");
+        let said = peer.fails(3, ["whoami"]);
+        assert!(said.contains("nobody is logged in"), "{said}");
+        assert!(!peer.data_dir().join("session.json").exists());
+    }
+}
+
+#[test]
+fn nobody_is_let_in_without_a_session() {
+    let index = Index::start();
+    let stranger = Peer::new(&index, "stranger");
+    let id = b3sum(b"x");
+    fs::write(stranger.path("file"), b"x").unwrap();
+    for args in [
+        &["whoami"][..],
+        &["logout"],
+        &["search", "x"],
+        &["browse", "alice"],
+        &["get", &id],
+        &["push", "file", "alice"],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["group", "list"],
+        &["invite", "list"],
+    ] {
+        let said = stranger.fails(3, args);
+        assert!(said.contains("login"), "{args:?}: {said}");
+    }
+    // What is shared without a session waits for one.
+    stranger.ok(["share", "file"]);
+    stranger.ok(["shares"]);
+}
+
+#[test]
+fn logging_out_everywhere_ends_a_peer_that_serves() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    let serving = alice.serve(&[]);
+    alice.ok(["logout", "--everywhere"]);
+    // It learns it from its next heartbeat.
+    let ended = serving.process.wait().expect_code(3);
+    assert!(ended.error().0.contains("session has ended"), "{}", ended.story());
+}
+
+#[test]
+fn wrong_passwords_and_names_are_told_apart_from_mistakes_in_usage() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    let eve = Peer::new(&index, "eve");
+
+    let login = |user: &str, password: &str| {
+        let mut command = eve.command(["login", user, "--json"]);
+        command.env("P2PSHARE_PASSWORD", password);
+        crate::support::Process::start(command).wait()
+    };
+    let wrong = login("alice", "a wrong password").expect_code(3).error();
+    let nobody = login("nobody", "a wrong password").expect_code(3).error();
+    assert_eq!(wrong, nobody, "who has an account is told to strangers");
+    login("alice", PASSWORD).expect_code(0);
+
+    let taken = alice.fails(1, ["register", "alice"]);
+    assert!(taken.contains("alice"), "{taken}");
+    for args in [
+        &["get"][..],
+        &["get", "no-id"],
+        &["get", "alice:/../x"],
+        &["frobnicate"],
+        &["serve", "--upload-limit", "fast"],
+        &["register", "no spaces please"],
+        &["share", "--unlisted", "--public", "x"],
+    ] {
+        let ended = alice.run(args).expect_code(2);
+        assert!(ended.stdout.is_empty() && !ended.stderr.is_empty(), "{}", ended.story());
+    }
+}
