@@ -50,13 +50,7 @@ fn peer(len: u64, faulty: bool) -> impl Strategy<Value = Peer> {
     };
     let speed = prop::sample::select(vec![30_000.0, 300_000.0, 5e6, 1e9]);
     (fault, speed, 0..4_u32, 0..300_u64, 0..14_u32).prop_map(
-        |(fault, speed, queue, latency, holds)| Peer {
-            fault,
-            speed,
-            queue,
-            latency,
-            holds,
-        },
+        |(fault, speed, queue, latency, holds)| Peer { fault, speed, queue, latency, holds },
     )
 }
 
@@ -75,11 +69,7 @@ fn make(number: u8, peer: &Peer, data: &Bytes, manifest: &Manifest, holds: u32) 
 }
 
 fn paused() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 proptest! {
@@ -165,17 +155,11 @@ impl PieceSink for Full {
 async fn a_full_disk_ends_the_download_at_once() {
     let data = content(20);
     let inner = MemorySink::new(hash_bytes(&data));
-    let sink = Full {
-        inner: inner.clone(),
-        room: 7,
-    };
+    let sink = Full { inner: inner.clone(), room: 7 };
     let started = Instant::now();
     let sources = [1_u8, 2].map(|number| candidate(number, full(&data)));
     let result = download_to(Arc::new(sink), sources.to_vec(), options()).await;
-    assert!(matches!(
-        result,
-        Err(DownloadError::Sink(SinkError::NoSpace(_)))
-    ));
+    assert!(matches!(result, Err(DownloadError::Sink(SinkError::NoSpace(_)))));
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(inner.held().len(), 7);
 }
@@ -188,9 +172,7 @@ async fn a_file_from_several_sources_on_several_threads() {
     let sink = FileSink::open(&target, hash_bytes(&data), SinkOptions::default()).await;
     let sources = [1_u8, 2, 3, 4].map(|number| candidate(number, full(&data)));
     let sources = sources.to_vec();
-    let report = download_to(Arc::new(sink.unwrap()), sources, options())
-        .await
-        .unwrap();
+    let report = download_to(Arc::new(sink.unwrap()), sources, options()).await.unwrap();
     assert_eq!(report.fetched, 100);
     assert!(std::fs::read(&target).unwrap() == data);
 }
@@ -198,13 +180,7 @@ async fn a_file_from_several_sources_on_several_threads() {
 /// Found by chance: one source waited in a queue, the other was slow, and they took a piece from each other without end.
 #[test]
 fn sources_do_not_take_a_piece_from_each_other_for_ever() {
-    let p = |fault, speed, queue, latency, holds| Peer {
-        fault,
-        speed,
-        queue,
-        latency,
-        holds,
-    };
+    let p = |fault, speed, queue, latency, holds| Peer { fault, speed, queue, latency, holds };
     let peers = [
         p(Some(Fault::Stall(1725775)), 300000.0, 3, 90, 7),
         p(Some(Fault::TooLittle(1182168)), 1000000000.0, 2, 23, 8),
@@ -217,10 +193,7 @@ fn sources_do_not_take_a_piece_from_each_other_for_ever() {
     for (number, peer) in (0_u8..).zip(&peers) {
         sources.push(make(number, peer, &data, &manifest, peer.holds.min(13)));
     }
-    let options = DownloadOptions {
-        seed: Some(8320299385968557261),
-        ..options()
-    };
+    let options = DownloadOptions { seed: Some(8320299385968557261), ..options() };
     paused().block_on(async {
         let sink = MemorySink::new(manifest);
         download(&sink, sources, options).await.unwrap();

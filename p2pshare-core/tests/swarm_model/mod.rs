@@ -239,10 +239,7 @@ impl World {
                 holders.clear();
                 let before = self.stolen.insert(*piece, self.now);
                 let pause = PlannerConfig::default().recheck;
-                assert!(
-                    before.is_none_or(|before| self.now - before >= pause),
-                    "stolen again"
-                );
+                assert!(before.is_none_or(|before| self.now - before >= pause), "stolen again");
                 self.actors[*victim].ask_at = Duration::ZERO;
                 let orders = &mut self.actors[*victim].orders;
                 assert_ne!(orders.front(), Some(piece), "the piece that it was at");

@@ -170,7 +170,5 @@ pub(crate) async fn download_to(
     let downloader = Downloader::default();
     let (discovery, events) = (Arc::new(discovery), SwarmEvents::default());
     let cancel = CancellationToken::new();
-    downloader
-        .download(sink, discovery, options, events, &cancel)
-        .await
+    downloader.download(sink, discovery, options, events, &cancel).await
 }

@@ -33,9 +33,7 @@ impl Planner {
             return Next::Gone;
         };
         if now < source.retry_at {
-            return Next::Wait {
-                until: source.retry_at,
-            };
+            return Next::Wait { until: source.retry_at };
         }
         let typical = self.typical_speed(now);
         let budget = self.budget(source, now, typical);
@@ -56,9 +54,7 @@ impl Planner {
             self.assign(id, piece, now, false);
             return fetch(&[piece]);
         }
-        Next::Wait {
-            until: now.saturating_add(self.config.recheck),
-        }
+        Next::Wait { until: now.saturating_add(self.config.recheck) }
     }
 
     /// How many pieces to ask a source for at once: about a second of its speed, but no more than a part of its share of
@@ -70,17 +66,9 @@ impl Planner {
             None => f64::from(self.config.first_run),
         };
         let speed_of = |source: &Source| source.meter.estimate(now).unwrap_or(typical);
-        let total: f64 = self
-            .sources
-            .values()
-            .filter(|other| other.retry_at <= now)
-            .map(speed_of)
-            .sum();
-        let part = if total > 0.0 {
-            speed_of(source) / total
-        } else {
-            1.0
-        };
+        let total: f64 =
+            self.sources.values().filter(|other| other.retry_at <= now).map(speed_of).sum();
+        let part = if total > 0.0 { speed_of(source) / total } else { 1.0 };
         let share = (f64::from(self.rarity.free()) * part * (1.0 + part) / 2.0).ceil();
         // A cast from a float saturates, so no speed is too high for it.
         let most = self.config.max_run.max(1);
@@ -89,10 +77,7 @@ impl Planner {
 
     /// The mean of the known speeds, in bytes per second.
     fn typical_speed(&self, now: Duration) -> f64 {
-        let speeds = self
-            .sources
-            .values()
-            .filter_map(|source| source.meter.estimate(now));
+        let speeds = self.sources.values().filter_map(|source| source.meter.estimate(now));
         let (sum, count) =
             speeds.fold((0.0, 0.0), |(sum, count), speed| (sum + speed, count + 1.0));
         if sum > 0.0 { sum / count } else { GUESS }
@@ -101,10 +86,7 @@ impl Planner {
     /// Takes up to `budget` free pieces that the source has, rarest first, neighbours together.
     fn take_free(&mut self, id: SourceId, budget: u32, now: Duration) -> Vec<PieceIndex> {
         let mut taken = Vec::new();
-        while let Some(room) = budget
-            .checked_sub(taken.len() as u32)
-            .filter(|room| *room > 0)
-        {
+        while let Some(room) = budget.checked_sub(taken.len() as u32).filter(|room| *room > 0) {
             let Some(run) = self.rarest_run(id, room) else {
                 break;
             };
@@ -151,10 +133,7 @@ impl Planner {
         }
         let speed = source.meter.estimate(now)?;
         let overdue = |other: &Source| {
-            let oldest = other
-                .queue
-                .front()
-                .map(|order| now.saturating_sub(order.since));
+            let oldest = other.queue.front().map(|order| now.saturating_sub(order.since));
             oldest.is_some_and(|age| age > self.config.run_time * 2)
         };
         let slow = |other: &Source| {
@@ -205,13 +184,7 @@ impl Planner {
                 pieces.push(piece);
             }
             if !pieces.is_empty() && best.as_ref().is_none_or(|(eta, _)| latest > *eta) {
-                best = Some((
-                    latest,
-                    Loot {
-                        victim: *victim,
-                        pieces,
-                    },
-                ));
+                best = Some((latest, Loot { victim: *victim, pieces }));
             }
         }
         best.map(|(_, loot)| loot)
@@ -296,31 +269,22 @@ impl Planner {
     /// Whether none of those who fetch the piece would deliver it before `worth` seconds have passed.
     fn is_latest(&self, piece: PieceIndex, worth: f64, now: Duration, typical: f64) -> bool {
         let holders = self.assigned.get(&piece).into_iter().flatten();
-        holders
-            .filter_map(|holder| self.sources.get(holder))
-            .all(|holder| {
-                let at = holder.queue.iter().position(|order| order.piece == piece);
-                at.is_none_or(|at| holder.eta(at, now, typical) >= worth)
-            })
+        holders.filter_map(|holder| self.sources.get(holder)).all(|holder| {
+            let at = holder.queue.iter().position(|order| order.piece == piece);
+            at.is_none_or(|at| holder.eta(at, now, typical) >= worth)
+        })
     }
 
     fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration, stolen: bool) {
         if let Some(source) = self.sources.get_mut(&id) {
-            source.push(Order {
-                piece,
-                since: now,
-                stolen,
-            });
+            source.push(Order { piece, since: now, stolen });
             self.assigned.entry(piece).or_default().push(id);
         }
     }
 }
 
 fn fetch(pieces: &[PieceIndex]) -> Next {
-    Next::Fetch(Assignment {
-        runs: runs(pieces),
-        steals: Vec::new(),
-    })
+    Next::Fetch(Assignment { runs: runs(pieces), steals: Vec::new() })
 }
 
 /// Pieces, in the order given, as runs.
