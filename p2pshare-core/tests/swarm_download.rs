@@ -5,58 +5,31 @@
 mod swarm_sources;
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use p2pshare_core::{
-    content::{ContentId, PIECE_LEN, PieceIndex, PieceRun, hash_bytes},
-    swarm::{
-        Candidate, Discovery, DiscoveryError, DownloadError, DownloadOptions, Downloader, Report,
-        SwarmEvent, SwarmEvents, SwarmLimits,
-    },
+    content::PIECE_LEN,
+    swarm::{DownloadError, DownloadOptions, Downloader, SwarmEvent, SwarmEvents, SwarmLimits},
     testing::{Fault, FaultySource, sample},
-    transfer::{MemorySink, MemorySource, PieceSink, TransferError},
+    transfer::{MemorySource, PieceSink, TransferError},
 };
 use swarm_sources::{
-    Panicking, Throttled, candidate, content, download, full, id, options, partial,
+    MIB, Panicking, Throttled, candidate, content, download, failure, faulty, full, options, share,
+    sink,
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-
-const MIB: f64 = PIECE_LEN as f64;
-
-fn sink(data: &Bytes) -> MemorySink {
-    MemorySink::new(hash_bytes(data))
-}
-
-fn faulty(data: &Bytes, fault: Fault) -> FaultySource {
-    FaultySource::new(Arc::new(full(data)), [fault])
-}
-
-fn run(start: u32, count: u32) -> PieceRun {
-    PieceRun::new(PieceIndex(start), count)
-}
-
-fn share(report: &Report, number: u8) -> f64 {
-    let source = report.sources.iter().find(|source| source.id == id(number));
-    source.map_or(0.0, |source| source.bytes as f64)
-}
-
-fn failure(report: &Report, number: u8) -> Option<&TransferError> {
-    let source = report.sources.iter().find(|source| source.id == id(number));
-    source.and_then(|source| source.failure.as_ref())
-}
 
 #[tokio::test(start_paused = true)]
 async fn one_source() {
     for len in [0, 1, 1024, PIECE_LEN, PIECE_LEN + 1, 9 * PIECE_LEN + 5] {
         let data = sample(len, 1);
         let sink = sink(&data);
-        let report = download(&sink, vec![candidate(1, full(&data))], options()).await.unwrap();
+        let report = download(&sink, vec![candidate(1, full(&data))], options())
+            .await
+            .unwrap();
         assert_eq!(sink.finished(), Some(data));
         assert_eq!(report.refetched, 0);
         let pieces = sink.manifest().layout().piece_count();
@@ -69,14 +42,23 @@ async fn four_sources_share_in_proportion_to_their_speeds() {
     let data = content(80);
     let sources = (1..=4_u8).map(|n| candidate(n, Throttled::new(full(&data), f64::from(n) * MIB)));
     let sink = sink(&data);
-    let report = download(&sink, sources.collect::<Vec<_>>(), options()).await.unwrap();
+    let report = download(&sink, sources.collect::<Vec<_>>(), options())
+        .await
+        .unwrap();
     assert_eq!(sink.finished(), Some(data));
     // 80 MiB at 10 MiB/s in all.
-    assert!(report.elapsed < Duration::from_secs(10), "{:?}", report.elapsed);
+    assert!(
+        report.elapsed < Duration::from_secs(10),
+        "{:?}",
+        report.elapsed
+    );
     for number in 1..=4 {
         let fair = f64::from(number) * 8.0 * MIB;
         let got = share(&report, number);
-        assert!((fair * 0.6..fair * 1.5).contains(&got), "{number}: {got} for {fair}");
+        assert!(
+            (fair * 0.6..fair * 1.5).contains(&got),
+            "{number}: {got} for {fair}"
+        );
     }
 }
 
@@ -96,10 +78,17 @@ async fn a_liar_a_deserter_and_a_staller_do_no_harm() {
     let report = download(&sink, sources, options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
     // The honest one alone needs 15 s.
-    assert!(report.elapsed < Duration::from_secs(20), "{:?}", report.elapsed);
+    assert!(
+        report.elapsed < Duration::from_secs(20),
+        "{:?}",
+        report.elapsed
+    );
     assert!(failure(&report, 1).is_none());
     assert!(failure(&report, 2).is_some_and(TransferError::is_lie));
-    assert!(matches!(failure(&report, 3), Some(TransferError::Unavailable(_))));
+    assert!(matches!(
+        failure(&report, 3),
+        Some(TransferError::Unavailable(_))
+    ));
     assert!(failure(&report, 5).is_some());
 }
 
@@ -115,7 +104,10 @@ async fn wrong_bytes_are_found_and_fetched_elsewhere() {
     let sink = sink(&data);
     let report = download(&sink, sources, options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
-    assert!(matches!(failure(&report, 2), Some(TransferError::Mismatch(_))));
+    assert!(matches!(
+        failure(&report, 2),
+        Some(TransferError::Mismatch(_))
+    ));
     assert!(report.refetched >= 1);
 }
 
@@ -137,8 +129,13 @@ async fn when_all_fail_every_cause_is_told() {
         panic!("{text}");
     };
     assert_eq!(causes.len(), 5);
-    let parts =
-        ["peer 1: the protocol", "connection refused", "does not have", "nothing for", "ended"];
+    let parts = [
+        "peer 1: the protocol",
+        "connection refused",
+        "does not have",
+        "nothing for",
+        "ended",
+    ];
     for part in parts {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
@@ -150,99 +147,26 @@ async fn without_patience_it_fails_at_once() {
     let data = content(5);
     let started = Instant::now();
     let patience = Duration::ZERO;
-    let hasty = DownloadOptions { patience, ..options() };
-    let error = download(&sink(&data), Vec::new(), hasty.clone()).await.unwrap_err();
-    assert!(matches!(error, DownloadError::NoSources { discovery: None }));
-    let gone = faulty(&data, Fault::Fail(0, TransferError::Unavailable("no".into())));
-    let error = download(&sink(&data), vec![candidate(1, gone)], hasty).await.unwrap_err();
+    let hasty = DownloadOptions {
+        patience,
+        ..options()
+    };
+    let error = download(&sink(&data), Vec::new(), hasty.clone())
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        DownloadError::NoSources { discovery: None }
+    ));
+    let gone = faulty(
+        &data,
+        Fault::Fail(0, TransferError::Unavailable("no".into())),
+    );
+    let error = download(&sink(&data), vec![candidate(1, gone)], hasty)
+        .await
+        .unwrap_err();
     assert!(matches!(error, DownloadError::AllFailed { .. }));
     assert!(started.elapsed() < Duration::from_secs(1));
-}
-
-/// Gives one answer after the other, the last one for ever.
-struct Changing(Mutex<VecDeque<Result<Vec<Candidate>, DiscoveryError>>>);
-
-#[async_trait]
-impl Discovery for Changing {
-    async fn sources(&self, _: &ContentId) -> Result<Vec<Candidate>, DiscoveryError> {
-        let mut answers = self.0.lock().unwrap();
-        match answers.len() {
-            1 => answers[0].clone(),
-            _ => answers.pop_front().unwrap(),
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn sources_that_come_later_are_used() {
-    let data = content(40);
-    let down = Err(DiscoveryError("the index does not answer".into()));
-    let dies = TransferError::Unavailable("gone".into());
-    let first = candidate(1, Throttled::new(faulty(&data, Fault::Fail(1_000_000, dies)), MIB));
-    let second = candidate(2, full(&data));
-    let answers = [down.clone(), Ok(vec![]), Ok(vec![first.clone()]), down, Ok(vec![second])];
-    let sink = sink(&data);
-    let report = download(&sink, Changing(Mutex::new(answers.into())), options()).await.unwrap();
-    assert_eq!(sink.finished(), Some(data));
-    assert!(report.sources.len() == 2 && failure(&report, 1).is_some());
-
-    let down = Changing(Mutex::new([Err(DiscoveryError("the index is down".into()))].into()));
-    let error = download(&MemorySink::new(hash_bytes(b"x")), down, options()).await.unwrap_err();
-    assert!(error.to_string().contains("the index is down"), "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_source_that_comes_back_is_used_again() {
-    let data = content(6);
-    let gone = || Fault::Fail(0, TransferError::Unavailable("restarting".into()));
-    let source = FaultySource::new(Arc::new(full(&data)), [gone()]);
-    let handle = source.clone();
-    let back = async move {
-        sleep(Duration::from_secs(20)).await;
-        handle.set([]);
-    };
-    let sink = sink(&data);
-    let (report, ()) = tokio::join!(download(&sink, vec![candidate(1, source)], options()), back);
-    assert!(failure(&report.unwrap(), 1).is_some());
-    assert_eq!(sink.finished(), Some(data));
-}
-
-#[tokio::test(start_paused = true)]
-async fn partial_sources_are_used_while_they_gain() {
-    let data = content(32);
-    let manifest = hash_bytes(&data);
-    let left = partial(&data, &manifest, &[run(0, 10)]);
-    let right = partial(&data, &manifest, &[]);
-    let (growing_left, growing_right) = (left.clone(), right.clone());
-    let growth = async {
-        for piece in 10..32 {
-            sleep(Duration::from_millis(500)).await;
-            let grows = if piece % 2 == 0 { &growing_left } else { &growing_right };
-            assert!(grows.gain(&manifest.id(), &data, run(piece, 1)));
-        }
-    };
-    let sources = vec![
-        candidate(1, Throttled::new(left, 4.0 * MIB)),
-        candidate(2, Throttled::new(right, 4.0 * MIB)),
-    ];
-    let sink = sink(&data);
-    let (report, ()) = tokio::join!(download(&sink, sources, options()), growth);
-    let report = report.unwrap();
-    assert_eq!(sink.finished(), Some(data.clone()));
-    // The last piece comes to be after 11 s, and is fetched at once.
-    assert!(report.elapsed < Duration::from_secs(12), "{:?}", report.elapsed);
-    assert!(share(&report, 1) > 0.0 && share(&report, 2) > 10.0 * MIB);
-}
-
-#[tokio::test(start_paused = true)]
-async fn sources_that_never_have_the_rest_end_the_download() {
-    let data = content(8);
-    let manifest = hash_bytes(&data);
-    let half = partial(&data, &manifest, &[run(0, 4)]);
-    let sink = sink(&data);
-    let error = download(&sink, vec![candidate(1, half)], options()).await.unwrap_err();
-    assert!(error.to_string().contains("peer 1: the source does not have piece 4"), "{error}");
-    assert_eq!(sink.held().len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,7 +200,9 @@ async fn what_is_cancelled_goes_on_from_where_it_was() {
 
     let again = Throttled::new(full(&data), 40.0 * MIB);
     let sent = again.sent();
-    let report = download(&sink, vec![candidate(1, again)], options()).await.unwrap();
+    let report = download(&sink, vec![candidate(1, again)], options())
+        .await
+        .unwrap();
     assert_eq!(sink.finished(), Some(data.clone()));
     assert_eq!(report.resumed, held);
     let missing = data.len() as u64 - u64::from(held) * PIECE_LEN;
@@ -294,7 +220,11 @@ async fn the_end_does_not_hang_on_a_slow_source() {
     let sink = sink(&data);
     let report = download(&sink, sources, options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
-    assert!(report.elapsed < Duration::from_secs(6), "{:?}", report.elapsed);
+    assert!(
+        report.elapsed < Duration::from_secs(6),
+        "{:?}",
+        report.elapsed
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -302,10 +232,16 @@ async fn the_next_request_is_sent_before_the_line_idles() {
     let data = content(60);
     let far = Throttled::new(full(&data), 10.0 * MIB).latency(Duration::from_millis(150));
     let sink = sink(&data);
-    let report = download(&sink, vec![candidate(1, far)], options()).await.unwrap();
+    let report = download(&sink, vec![candidate(1, far)], options())
+        .await
+        .unwrap();
     assert_eq!(sink.finished(), Some(data));
     // 6 s of bytes and the way of the first request: none of the later ones is waited for.
-    assert!(report.elapsed < Duration::from_millis(6300), "{:?}", report.elapsed);
+    assert!(
+        report.elapsed < Duration::from_millis(6300),
+        "{:?}",
+        report.elapsed
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -319,7 +255,10 @@ async fn a_place_in_a_queue_is_told_and_waited_for() {
     let downloader = Downloader::new(SwarmLimits::new(1, 1));
     let sources = Arc::new(vec![candidate(1, queued)]);
     let sink_handle = Arc::new(sink.clone());
-    downloader.download(sink_handle, sources, options(), events, &cancel).await.unwrap();
+    downloader
+        .download(sink_handle, sources, options(), events, &cancel)
+        .await
+        .unwrap();
     assert_eq!(sink.finished(), Some(data));
     let mut positions = Vec::new();
     let mut pieces = 0;
@@ -338,7 +277,9 @@ async fn a_place_in_a_queue_is_told_and_waited_for() {
 async fn a_few_connections_serve_many_sources_of_which_most_are_dead() {
     let data = content(12);
     let gone = || Fault::Fail(0, TransferError::Unavailable("no route".into()));
-    let mut sources: Vec<_> = (1..40).map(|n| candidate(n, faulty(&data, gone()))).collect();
+    let mut sources: Vec<_> = (1..40)
+        .map(|n| candidate(n, faulty(&data, gone())))
+        .collect();
     sources.push(candidate(99, full(&data)));
     let few = DownloadOptions {
         max_sources: 3,

@@ -15,12 +15,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use p2pshare_core::{
-    content::{ContentId, Manifest, PIECE_LEN, PieceRun},
+    content::{ContentId, Manifest, PIECE_LEN, PieceIndex, PieceRun, hash_bytes},
     swarm::{
         Candidate, Discovery, DownloadError, DownloadOptions, Downloader, Report, SourceId,
         SwarmEvents,
     },
-    testing::sample,
+    testing::{Fault, FaultySource, sample},
     transfer::{
         FetchEvent, HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream,
         TransferError,
@@ -171,4 +171,28 @@ pub(crate) async fn download_to(
     let (discovery, events) = (Arc::new(discovery), SwarmEvents::default());
     let cancel = CancellationToken::new();
     downloader.download(sink, discovery, options, events, &cancel).await
+}
+
+pub(crate) const MIB: f64 = PIECE_LEN as f64;
+
+pub(crate) fn sink(data: &Bytes) -> MemorySink {
+    MemorySink::new(hash_bytes(data))
+}
+
+pub(crate) fn faulty(data: &Bytes, fault: Fault) -> FaultySource {
+    FaultySource::new(Arc::new(full(data)), [fault])
+}
+
+pub(crate) fn run(start: u32, count: u32) -> PieceRun {
+    PieceRun::new(PieceIndex(start), count)
+}
+
+pub(crate) fn share(report: &Report, number: u8) -> f64 {
+    let source = report.sources.iter().find(|source| source.id == id(number));
+    source.map_or(0.0, |source| source.bytes as f64)
+}
+
+pub(crate) fn failure(report: &Report, number: u8) -> Option<&TransferError> {
+    let source = report.sources.iter().find(|source| source.id == id(number));
+    source.and_then(|source| source.failure.as_ref())
 }

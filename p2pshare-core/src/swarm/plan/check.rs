@@ -6,7 +6,8 @@ use super::Planner;
 use crate::content::PieceIndex;
 
 impl Planner {
-    /// Checks the invariant of the [module](super), slowly. For tests.
+    /// Checks that every piece is in exactly one state, that queues, assignments and rarity agree, and that nobody who is
+    /// struck off takes part. Slow: for tests.
     ///
     /// # Errors
     ///

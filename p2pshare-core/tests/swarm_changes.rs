@@ -1,0 +1,140 @@
+//! Sources that come, go and grow while a download goes on.
+
+#![allow(clippy::unwrap_used)]
+
+mod swarm_sources;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use p2pshare_core::{
+    content::{ContentId, hash_bytes},
+    swarm::{Candidate, Discovery, DiscoveryError},
+    testing::{Fault, FaultySource},
+    transfer::{MemorySink, PieceSink, TransferError},
+};
+use swarm_sources::{
+    MIB, Throttled, candidate, content, download, failure, faulty, full, options, partial, run,
+    share, sink,
+};
+use tokio::time::sleep;
+
+/// Gives one answer after the other, the last one for ever.
+struct Changing(Mutex<VecDeque<Result<Vec<Candidate>, DiscoveryError>>>);
+
+#[async_trait]
+impl Discovery for Changing {
+    async fn sources(&self, _: &ContentId) -> Result<Vec<Candidate>, DiscoveryError> {
+        let mut answers = self.0.lock().unwrap();
+        match answers.len() {
+            1 => answers[0].clone(),
+            _ => answers.pop_front().unwrap(),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_that_come_later_are_used() {
+    let data = content(40);
+    let down = Err(DiscoveryError("the index does not answer".into()));
+    let dies = TransferError::Unavailable("gone".into());
+    let first = candidate(
+        1,
+        Throttled::new(faulty(&data, Fault::Fail(1_000_000, dies)), MIB),
+    );
+    let second = candidate(2, full(&data));
+    let answers = [
+        down.clone(),
+        Ok(vec![]),
+        Ok(vec![first.clone()]),
+        down,
+        Ok(vec![second]),
+    ];
+    let sink = sink(&data);
+    let report = download(&sink, Changing(Mutex::new(answers.into())), options())
+        .await
+        .unwrap();
+    assert_eq!(sink.finished(), Some(data));
+    assert!(report.sources.len() == 2 && failure(&report, 1).is_some());
+
+    let down = Changing(Mutex::new(
+        [Err(DiscoveryError("the index is down".into()))].into(),
+    ));
+    let error = download(&MemorySink::new(hash_bytes(b"x")), down, options())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("the index is down"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_comes_back_is_used_again() {
+    let data = content(6);
+    let gone = || Fault::Fail(0, TransferError::Unavailable("restarting".into()));
+    let source = FaultySource::new(Arc::new(full(&data)), [gone()]);
+    let handle = source.clone();
+    let back = async move {
+        sleep(Duration::from_secs(20)).await;
+        handle.set([]);
+    };
+    let sink = sink(&data);
+    let (report, ()) = tokio::join!(download(&sink, vec![candidate(1, source)], options()), back);
+    assert!(failure(&report.unwrap(), 1).is_some());
+    assert_eq!(sink.finished(), Some(data));
+}
+
+#[tokio::test(start_paused = true)]
+async fn partial_sources_are_used_while_they_gain() {
+    let data = content(32);
+    let manifest = hash_bytes(&data);
+    let left = partial(&data, &manifest, &[run(0, 10)]);
+    let right = partial(&data, &manifest, &[]);
+    let (growing_left, growing_right) = (left.clone(), right.clone());
+    let growth = async {
+        for piece in 10..32 {
+            sleep(Duration::from_millis(500)).await;
+            let grows = if piece % 2 == 0 {
+                &growing_left
+            } else {
+                &growing_right
+            };
+            assert!(grows.gain(&manifest.id(), &data, run(piece, 1)));
+        }
+    };
+    let sources = vec![
+        candidate(1, Throttled::new(left, 4.0 * MIB)),
+        candidate(2, Throttled::new(right, 4.0 * MIB)),
+    ];
+    let sink = sink(&data);
+    let (report, ()) = tokio::join!(download(&sink, sources, options()), growth);
+    let report = report.unwrap();
+    assert_eq!(sink.finished(), Some(data.clone()));
+    // The last piece comes to be after 11 s, and is fetched at once.
+    assert!(
+        report.elapsed < Duration::from_secs(12),
+        "{:?}",
+        report.elapsed
+    );
+    assert!(share(&report, 1) > 0.0 && share(&report, 2) > 10.0 * MIB);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_that_never_have_the_rest_end_the_download() {
+    let data = content(8);
+    let manifest = hash_bytes(&data);
+    let half = partial(&data, &manifest, &[run(0, 4)]);
+    let sink = sink(&data);
+    let error = download(&sink, vec![candidate(1, half)], options())
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("peer 1: the source does not have piece 4"),
+        "{error}"
+    );
+    assert_eq!(sink.held().len(), 4);
+}
