@@ -75,6 +75,7 @@ async fn follow(progress: &JobProgress, shown: &crate::cli::output::Progress) {
 fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, event: &JobEvent<'_>) {
     match event {
         JobEvent::Done(wanted, fetched) => {
+            let mut resumed = 0;
             let (state, sources) = match fetched {
                 Fetched::AlreadyThere => ("there", Vec::new()),
                 Fetched::Empty => ("fetched", Vec::new()),
@@ -82,6 +83,7 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
                     ("fetched", vec![json!({ "source": from.label, "bytes": wanted.size })])
                 }
                 Fetched::Pieces(report) => {
+                    resumed = report.resumed;
                     let told = report.sources.iter().map(|source| {
                         json!({
                             "source": source.label,
@@ -100,13 +102,12 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
                     "content": wanted.content,
                     "size": wanted.size,
                     "state": state,
+                    "resumed_pieces": resumed,
                     "sources": sources,
                 }),
             );
-            if let Fetched::Pieces(report) = fetched
-                && report.resumed > 0
-            {
-                let pieces = count(report.resumed.into(), "piece");
+            if resumed > 0 {
+                let pieces = count(resumed.into(), "piece");
                 shown.note(format!(
                     "Went on where an earlier download stopped: {pieces} were there."
                 ));
