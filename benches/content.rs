@@ -23,10 +23,10 @@ fn hashing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hash 64 MiB");
     group.sample_size(10).throughput(Throughput::Bytes(data.len() as u64));
     group.bench_function("blake3 alone, one thread", |bencher| {
-        bencher.iter(|| blake3::hash(black_box(&data)))
+        bencher.iter(|| blake3::hash(black_box(&data)));
     });
     group.bench_function("manifest, one thread", |bencher| {
-        bencher.iter(|| hash_bytes(black_box(&data)))
+        bencher.iter(|| hash_bytes(black_box(&data)));
     });
 
     let mut file = tempfile::tempfile().expect("a temporary file can be made");

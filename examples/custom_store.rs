@@ -42,8 +42,11 @@ use p2pshare_core::{
 async fn main() {
     let measured = Arc::new(Measured::default());
     println!("Trying every law of a store on one that measures its calls …");
-    run_all(async || -> Arc<dyn IndexStore> {
-        Arc::new(MeteredStore { inner: Arc::new(MemoryStore::new()), measured: measured.clone() })
+    run_all(async || {
+        let inner: Arc<dyn IndexStore> = Arc::new(MemoryStore::new());
+        let store: Arc<dyn IndexStore> =
+            Arc::new(MeteredStore { inner, measured: measured.clone() });
+        store
     })
     .await;
 

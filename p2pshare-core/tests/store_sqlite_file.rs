@@ -104,8 +104,14 @@ fn check_file(path: &Path) {
         assert!(!found, "{sql}");
     };
     none("PRAGMA foreign_key_check");
-    none("SELECT id FROM entries EXCEPT SELECT rowid FROM search");
-    none("SELECT rowid FROM search EXCEPT SELECT id FROM entries");
+    connection
+        .execute_batch("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, search, instance)")
+        .unwrap();
+    none("SELECT id FROM entries EXCEPT SELECT doc FROM words");
+    none("SELECT doc FROM words EXCEPT SELECT id FROM entries");
+    none(
+        "SELECT id FROM entries e WHERE words <> (SELECT count(*) FROM words w WHERE w.doc = e.id)",
+    );
     none(
         "SELECT * FROM peers p WHERE \
          (entries, size_low, size_high) IS NOT (SELECT count(*), \

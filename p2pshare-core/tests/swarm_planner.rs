@@ -44,6 +44,7 @@ fn nature() -> impl Strategy<Value = Nature> {
         1 => Just(Nature::Flaky),
         1 => Just(Nature::Stalls),
         1 => Just(Nature::DeniesPieces),
+        2 => Just(Nature::Queues),
     ]
 }
 

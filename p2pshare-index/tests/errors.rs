@@ -2,10 +2,15 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use common::{PASSWORD, assert_problem, start, start_router};
-use p2pshare_core::{api::ProblemKind, index::IndexConfig};
+use p2pshare_core::{
+    api::ProblemKind,
+    auth::{AuthError, Authenticator, Password, Verdict, Verifier},
+    identity::Username,
+    index::IndexConfig,
+};
 use p2pshare_index::{HttpOptions, ServerOptions, router};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -137,25 +142,37 @@ async fn nobody_learns_which_users_exist_by_logging_in() {
     assert_eq!(answers.len(), 1, "{answers:?}");
 }
 
-#[tokio::test]
-async fn a_panic_is_answered_and_harms_nobody_else() {
-    async fn broken() {
-        panic!("as the test wants it");
+/// Breaks when it is used.
+struct Broken;
+
+#[async_trait::async_trait]
+impl Authenticator for Broken {
+    async fn enroll(&self, _: &Username, _: Password) -> Result<Verifier, AuthError> {
+        Err(AuthError::Backend("the secret place is on fire".into()))
     }
 
-    let inner = common::index(IndexConfig::default());
-    let mut server = ServerOptions::default();
-    let http = HttpOptions::default();
-    server.metrics = http.metrics.clone();
-    let api = router(inner.clone(), http);
-    let index = start_router(inner, api.clone(), server).await;
-    assert!(index.get("/healthz").send().await.unwrap().status().is_success());
+    async fn verify(
+        &self,
+        _: &Username,
+        _: Password,
+        _: Option<&Verifier>,
+    ) -> Result<Verdict, AuthError> {
+        panic!("as the test wants it");
+    }
+}
 
-    // A handler of another app that panics takes down its connection alone.
-    let other = axum::Router::new().route("/broken", axum::routing::get(broken)).merge(api);
-    let app = start_router(index.index.clone(), other, ServerOptions::default()).await;
-    assert!(app.get("/broken").send().await.is_err());
-    assert!(app.get("/healthz").send().await.unwrap().status().is_success());
+#[tokio::test]
+async fn faults_and_panics_are_answered() {
+    let inner = common::index_with(Arc::new(Broken), IndexConfig::default());
+    let api = router(inner.clone(), HttpOptions::default());
+    let index = start_router(inner, api, ServerOptions::default()).await;
+    let body = json!({ "username": "alice", "password": PASSWORD });
+    let fault = index.post("/v1/users", &body).send().await.unwrap();
+    let fault = assert_problem(fault, ProblemKind::Internal).await;
+    assert!(!fault.detail.contains("secret place"), "{}", fault.detail);
+    let panicked = index.post("/v1/sessions", &body).send().await.unwrap();
+    assert_problem(panicked, ProblemKind::Internal).await;
+    assert_eq!(index.get("/v1/index").send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -181,7 +198,7 @@ async fn the_calls_are_those_of_the_document() {
     for (path, item) in made["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
             let method = method.to_uppercase();
-            let concrete = path.replace('{', "x").replace('}', "x");
+            let concrete = path.replace(['{', '}'], "x");
             let answer = index.call(method.parse().unwrap(), &concrete).send().await.unwrap();
             let status = answer.status();
             let text = answer.text().await.unwrap();

@@ -17,5 +17,6 @@ pub mod share;
 
 pub mod daemon;
 pub mod download;
+pub mod push;
 
 pub mod cli;

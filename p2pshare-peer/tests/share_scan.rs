@@ -1,5 +1,7 @@
 //! Sharing real files.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod share_support;
 
 use std::{
@@ -115,6 +117,15 @@ async fn shares_of_the_same_name_are_told_apart() {
     setting.share(&other).await;
     setting.share(&song).await;
     assert_eq!(paths(&setting.listing().await), ["Music (2)/x", "Music.txt", "Music/x"]);
+    let below = setting.catalog().files(Some("Music".parse().unwrap()), None, 10).await.unwrap();
+    assert_eq!(below.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["Music/x"]);
+    let mut after = None;
+    for expected in ["Music (2)/x", "Music.txt", "Music/x"] {
+        let page = setting.catalog().files(None, after, 1).await.unwrap();
+        assert_eq!(page[0].path.as_str(), expected);
+        after = Some(page[0].path.clone());
+    }
+    assert!(setting.catalog().files(None, after, 1).await.unwrap().is_empty());
 }
 
 #[cfg(unix)]

@@ -196,6 +196,18 @@ pub enum Sort {
     Sources,
 }
 
+impl Kind {
+    /// The text form of every kind.
+    pub const NAMES: [&'static str; 6] =
+        ["audio", "video", "image", "document", "archive", "other"];
+}
+
+impl Sort {
+    /// The text form of every order.
+    pub const NAMES: [&'static str; 6] =
+        ["relevance", "largest", "smallest", "newest", "oldest", "sources"];
+}
+
 /// A search, as it stands in the query string.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]

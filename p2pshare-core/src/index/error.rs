@@ -115,6 +115,9 @@ impl IndexError {
                 "the index's store is not available".to_owned()
             }
             Self::Store(_) => "the index's store failed".to_owned(),
+            Self::Auth(error) if !matches!(error, AuthError::Busy | AuthError::NotManaged) => {
+                "passwords cannot be checked now".to_owned()
+            }
             other => other.to_string(),
         };
         let problem = Problem::new(kind, detail);
@@ -160,7 +163,10 @@ impl IndexError {
                 (Kind::QuotaExceeded, Some("remove some, or ask an operator of this index"))
             }
             Self::Auth(AuthError::Busy) => (Kind::Unavailable, Some("try again in a moment")),
-            Self::Auth(_) => (Kind::Internal, None),
+            Self::Auth(AuthError::NotManaged) => (Kind::Forbidden, None),
+            Self::Auth(_) => {
+                (Kind::Internal, Some("tell an operator of this index the request id"))
+            }
             Self::Store(StoreError::Unavailable(_)) => {
                 (Kind::Unavailable, Some("try again in a moment"))
             }

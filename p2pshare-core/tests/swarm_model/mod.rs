@@ -32,6 +32,8 @@ pub(crate) enum Nature {
     Stalls,
     /// Says that it has pieces, and denies it when asked.
     DeniesPieces,
+    /// Honest, but puts requests into a queue now and then.
+    Queues,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +98,8 @@ pub(crate) struct World {
     verified: BTreeSet<u32>,
     /// Who fetches each assigned piece.
     holders: BTreeMap<u32, BTreeSet<usize>>,
+    /// When each piece was stolen last.
+    stolen: BTreeMap<u32, Duration>,
     now: Duration,
     copies: usize,
     max_run: u32,
@@ -119,6 +123,7 @@ impl World {
             actors: Vec::new(),
             verified,
             holders: BTreeMap::new(),
+            stolen: BTreeMap::new(),
             now: Duration::ZERO,
         }
     }
@@ -133,8 +138,15 @@ impl World {
             for who in 0..self.actors.len() {
                 self.come_and_go(who);
                 self.gain(who);
-                self.ask(who);
                 self.deliver(who);
+            }
+            // Who is robbed asks again at once, so stealing must come to an end within one moment.
+            for round in 0.. {
+                let asked = (0..self.actors.len()).filter(|who| self.ask(*who)).count();
+                if asked == 0 {
+                    break;
+                }
+                assert!(round < 1000, "no end of assignments in one moment");
             }
             if step % 16 == 0 {
                 self.compare();
@@ -180,13 +192,17 @@ impl World {
         }
     }
 
-    fn ask(&mut self, who: usize) {
+    /// True when it was given something.
+    fn ask(&mut self, who: usize) -> bool {
         let actor = &self.actors[who];
         if !actor.is_there() || actor.orders.len() > 2 || self.now < actor.ask_at {
-            return;
+            return false;
         }
         match self.planner.next(id(who), self.now) {
-            Next::Fetch(assignment) => self.take(who, &assignment),
+            Next::Fetch(assignment) => {
+                self.take(who, &assignment);
+                return true;
+            }
             Next::Wait { until } => {
                 assert!(until > self.now, "a wait that is over");
                 if self.planner.failures(id(who)) == 0 {
@@ -197,6 +213,7 @@ impl World {
             Next::Done => assert_eq!(self.verified.len() as u32, self.pieces),
             Next::Gone => panic!("a source that has joined is gone"),
         }
+        false
     }
 
     /// The heart of the model: what an assignment may be.
@@ -220,6 +237,10 @@ impl World {
                 assert_eq!(holders.iter().collect::<Vec<_>>(), [victim], "stolen from another");
                 assert_ne!(*victim, who);
                 holders.clear();
+                let before = self.stolen.insert(*piece, self.now);
+                let pause = PlannerConfig::default().recheck;
+                assert!(before.is_none_or(|before| self.now - before >= pause), "stolen again");
+                self.actors[*victim].ask_at = Duration::ZERO;
                 let orders = &mut self.actors[*victim].orders;
                 assert_ne!(orders.front(), Some(piece), "the piece that it was at");
                 orders.retain(|order| order != piece);
@@ -245,6 +266,10 @@ impl World {
     fn deliver(&mut self, who: usize) {
         let actor = &mut self.actors[who];
         if !actor.is_there() || actor.orders.is_empty() {
+            return;
+        }
+        if actor.nature == Nature::Queues && self.rng.random_bool(0.5) {
+            self.planner.queued(id(who), self.now);
             return;
         }
         match actor.nature {

@@ -22,7 +22,8 @@ use p2pshare_core::{
     },
     testing::sample,
     transfer::{
-        FetchEvent, HaveStream, MemorySink, MemorySource, PieceSource, SegmentStream, TransferError,
+        FetchEvent, HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream,
+        TransferError,
     },
 };
 use tokio::time::sleep;
@@ -158,15 +159,16 @@ pub(crate) async fn download(
     discovery: impl Discovery + 'static,
     options: DownloadOptions,
 ) -> Result<Report, DownloadError> {
+    download_to(Arc::new(sink.clone()), discovery, options).await
+}
+
+pub(crate) async fn download_to(
+    sink: Arc<dyn PieceSink>,
+    discovery: impl Discovery + 'static,
+    options: DownloadOptions,
+) -> Result<Report, DownloadError> {
     let downloader = Downloader::default();
+    let (discovery, events) = (Arc::new(discovery), SwarmEvents::default());
     let cancel = CancellationToken::new();
-    downloader
-        .download(
-            Arc::new(sink.clone()),
-            Arc::new(discovery),
-            options,
-            SwarmEvents::default(),
-            &cancel,
-        )
-        .await
+    downloader.download(sink, discovery, options, events, &cancel).await
 }

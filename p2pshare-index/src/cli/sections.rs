@@ -55,7 +55,7 @@ section! {
         /// The community's name for its index [default: p2pshare]
         #[arg(long, env = "P2PSHARE_INDEX_NAME", value_name = "NAME", help_heading = "Community")]
         name: String,
-        /// Who may make an account [default: open]
+        /// Who may make an account: open (anybody), invite (who has a code) or closed (operators make them) [default: open]
         #[arg(long, env = "P2PSHARE_INDEX_REGISTRATION", value_name = "WHO", value_parser = registration,
               help_heading = "Community")]
         registration: Registration,

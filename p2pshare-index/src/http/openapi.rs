@@ -1,6 +1,6 @@
 //! The description of the API, made from the code.
 
-use p2pshare_core::api::{Problem, ProblemKind};
+use p2pshare_core::api::{Kind, Problem, ProblemKind, Sort};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -37,12 +37,12 @@ pub(super) fn base() -> OpenApi {
     info.description = Some(ABOUT.to_owned());
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.description = Some("The token of a session, as `POST /v1/sessions` gives it".to_owned());
-    let mut components = ComponentsBuilder::new()
+    let components = ComponentsBuilder::new()
         .schema(Problem::name(), Problem::schema())
+        // Only parameters use these two, which are not collected from the calls.
+        .schema(Kind::name(), Kind::schema())
+        .schema(Sort::name(), Sort::schema())
         .security_scheme(BEARER, SecurityScheme::Http(bearer));
-    let mut schemas = Vec::new();
-    Problem::schemas(&mut schemas);
-    components = components.schemas_from_iter(schemas);
     OpenApiBuilder::new()
         .info(info)
         .components(Some(components.build()))
@@ -58,25 +58,23 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 /// Adds the ways to fail that many calls share, and says of every failure that it is a problem document.
 fn complete(operation: &mut Operation, limited: bool) {
-    use ProblemKind as Kind;
-
     let open = operation.security.is_some();
     let takes_input = operation.parameters.is_some() || operation.request_body.is_some();
-    let mut kinds = vec![Kind::Internal];
+    let mut kinds = vec![ProblemKind::Internal];
     if limited || operation.operation_id.as_deref() == Some("readyz") {
-        kinds.push(Kind::Unavailable);
+        kinds.push(ProblemKind::Unavailable);
     }
     if takes_input {
-        kinds.push(Kind::InvalidRequest);
+        kinds.push(ProblemKind::InvalidRequest);
     }
     if let Some(body) = &mut operation.request_body {
         if let RefOr::T(body) = body {
             body.required = Some(Required::True);
         }
-        kinds.extend([Kind::TooLarge, Kind::UnsupportedMediaType]);
+        kinds.extend([ProblemKind::TooLarge, ProblemKind::UnsupportedMediaType]);
     }
     if !open {
-        kinds.extend([Kind::NotLoggedIn, Kind::Forbidden]);
+        kinds.extend([ProblemKind::NotLoggedIn, ProblemKind::Forbidden]);
     }
     let responses = &mut operation.responses.responses;
     for kind in kinds {

@@ -51,7 +51,11 @@ impl Activity {
             match closes_at {
                 None => self.ended.notified().await,
                 Some(at) if at <= Instant::now() => return,
-                Some(at) => sleep_until(at).await,
+                // A request may come and go meanwhile, after which it may be due earlier.
+                Some(at) => tokio::select! {
+                    () = sleep_until(at) => {}
+                    () = self.ended.notified() => {}
+                },
             }
         }
     }
@@ -100,6 +104,17 @@ mod tests {
         drop(two);
         activity.idle().await;
         assert_eq!(ended.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_counts_from_the_last_request() {
+        let activity = Activity::new(100 * SECOND, 5 * SECOND);
+        let (waiting, opened) = (Arc::clone(&activity), Instant::now());
+        let idle = tokio::spawn(async move { waiting.idle().await });
+        tokio::time::sleep(SECOND).await;
+        drop(activity.begin());
+        idle.await.unwrap();
+        assert_eq!(opened.elapsed().as_secs(), 6);
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use p2pshare_core::{
         Announce, CatalogChange, Entry, IndexInfo, Problem, ProblemKind, PublishRequest,
         SessionOpened, Visibility,
     },
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner},
+    auth::{Argon2Authenticator, Argon2Params, Authenticator, GrantSigner},
     backend::memory::MemoryStore,
     content::ContentId,
     identity::{AnnounceStatement, PeerKey, Username},
@@ -35,14 +35,13 @@ pub struct TestIndex {
 /// An index over a memory store.
 pub fn index(config: IndexConfig) -> Index {
     let cheap = Argon2Params::new(8, 1, 1).unwrap();
+    index_with(Arc::new(Argon2Authenticator::new(cheap)), config)
+}
+
+/// The same with other passwords.
+pub fn index_with(authenticator: Arc<dyn Authenticator>, config: IndexConfig) -> Index {
     let keys = SigningKeys::new(GrantSigner::generate().unwrap(), Vec::new());
-    Index::new(
-        Arc::new(MemoryStore::new()),
-        Arc::new(Argon2Authenticator::new(cheap)),
-        keys,
-        Arc::new(SystemClock),
-        config,
-    )
+    Index::new(Arc::new(MemoryStore::new()), authenticator, keys, Arc::new(SystemClock), config)
 }
 
 pub async fn start() -> TestIndex {

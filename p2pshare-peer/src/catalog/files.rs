@@ -24,21 +24,24 @@ impl Catalog {
         limit: u32,
     ) -> Result<Vec<CatalogFile>, CatalogError> {
         let read = self.read(move |c| {
-            let (from, until) = match &below {
-                // What is below a folder sorts between the folder's name with `/` and with the character after it.
-                Some(folder) => (format!("{folder}/"), format!("{folder}0")),
-                None => (String::new(), "\u{10ffff}".to_owned()),
+            // What is below a folder sorts between the folder's name with `/` and with the character after it; what is
+            // between the name and the name with `/`, as in `folder (2)`, is passed over.
+            let folder = below.as_ref().map_or("", SharePath::as_str);
+            let until = below.as_ref().map(|folder| format!("{folder}0"));
+            let first_below = below.as_ref().map_or(String::new(), |folder| format!("{folder}/"));
+            // One lower bound only, so that a page begins where it begins and not at the folder.
+            let (lower, from) = match &after {
+                Some(after) if after.as_str() >= folder => (">", after.as_str()),
+                _ => (">=", folder),
             };
-            let itself = below.as_ref().map_or("", SharePath::as_str);
-            let after = after.as_ref().map_or("", SharePath::as_str);
             let sql = format!(
-                "SELECT {} FROM files f JOIN shares s ON s.id = f.share \
-                 WHERE ((f.path >= ?1 AND f.path < ?2) OR f.path = ?3) AND f.path > ?4 ORDER BY f.path LIMIT ?5",
+                "SELECT {} FROM files f JOIN shares s ON s.id = f.share WHERE f.path {lower} ?1 AND f.path < ?2 \
+                 AND (+f.path >= ?3 OR +f.path = ?4) ORDER BY f.path LIMIT ?5",
                 rows::FILE
             );
             let mut query = c.prepare_cached(&sql)?;
-            let found =
-                query.query_and_then(params![from, until, itself, after, limit], rows::file)?;
+            let values = params![from, rows::or_end(until), first_below, folder, limit];
+            let found = query.query_and_then(values, rows::file)?;
             found.collect()
         });
         read.await
@@ -75,12 +78,15 @@ impl Catalog {
         limit: u32,
     ) -> Result<Vec<KnownFile>, CatalogError> {
         let read = self.read(move |c| {
+            // A single bound, so that a page begins where it begins.
+            let lower = if after.is_some() { ">" } else { ">=" };
             let sql = format!(
-                "SELECT {} FROM files WHERE share = ?1 AND (?2 IS NULL OR local > ?2) ORDER BY local LIMIT ?3",
+                "SELECT {} FROM files WHERE share = ?1 AND local {lower} ?2 ORDER BY local LIMIT ?3",
                 rows::KNOWN
             );
             let mut query = c.prepare_cached(&sql)?;
-            let found = query.query_and_then(params![share.0, after, limit], rows::known)?;
+            let from = after.unwrap_or_default();
+            let found = query.query_and_then(params![share.0, from, limit], rows::known)?;
             found.collect()
         });
         read.await

@@ -212,8 +212,8 @@ fn withdrawn(c: &Connection, path: &SharePath) -> DatabaseResult<()> {
 
 /// The index has nothing between these two paths.
 fn not_there(c: &Connection, after: &str, before: Option<&SharePath>) -> DatabaseResult<u64> {
-    let between = params![after, before.map(SharePath::as_str)];
-    let condition = "path > ?1 AND (?2 IS NULL OR path < ?2)";
+    let between = params![after, rows::or_end(before.map(SharePath::to_string))];
+    let condition = "path > ?1 AND path < ?2";
     let note =
         format!("INSERT OR IGNORE INTO pending SELECT path FROM published WHERE {condition}");
     c.prepare_cached(&note)?.execute(between)?;

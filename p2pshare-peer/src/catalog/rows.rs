@@ -8,7 +8,7 @@ use p2pshare_core::{
     content::ContentId,
     transfer::FileStamp,
 };
-use rusqlite::Row;
+use rusqlite::{Row, types::Value};
 
 use super::{
     local,
@@ -73,6 +73,11 @@ pub(super) fn content(row: &Row<'_>, column: usize) -> DatabaseResult<ContentId>
 pub(super) fn text<T: FromStr<Err: Display>>(row: &Row<'_>, column: usize) -> DatabaseResult<T> {
     let text = row.get_ref(column)?.as_str().map_err(DatabaseError::corrupt)?;
     text.parse().map_err(DatabaseError::corrupt)
+}
+
+/// An upper bound of paths; without one what is greater than every text: in SQLite a blob is.
+pub(super) fn or_end(bound: Option<String>) -> Value {
+    bound.map_or(Value::Blob(Vec::new()), Value::Text)
 }
 
 /// A length as it is stored. No file is longer than an `i64` can tell.

@@ -2,13 +2,17 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
 use p2pshare_core::{
     api::{Kind, Sort, Visibility},
     identity::{GroupName, PeerAddr, Username},
     path::SharePath,
 };
+use serde::de::DeserializeOwned;
 
 use crate::{download::Target, index_client::IndexUrl};
 
@@ -223,8 +227,8 @@ pub struct SearchArgs {
     #[arg(long, value_name = "EXT", value_delimiter = ',')]
     pub ext: Vec<String>,
     /// Only this kind of file.
-    #[arg(long)]
-    pub kind: Option<KindArg>,
+    #[arg(long, value_parser = named::<Kind>(&Kind::NAMES))]
+    pub kind: Option<Kind>,
     /// Smallest size, such as 700MB.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub min_size: Option<u64>,
@@ -235,71 +239,11 @@ pub struct SearchArgs {
     #[arg(long, value_name = "USER")]
     pub owner: Option<Username>,
     /// Order of the hits.
-    #[arg(long, default_value = "relevance")]
-    pub sort: SortArg,
+    #[arg(long, default_value = "relevance", value_parser = named::<Sort>(&Sort::NAMES))]
+    pub sort: Sort,
     /// Most hits.
     #[arg(long, value_name = "N", default_value_t = 25)]
     pub limit: u32,
-}
-
-/// Order of the hits.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum SortArg {
-    /// Best match first.
-    Relevance,
-    /// Largest first.
-    Largest,
-    /// Smallest first.
-    Smallest,
-    /// Last published first.
-    Newest,
-    /// First published first.
-    Oldest,
-    /// Most sources first.
-    Sources,
-}
-
-impl From<SortArg> for Sort {
-    fn from(arg: SortArg) -> Self {
-        match arg {
-            SortArg::Relevance => Self::Relevance,
-            SortArg::Largest => Self::Largest,
-            SortArg::Smallest => Self::Smallest,
-            SortArg::Newest => Self::Newest,
-            SortArg::Oldest => Self::Oldest,
-            SortArg::Sources => Self::Sources,
-        }
-    }
-}
-
-/// Kind of file.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum KindArg {
-    /// Music and speech.
-    Audio,
-    /// Films.
-    Video,
-    /// Pictures.
-    Image,
-    /// Texts, tables, slides.
-    Document,
-    /// Packed files and disk images.
-    Archive,
-    /// Everything else.
-    Other,
-}
-
-impl From<KindArg> for Kind {
-    fn from(arg: KindArg) -> Self {
-        match arg {
-            KindArg::Audio => Self::Audio,
-            KindArg::Video => Self::Video,
-            KindArg::Image => Self::Image,
-            KindArg::Document => Self::Document,
-            KindArg::Archive => Self::Archive,
-            KindArg::Other => Self::Other,
-        }
-    }
 }
 
 /// `browse`
@@ -425,6 +369,14 @@ pub enum InviteCommand {
     },
 }
 
+/// Reads one of the names that a type of the API has.
+fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| serde_json::from_value(name.into()))
+}
+
 /// Reads a number of bytes such as `700`, `64K`, `5MB` or `1.5GiB`. K, M, G, T are powers of 1,000, Ki, Mi … of 1,024.
 fn parse_size(text: &str) -> Result<u64, String> {
     const HELP: &str = "write it like 700, 64KiB, 5MB or 1.5G";
@@ -473,6 +425,21 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_name_of_the_api_is_read() {
+        for name in Sort::NAMES {
+            let cli = Cli::try_parse_from(["p2pshare-peer", "search", "--sort", name]).unwrap();
+            let Command::Search(args) = cli.command else { panic!("it is a search") };
+            assert_eq!(serde_json::to_value(args.sort).unwrap(), name);
+        }
+        for name in Kind::NAMES {
+            let cli = Cli::try_parse_from(["p2pshare-peer", "search", "--kind", name]).unwrap();
+            let Command::Search(args) = cli.command else { panic!("it is a search") };
+            assert_eq!(serde_json::to_value(args.kind).unwrap(), name);
+        }
+        assert!(Cli::try_parse_from(["p2pshare-peer", "search", "--sort", "best"]).is_err());
     }
 
     #[test]

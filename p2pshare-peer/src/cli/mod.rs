@@ -20,7 +20,8 @@ use commands::{account, community, find, get, push, serve, share, status};
 use context::Context;
 use output::Output;
 
-/// Runs one command to its end and gives the exit code. A first Ctrl-C or SIGTERM ends it cleanly, a second at once.
+/// Runs one command to its end and gives the exit code. A first Ctrl-C or SIGTERM ends long work cleanly, a second at
+/// once; what is short, or waits for somebody to type, ends at the first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -58,20 +59,23 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         return Ok(());
     }
     let context = Context::new(&cli.global, output)?;
-    let stop = stop_on_signal(output);
     match cli.command {
         Command::Register(args) => account::register(&context, args).await,
         Command::Login(args) => account::login(&context, args).await,
         Command::Logout(args) => account::logout(&context, args).await,
         Command::Whoami => account::whoami(&context).await,
-        Command::Share(args) => Box::pin(share::share(&context, args, &stop)).await,
+        Command::Share(args) => {
+            Box::pin(share::share(&context, args, &stop_on_signal(output))).await
+        }
         Command::Unshare(args) => share::unshare(&context, args).await,
         Command::Shares => share::shares(&context).await,
-        Command::Serve(args) => Box::pin(serve::serve(&context, args, &stop)).await,
+        Command::Serve(args) => {
+            Box::pin(serve::serve(&context, args, &stop_on_signal(output))).await
+        }
         Command::Search(args) => find::search(&context, args).await,
         Command::Browse(args) => find::browse(&context, args).await,
-        Command::Get(args) => Box::pin(get::get(&context, args, &stop)).await,
-        Command::Push(args) => Box::pin(push::push(&context, args, &stop)).await,
+        Command::Get(args) => Box::pin(get::get(&context, args, &stop_on_signal(output))).await,
+        Command::Push(args) => Box::pin(push::push(&context, args, &stop_on_signal(output))).await,
         Command::Status => status::status(&context).await,
         Command::Group(command) => community::group(&context, command).await,
         Command::Invite(command) => community::invite(&context, command).await,

@@ -168,6 +168,7 @@ impl Job<'_> {
             self.fetcher.pieces(&wanted, &events).await
         };
         self.progress.running().remove(&number);
+        self.fetcher.locator.forget(&wanted.content);
         // What failed is settled too, or the bar would never be full.
         self.progress.settled.fetch_add(wanted.size, Relaxed);
 

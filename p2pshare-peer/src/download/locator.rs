@@ -150,6 +150,11 @@ impl Locator {
         Ok(Some(candidates.collect()))
     }
 
+    /// Forgets what is known of a content that nobody fetches any more.
+    pub fn forget(&self, content: &ContentId) {
+        self.known().remove(content);
+    }
+
     async fn ask(&self, contents: &[ContentId]) -> Result<(), ClientError> {
         let request = GrantRequest {
             contents: contents.to_vec(),

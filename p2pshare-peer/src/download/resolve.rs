@@ -1,7 +1,7 @@
 //! From what a person names to the contents and files that are meant.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +13,10 @@ use p2pshare_core::{
 };
 
 use super::Target;
-use crate::index_client::{ClientError, IndexClient};
+use crate::{
+    catalog::{MAX_NUMBER, numbered},
+    index_client::{ClientError, IndexClient},
+};
 
 /// A content and the file that it becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub enum ResolveError {
 /// Finds out what is meant by `targets`, and where each file goes: below the folder `output`, or, for one file, to the
 /// very path `output` if no folder is there. Without `output` everything goes into the current folder.
 ///
-/// What several targets have in common is wanted once.
+/// What several targets have in common is wanted once; different contents of one name get numbers, as in `NAME (2)`.
 pub async fn resolve(
     client: &IndexClient,
     targets: &[Target],
@@ -58,9 +61,25 @@ pub async fn resolve(
             }
         }
     }
-    let mut seen = BTreeSet::new();
-    found.retain(|file: &Found| seen.insert(file.name.clone()));
-    place(found, output)
+    place(tell_apart(found), output)
+}
+
+/// Gives different contents of the same name different names, and takes what was named twice once.
+fn tell_apart(found: Vec<Found>) -> Vec<Found> {
+    let mut contents: BTreeMap<SharePath, ContentId> = BTreeMap::new();
+    let mut apart = Vec::with_capacity(found.len());
+    for mut file in found {
+        let taken =
+            |name: &SharePath| contents.get(name).is_some_and(|content| *content != file.content);
+        let free = (1..=MAX_NUMBER)
+            .find_map(|number| numbered(&file.name, number).filter(|name| !taken(name)));
+        // Without a free name the two meet at the disk, where neither overwrites the other.
+        file.name = free.unwrap_or(file.name);
+        if contents.insert(file.name.clone(), file.content).is_none() {
+            apart.push(file);
+        }
+    }
+    apart
 }
 
 /// A content and its path relative to the output folder.
@@ -177,7 +196,7 @@ mod tests {
     fn one_file_takes_the_name_it_is_given() {
         let folder = tempfile::tempdir().unwrap();
         let new = folder.path().join("new name.mkv");
-        assert_eq!(targets(vec![found("film.mkv", true)], Some(&new)), [new.clone()]);
+        assert_eq!(targets(vec![found("film.mkv", true)], Some(&new)), std::slice::from_ref(&new));
         assert_eq!(
             targets(vec![found("film.mkv", true)], Some(folder.path())),
             [folder.path().join("film.mkv")]
@@ -188,6 +207,19 @@ mod tests {
             [folder.path().join("sub/film.mkv")]
         );
         assert_eq!(targets(vec![found("film.mkv", true)], None), [PathBuf::from("./film.mkv")]);
+    }
+
+    #[test]
+    fn contents_of_one_name_do_not_meet() {
+        let other = |name| Found { content: ContentId::of(b"other"), ..found(name, true) };
+        let apart = tell_apart(vec![
+            found("a.txt", true),
+            other("a.txt"),
+            found("a.txt", true),
+            other("b.txt"),
+        ]);
+        let names: Vec<_> = apart.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["a.txt", "a (2).txt", "b.txt"]);
     }
 
     #[test]

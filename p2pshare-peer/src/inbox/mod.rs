@@ -17,8 +17,7 @@ use p2pshare_core::{
     identity::Username,
     path::SharePath,
     transfer::{
-        FileSink, PushOffer, PushReceiver, PushTarget, SinkError, SinkOptions,
-        TransferError,
+        FileSink, PushOffer, PushReceiver, PushTarget, SinkError, SinkOptions, TransferError,
     },
 };
 use tokio::{

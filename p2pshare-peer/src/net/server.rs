@@ -19,7 +19,7 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use super::limits::{MAX_SEGMENT_MESSAGE, ServerLimits};
+use super::limits::{MAX_CONTROL_MESSAGE, ServerLimits};
 use super::service::{ServerServices, TransferService};
 use super::tls::PeerTls;
 use connection::Settings;
@@ -51,8 +51,9 @@ pub async fn serve(
 ) -> io::Result<()> {
     let health = HealthReporter::new();
     health.set_service_status(SERVICE_NAME, ServingStatus::Serving).await;
-    let settings =
-        Arc::new(Settings { routes: routes(services, &limits, health.clone())?, security, limits });
+    let transfer = Arc::new(TransferService::new(services, &limits));
+    let routes = routes(transfer.clone(), health.clone())?;
+    let settings = Arc::new(Settings { routes, transfer, security, limits });
     let stop = CancellationToken::new();
     let mut connections = JoinSet::new();
     tokio::select! {
@@ -66,13 +67,9 @@ pub async fn serve(
     Ok(())
 }
 
-fn routes(
-    services: ServerServices,
-    limits: &ServerLimits,
-    health: HealthReporter,
-) -> io::Result<Routes> {
-    let transfer = TransferServer::new(TransferService::new(services, limits))
-        .max_decoding_message_size(MAX_SEGMENT_MESSAGE);
+fn routes(transfer: Arc<TransferService>, health: HealthReporter) -> io::Result<Routes> {
+    let transfer =
+        TransferServer::from_arc(transfer).max_decoding_message_size(MAX_CONTROL_MESSAGE);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)

@@ -20,10 +20,12 @@ use p2pshare_core::transfer::{
 };
 use p2pshare_proto::v1::{self, transfer_server::Transfer};
 use tokio::sync::Semaphore;
+use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
-use super::limits::ServerLimits;
+use super::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
+use super::limits::{MAX_CONTROL_MESSAGE, MAX_SEGMENT_MESSAGE, ServerLimits};
 use super::status::{denied_status, transfer_status};
 use super::wire;
 
@@ -80,6 +82,62 @@ impl TransferService {
             stall_timeout: limits.stall_timeout,
             answer_timeout: limits.answer_timeout,
         }
+    }
+
+    /// Whether the call is one that carries bytes, for [`answer_bulk`](Self::answer_bulk).
+    pub(crate) fn is_bulk(path: &str) -> bool {
+        path == grpc::FETCH || path == grpc::PUSH
+    }
+
+    /// Answers `Fetch` and `Push`.
+    pub(crate) async fn answer_bulk(
+        self: Arc<Self>,
+        request: http::Request<Body>,
+    ) -> http::Response<Body> {
+        let is_push = request.uri().path() == grpc::PUSH;
+        let (parts, body) = request.into_parts();
+        let metadata = MetadataMap::from_headers(parts.headers);
+        let request = Request::from_parts(metadata, parts.extensions, body);
+        let answers = match is_push {
+            true => self.push_pieces(request).await,
+            false => self.fetch_pieces(request).await,
+        };
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(status) => return status.into_http(),
+        };
+        let mut response = http::Response::new(Body::new(OutgoingBody::of_answer(answers)));
+        let content_type = http::HeaderValue::from_static("application/grpc");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+        response
+    }
+
+    async fn fetch_pieces(&self, request: Request<Body>) -> Result<Answers<Encoded>, Status> {
+        let report = request.extensions().get::<StallReport>().cloned();
+        let (metadata, extensions, body) = request.into_parts();
+        let messages = Incoming::<v1::FetchRequest>::of_request(body, None, MAX_CONTROL_MESSAGE);
+        let asked = messages.only().await?;
+        let request = Request::from_parts(metadata, extensions, ());
+        let (content, admission) = self.admit_fetch(&request, &asked.content_id)?;
+        let runs = wire::runs_in(&asked.runs);
+        let work = fetch::Fetch {
+            services: self.services.clone(),
+            user: admission.user,
+            content,
+            runs: runs.map_err(|error| transfer_status(&error))?,
+        };
+        Ok(fetch::answer(work, self.stall_timeout, report))
+    }
+
+    async fn push_pieces(&self, request: Request<Body>) -> Result<Answers<Encoded>, Status> {
+        let (metadata, extensions, body) = request.into_parts();
+        let field = Some(SegmentField::PUSH);
+        let messages = Incoming::of_request(body, field, MAX_SEGMENT_MESSAGE);
+        let mut inbound = push::Inbound::new(messages, self.stall_timeout);
+        let offer = inbound.offer().await?;
+        let admission = self.admit(&metadata, &extensions, Access::Push, offer.content)?;
+        let work = push::Push::new(self, admission, offer)?;
+        Ok(pump::spawn(self.answer_timeout, None, |answers| work.run(inbound, answers)))
     }
 
     /// Asks the guard. Every call does so before anything else is done for it.
@@ -149,33 +207,18 @@ impl Transfer for TransferService {
         Ok(Response::new(have::answer(updates)))
     }
 
+    // These two carry the bytes and are answered by `TransferService::answer_bulk`, before the generated code sees them.
     async fn fetch(
         &self,
-        request: Request<v1::FetchRequest>,
+        _request: Request<v1::FetchRequest>,
     ) -> Result<Response<Self::FetchStream>, Status> {
-        let (content, admission) = self.admit_fetch(&request, &request.get_ref().content_id)?;
-        let runs = wire::runs_in(&request.get_ref().runs);
-        let work = fetch::Fetch {
-            services: self.services.clone(),
-            user: admission.user,
-            content,
-            runs: runs.map_err(|error| transfer_status(&error))?,
-        };
-        let report = request.extensions().get::<StallReport>().cloned();
-        Ok(Response::new(fetch::answer(work, self.stall_timeout, report)))
+        Err(Status::unimplemented("Fetch is answered elsewhere"))
     }
 
     async fn push(
         &self,
-        request: Request<Streaming<v1::PushRequest>>,
+        _request: Request<Streaming<v1::PushRequest>>,
     ) -> Result<Response<Self::PushStream>, Status> {
-        let (metadata, extensions, messages) = request.into_parts();
-        let mut inbound = push::Inbound::new(messages, self.stall_timeout);
-        let offer = inbound.offer().await?;
-        let admission = self.admit(&metadata, &extensions, Access::Push, offer.content)?;
-        let work = push::Push::new(self, admission, offer)?;
-        Ok(Response::new(pump::spawn(self.answer_timeout, None, |answers| {
-            work.run(inbound, answers)
-        })))
+        Err(Status::unimplemented("Push is answered elsewhere"))
     }
 }

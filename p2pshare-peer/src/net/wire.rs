@@ -6,6 +6,7 @@ use p2pshare_core::content::{ContentId, Manifest, PieceIndex, PieceRun};
 use p2pshare_core::transfer::{FetchEvent, HaveUpdate, Segment, TransferError};
 use p2pshare_proto::v1;
 
+use super::grpc::{Encoded, Part, SegmentField};
 use super::limits::{MANIFEST_PART, MAX_RUNS};
 
 pub(crate) fn content_id(bytes: &[u8]) -> Result<ContentId, TransferError> {
@@ -68,17 +69,23 @@ pub(crate) fn have_updates_out(update: HaveUpdate) -> Vec<v1::HaveUpdate> {
         .collect()
 }
 
-pub(crate) fn fetch_event_out(event: FetchEvent) -> v1::FetchResponse {
+pub(crate) fn fetch_event_out(event: FetchEvent) -> Encoded {
     use v1::fetch_response::Event;
-    let event = match event {
-        FetchEvent::Queued { position } => Event::Queued(v1::Queued { position }),
-        FetchEvent::Segment(segment) => Event::Segment(segment_out(segment)),
-    };
-    v1::FetchResponse { event: Some(event) }
+    match event {
+        FetchEvent::Queued { position } => {
+            let event = Some(Event::Queued(v1::Queued { position }));
+            Encoded::message(&v1::FetchResponse { event })
+        }
+        FetchEvent::Segment(segment) => Encoded::segment(SegmentField::FETCH, segment),
+    }
 }
 
-pub(crate) fn fetch_event_in(response: v1::FetchResponse) -> Result<FetchEvent, TransferError> {
+pub(crate) fn fetch_event_in(part: Part<v1::FetchResponse>) -> Result<FetchEvent, TransferError> {
     use v1::fetch_response::Event;
+    let response = match part {
+        Part::Slice(segment) => return Ok(FetchEvent::Segment(segment)),
+        Part::Message(response) => response,
+    };
     match response.event {
         Some(Event::Queued(v1::Queued { position })) => Ok(FetchEvent::Queued { position }),
         Some(Event::Segment(segment)) => Ok(FetchEvent::Segment(segment_in(segment))),
@@ -86,10 +93,6 @@ pub(crate) fn fetch_event_in(response: v1::FetchResponse) -> Result<FetchEvent, 
             "a message of the fetch is neither a place in the queue nor a segment".to_owned(),
         )),
     }
-}
-
-pub(crate) fn segment_out(segment: Segment) -> v1::Segment {
-    v1::Segment { offset: segment.offset, data: segment.data }
 }
 
 pub(crate) fn segment_in(segment: v1::Segment) -> Segment {

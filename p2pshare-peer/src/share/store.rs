@@ -110,7 +110,7 @@ impl Store<'_> {
             match result {
                 Ok(hashed) => ready.extend(self.hashed(fresh, hashed).await?),
                 Err(NotHashed::Skip(reason)) => {
-                    self.skip(fresh.found.key, fresh.old, reason).await?
+                    self.skip(fresh.found.key, fresh.old, reason).await?;
                 }
                 Err(NotHashed::Stopped) => self.report.cancelled = true,
             }

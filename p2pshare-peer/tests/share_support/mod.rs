@@ -19,20 +19,20 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 /// A peer's data directory, and a folder with files to share.
-pub struct Setting {
+pub(crate) struct Setting {
     _folder: TempDir,
-    pub data_dir: DataDir,
-    pub files: PathBuf,
-    pub sharer: Sharer,
-    pub events: Recorder,
+    pub(crate) data_dir: DataDir,
+    pub(crate) files: PathBuf,
+    pub(crate) sharer: Sharer,
+    pub(crate) events: Recorder,
 }
 
 /// Keeps all events.
 #[derive(Clone, Default)]
-pub struct Recorder(Arc<Mutex<Vec<ShareEvent>>>);
+pub(crate) struct Recorder(Arc<Mutex<Vec<ShareEvent>>>);
 
 impl Setting {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let data_dir = DataDir::open(&root.join("data")).unwrap();
@@ -43,16 +43,16 @@ impl Setting {
         Self { _folder: folder, data_dir, files, sharer, events: Recorder::default() }
     }
 
-    pub fn catalog(&self) -> &Catalog {
+    pub(crate) fn catalog(&self) -> &Catalog {
         self.sharer.catalog()
     }
 
     /// A path beside the folder with files.
-    pub fn beside(&self, name: &str) -> PathBuf {
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.files.with_file_name(name)
     }
 
-    pub fn write(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.files.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
@@ -60,11 +60,11 @@ impl Setting {
     }
 
     /// Shares with events told to a fresh recorder.
-    pub async fn share(&mut self, path: &Path) -> ShareReport {
+    pub(crate) async fn share(&mut self, path: &Path) -> ShareReport {
         self.share_with(path, &ShareOptions::default()).await
     }
 
-    pub async fn share_with(&mut self, path: &Path, options: &ShareOptions) -> ShareReport {
+    pub(crate) async fn share_with(&mut self, path: &Path, options: &ShareOptions) -> ShareReport {
         self.events = Recorder::default();
         let events = self.events.sink();
         let cancel = CancellationToken::new();
@@ -72,34 +72,34 @@ impl Setting {
     }
 
     /// Shares the folder with files.
-    pub async fn share_all(&mut self) -> ShareReport {
+    pub(crate) async fn share_all(&mut self) -> ShareReport {
         let files = self.files.clone();
         self.share(&files).await
     }
 
     /// Share paths and contents in the catalog.
-    pub async fn listing(&self) -> BTreeMap<String, ContentId> {
+    pub(crate) async fn listing(&self) -> BTreeMap<String, ContentId> {
         let files = self.all_files().await;
         files.into_iter().map(|file| (file.path.to_string(), file.content)).collect()
     }
 
-    pub async fn all_files(&self) -> Vec<CatalogFile> {
+    pub(crate) async fn all_files(&self) -> Vec<CatalogFile> {
         self.catalog().files(None, None, 1_000_000).await.unwrap()
     }
 }
 
 impl Recorder {
-    pub fn sink(&self) -> ShareEvents {
+    pub(crate) fn sink(&self) -> ShareEvents {
         let events = self.0.clone();
         Arc::new(move |event| events.lock().unwrap().push(event))
     }
 
-    pub fn all(&self) -> Vec<ShareEvent> {
+    pub(crate) fn all(&self) -> Vec<ShareEvent> {
         self.0.lock().unwrap().clone()
     }
 
     /// Files whose hashing began, and bytes that were hashed.
-    pub fn hashed(&self) -> (usize, u64) {
+    pub(crate) fn hashed(&self) -> (usize, u64) {
         let mut hashed = (0, 0);
         for event in self.all() {
             match event {
@@ -111,7 +111,7 @@ impl Recorder {
         hashed
     }
 
-    pub fn skipped(&self) -> BTreeMap<String, SkipReason> {
+    pub(crate) fn skipped(&self) -> BTreeMap<String, SkipReason> {
         let skipped = |event| match event {
             ShareEvent::Skipped { local, reason } => {
                 Some((local.file_name().unwrap().to_string_lossy().into_owned(), reason))
@@ -121,7 +121,7 @@ impl Recorder {
         self.all().into_iter().filter_map(skipped).collect()
     }
 
-    pub fn renamed(&self) -> Vec<String> {
+    pub(crate) fn renamed(&self) -> Vec<String> {
         let renamed = |event| match event {
             ShareEvent::Renamed { path, .. } => Some(path.to_string()),
             _ => None,

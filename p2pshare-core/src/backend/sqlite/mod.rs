@@ -64,7 +64,10 @@ impl SqliteStore {
 
     /// How the database of a store is opened: for those who want another number of readers, or to trade durability.
     pub fn options() -> DatabaseOptions {
-        DatabaseOptions::new(APPLICATION_ID, MIGRATIONS)
+        DatabaseOptions {
+            prepare: catalog::register_functions,
+            ..DatabaseOptions::new(APPLICATION_ID, MIGRATIONS)
+        }
     }
 }
 

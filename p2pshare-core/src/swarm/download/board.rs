@@ -41,9 +41,9 @@ pub(super) struct State {
     pub(super) planner: Planner,
     pub(super) parts: BTreeMap<SourceId, Part>,
     pub(super) refetched: u32,
-    /// When a byte came last, or the place in a queue, or a new source.
+    /// When a byte came last, or the place in a queue, or a new source; not from those who have failed in vain too often.
     pub(super) last_sign: Duration,
-    /// When a source last had something that is missing.
+    /// When a source last had something that is missing; not from those who have failed in vain too often.
     pub(super) last_useful: Duration,
 }
 
@@ -54,6 +54,8 @@ pub(super) struct Part {
     pub(super) wake: Arc<Notify>,
     pub(super) bytes: u64,
     pub(super) pieces: u32,
+    /// Failures since its last piece.
+    pub(super) fruitless: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,6 +151,12 @@ impl Board {
         next
     }
 
+    /// Whether something may still come of a source. Without this, sources that break off again and again before a piece
+    /// is whole would keep a download alive for ever.
+    fn is_hopeful(&self, part: &Part) -> bool {
+        part.fruitless < self.options.max_failures.saturating_mul(2).max(1)
+    }
+
     /// Bytes have come.
     pub(super) fn received(&self, id: SourceId, bytes: u64) {
         let now = self.now();
@@ -156,8 +164,10 @@ impl Board {
         let mut state = self.state();
         state.planner.received(id, bytes, now);
         state.part(id).bytes += bytes;
-        state.last_sign = now;
-        state.last_useful = now;
+        if self.is_hopeful(state.part(id)) {
+            state.last_sign = now;
+            state.last_useful = now;
+        }
     }
 
     /// The request is in the source's queue.
@@ -165,7 +175,9 @@ impl Board {
         let now = self.now();
         let mut state = self.state();
         state.planner.queued(id, now);
-        state.last_sign = now;
+        if self.is_hopeful(state.part(id)) {
+            state.last_sign = now;
+        }
         drop(state);
         let source = id;
         self.events.send(SwarmEvent::Queued { source, position });
@@ -180,7 +192,9 @@ impl Board {
             state.refetched += 1;
             return;
         }
-        state.part(id).pieces += 1;
+        let part = state.part(id);
+        part.pieces += 1;
+        part.fruitless = 0;
         for other in verified.others {
             state.wake(other);
         }

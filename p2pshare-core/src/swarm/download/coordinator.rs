@@ -63,8 +63,8 @@ impl Coordinator {
     /// Runs to the end, or until it is cancelled. Dropping the future ends all workers.
     pub(super) async fn run(mut self, cancel: &CancellationToken) -> Result<Report, DownloadError> {
         let result = cancel.run_until_cancelled(self.drive()).await;
-        // When this returns nobody uses the sink any more, so it can be opened again. What workers still hold at a good
-        // end came twice, so it does not matter what becomes of it.
+        // When this returns no task uses the sink any more; only a write that has begun may still end. What workers
+        // hold at a good end came twice, so it does not matter what becomes of it.
         self.workers.shutdown().await;
         result.unwrap_or(Err(DownloadError::Cancelled))
     }

@@ -165,8 +165,8 @@ impl<'a> Session<'a> {
     }
 
     fn note_standing(&self, useful: bool) {
-        let failures = self.board.state().planner.failures(self.id);
-        let standing = match (useful, failures) {
+        let fruitless = self.board.state().part(self.id).fruitless;
+        let standing = match (useful, fruitless) {
             (false, _) => Standing::Idle,
             (true, 0) => Standing::Good,
             (true, _) => Standing::Doubtful,

@@ -102,6 +102,7 @@ async fn attempt(board: &Arc<Board>, candidate: &Candidate) -> Result<(), Broken
 fn punish(board: &Board, id: SourceId, error: &TransferError) -> Instant {
     let now = board.now();
     let mut state = board.state();
+    state.part(id).fruitless += 1;
     let retry_at = if error.is_lie() {
         state.planner.lied(id, error.to_string(), now);
         now

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Assignment, Next, Planner, source::Source};
+use super::{
+    Assignment, Next, Planner,
+    source::{Order, Source},
+};
 use crate::{
     content::{PIECE_LEN, PieceIndex, PieceRun},
     swarm::SourceId,
@@ -48,7 +51,7 @@ impl Planner {
             return self.rob(id, loot, now);
         }
         if let Some(piece) = self.endgame_piece(id, source, now, typical) {
-            self.assign(id, piece, now);
+            self.assign(id, piece, now, false);
             return fetch(&[piece]);
         }
         Next::Wait { until: now.saturating_add(self.config.recheck) }
@@ -89,7 +92,7 @@ impl Planner {
             };
             for piece in run.iter() {
                 self.rarity.take(piece);
-                self.assign(id, piece, now);
+                self.assign(id, piece, now, false);
                 taken.push(piece);
             }
         }
@@ -117,7 +120,7 @@ impl Planner {
     }
 
     /// While there is still something free: what a source holds that has become ten times slower, after twice the time
-    /// that it should have taken. The piece that it is at is left to it.
+    /// that it should have taken. The piece that it is at is left to it. A source that waits itself takes nothing.
     fn early_loot(
         &self,
         id: SourceId,
@@ -125,9 +128,12 @@ impl Planner {
         budget: u32,
         now: Duration,
     ) -> Option<Loot> {
+        if source.waiting {
+            return None;
+        }
         let speed = source.meter.estimate(now)?;
         let overdue = |other: &Source| {
-            let oldest = other.queue.front().map(|(_, since)| now.saturating_sub(*since));
+            let oldest = other.queue.front().map(|order| now.saturating_sub(order.since));
             oldest.is_some_and(|age| age > self.config.run_time * 2)
         };
         let slow = |other: &Source| {
@@ -140,7 +146,7 @@ impl Planner {
             .map(|(victim, other)| Loot {
                 victim: *victim,
                 pieces: self
-                    .loose_pieces(source, other)
+                    .loose_pieces(source, other, now)
                     .map(|(_, piece)| piece)
                     .take(budget as usize)
                     .collect(),
@@ -165,7 +171,7 @@ impl Planner {
         for (victim, other) in others {
             let mut pieces = Vec::new();
             let mut latest = 0.0_f64;
-            for (at, piece) in self.loose_pieces(source, other).take(most as usize) {
+            for (at, piece) in self.loose_pieces(source, other, now).take(most as usize) {
                 let mine = source.eta(source.queue.len() + pieces.len(), now, typical);
                 let theirs = other.eta(at, now, typical);
                 if theirs < mine * self.config.steal_factor
@@ -184,14 +190,21 @@ impl Planner {
         best.map(|(_, loot)| loot)
     }
 
-    /// What could be taken from another source, the last piece in its queue first, with the place in the queue.
+    /// What could be taken from another source, the last piece in its queue first, with the place in the queue. A piece
+    /// that was taken from somebody stays for a while where it is: else two sources that each seem slow to the other
+    /// would take it from each other without end.
     fn loose_pieces<'a>(
         &'a self,
         source: &'a Source,
         other: &'a Source,
+        now: Duration,
     ) -> impl Iterator<Item = (usize, PieceIndex)> + 'a {
         let queue = other.queue.iter().enumerate().skip(other.begun());
-        let pieces = queue.rev().map(|(at, (piece, _))| (at, *piece));
+        let settled = move |order: &Order| {
+            !order.stolen || now.saturating_sub(order.since) >= self.config.recheck
+        };
+        let queue = queue.rev().filter(move |(_, order)| settled(order));
+        let pieces = queue.map(|(at, order)| (at, order.piece));
         pieces.filter(|(_, piece)| source.has(*piece) && self.copies(*piece) == 1)
     }
 
@@ -208,7 +221,7 @@ impl Planner {
                 victim.remove(*piece, now);
             }
             self.assigned.remove(piece);
-            self.assign(id, *piece, now);
+            self.assign(id, *piece, now, true);
         }
         let runs = runs(&pieces);
         let steals = runs.iter().map(|run| (loot.victim, *run)).collect();
@@ -234,7 +247,7 @@ impl Planner {
         }
         let mut latest: Option<(f64, PieceIndex)> = None;
         for other in self.sources.values() {
-            for (at, (piece, _)) in other.queue.iter().enumerate() {
+            for (at, Order { piece, .. }) in other.queue.iter().enumerate() {
                 let copied = self.assigned.get(piece).is_none_or(|holders| {
                     holders.len() >= self.config.max_copies.max(1) || holders.contains(&id)
                 });
@@ -257,14 +270,14 @@ impl Planner {
     fn is_latest(&self, piece: PieceIndex, worth: f64, now: Duration, typical: f64) -> bool {
         let holders = self.assigned.get(&piece).into_iter().flatten();
         holders.filter_map(|holder| self.sources.get(holder)).all(|holder| {
-            let at = holder.queue.iter().position(|(queued, _)| *queued == piece);
+            let at = holder.queue.iter().position(|order| order.piece == piece);
             at.is_none_or(|at| holder.eta(at, now, typical) >= worth)
         })
     }
 
-    fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration) {
+    fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration, stolen: bool) {
         if let Some(source) = self.sources.get_mut(&id) {
-            source.push(piece, now);
+            source.push(Order { piece, since: now, stolen });
             self.assigned.entry(piece).or_default().push(id);
         }
     }

@@ -44,8 +44,8 @@ impl Planner {
             if self.struck.contains_key(id) {
                 return Err(format!("{id} is struck off and still there"));
             }
-            for (piece, _) in &source.queue {
-                queued.entry(*piece).or_default().push(*id);
+            for order in &source.queue {
+                queued.entry(order.piece).or_default().push(*id);
             }
         }
         if queued.len() != self.assigned.len() {

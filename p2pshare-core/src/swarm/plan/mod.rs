@@ -10,6 +10,7 @@
 //! - A piece gets a second source only in the *endgame*, when no piece of the content is free: so at the end the
 //!   download never hangs on one slow source. Pieces that have a second source may keep it when others become free
 //!   again because a source failed. There are never more than [`PlannerConfig::max_copies`].
+//! - A piece that was stolen is not stolen again before [`PlannerConfig::recheck`] has passed.
 //! - A verified piece stays verified.
 //! - The rarity of a piece is the number of joined partial sources that have it.
 
@@ -30,7 +31,11 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 pub use self::config::PlannerConfig;
-use self::{bitmap::Bitmap, rarity::Rarity, source::Source};
+use self::{
+    bitmap::Bitmap,
+    rarity::Rarity,
+    source::{Order, Source},
+};
 use super::SourceId;
 use crate::content::{Layout, PieceIndex, PieceRun, PieceSet};
 
@@ -334,7 +339,7 @@ impl Planner {
         };
         let queue = std::mem::take(&mut source.queue);
         source.idle(now);
-        for (piece, _) in queue {
+        for Order { piece, .. } in queue {
             let Some(holders) = self.assigned.get_mut(&piece) else {
                 continue;
             };

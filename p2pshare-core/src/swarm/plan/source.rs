@@ -10,8 +10,8 @@ use crate::content::{PIECE_LEN, PieceIndex};
 pub(super) struct Source {
     /// What it has, `None`: everything.
     pub(super) have: Option<Bitmap>,
-    /// What is assigned to it, in the order in which it will come, and since when.
-    pub(super) queue: VecDeque<(PieceIndex, Duration)>,
+    /// What is assigned to it, in the order in which it will come.
+    pub(super) queue: VecDeque<Order>,
     /// Bytes that have come of pieces in the queue.
     pub(super) unverified: u64,
     pub(super) meter: SpeedMeter,
@@ -21,6 +21,16 @@ pub(super) struct Source {
     pub(super) failures: u32,
     /// It is left alone until then.
     pub(super) retry_at: Duration,
+}
+
+/// A piece that a source is to deliver.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    pub(super) piece: PieceIndex,
+    /// When it was assigned.
+    pub(super) since: Duration,
+    /// It was taken from another source.
+    pub(super) stolen: bool,
 }
 
 impl Source {
@@ -40,14 +50,14 @@ impl Source {
         self.have.as_ref().is_none_or(|have| have.contains(piece))
     }
 
-    pub(super) fn push(&mut self, piece: PieceIndex, now: Duration) {
-        self.meter.start(now);
-        self.queue.push_back((piece, now));
+    pub(super) fn push(&mut self, order: Order) {
+        self.meter.start(order.since);
+        self.queue.push_back(order);
     }
 
     /// Takes a piece out of the queue. False when it was not in.
     pub(super) fn remove(&mut self, piece: PieceIndex, now: Duration) -> bool {
-        let Some(at) = self.queue.iter().position(|(queued, _)| *queued == piece) else {
+        let Some(at) = self.queue.iter().position(|order| order.piece == piece) else {
             return false;
         };
         self.queue.remove(at);

@@ -64,7 +64,7 @@ pub(super) fn paths(texts: &[&str]) -> Vec<SharePath> {
 }
 
 pub(super) fn verifier(of: &str) -> Verifier {
-    Verifier::parse(&format!("$plain$v=1$c2FsdA${of}")).expect("a verifier in a law is valid")
+    Verifier::parse(format!("$plain$v=1$c2FsdA${of}")).expect("a verifier in a law is valid")
 }
 
 pub(super) const fn content(number: u8) -> ContentId {

@@ -12,23 +12,11 @@ use crate::{
 /// One hit is one content of one size: its names are together, another size is another hit.
 pub async fn a_hit_is_one_content_of_one_size(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
-    let liar = Entry {
-        size: 11,
-        ..entry("song.mp3", 1)
-    };
-    share(
-        &store,
-        "alice",
-        1,
-        &[entry("song.mp3", 1), entry("copy of song.mp3", 1)],
-    )
-    .await;
+    let liar = Entry { size: 11, ..entry("song.mp3", 1) };
+    share(&store, "alice", 1, &[entry("song.mp3", 1), entry("copy of song.mp3", 1)]).await;
     share(&store, "bob", 2, &[liar]).await;
     let hits = hits(&store, &viewer("carol", &[]), &search("song")).await;
-    let shape: Vec<_> = hits
-        .iter()
-        .map(|hit| (hit.size, hit.names.len(), hit.sources))
-        .collect();
+    let shape: Vec<_> = hits.iter().map(|hit| (hit.size, hit.names.len(), hit.sources)).collect();
     assert_eq!(shape, [(10, 2, 1), (11, 1, 1)]);
 }
 
@@ -42,17 +30,8 @@ pub async fn names_are_the_best_that_match(store: Store) {
     let entries: Vec<_> = texts.iter().map(|text| entry(text, 1)).collect();
     share(&store, "bob", 1, &entries).await;
     share(&store, "alice", 2, &[entry("train", 1)]).await;
-    share(
-        &store,
-        "alice",
-        3,
-        &[entry("train", 1), entry("a train", 1)],
-    )
-    .await;
-    let name = |text, owner| HitName {
-        path: path(text),
-        owner: user(owner),
-    };
+    share(&store, "alice", 3, &[entry("train", 1), entry("a train", 1)]).await;
+    let name = |text, owner| HitName { path: path(text), owner: user(owner) };
     let viewer = viewer("carol", &[]);
     let found = hits(&store, &viewer, &search("train")).await;
     let expected = [
@@ -66,9 +45,7 @@ pub async fn names_are_the_best_that_match(store: Store) {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].names, expected);
 
-    let many: Vec<_> = (10..30)
-        .map(|number| entry(&format!("train {number}"), 1))
-        .collect();
+    let many: Vec<_> = (10..30).map(|number| entry(&format!("train {number}"), 1)).collect();
     share(&store, "alice", 2, &many).await;
     let found = hits(&store, &viewer, &search("train")).await;
     assert_eq!(found[0].names.len(), NAMES_PER_HIT);
@@ -93,10 +70,7 @@ pub async fn time_is_of_what_matches_and_sources_of_what_is_seen(store: Store) {
     assert_eq!(found[0].published_at, at(110));
     assert_eq!((found[0].online, found[0].sources), (4, 4));
     let filtered = Search {
-        filter: Filter {
-            owner: Some(user("carol")),
-            ..Filter::default()
-        },
+        filter: Filter { owner: Some(user("carol")), ..Filter::default() },
         ..search("song")
     };
     let found = hits(&store, &viewer("dave", &[]), &filtered).await;
@@ -109,24 +83,14 @@ pub async fn time_is_of_what_matches_and_sources_of_what_is_seen(store: Store) {
 pub async fn presence_is_told_from_the_time_given(store: Store) {
     add_users(&store, &["alice"]).await;
     for (number, last_seen) in [(1, Some(99)), (2, Some(100)), (3, Some(101)), (4, None)] {
-        let peer = Peer {
-            last_seen: last_seen.map(at),
-            addresses: Vec::new(),
-            ..peer(number, "alice")
-        };
+        let peer =
+            Peer { last_seen: last_seen.map(at), addresses: Vec::new(), ..peer(number, "alice") };
         add_this_peer(&store, &peer).await;
         share(&store, "alice", number, &[entry("a", 1)]).await;
     }
     for (since, online) in [(0, 3), (99, 3), (100, 2), (101, 1), (102, 0)] {
-        let search = Search {
-            online_since: at(since),
-            ..search("a")
-        };
+        let search = Search { online_since: at(since), ..search("a") };
         let found = hits(&store, &viewer("bob", &[]), &search).await;
-        assert_eq!(
-            (found[0].online, found[0].sources),
-            (online, 4),
-            "since {since}"
-        );
+        assert_eq!((found[0].online, found[0].sources), (online, 4), "since {since}");
     }
 }

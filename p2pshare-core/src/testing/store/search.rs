@@ -45,11 +45,7 @@ pub async fn every_word_begins_a_word_of_the_path(store: Store) {
         ("nothing", &[]),
         ("... --- ###", &[1, 2, 3, 4]),
     ] {
-        assert_eq!(
-            found_sorted(&store, &search(words)).await,
-            expected,
-            "{words:?}"
-        );
+        assert_eq!(found_sorted(&store, &search(words)).await, expected, "{words:?}");
     }
 }
 
@@ -77,21 +73,13 @@ pub async fn case_and_diacritics_do_not_matter(store: Store) {
         ("日本", &[5]),
         ("本", &[]),
     ] {
-        assert_eq!(
-            found_sorted(&store, &search(words)).await,
-            expected,
-            "{words:?}"
-        );
+        assert_eq!(found_sorted(&store, &search(words)).await, expected, "{words:?}");
     }
 }
 
 /// What has a meaning in some store's query language has none here.
 pub async fn no_word_is_an_operator(store: Store) {
-    alice_shares(
-        &store,
-        &["and/or.txt", "near not.txt", "50% off_all.txt", "plain.txt"],
-    )
-    .await;
+    alice_shares(&store, &["and/or.txt", "near not.txt", "50% off_all.txt", "plain.txt"]).await;
     for (words, expected) in [
         ("and OR", &[1][..]),
         ("NOT near", &[2]),
@@ -105,21 +93,13 @@ pub async fn no_word_is_an_operator(store: Store) {
         ("^plain", &[4]),
         (".*", &[1, 2, 3, 4]),
     ] {
-        assert_eq!(
-            found_sorted(&store, &search(words)).await,
-            expected,
-            "{words:?}"
-        );
+        assert_eq!(found_sorted(&store, &search(words)).await, expected, "{words:?}");
     }
 }
 
 /// An excluded term takes away what all its words match.
 pub async fn excluded_terms_take_away(store: Store) {
-    alice_shares(
-        &store,
-        &["hunter live 1997.ogg", "hunter 1997.ogg", "other.ogg"],
-    )
-    .await;
+    alice_shares(&store, &["hunter live 1997.ogg", "hunter 1997.ogg", "other.ogg"]).await;
     for (words, expected) in [
         ("hunter -live", &[2][..]),
         ("-live", &[2, 3]),
@@ -131,153 +111,37 @@ pub async fn excluded_terms_take_away(store: Store) {
         ("-LÍV", &[2, 3]),
         ("-", &[1, 2, 3]),
     ] {
-        assert_eq!(
-            found_sorted(&store, &search(words)).await,
-            expected,
-            "{words:?}"
-        );
+        assert_eq!(found_sorted(&store, &search(words)).await, expected, "{words:?}");
     }
 }
 
 /// The filters narrow what is found, each by itself and all together.
 pub async fn filters_narrow(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
-    let sized = |text, number| Entry {
-        size: 10 * u64::from(number),
-        ..entry(text, number)
-    };
-    let first = [
-        sized("a.FLAC", 1),
-        sized("a.mp3", 2),
-        sized("a.tar.GZ", 3),
-        sized("a", 4),
-    ];
+    let sized = |text, number| Entry { size: 10 * u64::from(number), ..entry(text, number) };
+    let first = [sized("a.FLAC", 1), sized("a.mp3", 2), sized("a.tar.GZ", 3), sized("a", 4)];
     share(&store, "alice", 1, &first).await;
-    share(
-        &store,
-        "bob",
-        2,
-        &[sized(".flac", 5), sized("a.xyz", 6), sized("a.png", 7)],
-    )
-    .await;
+    share(&store, "bob", 2, &[sized(".flac", 5), sized("a.xyz", 6), sized("a.png", 7)]).await;
     let none = Filter::default;
     let extensions = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect();
     for (filter, expected) in [
         (none(), &[1, 2, 3, 4, 5, 6, 7][..]),
-        (
-            Filter {
-                extensions: extensions(&["flac"]),
-                ..none()
-            },
-            &[1],
-        ),
-        (
-            Filter {
-                extensions: extensions(&["mp3", "gz", "no"]),
-                ..none()
-            },
-            &[2, 3],
-        ),
-        (
-            Filter {
-                extensions: extensions(&["tar.gz"]),
-                ..none()
-            },
-            &[],
-        ),
-        (
-            Filter {
-                kind: Some(Kind::Audio),
-                ..none()
-            },
-            &[1, 2],
-        ),
-        (
-            Filter {
-                kind: Some(Kind::Archive),
-                ..none()
-            },
-            &[3],
-        ),
-        (
-            Filter {
-                kind: Some(Kind::Image),
-                ..none()
-            },
-            &[7],
-        ),
-        (
-            Filter {
-                kind: Some(Kind::Video),
-                ..none()
-            },
-            &[],
-        ),
-        (
-            Filter {
-                kind: Some(Kind::Other),
-                ..none()
-            },
-            &[4, 5, 6],
-        ),
-        (
-            Filter {
-                min_size: Some(60),
-                ..none()
-            },
-            &[6, 7],
-        ),
-        (
-            Filter {
-                max_size: Some(20),
-                ..none()
-            },
-            &[1, 2],
-        ),
-        (
-            Filter {
-                min_size: Some(20),
-                max_size: Some(20),
-                ..none()
-            },
-            &[2],
-        ),
-        (
-            Filter {
-                min_size: Some(30),
-                max_size: Some(20),
-                ..none()
-            },
-            &[],
-        ),
-        (
-            Filter {
-                max_size: Some(u64::MAX),
-                ..none()
-            },
-            &[1, 2, 3, 4, 5, 6, 7],
-        ),
-        (
-            Filter {
-                min_size: Some(u64::MAX),
-                ..none()
-            },
-            &[],
-        ),
-        (
-            Filter {
-                owner: Some(user("bob")),
-                ..none()
-            },
-            &[5, 6, 7],
-        ),
-        (
-            Filter {
-                owner: Some(user("nobody")),
-                ..none()
-            },
-            &[],
-        ),
+        (Filter { extensions: extensions(&["flac"]), ..none() }, &[1]),
+        (Filter { extensions: extensions(&["mp3", "gz", "no"]), ..none() }, &[2, 3]),
+        (Filter { extensions: extensions(&["tar.gz"]), ..none() }, &[]),
+        (Filter { kind: Some(Kind::Audio), ..none() }, &[1, 2]),
+        (Filter { kind: Some(Kind::Archive), ..none() }, &[3]),
+        (Filter { kind: Some(Kind::Image), ..none() }, &[7]),
+        (Filter { kind: Some(Kind::Video), ..none() }, &[]),
+        (Filter { kind: Some(Kind::Other), ..none() }, &[4, 5, 6]),
+        (Filter { min_size: Some(60), ..none() }, &[6, 7]),
+        (Filter { max_size: Some(20), ..none() }, &[1, 2]),
+        (Filter { min_size: Some(20), max_size: Some(20), ..none() }, &[2]),
+        (Filter { min_size: Some(30), max_size: Some(20), ..none() }, &[]),
+        (Filter { max_size: Some(u64::MAX), ..none() }, &[1, 2, 3, 4, 5, 6, 7]),
+        (Filter { min_size: Some(u64::MAX), ..none() }, &[]),
+        (Filter { owner: Some(user("bob")), ..none() }, &[5, 6, 7]),
+        (Filter { owner: Some(user("nobody")), ..none() }, &[]),
         (
             Filter {
                 extensions: extensions(&["flac", "mp3", "png"]),
@@ -289,38 +153,17 @@ pub async fn filters_narrow(store: Store) {
             &[2],
         ),
     ] {
-        let filtered = Search {
-            filter: filter.clone(),
-            ..search("")
-        };
-        assert_eq!(
-            found_sorted(&store, &filtered).await,
-            expected,
-            "{filter:?}"
-        );
+        let filtered = Search { filter: filter.clone(), ..search("") };
+        assert_eq!(found_sorted(&store, &filtered).await, expected, "{filter:?}");
     }
-    let both = Search {
-        filter: Filter {
-            owner: Some(user("alice")),
-            ..none()
-        },
-        ..search("gz")
-    };
-    assert_eq!(
-        found_sorted(&store, &both).await,
-        [3],
-        "words and filters hold together"
-    );
+    let both = Search { filter: Filter { owner: Some(user("alice")), ..none() }, ..search("gz") };
+    assert_eq!(found_sorted(&store, &both).await, [3], "words and filters hold together");
 }
 
 /// What is withdrawn or replaced is not found by what it was.
 pub async fn a_search_finds_what_is_there_now(store: Store) {
     alice_shares(&store, &["one", "two"]).await;
-    let changes = [
-        Withdraw(path("one")),
-        Publish(entry("two", 9)),
-        Publish(entry("three", 1)),
-    ];
+    let changes = [Withdraw(path("one")), Publish(entry("two", 9)), Publish(entry("three", 1))];
     publish(&store, "alice", 1, &changes, 200).await;
     assert_eq!(found_sorted(&store, &search("one")).await, [0_u8; 0]);
     assert_eq!(found_sorted(&store, &search("two")).await, [9]);

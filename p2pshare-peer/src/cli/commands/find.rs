@@ -20,11 +20,11 @@ pub(crate) async fn search(context: &Context, args: SearchArgs) -> Result<(), Cl
     let mut query = SearchQuery {
         q: args.words.join(" "),
         ext: (!args.ext.is_empty()).then(|| args.ext.join(",")),
-        kind: args.kind.map(Into::into),
+        kind: args.kind,
         min_size: args.min_size,
         max_size: args.max_size,
         owner: args.owner,
-        sort: args.sort.into(),
+        sort: args.sort,
         limit: None,
         cursor: None,
     };

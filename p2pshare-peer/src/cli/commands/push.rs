@@ -1,22 +1,14 @@
 //! `push`.
 
 use std::{
-    fs::File,
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
-use async_trait::async_trait;
-use p2pshare_core::{
-    api::PushGrantRequest,
-    content::{HashError, Manifest, hash_file},
-    path::SharePath,
-    text::visible,
-    transfer::{FileSource, FileStamp, ReadOptions, SharedFile, TransferError},
-};
+use p2pshare_core::{text::visible, transfer::TransferError};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -25,10 +17,13 @@ use crate::{
         args::PushArgs,
         context::Context,
         exit::{CliError, Exit},
-        output::bytes,
+        output::{Progress, bytes},
     },
-    net::{GrantProvider, GrantRequest, PushProgress, PushProposal},
+    net::PushProgress,
+    push::{PushError, pack, push as push_to},
 };
+
+const RESUME: &str = "run the same command again: it goes on where it stopped";
 
 pub(crate) async fn push(
     context: &Context,
@@ -36,162 +31,96 @@ pub(crate) async fn push(
     cancel: &CancellationToken,
 ) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
-    let own = context.own_peer(&session, client.clone())?;
-    let name = proposed_name(&args.file)?;
-    let (manifest, stamp) = hash(context, &args.file, cancel).await?;
-
-    own.make_known().await?;
-    let request =
-        PushGrantRequest { user: args.user.clone(), content: manifest.id(), peer: Some(own.id()) };
-    let granted = client.push_grants(&request).await?;
-    if granted.peers.is_empty() {
-        return Err(CliError::new(Exit::NoSource, format!("no peer of {} is online", args.user))
-            .hint("ask them to run: p2pshare-peer serve --inbox DIR"));
-    }
-
-    let source = FileSource::new(ReadOptions::default());
-    source.insert(SharedFile { path: args.file.clone(), manifest: manifest.clone(), stamp });
+    let me = context.own_peer(&session, client)?;
     let pool = context.peer_pool(args.insecure)?;
-    let proposal = PushProposal { name, manifest: manifest.clone() };
-    let shown = context.output.progress(format!("Pushing {}", proposal.name), Some(manifest.len()));
-    let mut causes = Vec::new();
-    for target in granted.peers {
-        let peer = pool.peer(target.peer, target.addresses);
-        let progress = show(&shown, manifest.len());
-        let grant = OneGrant(target.grant);
-        let push = peer.push(&proposal, &source, &grant, &progress);
-        let Some(pushed) = cancel.run_until_cancelled(Box::pin(push)).await else {
-            return Err(CliError::failed("stopped")
-                .hint("run the same command again: it goes on where it stopped"));
-        };
-        match pushed {
-            Ok(kept) => {
-                shown.finish();
-                let kept = kept.to_string();
-                context.output.line(format!(
-                    "Pushed {} to {}, kept as {}.",
-                    bytes(manifest.len()),
-                    args.user,
-                    visible(&kept)
-                ));
-                context.output.event(
-                    "pushed",
-                    json!({ "user": args.user, "content": manifest.id(), "size": manifest.len(), "name": kept }),
-                );
-                return Ok(());
-            }
-            Err(error) => causes.push((target.peer, error)),
-        }
-    }
-    shown.finish();
-    Err(conclude(&args, &causes))
-}
 
-/// The grant of the index for one peer.
-struct OneGrant(String);
-
-#[async_trait]
-impl GrantProvider for OneGrant {
-    async fn grant(&self, _: &GrantRequest) -> Result<String, TransferError> {
-        Ok(self.0.clone())
-    }
-}
-
-fn proposed_name(file: &Path) -> Result<SharePath, CliError> {
-    let name = file.file_name().map(Path::new).unwrap_or(file);
-    let sanitized = SharePath::sanitize(name).map_err(|error| {
-        CliError::new(
-            Exit::Usage,
-            format!("{} cannot be named for others: {error}", file.display()),
-        )
-    })?;
-    Ok(sanitized.path)
-}
-
-/// Hashes the file with all cores.
-async fn hash(
-    context: &Context,
-    file: &Path,
-    cancel: &CancellationToken,
-) -> Result<(Manifest, FileStamp), CliError> {
-    let opened = File::open(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            CliError::new(Exit::NotFound, format!("{} does not exist", file.display()))
-        }
-        _ => unreadable(file, &error),
-    })?;
-    let metadata = opened.metadata().map_err(|error| unreadable(file, &error))?;
-    let (len, stamp) = (metadata.len(), FileStamp::of(&metadata));
-    let shown = context
-        .output
-        .progress(format!("Hashing {}", visible(&file.display().to_string())), Some(len));
-    let stop = Arc::new(AtomicBool::new(false));
-    let hashing = tokio::task::spawn_blocking({
-        let stop = stop.clone();
-        move || {
-            let done = AtomicU64::new(0);
-            let progress = |bytes: u64| shown.set(done.fetch_add(bytes, Relaxed) + bytes, len);
-            hash_file(&opened, None, &progress, &stop)
-        }
-    });
-    let hashed = match cancel.run_until_cancelled(hashing).await {
-        Some(hashed) => hashed.map_err(CliError::failed)?,
-        None => {
-            stop.store(true, Relaxed);
-            Err(HashError::Cancelled)
-        }
+    let work = async {
+        let parcel = pack(&args.file, show_hashing(context, &args.file)).await?;
+        let size = parcel.manifest.len();
+        let shown = context.output.progress(format!("Pushing {}", parcel.name), Some(size));
+        let progress = show(&shown, size);
+        let pushed = push_to(&me, &pool, &parcel, &args.user, &progress).await?;
+        Ok::<_, PushError>((parcel, pushed))
     };
-    let manifest =
-        hashed.map_err(|error| CliError::failed(format!("{}: {error}", file.display())))?;
-    Ok((manifest, stamp))
+    let Some(done) = cancel.run_until_cancelled(Box::pin(work)).await else {
+        return Err(CliError::failed("stopped").hint(RESUME));
+    };
+    let (parcel, pushed) = done?;
+    let (size, name) = (parcel.manifest.len(), pushed.name.to_string());
+    context.output.line(format!(
+        "Pushed {} to {}, kept as {}.",
+        bytes(size),
+        args.user,
+        visible(&name)
+    ));
+    context.output.event(
+        "pushed",
+        json!({
+            "user": args.user,
+            "peer": pushed.peer,
+            "content": parcel.manifest.id(),
+            "size": size,
+            "name": name,
+        }),
+    );
+    Ok(())
 }
 
-fn show(shown: &crate::cli::output::Progress, total: u64) -> impl Fn(PushProgress) + Send + Sync {
-    let wanted = AtomicU64::new(total);
+fn show_hashing(context: &Context, file: &Path) -> impl Fn(u64) + Send + Sync + 'static {
+    let total = file.metadata().map_or(0, |metadata| metadata.len());
+    let shown = Arc::new(context.output.progress("Hashing", Some(total)));
+    let done = AtomicU64::new(0);
+    move |bytes| shown.set(done.fetch_add(bytes, Relaxed).saturating_add(bytes), total)
+}
+
+fn show(shown: &Progress, total: u64) -> impl Fn(PushProgress) + Send + Sync {
+    let there = AtomicU64::new(0);
     let sent = AtomicU64::new(0);
     move |progress| match progress {
         PushProgress::Queued { position } => {
-            shown.message(&format!("(waiting, {position} before)"))
+            shown.message(&format!("(waiting, {position} before)"));
         }
         // What is not wanted is there already.
         PushProgress::Wanted { bytes } => {
-            wanted.store(bytes, Relaxed);
-            shown.set(total.saturating_sub(bytes), total);
+            there.store(total.saturating_sub(bytes).saturating_sub(sent.load(Relaxed)), Relaxed);
+            shown.set(there.load(Relaxed), total);
         }
         PushProgress::Sent { bytes } => {
             let sent = sent.fetch_add(bytes, Relaxed).saturating_add(bytes);
-            let there = total.saturating_sub(wanted.load(Relaxed));
-            shown.set(there.saturating_add(sent).min(total), total);
+            shown.set(there.load(Relaxed).saturating_add(sent).min(total), total);
         }
     }
 }
 
-fn conclude(
-    args: &PushArgs,
-    causes: &[(p2pshare_core::identity::PeerId, TransferError)],
-) -> CliError {
-    let told: Vec<_> =
-        causes.iter().map(|(peer, error)| format!("{}: {error}", peer.short())).collect();
-    let away = |error: &TransferError| {
-        matches!(error, TransferError::Unavailable(_) | TransferError::Stalled(_))
-    };
-    let exit = if causes.iter().any(|(_, error)| matches!(error, TransferError::Mismatch(_))) {
-        Exit::VerificationFailed
-    } else if causes.iter().all(|(_, error)| away(error)) {
-        Exit::NoSource
-    } else {
-        Exit::Failed
-    };
-    let error =
-        CliError::new(exit, format!("pushing to {} failed: {}", args.user, told.join("; ")));
-    match exit {
-        Exit::NoSource => {
-            error.hint("run the same command again later: it goes on where it stopped")
+impl From<PushError> for CliError {
+    fn from(error: PushError) -> Self {
+        let (exit, hint) = match &error {
+            PushError::Index(_) | PushError::Announce(_) => (Exit::Failed, None),
+            PushError::NotFound(_) => (Exit::NotFound, None),
+            PushError::NoPeer(_) => {
+                (Exit::NoSource, Some("ask them to run: p2pshare-peer serve --inbox DIR"))
+            }
+            PushError::Failed { causes, .. } => {
+                if causes.iter().any(|(_, cause)| matches!(cause, TransferError::Mismatch(_))) {
+                    (Exit::VerificationFailed, None)
+                } else if causes.iter().all(|(_, cause)| is_away(cause)) {
+                    (Exit::NoSource, Some(RESUME))
+                } else {
+                    (Exit::Failed, None)
+                }
+            }
+            _ => (Exit::Failed, None),
+        };
+        let message = error.to_string();
+        match (error, hint) {
+            (PushError::Index(error), _) => error.into(),
+            (PushError::Announce(error), _) => error.into(),
+            (_, Some(hint)) => Self::new(exit, message).hint(hint),
+            (_, None) => Self::new(exit, message),
         }
-        _ => error,
     }
 }
 
-fn unreadable(file: &Path, error: &std::io::Error) -> CliError {
-    CliError::failed(format!("{} cannot be read: {error}", file.display()))
+fn is_away(cause: &TransferError) -> bool {
+    matches!(cause, TransferError::Unavailable(_) | TransferError::Stalled(_))
 }

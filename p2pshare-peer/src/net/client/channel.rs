@@ -5,17 +5,20 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, Uri};
-use hyper::body::Incoming;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, Uri, Version, header};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use p2pshare_core::identity::PeerId;
 use p2pshare_proto::v1::transfer_client::TransferClient;
+use prost::Message;
+use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+use crate::net::grpc::{Incoming, SegmentField};
 use crate::net::io::BoxIo;
-use crate::net::limits::Http2Settings;
+use crate::net::limits::{Http2Settings, MAX_CONTROL_MESSAGE};
 use crate::net::tls::host_name;
 
 /// An open connection. Clones share it; it closes when the last clone and the last call are gone.
@@ -49,10 +52,41 @@ impl Channel {
         self.sender.is_closed()
     }
 
-    /// A client of the transfer service that takes messages up to this many bytes.
-    pub(super) fn transfer_client(&self, max_message: usize) -> TransferClient<Self> {
+    /// A client of the calls of the transfer service that carry no bytes of contents.
+    pub(super) fn transfer_client(&self) -> TransferClient<Self> {
         TransferClient::with_origin(self.clone(), self.origin.clone())
-            .max_decoding_message_size(max_message)
+            .max_decoding_message_size(MAX_CONTROL_MESSAGE)
+    }
+
+    /// Makes a call whose messages are not the generated code's business. Segments of the answer are in this field, if
+    /// it has any; its messages have at most `max_message` bytes.
+    ///
+    /// # Errors
+    /// The status that the peer answers with, or what became of the connection.
+    pub(super) async fn call<M: Message + Default>(
+        mut self,
+        path: &'static str,
+        request: tonic::Request<Body>,
+        field: Option<SegmentField>,
+        max_message: usize,
+    ) -> Result<tonic::Response<Incoming<M>>, Status> {
+        let (metadata, _, body) = request.into_parts();
+        let mut uri = self.origin.into_parts();
+        uri.path_and_query = Some(PathAndQuery::from_static(path));
+        let uri = Uri::from_parts(uri).map_err(|error| Status::from_error(error.into()))?;
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = metadata.into_headers();
+        request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
+        let content_type = HeaderValue::from_static("application/grpc");
+        request.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        let lost = |error: hyper::Error| Status::from_error(error.into());
+        self.sender.ready().await.map_err(lost)?;
+        let answer = self.sender.send_request(request).await.map_err(lost)?;
+        let answer = Incoming::of_answer(answer.map(Body::new), field, max_message)?;
+        Ok(tonic::Response::new(answer.into_body()))
     }
 
     /// The origin of calls to the peer.
@@ -62,9 +96,10 @@ impl Channel {
 }
 
 impl Service<Request<Body>> for Channel {
-    type Response = Response<Incoming>;
+    type Response = Response<hyper::body::Incoming>;
     type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
+    type Future =
+        Pin<Box<dyn Future<Output = hyper::Result<Response<hyper::body::Incoming>>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         self.sender.poll_ready(cx)

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use super::channel::Channel;
 use super::dial::first_to_connect;
 use super::remote::RemotePeer;
-use crate::net::io::{BoxIo, TLS_BUFFER};
+use crate::net::io::{BoxIo, ReadAhead, TLS_BUFFER};
 use crate::net::limits::ClientLimits;
 use crate::net::tls::{PeerTls, server_name};
 
@@ -111,7 +111,7 @@ async fn connect_io(
         return Ok(Box::new(stream));
     };
     let connector = TlsConnector::from(config);
-    let connect = connector.connect_with(server_name(id), stream, |tls| {
+    let connect = connector.connect_with(server_name(id), ReadAhead::new(stream), |tls| {
         tls.set_buffer_limit(Some(TLS_BUFFER));
     });
     Ok(Box::new(connect.await.map_err(explain)?))

@@ -8,9 +8,10 @@ use futures::{StreamExt, stream};
 use p2pshare_core::content::{ContentId, PieceRun};
 use p2pshare_core::transfer::{FetchEvent, SegmentStream, TransferError};
 use p2pshare_proto::v1;
-use tonic::Streaming;
+use tokio::time::timeout;
 
 use super::source::RemoteSource;
+use crate::net::grpc::{Incoming, Part};
 use crate::net::limits::MAX_RUNS;
 use crate::net::status::transfer_error;
 use crate::net::wire;
@@ -36,7 +37,7 @@ pub(super) async fn fetch(
 struct Fetching {
     source: RemoteSource,
     content: ContentId,
-    messages: Streaming<v1::FetchResponse>,
+    messages: Incoming<v1::FetchResponse>,
     /// Runs that were not asked for yet.
     rest: IntoIter<PieceRun>,
     /// The last that came was a place in the queue.
@@ -48,7 +49,7 @@ struct Fetching {
 impl Fetching {
     async fn next(&mut self) -> Result<Option<FetchEvent>, TransferError> {
         loop {
-            let Some(message) = self.message().await? else {
+            let Some(part) = self.part().await? else {
                 let runs: Vec<_> = self.rest.by_ref().take(MAX_RUNS).collect();
                 if runs.is_empty() {
                     return Ok(None);
@@ -56,7 +57,7 @@ impl Fetching {
                 self.messages = self.source.open_fetch(&self.content, &runs).await?;
                 continue;
             };
-            let event = wire::fetch_event_in(message)?;
+            let event = wire::fetch_event_in(part)?;
             self.queued = matches!(event, FetchEvent::Queued { .. });
             if !self.queued {
                 self.begun = true;
@@ -69,12 +70,16 @@ impl Fetching {
         }
     }
 
-    /// The next message. In the queue a peer may be silent for as long as it takes; that it lives is known by pings.
-    async fn message(&mut self) -> Result<Option<v1::FetchResponse>, TransferError> {
-        if !self.queued {
-            return self.source.next(&mut self.messages, &self.content).await;
-        }
-        let message = self.messages.message().await;
-        message.map_err(|status| transfer_error(&status, &self.content))
+    /// What comes next. In the queue a peer may be silent for as long as it takes; that it lives is known by pings.
+    async fn part(&mut self) -> Result<Option<Part<v1::FetchResponse>>, TransferError> {
+        let part = self.messages.next();
+        let part = match self.queued {
+            true => part.await,
+            false => {
+                let time = self.source.stall_timeout();
+                timeout(time, part).await.map_err(|_| TransferError::Stalled(time))?
+            }
+        };
+        part.map_err(|status| transfer_error(&status, &self.content))
     }
 }

@@ -13,10 +13,12 @@ use p2pshare_proto::v1::push_response::Event as Incoming;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::body::Body;
 
 use super::grants::{GrantProvider, GrantRequest};
 use super::remote::{RemotePeer, Route};
+use crate::net::grpc::{self, Encoded, Incoming as Messages, OutgoingBody, Part, SegmentField};
+use crate::net::limits::MAX_CONTROL_MESSAGE;
 use crate::net::status::transfer_error;
 use crate::net::wire;
 
@@ -70,9 +72,9 @@ impl RemotePeer {
     ) -> Result<SharePath, TransferError> {
         let mut push = self.open_push(proposal, grants).await?;
         let parts = wire::manifest_parts(proposal.manifest.clone());
-        let manifest = async |messages: &Messages| {
+        let manifest = async |messages: &Sender| {
             for part in parts {
-                messages.send(Outgoing::Manifest(part)).await?;
+                messages.send(message(Outgoing::Manifest(part))).await?;
             }
             Ok(())
         };
@@ -85,7 +87,7 @@ impl RemotePeer {
             };
             match answer {
                 Incoming::Queued(queued) => {
-                    progress(PushProgress::Queued { position: queued.position })
+                    progress(PushProgress::Queued { position: queued.position });
                 }
                 Incoming::Receipt(receipt) => return receipt_name(&receipt),
                 Incoming::Wanted(wanted) => {
@@ -94,13 +96,13 @@ impl RemotePeer {
                     let bytes = runs.iter().map(|run| layout.run_len(*run)).sum();
                     progress(PushProgress::Wanted { bytes });
                     let content = proposal.manifest.id();
-                    let bytes = async |messages: &Messages| {
+                    let bytes = async |messages: &Sender| {
                         let mut events = source.fetch(&content, &runs).await?;
                         while let Some(event) = events.next().await {
                             if let FetchEvent::Segment(segment) = event? {
                                 let bytes = segment.data.len() as u64;
-                                let segment = wire::segment_out(segment);
-                                messages.send(Outgoing::Segment(segment)).await?;
+                                let segment = Encoded::segment(SegmentField::PUSH, segment);
+                                messages.send(segment).await?;
                                 progress(PushProgress::Sent { bytes });
                             }
                         }
@@ -125,16 +127,17 @@ impl RemotePeer {
             length: proposal.manifest.len(),
         };
         let limits = self.limits();
-        let call = self.call(Route::Bulk, grants, request, |mut client, grant| {
+        let call = self.call(Route::Bulk, grants, request, |channel, grant| {
             let (sender, receiver) = mpsc::channel(AHEAD);
             let offer = message(Outgoing::Offer(offer.clone()));
-            let request = grant.request(ReceiverStream::new(receiver));
+            let messages = ReceiverStream::new(receiver).map(Ok);
+            let request = grant.request(Body::new(OutgoingBody::of_request(messages)));
             let stall_timeout = limits.stall_timeout;
             async move {
                 // There is room: nothing was sent yet.
                 let _ = sender.try_send(offer);
-                let answers = client.push(request).await?;
-                let messages = Messages { sender, stall_timeout };
+                let answers = channel.call(grpc::PUSH, request, None, MAX_CONTROL_MESSAGE).await?;
+                let messages = Sender { sender, stall_timeout };
                 Ok(answers.map(|answers| (messages, answers)))
             }
         });
@@ -145,8 +148,8 @@ impl RemotePeer {
 
 /// A push that runs.
 struct Pushing {
-    messages: Messages,
-    answers: Streaming<v1::PushResponse>,
+    messages: Sender,
+    answers: Messages<v1::PushResponse>,
     request: GrantRequest,
     answer_timeout: Duration,
 }
@@ -155,7 +158,7 @@ impl Pushing {
     /// Sends what `feed` makes. An answer that comes before all is sent is given back, an error ends it.
     async fn feed(
         &mut self,
-        feed: impl AsyncFnOnce(&Messages) -> Result<(), Unsent>,
+        feed: impl AsyncFnOnce(&Sender) -> Result<(), Unsent>,
     ) -> Result<Option<Incoming>, TransferError> {
         let Self { messages, answers, .. } = self;
         let mut early = None;
@@ -165,7 +168,7 @@ impl Pushing {
                 tokio::select! {
                     biased;
                     fed = fed.as_mut() => break fed,
-                    answer = answers.message(), if early.is_none() => {
+                    answer = answers.next(), if early.is_none() => {
                         let answer = answer.map_err(|status| transfer_error(&status, &self.request.content))?;
                         early = Some(event(answer)?);
                     }
@@ -185,15 +188,15 @@ impl Pushing {
 
     async fn answer(&mut self) -> Result<Incoming, TransferError> {
         let time = self.answer_timeout;
-        let answer = timeout(time, self.answers.message()).await;
+        let answer = timeout(time, self.answers.next()).await;
         let answer = answer.map_err(|_| TransferError::Stalled(time))?;
         event(answer.map_err(|status| transfer_error(&status, &self.request.content))?)
     }
 }
 
 /// Where the messages of a push go.
-struct Messages {
-    sender: mpsc::Sender<v1::PushRequest>,
+struct Sender {
+    sender: mpsc::Sender<Encoded>,
     stall_timeout: Duration,
 }
 
@@ -205,9 +208,9 @@ enum Unsent {
     Error(TransferError),
 }
 
-impl Messages {
-    async fn send(&self, event: Outgoing) -> Result<(), Unsent> {
-        let sent = self.sender.send_timeout(message(event), self.stall_timeout);
+impl Sender {
+    async fn send(&self, message: Encoded) -> Result<(), Unsent> {
+        let sent = self.sender.send_timeout(message, self.stall_timeout);
         sent.await.map_err(|error| match error {
             mpsc::error::SendTimeoutError::Timeout(_) => {
                 TransferError::Stalled(self.stall_timeout).into()
@@ -249,12 +252,16 @@ fn receipt_name(receipt: &v1::PushReceipt) -> Result<SharePath, TransferError> {
         .map_err(|error| broken(&format!("the receipt has no usable name: {error}")))
 }
 
-fn event(answer: Option<v1::PushResponse>) -> Result<Incoming, TransferError> {
-    answer.and_then(|answer| answer.event).ok_or_else(|| broken("the push ended without a receipt"))
+fn event(answer: Option<Part<v1::PushResponse>>) -> Result<Incoming, TransferError> {
+    let event = match answer {
+        Some(Part::Message(answer)) => answer.event,
+        Some(Part::Slice(_)) | None => None,
+    };
+    event.ok_or_else(|| broken("the push ended without a receipt"))
 }
 
-fn message(event: Outgoing) -> v1::PushRequest {
-    v1::PushRequest { event: Some(event) }
+fn message(event: Outgoing) -> Encoded {
+    Encoded::message(&v1::PushRequest { event: Some(event) })
 }
 
 fn broken(what: &str) -> TransferError {

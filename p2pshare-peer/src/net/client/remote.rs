@@ -7,7 +7,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use p2pshare_core::identity::{PeerAddr, PeerId};
 use p2pshare_core::transfer::TransferError;
 use p2pshare_proto::SERVICE_NAME;
-use p2pshare_proto::v1::transfer_client::TransferClient;
 use tokio::time::timeout;
 use tonic::metadata::{AsciiMetadataValue, MetadataValue};
 use tonic::{Request, Response, Status};
@@ -20,7 +19,7 @@ use super::connector::PeerConnector;
 use super::grants::{GrantProvider, GrantRequest};
 use super::lane::Lane;
 use super::source::RemoteSource;
-use crate::net::limits::{ClientLimits, MAX_CONTROL_MESSAGE, MAX_SEGMENT_MESSAGE};
+use crate::net::limits::{ClientLimits, MAX_CONTROL_MESSAGE};
 use crate::net::status::{transfer_error, wants_credential};
 
 /// Another peer, with at most two connections to it: one for bytes and one for everything else, so that a question never
@@ -46,9 +45,6 @@ pub(super) enum Route {
     /// The one for everything else.
     Control,
 }
-
-/// A client of the transfer service of a peer.
-pub(super) type Client = TransferClient<Channel>;
 
 impl RemotePeer {
     pub(super) fn new(connector: PeerConnector, id: PeerId, addrs: Vec<PeerAddr>) -> Self {
@@ -108,7 +104,7 @@ impl RemotePeer {
         route: Route,
         grants: &dyn GrantProvider,
         request: GrantRequest,
-        mut send: impl FnMut(Client, Grant) -> F,
+        mut send: impl FnMut(Channel, Grant) -> F,
     ) -> Result<R, TransferError>
     where
         F: Future<Output = Result<Response<R>, Status>>,
@@ -117,7 +113,7 @@ impl RemotePeer {
         loop {
             let text = grants.grant(&request).await?;
             let grant = Grant::new(&text)?;
-            let answer = send(self.client(route).await?, grant);
+            let answer = send(self.channel(route).await?, grant);
             let status = match timeout(self.limits().answer_timeout, answer).await {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),
                 Ok(Err(status)) => status,
@@ -144,14 +140,6 @@ impl RemotePeer {
     /// Whether nobody but this value uses the peer.
     pub(super) fn is_unused(&self) -> bool {
         Arc::strong_count(&self.inner) == 1
-    }
-
-    async fn client(&self, route: Route) -> Result<Client, TransferError> {
-        let max_message = match route {
-            Route::Bulk => MAX_SEGMENT_MESSAGE,
-            Route::Control => MAX_CONTROL_MESSAGE,
-        };
-        Ok(self.channel(route).await?.transfer_client(max_message))
     }
 
     async fn channel(&self, route: Route) -> Result<Channel, TransferError> {

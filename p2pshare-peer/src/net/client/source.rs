@@ -1,6 +1,7 @@
 //! Another peer as a source of pieces.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
@@ -9,11 +10,14 @@ use p2pshare_core::identity::Access;
 use p2pshare_core::transfer::{HaveStream, HaveUpdate, PieceSource, SegmentStream, TransferError};
 use p2pshare_proto::v1;
 use tokio::time::timeout;
+use tonic::body::Body;
 use tonic::{Status, Streaming};
 
 use super::fetch;
 use super::grants::{GrantProvider, GrantRequest};
 use super::remote::{RemotePeer, Route};
+use crate::net::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
+use crate::net::limits::MAX_SEGMENT_MESSAGE;
 use crate::net::status::transfer_error;
 use crate::net::wire;
 
@@ -42,26 +46,32 @@ impl RemoteSource {
         &self,
         content: &ContentId,
         runs: &[PieceRun],
-    ) -> Result<Streaming<v1::FetchResponse>, TransferError> {
-        let message = v1::FetchRequest {
+    ) -> Result<Incoming<v1::FetchResponse>, TransferError> {
+        let message = Encoded::message(&v1::FetchRequest {
             content_id: wire::content_id_bytes(content),
             runs: wire::runs_out(runs.iter().copied()),
-        };
+        });
         let (grants, request) = (&*self.grants, self.request(content));
-        let call = self.peer.call(Route::Bulk, grants, request, |mut client, grant| {
-            let request = grant.request(message.clone());
-            async move { client.fetch(request).await }
+        let call = self.peer.call(Route::Bulk, grants, request, |channel, grant| {
+            let message = stream::iter([Ok(message.clone())]);
+            let request = grant.request(Body::new(OutgoingBody::of_request(message)));
+            channel.call(grpc::FETCH, request, Some(SegmentField::FETCH), MAX_SEGMENT_MESSAGE)
         });
         call.await
     }
 
+    /// How long a peer may stall.
+    pub(super) fn stall_timeout(&self) -> Duration {
+        self.peer.limits().stall_timeout
+    }
+
     /// The next message of an answer, within the time that a peer may stall.
-    pub(super) async fn next<T>(
+    async fn next<T>(
         &self,
         messages: &mut Streaming<T>,
         content: &ContentId,
     ) -> Result<Option<T>, TransferError> {
-        let time = self.peer.limits().stall_timeout;
+        let time = self.stall_timeout();
         let message = timeout(time, messages.message()).await;
         let message = message.map_err(|_| TransferError::Stalled(time))?;
         message.map_err(|status| transfer_error(&status, content))
@@ -83,9 +93,9 @@ impl PieceSource for RemoteSource {
     async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
         let message = v1::ManifestRequest { content_id: wire::content_id_bytes(content) };
         let (grants, request) = (&*self.grants, self.request(content));
-        let call = self.peer.call(Route::Control, grants, request, |mut client, grant| {
+        let call = self.peer.call(Route::Control, grants, request, |channel, grant| {
             let request = grant.request(message.clone());
-            async move { client.manifest(request).await }
+            async move { channel.transfer_client().manifest(request).await }
         });
         let mut parts = call.await?;
         let first = self.next(&mut parts, content).await?;
@@ -114,9 +124,9 @@ impl PieceSource for RemoteSource {
     async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
         let message = v1::HaveRequest { content_id: wire::content_id_bytes(content) };
         let (grants, request) = (&*self.grants, self.request(content));
-        let call = self.peer.call(Route::Control, grants, request, |mut client, grant| {
+        let call = self.peer.call(Route::Control, grants, request, |channel, grant| {
             let request = grant.request(message.clone());
-            async move { client.have(request).await }
+            async move { channel.transfer_client().have(request).await }
         });
         let messages = call.await?;
         let content = *content;

@@ -21,29 +21,31 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
-use crate::net::limits::{MAX_CONTROL_MESSAGE, ServerLimits};
-use crate::net::service::StallReport;
-
-/// The one call whose request may be long.
-const PUSH: &str = "/p2pshare.v1.Transfer/Push";
+use super::connection::Settings;
+use crate::net::grpc::PUSH;
+use crate::net::limits::MAX_CONTROL_MESSAGE;
+use crate::net::service::{StallReport, TransferService};
 
 /// Hands the calls of one connection to the services.
 #[derive(Clone)]
 pub(super) struct Calls {
     routes: Routes,
+    transfer: Arc<TransferService>,
     connection: PeerConnection,
     usage: Arc<Usage>,
     answer_timeout: Duration,
 }
 
 impl Calls {
-    pub(super) fn new(
-        routes: Routes,
-        connection: PeerConnection,
-        usage: Arc<Usage>,
-        limits: &ServerLimits,
-    ) -> Self {
-        Self { routes, connection, usage, answer_timeout: limits.answer_timeout }
+    pub(super) fn new(settings: &Settings, connection: PeerConnection, usage: Arc<Usage>) -> Self {
+        let Settings { routes, transfer, limits, .. } = settings;
+        Self {
+            routes: routes.clone(),
+            transfer: Arc::clone(transfer),
+            connection,
+            usage,
+            answer_timeout: limits.answer_timeout,
+        }
     }
 
     async fn answer(self, request: Request<Incoming>) -> Response<Body> {
@@ -57,9 +59,17 @@ impl Calls {
             }
         });
         request.extensions_mut().insert(report);
-        let response = match timeout(self.answer_timeout, self.routes.oneshot(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
+        let answer = async {
+            if TransferService::is_bulk(request.uri().path()) {
+                return self.transfer.answer_bulk(request).await;
+            }
+            match self.routes.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        };
+        let response = match timeout(self.answer_timeout, answer).await {
+            Ok(response) => response,
             Err(_) => Status::unavailable("the request or its answer took too long").into_http(),
         };
         response.map(|body| Body::new(InUse { body, _in_use: in_use }))
@@ -83,6 +93,7 @@ fn is_transfer(request: &Request<Incoming>) -> bool {
 }
 
 fn bounded(request: Request<Incoming>) -> Request<Body> {
+    // The one call whose request may be long.
     if request.uri().path() == PUSH {
         return request.map(Body::new);
     }

@@ -14,10 +14,12 @@ use super::ServerSecurity;
 use super::calls::{Calls, Usage};
 use super::handshake::shake;
 use crate::net::limits::{Http2Settings, ServerLimits};
+use crate::net::service::TransferService;
 
 /// What all connections of a server share.
 pub(super) struct Settings {
     pub(super) routes: Routes,
+    pub(super) transfer: Arc<TransferService>,
     pub(super) security: ServerSecurity,
     pub(super) limits: ServerLimits,
 }
@@ -37,7 +39,7 @@ pub(super) async fn run(stream: TcpStream, settings: Arc<Settings>, stop: Cancel
         Err(_) => return tracing::debug!("handshake took too long"),
     };
     let usage = Arc::new(Usage::new(limits.stalled_fetches));
-    let calls = Calls::new(settings.routes.clone(), connection, Arc::clone(&usage), limits);
+    let calls = Calls::new(&settings, connection, Arc::clone(&usage));
     let mut served = pin!(http2_builder(&limits.http2).serve_connection(TokioIo::new(io), calls));
     let mut leaving = false;
     let mut grace_end = Instant::now();

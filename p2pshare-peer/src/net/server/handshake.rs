@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::ServerSecurity;
-use crate::net::io::{BoxIo, TLS_BUFFER};
+use crate::net::io::{BoxIo, ReadAhead, TLS_BUFFER};
 use crate::net::tls::certificate_peer;
 
 /// What a client says first (RFC 9113, section 3.4).
@@ -30,6 +30,7 @@ pub(super) async fn shake(
         ServerSecurity::Plain => (Box::new(stream), PeerConnection::Plain),
         ServerSecurity::Tls(tls) => {
             let acceptor = TlsAcceptor::from(tls.server_config());
+            let stream = ReadAhead::new(stream);
             let accept = acceptor.accept_with(stream, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
             let stream = accept.await?;
             let key = client_key(stream.get_ref().1)?;

@@ -6,10 +6,10 @@ use futures::StreamExt;
 use p2pshare_core::content::{ContentId, PieceRun};
 use p2pshare_core::identity::Username;
 use p2pshare_core::transfer::FetchEvent;
-use p2pshare_proto::v1;
 
 use super::pump::{self, Failure, Outbound};
 use super::{Answers, ServerServices, StallReport};
+use crate::net::grpc::Encoded;
 use crate::net::wire;
 
 /// A fetch that was let in.
@@ -26,12 +26,12 @@ pub(super) fn answer(
     fetch: Fetch,
     stall_timeout: Duration,
     report: Option<StallReport>,
-) -> Answers<v1::FetchResponse> {
+) -> Answers<Encoded> {
     pump::spawn(stall_timeout, report, |answers| fetch.run(answers))
 }
 
 impl Fetch {
-    async fn run(self, answers: Outbound<v1::FetchResponse>) -> Result<(), Failure> {
+    async fn run(self, answers: Outbound<Encoded>) -> Result<(), Failure> {
         let ServerServices { source, slots, upload_rate, .. } = self.services;
         let (content, runs) = (self.content, self.runs);
         let start = move || async move { source.fetch(&content, &runs).await };

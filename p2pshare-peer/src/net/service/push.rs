@@ -8,17 +8,19 @@ use p2pshare_core::content::{ContentId, Manifest, ManifestBuilder, PieceRun};
 use p2pshare_core::path::SharePath;
 use p2pshare_core::text::visible;
 use p2pshare_core::transfer::{
-    Admission, PieceAssembler, PieceSink, PushOffer, PushReceiver, SinkError, TransferError,
+    Admission, PieceAssembler, PieceSink, PushOffer, PushReceiver, Segment, SinkError,
+    TransferError,
 };
 use p2pshare_proto::v1;
 use p2pshare_proto::v1::push_request::Event as Incoming;
 use p2pshare_proto::v1::push_response::Event as Outgoing;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use super::TransferService;
 use super::pump::{Failure, Outbound};
+use crate::net::grpc::{Encoded, Incoming as Messages, Part};
 use crate::net::limits::MAX_RUNS;
 use crate::net::status::transfer_status;
 use crate::net::wire;
@@ -28,7 +30,7 @@ const PUTS: usize = 4;
 
 /// The messages of the sender.
 pub(super) struct Inbound {
-    messages: Streaming<v1::PushRequest>,
+    messages: Messages<v1::PushRequest>,
     stall_timeout: Duration,
 }
 
@@ -40,7 +42,7 @@ pub(super) struct Offer {
 }
 
 impl Inbound {
-    pub(super) fn new(messages: Streaming<v1::PushRequest>, stall_timeout: Duration) -> Self {
+    pub(super) fn new(messages: Messages<v1::PushRequest>, stall_timeout: Duration) -> Self {
         Self { messages, stall_timeout }
     }
 
@@ -58,26 +60,39 @@ impl Inbound {
     }
 
     /// The next part of the manifest.
-    async fn part(&mut self) -> Result<v1::ManifestPart, TransferError> {
+    async fn manifest_part(&mut self) -> Result<v1::ManifestPart, TransferError> {
         match self.next().await? {
             Incoming::Manifest(part) => Ok(part),
             _ => Err(broken("the manifest must follow the offer, whole")),
         }
     }
 
-    async fn segment(&mut self) -> Result<v1::Segment, TransferError> {
-        match self.next().await? {
-            Incoming::Segment(segment) => Ok(segment),
-            _ => Err(broken("only segments may follow the manifest")),
+    /// The next slice of a segment.
+    async fn slice(&mut self) -> Result<Segment, TransferError> {
+        match self.part().await? {
+            Part::Slice(slice) => Ok(slice),
+            Part::Message(v1::PushRequest { event: Some(Incoming::Segment(segment)) }) => {
+                Ok(wire::segment_in(segment))
+            }
+            Part::Message(_) => Err(broken("only segments may follow the manifest")),
         }
     }
 
     async fn next(&mut self) -> Result<Incoming, TransferError> {
-        let message = timeout(self.stall_timeout, self.messages.message()).await;
+        match self.part().await? {
+            Part::Slice(_) => Err(broken("segments must follow the manifest")),
+            Part::Message(message) => {
+                message.event.ok_or_else(|| broken("a message of the push is empty"))
+            }
+        }
+    }
+
+    async fn part(&mut self) -> Result<Part<v1::PushRequest>, TransferError> {
+        let message = timeout(self.stall_timeout, self.messages.next()).await;
         let message = message.map_err(|_| TransferError::Stalled(self.stall_timeout))?;
         // Whatever broke the stream, the sender sent something that cannot be read, or is gone and will not hear of it.
         let message = message.map_err(|status| broken(status.message()))?;
-        message.and_then(|message| message.event).ok_or_else(|| broken("the push ended too early"))
+        message.ok_or_else(|| broken("the push ended too early"))
     }
 }
 
@@ -118,7 +133,7 @@ impl Push {
     pub(super) async fn run(
         self,
         mut inbound: Inbound,
-        answers: Outbound<v1::PushResponse>,
+        answers: Outbound<Encoded>,
     ) -> Result<(), Failure> {
         let offer = PushOffer {
             manifest: take_manifest(&mut inbound, &self.offer).await?,
@@ -150,7 +165,7 @@ impl Push {
 }
 
 async fn take_manifest(inbound: &mut Inbound, offer: &Offer) -> Result<Manifest, TransferError> {
-    let first = inbound.part().await?;
+    let first = inbound.manifest_part().await?;
     let Some(head) = first.head else {
         return Err(broken("the first part of the manifest must have a head"));
     };
@@ -160,7 +175,7 @@ async fn take_manifest(inbound: &mut Inbound, offer: &Offer) -> Result<Manifest,
     let mut builder = ManifestBuilder::new(offer.content, head.length, &head.tail)?;
     builder.push(&first.chaining_values)?;
     while builder.missing() > 0 {
-        let part = inbound.part().await?;
+        let part = inbound.manifest_part().await?;
         if part.head.is_some() || part.chaining_values.is_empty() {
             return Err(broken("a later part of the manifest has values and no head"));
         }
@@ -178,15 +193,15 @@ async fn take_pieces(
     let mut assembler = PieceAssembler::new(sink.manifest().layout(), runs)?;
     let mut puts = FuturesUnordered::new();
     while assembler.current().is_some() {
-        let segment = tokio::select! {
+        let slice = tokio::select! {
             // A piece that is refused ends the push at once.
             Some(put) = puts.next() => {
                 put?;
                 continue;
             }
-            segment = inbound.segment(), if puts.len() < PUTS => segment?,
+            slice = inbound.slice(), if puts.len() < PUTS => slice?,
         };
-        if let Some((piece, data)) = assembler.push(wire::segment_in(segment))? {
+        if let Some((piece, data)) = assembler.push(slice)? {
             let put =
                 async move { sink.put(piece, data).await.map_err(|error| sink_error(&error)) };
             puts.push(put);
@@ -214,8 +229,8 @@ fn sink_error(error: &SinkError) -> TransferError {
     })
 }
 
-fn response(event: Outgoing) -> v1::PushResponse {
-    v1::PushResponse { event: Some(event) }
+fn response(event: Outgoing) -> Encoded {
+    Encoded::message(&v1::PushResponse { event: Some(event) })
 }
 
 fn broken(what: impl Into<String>) -> TransferError {

@@ -119,14 +119,14 @@ pub(super) fn hit(
     let Some(newest) = newest else {
         return Ok(None);
     };
-    let (online, all) = sources.count(content, size, counts)?;
+    let tally = sources.count(content, size, counts)?;
     Ok(Some(Hit {
         content: *content,
         size,
         names: names.into_names()?,
         published_at: Timestamp::from_millis(newest),
-        online,
-        sources: all,
+        online: tally.online,
+        sources: tally.all,
     }))
 }
 

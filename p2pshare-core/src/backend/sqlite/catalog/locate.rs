@@ -12,7 +12,7 @@ use crate::{
     api::{Source, SourceKind},
     backend::sqlite::{database::DatabaseResult, peers, rows},
     content::ContentId,
-    identity::PeerId,
+    identity::{PeerAddr, PeerId, Username},
     index::model::{LocateRequest, Location, Viewer},
 };
 
@@ -26,6 +26,7 @@ pub(super) fn locate(
         sight: Sight::of(connection, viewer)?,
         request,
         peers: HashMap::new(),
+        contacts: HashMap::new(),
     };
     let mut asked = HashSet::new();
     let mut found = Vec::new();
@@ -41,6 +42,8 @@ struct Locating<'a> {
     request: &'a LocateRequest,
     /// Peers that were looked up for this request: the id of each that can be reached.
     peers: HashMap<i64, Option<PeerId>>,
+    /// Whose peer it is and where it is, of those that are in an answer.
+    contacts: HashMap<i64, (Username, Vec<PeerAddr>)>,
 }
 
 impl Locating<'_> {
@@ -55,7 +58,12 @@ impl Locating<'_> {
         // A peer that is both is a full source.
         let mut kinds: HashMap<i64, SourceKind> = self.partial_sources(content)?;
         kinds.extend(full.iter().map(|peer| (*peer, SourceKind::Full)));
-        Ok(Some(Location { content: *content, size, total, sources: self.from_pivot(&kinds)? }))
+        Ok(Some(Location {
+            content: *content,
+            size,
+            total,
+            sources: self.beginning_at_pivot(&kinds)?,
+        }))
     }
 
     /// For each size that is claimed, the peers that claim it and can be known of.
@@ -82,7 +90,10 @@ impl Locating<'_> {
     }
 
     /// Those that can be reached, around the circle of ids.
-    fn from_pivot(&mut self, kinds: &HashMap<i64, SourceKind>) -> DatabaseResult<Vec<Source>> {
+    fn beginning_at_pivot(
+        &mut self,
+        kinds: &HashMap<i64, SourceKind>,
+    ) -> DatabaseResult<Vec<Source>> {
         let mut circle = BTreeMap::new();
         for (row, kind) in kinds {
             if let Some(id) = self.reachable(*row)? {
@@ -107,11 +118,23 @@ impl Locating<'_> {
         Ok(found)
     }
 
-    fn source(&self, peer: PeerId, row: i64, kind: SourceKind) -> DatabaseResult<Source> {
+    fn source(&mut self, peer: PeerId, row: i64, kind: SourceKind) -> DatabaseResult<Source> {
+        let (owner, addresses) = match self.contacts.get(&row) {
+            Some(known) => known.clone(),
+            None => {
+                let contact = self.contact(row)?;
+                self.contacts.insert(row, contact.clone());
+                contact
+            }
+        };
+        Ok(Source { peer, owner, addresses, kind })
+    }
+
+    fn contact(&self, row: i64) -> DatabaseResult<(Username, Vec<PeerAddr>)> {
         let sql = "SELECT u.name, p.addresses FROM peers p JOIN users u ON u.id = p.owner WHERE p.id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([row])?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-        Ok(Source { peer, owner: rows::text(row, 0)?, addresses: peers::addresses(row, 1)?, kind })
+        Ok((rows::text(row, 0)?, peers::addresses(row, 1)?))
     }
 }

@@ -29,6 +29,8 @@ use crate::{
     time::Timestamp,
 };
 
+pub(super) use words::register_functions;
+
 #[async_trait]
 impl CatalogStore for SqliteStore {
     async fn publish(

@@ -1,6 +1,6 @@
 //! Publishing and withdrawing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     api::{CatalogChange, Entry, Published, Visibility},
-    backend::sqlite::{database::DatabaseResult, rows},
+    backend::sqlite::{
+        database::{DatabaseError, DatabaseResult},
+        rows,
+    },
     identity::{GroupName, PeerId, Username},
     path::SharePath,
     time::Timestamp,
@@ -71,8 +74,11 @@ fn joined_groups<'a>(
     Ok(Some(groups))
 }
 
-/// Changes of one peer. The words of new entries are kept and written last, all together: each statement that also
-/// runs a trigger in between would make FTS5 write out what it has gathered.
+/// Changes of one peer.
+///
+/// What concerns the index of words waits until all else is done: a statement that runs a trigger makes FTS5 write out
+/// what it has gathered, so that there must be few of them. Till then a withdrawn entry is there and marked, and may be
+/// published again.
 struct Batch<'a> {
     connection: &'a Connection,
     peer: i64,
@@ -81,23 +87,26 @@ struct Batch<'a> {
     now: i64,
     find: CachedStatement<'a>,
     insert: CachedStatement<'a>,
-    delete: CachedStatement<'a>,
+    update: CachedStatement<'a>,
     path_words: PathWords,
-    new_words: BTreeMap<i64, String>,
-    sizes: SizeSums,
+    /// Words of entries that are new.
+    words: Vec<(i64, String)>,
+    withdrawn: BTreeSet<i64>,
+    sums: Sums,
 }
 
 /// What is added to the peer's counters.
 #[derive(Default)]
-struct SizeSums {
+struct Sums {
     entries: i64,
-    low: i64,
-    high: i64,
+    size_low: i64,
+    size_high: i64,
 }
 
 /// An entry that is there.
 struct Known {
     id: i64,
+    size: i64,
     is_same: bool,
 }
 
@@ -109,9 +118,11 @@ impl<'a> Batch<'a> {
         groups: HashMap<&'a GroupName, i64>,
         now: Timestamp,
     ) -> DatabaseResult<Self> {
-        let find = "SELECT id, content = ?3 AND size = ?4 AND scope = ?5 FROM entries WHERE peer = ?1 AND path = ?2";
+        let find = "SELECT id, size, content = ?3 AND size = ?4 AND scope = ?5 FROM entries \
+                    WHERE peer = ?1 AND path = ?2";
         let insert = "INSERT INTO entries (peer, owner, scope, size, published_at, words, content, path) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let update = "UPDATE entries SET scope = ?2, size = ?3, published_at = ?4, content = ?5 WHERE id = ?1";
         Ok(Self {
             connection,
             peer,
@@ -120,10 +131,11 @@ impl<'a> Batch<'a> {
             now: now.as_millis(),
             find: connection.prepare_cached(find)?,
             insert: connection.prepare_cached(insert)?,
-            delete: connection.prepare_cached("DELETE FROM entries WHERE id = ?1")?,
+            update: connection.prepare_cached(update)?,
             path_words: PathWords::default(),
-            new_words: BTreeMap::new(),
-            sizes: SizeSums::default(),
+            words: Vec::new(),
+            withdrawn: BTreeSet::new(),
+            sums: Sums::default(),
         })
     }
 
@@ -135,76 +147,76 @@ impl<'a> Batch<'a> {
             // All groups of the batch were looked up before.
             Visibility::Group(name) => self.groups.get(name).copied().unwrap_or(UNLISTED),
         };
-        let known = self
-            .find
-            .query_row(
-                (self.peer, entry.path.as_str(), entry.content.as_bytes(), size, scope),
-                |row| Ok(Known { id: row.get(0)?, is_same: row.get(1)? }),
-            )
-            .optional()?;
-        match known {
-            Some(known) if known.is_same => {
-                published.unchanged += 1;
-                return Ok(());
-            }
-            // A new row instead of a changed one: so row ids are in order of time, as far as time is.
-            Some(known) => {
-                self.delete(known.id)?;
-                published.replaced += 1;
-            }
-            None => published.added += 1,
-        }
+        let (path, content) = (entry.path.as_str(), entry.content.as_bytes());
+        let key = (self.peer, path, content, size, scope);
+        let known = self.find.query_row(key, |row| {
+            Ok(Known { id: row.get(0)?, size: row.get(1)?, is_same: row.get(2)? })
+        });
+        let Some(known) = known.optional()? else {
+            published.added += 1;
+            self.sums.add(1, size);
+            self.path_words.cut(path);
+            let words = self.path_words.count();
+            let values = (self.peer, self.owner, scope, size, self.now, words, content, path);
+            let id = self.insert.insert(values)?;
+            self.words.push((id, self.path_words.to_text()));
+            return Ok(());
+        };
 
-        self.path_words.cut(entry.path.as_str());
-        let id = self.insert.insert((
-            self.peer,
-            self.owner,
-            scope,
-            size,
-            self.now,
-            self.path_words.count(),
-            entry.content.as_bytes(),
-            entry.path.as_str(),
-        ))?;
-        self.sizes.entries += 1;
-        self.sizes.low += size & 0xffff_ffff;
-        self.sizes.high += size >> 32;
-        let words: Vec<_> = self.path_words.iter().collect();
-        self.new_words.insert(id, words.join(" "));
+        let was_withdrawn = self.withdrawn.remove(&known.id);
+        if known.is_same && !was_withdrawn {
+            published.unchanged += 1;
+            return Ok(());
+        }
+        if was_withdrawn {
+            published.added += 1;
+        } else {
+            published.replaced += 1;
+        }
+        self.sums.add(-1, known.size);
+        self.sums.add(1, size);
+        // The path is the same, and so are its words.
+        self.update.execute((known.id, scope, size, self.now, content))?;
         Ok(())
     }
 
     fn withdraw(&mut self, path: &SharePath, published: &mut Published) -> DatabaseResult<()> {
         let sql = "SELECT id FROM entries WHERE peer = ?1 AND path = ?2";
-        match rows::id_of(self.connection, sql, (self.peer, path.as_str()))? {
-            Some(id) => {
-                self.delete(id)?;
-                published.withdrawn += 1;
-            }
-            None => published.unchanged += 1,
+        let known = rows::id_of(self.connection, sql, (self.peer, path.as_str()))?;
+        match known {
+            Some(id) if self.withdrawn.insert(id) => published.withdrawn += 1,
+            _ => published.unchanged += 1,
         }
         Ok(())
     }
 
-    fn delete(&mut self, id: i64) -> DatabaseResult<()> {
-        self.new_words.remove(&id);
-        self.delete.execute([id])?;
-        Ok(())
-    }
-
-    /// Writes the words and the counters; says how many entries the peer has now.
+    /// Writes what has waited; says how many entries the peer has now.
     fn finish(self) -> DatabaseResult<u64> {
         let sql = "INSERT INTO search (rowid, words) VALUES (?1, ?2)";
         let mut insert = self.connection.prepare_cached(sql)?;
-        for (id, words) in self.new_words {
+        for (id, words) in self.words {
             insert.execute((id, words))?;
+        }
+        if !self.withdrawn.is_empty() {
+            let ids = serde_json::to_string(&self.withdrawn).map_err(DatabaseError::corrupt)?;
+            let sql = "DELETE FROM entries WHERE id IN (SELECT value FROM json_each(?1))";
+            rows::execute(self.connection, sql, [ids])?;
         }
         let sql = "UPDATE peers SET entries = entries + ?2, size_low = size_low + ?3, size_high = size_high + ?4 \
                    WHERE id = ?1 RETURNING entries";
         let mut update = self.connection.prepare_cached(sql)?;
-        let sizes = self.sizes;
-        let mut rows = update.query((self.peer, sizes.entries, sizes.low, sizes.high))?;
+        let sums = self.sums;
+        let mut rows = update.query((self.peer, sums.entries, sums.size_low, sums.size_high))?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         rows::count(row, 0)
+    }
+}
+
+impl Sums {
+    /// Adds so many entries of a size.
+    fn add(&mut self, entries: i64, size: i64) {
+        self.entries += entries;
+        self.size_low += entries * (size & 0xffff_ffff);
+        self.size_high += entries * (size >> 32);
     }
 }

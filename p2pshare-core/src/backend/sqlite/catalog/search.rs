@@ -6,7 +6,7 @@ use super::{
     candidates::Candidates,
     hits::{self, EntryRow, each_entry},
     sight::Sight,
-    sources::Sources,
+    sources::{Sources, Tally},
     streams::{Stream, streams},
     words::{PathWords, relevance_without_words},
 };
@@ -47,13 +47,33 @@ pub(super) fn search(
         // One more tells whether others follow.
         candidates: Candidates::new(limit.saturating_add(1)),
     };
-    for stream in streams(&search.query, &search.filter, owner, search.sort) {
+    let streams = streams(&search.query, &search.filter, owner, search.sort);
+    if search.sort == Sort::Sources && owner.is_none() && is_broad(connection, &streams)? {
+        searching.read_by_content()?;
+        return searching.finish(limit);
+    }
+    for stream in streams {
         searching.read(&stream)?;
         if searching.rest_is_too_late(&stream) {
             break;
         }
     }
     searching.finish(limit)
+}
+
+/// Whether so large a part of all entries is in the streams that it is less work to count the sources of every content
+/// than to look up those of each that is found.
+fn is_broad(connection: &Connection, streams: &[Stream]) -> DatabaseResult<bool> {
+    let Some(expression) = streams.iter().find_map(Stream::expression) else {
+        return Ok(true);
+    };
+    // Row ids begin at 1 and have few gaps.
+    let sql = "SELECT coalesce(max(id), 0) / 8 FROM entries";
+    let enough = rows::id_of(connection, sql, [])?.unwrap_or(0);
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ?1 LIMIT ?2)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found: i64 = statement.query_row((expression, enough), |row| row.get(0))?;
+    Ok(found >= enough)
 }
 
 struct Searching<'a> {
@@ -64,14 +84,28 @@ struct Searching<'a> {
     candidates: Candidates,
 }
 
-/// What the key of one entry says of that of its hit.
+/// What the place of one entry says of that of its hit.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Says {
     /// They are equal.
     Exactly,
-    /// The hit's is the smallest of its entries.
-    AtMost,
-    /// Nothing that would be of use.
+    /// The hit's is the first of its entries'.
+    First,
+    /// The hit's is the last of its entries'.
+    Last,
+    /// Nothing.
     Nothing,
+}
+
+impl Says {
+    fn of(sort: Sort) -> Self {
+        match sort {
+            Sort::Largest | Sort::Smallest => Self::Exactly,
+            Sort::Relevance | Sort::Newest => Self::First,
+            Sort::Oldest => Self::Last,
+            Sort::Sources => Self::Nothing,
+        }
+    }
 }
 
 impl Searching<'_> {
@@ -92,49 +126,107 @@ impl Searching<'_> {
     }
 
     fn consider(&mut self, entry: &EntryRow<'_>) -> DatabaseResult<()> {
+        let (content, size) = (entry.content, entry.size);
+        let says = Says::of(self.search.sort);
+        // Cutting paths into words costs most, so it is put off.
+        if says != Says::Nothing
+            && self.candidates.is_too_late(&self.place(entry, most_relevant(entry, self.search)))
+        {
+            return Ok(());
+        }
+        if self.candidates.is_settled(&content, size) {
+            return Ok(());
+        }
         let Some(relevance) = self.matcher.relevance(entry) else {
             return Ok(());
         };
-        let (content, size) = (entry.content, entry.size);
-        let place = |key| Position { key, content, size };
-        let own = place(sort_key(self.search.sort, &rank_of(entry, relevance)));
-        let passed = |position| self.search.after.is_some_and(|after| position <= after);
-        let says = match self.search.sort {
-            Sort::Largest | Sort::Smallest => Says::Exactly,
-            Sort::Relevance | Sort::Newest => Says::AtMost,
-            Sort::Oldest | Sort::Sources => Says::Nothing,
-        };
-        match says {
-            Says::Exactly if passed(own) => return Ok(()),
-            Says::AtMost if passed(own) || self.candidates.is_too_late(&own) => return Ok(()),
-            // The entry that gives the hit its place comes sooner or later.
-            Says::AtMost if self.search.after.is_none() => self.candidates.offer(own),
-            Says::Exactly => self.candidates.offer(own),
-            Says::AtMost | Says::Nothing if self.candidates.is_settled(&content, size) => {}
-            Says::AtMost | Says::Nothing => {
-                let exact = place(self.exact_key(&content, size)?);
-                if !self.search.after.is_some_and(|after| exact <= after) {
-                    self.candidates.offer(exact);
-                }
-                self.candidates.settle(content, size);
+        let own = self.place(entry, relevance);
+        let is_exact = match says {
+            Says::Exactly => true,
+            // Of all its entries the one that gives the hit its place comes sooner or later.
+            Says::First if self.is_passed(&own) || self.candidates.is_too_late(&own) => {
+                return Ok(());
             }
+            Says::First => self.search.after.is_none(),
+            Says::Last | Says::Nothing => false,
+        };
+        let key = if is_exact {
+            own.key
+        } else {
+            self.candidates.settle(content, size);
+            self.exact_key(&content, size)?
+        };
+        let place = Position { key, content, size };
+        if !self.is_passed(&place) {
+            self.candidates.offer(place);
+        }
+        Ok(())
+    }
+
+    /// The place of a hit that has this entry alone.
+    fn place(&self, entry: &EntryRow<'_>, relevance: u32) -> Position {
+        Position {
+            key: sort_key(self.search.sort, &rank_of(entry, relevance)),
+            content: entry.content,
+            size: entry.size,
+        }
+    }
+
+    /// Whether a hit in this place is on an earlier page.
+    fn is_passed(&self, place: &Position) -> bool {
+        self.search.after.is_some_and(|after| *place <= after)
+    }
+
+    /// Reads the contents one after another, and only their sources: an entry is looked at when its content has enough
+    /// of them.
+    fn read_by_content(&mut self) -> DatabaseResult<()> {
+        let sql = "SELECT content, size, peer, owner, scope FROM entries INDEXED BY entries_content \
+                   ORDER BY content, size, peer";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        let mut tally = Tally::default();
+        while let Some(row) = rows.next()? {
+            let of = (rows::content(row, 0)?, rows::size(row, 1)?);
+            if tally.of != Some(of) {
+                self.consider_tally(&tally)?;
+                tally = Tally::new(of);
+            }
+            if self.matcher.sight.sees(row.get(3)?, row.get(4)?) {
+                self.sources.add(&mut tally, row.get(2)?)?;
+            }
+        }
+        self.consider_tally(&tally)
+    }
+
+    fn consider_tally(&mut self, tally: &Tally) -> DatabaseResult<()> {
+        let Some((content, size)) = tally.of else {
+            return Ok(());
+        };
+        let rank = Rank { online: tally.online, sources: tally.all, ..NO_RANK };
+        let key = sort_key(self.search.sort, &rank);
+        let place = Position { key, content, size };
+        if self.is_passed(&place) || self.candidates.is_too_late(&place) {
+            return Ok(());
+        }
+        let mut matches = false;
+        each_entry(self.connection, &content, size, |entry| {
+            matches = matches || self.matcher.relevance(entry).is_some();
+            Ok(())
+        })?;
+        if matches {
+            self.candidates.offer(place);
         }
         Ok(())
     }
 
     /// The key of a hit, from all that makes it.
     fn exact_key(&mut self, content: &ContentId, size: u64) -> DatabaseResult<i64> {
-        let mut rank = Rank {
-            relevance: 0,
-            size,
-            published_at: Timestamp::from_millis(i64::MIN),
-            online: 0,
-            sources: 0,
-        };
+        let mut rank = Rank { size, ..NO_RANK };
         if self.search.sort == Sort::Sources {
             let sight = self.matcher.sight;
             let seen = |owner, scope| sight.sees(owner, scope);
-            (rank.online, rank.sources) = self.sources.count(content, size, seen)?;
+            let tally = self.sources.count(content, size, seen)?;
+            (rank.online, rank.sources) = (tally.online, tally.all);
         } else {
             each_entry(self.connection, content, size, |entry| {
                 if let Some(relevance) = self.matcher.relevance(entry) {
@@ -182,14 +274,28 @@ impl Searching<'_> {
     }
 }
 
+/// The rank of a hit without entries.
+const NO_RANK: Rank = Rank {
+    relevance: 0,
+    size: 0,
+    published_at: Timestamp::from_millis(i64::MIN),
+    online: 0,
+    sources: 0,
+};
+
+/// The highest relevance that an entry can have, whatever its words.
+fn most_relevant(entry: &EntryRow<'_>, search: &Search) -> u32 {
+    let words = u32::try_from(search.query.include.len()).unwrap_or(u32::MAX);
+    words.saturating_mul(2000).saturating_add(relevance_without_words(entry.words))
+}
+
 /// The rank of a hit that has this entry alone, as far as the entry tells.
 fn rank_of(entry: &EntryRow<'_>, relevance: u32) -> Rank {
     Rank {
         relevance,
         size: entry.size,
         published_at: Timestamp::from_millis(entry.published_at),
-        online: 0,
-        sources: 0,
+        ..NO_RANK
     }
 }
 

@@ -11,6 +11,24 @@ use crate::{
     time::Timestamp,
 };
 
+/// How many peers share a content of a size.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Which.
+    pub(super) of: Option<(ContentId, u64)>,
+    /// Those that are online.
+    pub(super) online: u32,
+    /// All.
+    pub(super) all: u32,
+    last: Option<i64>,
+}
+
+impl Tally {
+    pub(super) fn new(of: (ContentId, u64)) -> Self {
+        Self { of: Some(of), ..Self::default() }
+    }
+}
+
 /// Peers and users that were looked up while one question is answered.
 pub(super) struct Sources<'c> {
     connection: &'c Connection,
@@ -29,29 +47,35 @@ impl<'c> Sources<'c> {
         }
     }
 
-    /// How many peers have an entry of this content and size whose owner and scope `counts`: those online, and all.
+    /// Counts the peers that have an entry of this content and size whose owner and scope `counts`.
     pub(super) fn count(
         &mut self,
         content: &ContentId,
         size: u64,
         counts: impl Fn(i64, i64) -> bool,
-    ) -> DatabaseResult<(u32, u32)> {
+    ) -> DatabaseResult<Tally> {
         let sql = "SELECT peer, owner, scope FROM entries INDEXED BY entries_content \
                    WHERE content = ?1 AND size = ?2 ORDER BY peer";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query((content.as_bytes(), rows::column_size(size)?))?;
-        let (mut online, mut all) = (0, 0);
-        let mut last = None;
+        let mut tally = Tally::new((*content, size));
         while let Some(row) = rows.next()? {
-            let peer: i64 = row.get(0)?;
-            if last == Some(peer) || !counts(row.get(1)?, row.get(2)?) {
-                continue;
+            if counts(row.get(1)?, row.get(2)?) {
+                self.add(&mut tally, row.get(0)?)?;
             }
-            last = Some(peer);
-            all += 1;
-            online += u32::from(self.is_online(peer)?);
         }
-        Ok((online, all))
+        Ok(tally)
+    }
+
+    /// Counts a peer. Equal ones come one after another.
+    pub(super) fn add(&mut self, tally: &mut Tally, peer: i64) -> DatabaseResult<()> {
+        if tally.last == Some(peer) {
+            return Ok(());
+        }
+        tally.last = Some(peer);
+        tally.all += 1;
+        tally.online += u32::from(self.is_online(peer)?);
+        Ok(())
     }
 
     /// The name of a user.

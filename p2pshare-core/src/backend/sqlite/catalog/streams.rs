@@ -49,6 +49,12 @@ pub(super) fn streams(
 }
 
 impl Stream {
+    /// The words it asks for in the language of FTS5, if it does.
+    pub(super) fn expression(&self) -> Option<&Value> {
+        let by_words = self.sql == MATCHING || self.sql == MATCHING_BACKWARDS;
+        self.parameters.first().filter(|_| by_words)
+    }
+
     fn unordered(sql: &'static str, parameters: Vec<Value>) -> Self {
         Self { sql, parameters, in_order: false, best_of_rest: None }
     }
@@ -79,7 +85,8 @@ const LARGEST_FIRST: &str = select!(
 );
 const SMALLEST_FIRST: &str =
     select!("entries e INDEXED BY entries_size WHERE e.size BETWEEN ?1 AND ?2 ORDER BY e.size");
-const BY_CONTENT: &str = select!("entries e INDEXED BY entries_content ORDER BY e.content, e.size");
+/// In no order that would matter.
+const ALL: &str = select!("entries e");
 
 /// Streams that do not depend on words.
 fn of_everybody(filter: &Filter, sort: Sort) -> Vec<Stream> {
@@ -94,7 +101,7 @@ fn of_everybody(filter: &Filter, sort: Sort) -> Vec<Stream> {
         Sort::Relevance => vec![Stream::ordered(SHORT_FIRST, none)],
         Sort::Newest => vec![Stream::ordered(NEWEST_FIRST, none)],
         Sort::Oldest => vec![Stream::ordered(OLDEST_FIRST, none)],
-        Sort::Sources => vec![Stream::unordered(BY_CONTENT, none)],
+        Sort::Sources => vec![Stream::unordered(ALL, none)],
         Sort::Largest => vec![Stream::ordered(LARGEST_FIRST, sizes())],
         Sort::Smallest => vec![Stream::ordered(SMALLEST_FIRST, sizes())],
     }
@@ -144,8 +151,7 @@ mod tests {
     fn words_are_quoted() {
         assert_eq!(
             expression(&["blue", "or"], &[&["a", "1"], &["not"]]).as_deref(),
-            Some(r#"(((("blue"* AND "or"*) NOT ("a"* AND "1"*)) NOT ("not"*))"#)
-                .map(|text| &text[1..])
+            Some(r#"((("blue"* AND "or"*) NOT ("a"* AND "1"*)) NOT ("not"*))"#)
         );
         assert_eq!(expression(&[], &[&["a"]]), None);
     }

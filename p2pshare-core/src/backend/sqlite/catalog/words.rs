@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use rusqlite::{Connection, functions::FunctionFlags};
+
 use crate::index::search::{MAX_WORD_CHARS, Query, words};
 
 /// Number of words that counts as any larger one: see [`relevance`](crate::index::search::relevance).
@@ -36,6 +38,18 @@ impl PathWords {
     /// The different words of the path, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         self.path.iter().map(|word| self.word(word))
+    }
+
+    /// The words as they are written into the index of words.
+    pub(super) fn to_text(&self) -> String {
+        let mut text = String::with_capacity(self.text.len() + self.path.len());
+        for word in self.iter() {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(word);
+        }
+        text
     }
 
     /// Whether the path matches.
@@ -112,6 +126,20 @@ impl PathWords {
             }
         }
     }
+}
+
+/// Makes `path_words(path)` known to SQL: the words of a path as they are written into the index of words.
+pub(in crate::backend::sqlite) fn register_functions(
+    connection: &Connection,
+) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("path_words", 1, flags, |context| {
+        let mut words = PathWords::default();
+        words.cut(context.get_raw(0).as_str()?);
+        Ok(words.to_text())
+    })
 }
 
 /// The relevance of a path with so many different words to a query without words.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{DatabaseError, DatabaseOptions, DatabaseResult, Synchronous, migrate::migrate};
 
@@ -51,8 +51,7 @@ pub(super) fn open_reader(path: &Path, options: &DatabaseOptions) -> DatabaseRes
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
-    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    (options.prepare)(&connection)?;
+    prepare(&connection, options)?;
     Ok(connection)
 }
 
@@ -71,9 +70,17 @@ fn set_up_writer(connection: &mut Connection, options: &DatabaseOptions) -> Data
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    (options.prepare)(connection)?;
+    prepare(connection, options)?;
     migrate(connection, options)
+}
+
+/// What all connections have in common.
+fn prepare(connection: &Connection, options: &DatabaseOptions) -> DatabaseResult<()> {
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    // Otherwise a statement may be compiled again for each value that is bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    (options.prepare)(connection)?;
+    Ok(())
 }
 
 /// Makes an empty file that only its owner may read; SQLite gives its log the same permissions.

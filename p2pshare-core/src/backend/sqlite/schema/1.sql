@@ -94,18 +94,19 @@ CREATE INDEX partial_sources_peer ON partial_sources (peer);
 CREATE INDEX partial_sources_until ON partial_sources (until);
 
 -- The words of each entry's path under the entry's id. The texts are words cut by the program, with spaces between
--- them; the tokenizer "ascii" leaves each such word as it is.
+-- them; the tokenizer "ascii" leaves each such word as it is. Nothing is kept but which word is where, so the words are
+-- cut again when an entry goes: path_words(path) is a function of the program.
 CREATE VIRTUAL TABLE search USING fts5 (
     words,
     content = '',
-    contentless_delete = 1,
+    columnsize = 0,
     detail = none,
     tokenize = 'ascii',
     prefix = '1 2 3'
 );
 
 CREATE TRIGGER entry_gone AFTER DELETE ON entries BEGIN
-    DELETE FROM search WHERE rowid = old.id;
+    INSERT INTO search (search, rowid, words) VALUES ('delete', old.id, path_words(old.path));
     UPDATE peers SET
         entries = entries - 1,
         size_low = size_low - (old.size & 0xffffffff),

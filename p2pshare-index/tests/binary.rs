@@ -1,0 +1,269 @@
+//! The program as its users run it.
+#![allow(clippy::unwrap_used)]
+#![cfg(unix)]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+const LONG: Duration = Duration::from_secs(30);
+const READY: &str = "p2pshare-index is listening on ";
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_p2pshare-index"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("P2PSHARE_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.kill_on_drop(true);
+    command
+}
+
+async fn finished(mut command: Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        timeout(LONG, command.output()).await.expect("it ends").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+struct Running {
+    child: Child,
+    stdout: BufReader<tokio::process::ChildStdout>,
+    url: String,
+}
+
+async fn started(arguments: &[&str]) -> Running {
+    let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
+    all.extend(arguments);
+    let mut child = program(&all).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    timeout(LONG, stdout.read_line(&mut line)).await.expect("it becomes ready").unwrap();
+    let url = line.strip_prefix(READY).unwrap_or_else(|| panic!("{line:?}")).trim_end().to_owned();
+    Running { child, stdout, url }
+}
+
+impl Running {
+    /// Stops it as a service manager does; gives its exit code and what else it wrote.
+    async fn stop(mut self) -> (Option<i32>, String) {
+        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let mut rest = String::new();
+        timeout(LONG, self.stdout.read_to_string(&mut rest)).await.unwrap().unwrap();
+        let status = timeout(LONG, self.child.wait()).await.expect("it stops").unwrap();
+        (status.code(), rest)
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> StatusCode {
+        let answer = Client::new().post(format!("{}{path}", self.url)).json(body).send().await;
+        answer.unwrap().status()
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[tokio::test]
+async fn accounts_and_keys_outlive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let alice = json!({ "username": "alice", "password": "correct horse battery" });
+    let key = async |index: &Running| -> Value {
+        let info = Client::new().get(format!("{}/v1/index", index.url)).send().await.unwrap();
+        info.json::<Value>().await.unwrap()["public_keys"].clone()
+    };
+
+    let index = started(&["--data-dir", text(&data), "--name", "Test"]).await;
+    assert!(index.url.starts_with("http://127.0.0.1:") && !index.url.ends_with(":0"));
+    assert_eq!(index.post("/v1/users", &alice).await, StatusCode::CREATED);
+    let first_key = key(&index).await;
+    assert_eq!(index.stop().await, (Some(0), String::new()), "one line and no more");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&data), mode(&data.join("index.key"))), (0o700, 0o600));
+
+    let index = started(&["--data-dir", text(&data)]).await;
+    assert_eq!(index.post("/v1/sessions", &alice).await, StatusCode::CREATED);
+    assert_eq!(key(&index).await, first_key);
+    assert_eq!(index.stop().await.0, Some(0));
+
+    fs::set_permissions(data.join("index.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, out, err) = finished(program(&["serve", "--data-dir", text(&data)])).await;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("index.key") && err.contains("chmod 600"), "{err}");
+}
+
+#[tokio::test]
+async fn operators_manage_accounts_beside_a_running_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = text(dir.path());
+    let user = |arguments: &[&str]| {
+        let mut all = vec!["user"];
+        all.extend(arguments);
+        all.extend(["--data-dir", data]);
+        program(&all)
+    };
+
+    let mut create = user(&["create", "root", "--admin", "--password-stdin"]);
+    let mut create = create.stdin(Stdio::piped()).spawn().unwrap();
+    create.stdin.take().unwrap().write_all(b"the first password\n").await.unwrap();
+    assert!(timeout(LONG, create.wait()).await.unwrap().unwrap().success());
+    let mut create = user(&["create", "bob"]);
+    create.env("P2PSHARE_PASSWORD", "the second password");
+    assert_eq!(finished(create).await.0, Some(0));
+
+    let index = started(&["--data-dir", data, "--registration", "closed"]).await;
+    let bob = json!({ "username": "bob", "password": "the second password" });
+    let carol = json!({ "username": "carol", "password": "the third password" });
+    assert_eq!(index.post("/v1/users", &carol).await, StatusCode::FORBIDDEN);
+    assert_eq!(index.post("/v1/sessions", &bob).await, StatusCode::CREATED);
+    assert_eq!(finished(user(&["disable", "bob"])).await.0, Some(0));
+    assert_eq!(index.post("/v1/sessions", &bob).await, StatusCode::FORBIDDEN);
+
+    let (code, out, _) = finished(user(&["list", "--json"])).await;
+    assert_eq!(code, Some(0));
+    let listed: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(listed.len(), 2);
+    assert_eq!((&listed[0]["username"], &listed[0]["disabled"]), (&json!("bob"), &json!(true)));
+    assert_eq!((&listed[1]["username"], &listed[1]["operator"]), (&json!("root"), &json!(true)));
+
+    assert_eq!(finished(user(&["enable", "bob"])).await.0, Some(0));
+    let mut reset = user(&["reset-password", "bob"]);
+    reset.env("P2PSHARE_PASSWORD", "the fourth password");
+    assert_eq!(finished(reset).await.0, Some(0));
+    assert_eq!(index.post("/v1/sessions", &bob).await, StatusCode::UNAUTHORIZED);
+
+    let (code, _, err) = finished(user(&["disable", "nobody"])).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("nobody"), "{err}");
+    let (code, _, err) = finished(user(&["create", "dave"])).await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("--password-stdin"), "{err}");
+    assert_eq!(index.stop().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn wrong_usage_is_told_and_has_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("index.toml");
+    fs::write(&file, "[server]\nlisen = \"127.0.0.1:0\"\n").unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["serve", "--config", text(&file)], "lisen"),
+        (&["serve", "--store", "redis://localhost"], "redis"),
+        (&["serve", "--listen", "0.0.0.0:0", "--store", "memory:"], "--insecure"),
+        (&["serve", "--registration", "some"], "some"),
+        (&["user", "--store", "memory:", "list"], "memory"),
+    ];
+    for (arguments, named) in cases {
+        let (code, out, err) = finished(program(arguments)).await;
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
+        assert!(err.contains(named), "{arguments:?}: {err}");
+    }
+    let mut variable = program(&["serve", "--store", "memory:"]);
+    variable.env("P2PSHARE_INDEX_LISTEN", "nowhere");
+    let (code, _, err) = finished(variable).await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("nowhere"), "{err}");
+}
+
+#[tokio::test]
+async fn its_own_certificate_stays_and_is_in_the_url() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["--data-dir", text(dir.path()), "--tls-self-signed", "--store", "memory:"];
+    let pin = |index: &Running| index.url.split_once("#sha256=").unwrap().1.to_owned();
+    let index = started(&arguments).await;
+    let first = pin(&index);
+    assert!(index.url.starts_with("https://127.0.0.1:"));
+    assert!(first.len() == 64 && first.bytes().all(|b| b.is_ascii_hexdigit()));
+    assert_eq!(index.stop().await.0, Some(0));
+    let index = started(&arguments).await;
+    assert_eq!(pin(&index), first);
+    assert_eq!(index.stop().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, err) =
+        finished(program(&["serve", "--store", "memory:", "--listen", &address])).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains(&address) && err.contains("--listen"), "{err}");
+}
+
+#[tokio::test]
+async fn what_it_prints_for_others() {
+    let (code, out, _) = finished(program(&["openapi"])).await;
+    assert_eq!(code, Some(0));
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    let (code, out, _) = finished(program(&["completions", "bash"])).await;
+    assert_eq!(code, Some(0));
+    assert!(out.contains("p2pshare-index"));
+    let (code, out, _) = finished(program(&["serve", "--help"])).await;
+    assert_eq!(code, Some(0));
+    assert!(out.contains("P2PSHARE_INDEX_LISTEN") && out.contains("[data]"), "{out}");
+}
+
+#[tokio::test]
+async fn the_audit_log_says_who_did_what_and_no_secret() {
+    let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--store", "memory:"]);
+    command.args(["--log", "trace", "--log-format", "json"]);
+    let mut child = command.spawn().unwrap();
+    let mut log = child.stderr.take().unwrap();
+    let log = tokio::spawn(async move {
+        let mut text = String::new();
+        log.read_to_string(&mut text).await.map(|_| text)
+    });
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).await.unwrap();
+    let url = line.strip_prefix(READY).unwrap().trim_end().to_owned();
+    let index = Running { child, stdout, url };
+
+    let (right, wrong) = ("the right password", "the wrong password");
+    let credentials = |password| json!({ "username": "alice", "password": password });
+    assert_eq!(index.post("/v1/users", &credentials(right)).await, StatusCode::CREATED);
+    assert_eq!(index.post("/v1/sessions", &credentials(wrong)).await, StatusCode::UNAUTHORIZED);
+    let client = Client::new();
+    let login = client.post(format!("{}/v1/sessions", index.url)).json(&credentials(right));
+    let login = login.header("x-request-id", "my-login").send().await.unwrap();
+    let token = login.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned();
+    let out = client.delete(format!("{}/v1/sessions/current", index.url)).bearer_auth(&token);
+    assert!(out.send().await.unwrap().status().is_success());
+    assert_eq!(index.stop().await.0, Some(0));
+
+    let log = log.await.unwrap().unwrap();
+    let events: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|event| event["target"] == "audit")
+        .collect();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event["event"].as_str().unwrap(), event["outcome"].as_str().unwrap()))
+        .collect();
+    let expected =
+        [("register", "done"), ("login", "refused"), ("login", "done"), ("logout", "done")];
+    assert_eq!(told, expected);
+    assert!(events.iter().all(|event| event["user"] == "alice" && event["client"] == "127.0.0.1"));
+    assert_eq!(events[1]["reason"], "wrong-credentials");
+    assert_eq!(events[2]["request"], "my-login");
+    for secret in [right, wrong, &token, "$argon2"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
