@@ -6,7 +6,7 @@ use bytes::Bytes;
 use p2pshare_core::{
     api::{CatalogChange, Entry, Login, PublishRequest, Register, Visibility},
     auth::Password,
-    content::hash_bytes,
+    content::{ContentId, hash_bytes},
     identity::{PeerAddr, PeerKey, Username},
     testing::{Fault, FaultySource},
     time::SystemClock,
@@ -23,8 +23,8 @@ use tokio::net::TcpListener;
 
 use crate::support::{Index, MIB, PASSWORD, Peer, assert_bytes, noise, tree};
 
-/// A peer of a new user `liar`, who offers `bytes` as `name` and serves `source`. It serves while the runtime lives.
-async fn liar(index: &Index, name: &str, bytes: Vec<u8>, source: Arc<dyn PieceSource>) {
+/// A peer of a new user `liar`, who offers `content` as `film` of this size and serves `source`, while the runtime lives.
+async fn liar(index: &Index, content: ContentId, size: usize, source: Arc<dyn PieceSource>) {
     let url: IndexUrl = index.url().parse().unwrap();
     let client = IndexClient::new(std::slice::from_ref(&url), Duration::from_secs(10)).unwrap();
     let username: Username = "liar".parse().unwrap();
@@ -53,9 +53,9 @@ async fn liar(index: &Index, name: &str, bytes: Vec<u8>, source: Arc<dyn PieceSo
 
     peer.announce(vec![address]).await.unwrap();
     let entry = Entry {
-        path: name.parse().unwrap(),
-        content: hash_bytes(&bytes).id(),
-        size: bytes.len() as u64,
+        path: "film".parse().unwrap(),
+        content,
+        size: size as u64,
         visibility: Visibility::Public,
     };
     let request = PublishRequest { changes: vec![CatalogChange::Publish(entry)] };
@@ -88,7 +88,7 @@ fn what_a_liar_sends_is_refused() {
         let bob = Peer::registered(&index, "bob");
         let runtime = runtime();
         let told = format!("{fault:?}").chars().take(40).collect::<String>();
-        runtime.block_on(liar(&index, "film", bytes.clone(), lying(bytes, fault)));
+        runtime.block_on(liar(&index, ContentId::of(bytes), bytes.len(), lying(bytes, fault)));
 
         let ended = bob.run(["get", "liar:/film"]);
         assert_eq!(ended.code, Some(6), "{told}\n{}", ended.story());
@@ -107,7 +107,7 @@ fn one_honest_source_is_enough_and_the_liar_is_named() {
     let _serving = alice.serve(&["--upload-limit", "4MiB"]);
     let runtime = runtime();
     let source = lying(&bytes, Fault::CorruptByte(5));
-    runtime.block_on(liar(&index, "film", bytes.clone(), source));
+    runtime.block_on(liar(&index, ContentId::of(&bytes), bytes.len(), source));
     bob.ok(["get", &id]);
     assert_bytes(&bob.path("film"), &bytes);
     assert_eq!(tree(&bob.home()).len(), 1);
@@ -115,21 +115,33 @@ fn one_honest_source_is_enough_and_the_liar_is_named() {
 
 #[test]
 fn a_wrong_size_at_the_index_makes_nothing_wrong() {
-    let index = Index::start();
-    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
-    let bytes = noise(2 * MIB + 1, 105);
-    let id = alice.share_file("film", &bytes);
-    let _serving = alice.serve(&[]);
-    // The liar says that it is tiny: the index gives two hits of one content.
-    let runtime = runtime();
-    let honest = MemorySource::new();
-    honest.insert(Bytes::copy_from_slice(&bytes));
-    runtime.block_on(async {
-        liar(&index, "film", b"tiny".to_vec(), Arc::new(honest)).await;
-    });
-    bob.ok(["get", &id]);
-    assert_bytes(&bob.path("film"), &bytes);
-    // What it offers it has not.
-    bob.run(["get", "liar:/film", "-o", "other"]).expect_code(5);
-    assert!(!bob.path("other").exists());
+    for (len, told) in
+        [(3 * MIB, 5), (3 * MIB, 3 * MIB - 1), (3 * MIB, 30 * MIB), (5, 3 * MIB), (5, 0), (0, 5)]
+    {
+        let index = Index::start();
+        let bob = Peer::registered(&index, "bob");
+        let bytes = noise(len, 105);
+        let runtime = runtime();
+        let source = MemorySource::new();
+        source.insert(Bytes::copy_from_slice(&bytes));
+        runtime.block_on(liar(&index, ContentId::of(&bytes), told, Arc::new(source)));
+        let ended = bob.run(["get", "liar:/film"]);
+        assert_eq!(ended.code, Some(0), "{len} told as {told}\n{}", ended.story());
+        assert_bytes(&bob.path("film"), &bytes);
+        assert_eq!(tree(&bob.home()).len(), 1, "{:?}", tree(&bob.home()));
+    }
+}
+
+#[test]
+fn who_has_not_what_it_offers_is_no_source() {
+    for (seed, told) in [(106, 5), (107, 5 * MIB)] {
+        let index = Index::start();
+        let bob = Peer::registered(&index, "bob");
+        let runtime = runtime();
+        let nothing = Arc::new(MemorySource::new());
+        runtime.block_on(liar(&index, ContentId::of(&noise(10, seed)), told, nothing));
+        let said = bob.fails(5, ["get", "liar:/film"]);
+        assert!(said.contains("liar") && said.contains("does not have"), "{said}");
+        assert!(tree(&bob.home()).is_empty());
+    }
 }

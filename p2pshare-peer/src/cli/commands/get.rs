@@ -191,13 +191,19 @@ fn exit_of(error: &FetchError) -> Exit {
     }
 }
 
-/// If any source lied it is worth knowing; if all were merely away, that is it.
+/// If any source lied it is worth knowing; if all were merely away or have it no more, that is it.
 fn exit_of_causes(causes: &[(String, TransferError)]) -> Exit {
     if causes.iter().any(|(_, cause)| cause.is_lie()) {
         return Exit::VerificationFailed;
     }
     let away = |cause: &TransferError| {
-        matches!(cause, TransferError::Unavailable(_) | TransferError::Stalled(_))
+        matches!(
+            cause,
+            TransferError::Unavailable(_)
+                | TransferError::Stalled(_)
+                | TransferError::NotFound(_)
+                | TransferError::NotHeld(_)
+        )
     };
     if causes.iter().all(|(_, cause)| away(cause)) { Exit::NoSource } else { Exit::Failed }
 }
