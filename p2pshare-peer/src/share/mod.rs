@@ -53,7 +53,7 @@ pub struct ShareOptions {
 pub struct ShareReport {
     /// The share.
     pub share: Share,
-    /// Files found.
+    /// Files found, without those that turned out not to be readable or to have no name.
     pub files: u64,
     /// Of them those that were as they are known.
     pub unchanged: u64,

@@ -209,6 +209,7 @@ impl Store<'_> {
         if let Some(old) = old {
             self.report.removed += self.catalog.remove_files(vec![old]).await?;
         }
+        self.report.files = self.report.files.saturating_sub(1);
         if reason != SkipReason::Gone {
             self.report.skipped += 1;
             (self.events)(ShareEvent::Skipped { local: self.local(&key), reason });

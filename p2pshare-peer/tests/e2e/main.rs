@@ -3,6 +3,19 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod awkward_files;
+mod changing_files;
+mod full_disk;
+mod groups;
+mod index_away;
+mod json;
+mod kills;
+mod lying_peer;
+mod many_files;
+mod push;
 mod session;
+mod signals;
+mod sources;
 mod support;
 mod targets;
+mod tls;

@@ -69,7 +69,10 @@ pub(super) async fn work(
         board.set_standing(id, Standing::Doubtful);
         sleep_until(retry_at).await;
     };
-    leave(&board, id);
+    // Once it has left, the coordinator may find that nobody is there, and blame the sources for what the sink did.
+    if !matches!(end, End::Sink(_)) {
+        leave(&board, id);
+    }
     (id, end)
 }
 

@@ -75,6 +75,7 @@ async fn follow(progress: &JobProgress, shown: &crate::cli::output::Progress) {
 fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, event: &JobEvent<'_>) {
     match event {
         JobEvent::Done(wanted, fetched) => {
+            let mut resumed = 0;
             let (state, sources) = match fetched {
                 Fetched::AlreadyThere => ("there", Vec::new()),
                 Fetched::Empty => ("fetched", Vec::new()),
@@ -82,6 +83,7 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
                     ("fetched", vec![json!({ "source": from.label, "bytes": wanted.size })])
                 }
                 Fetched::Pieces(report) => {
+                    resumed = report.resumed;
                     let told = report.sources.iter().map(|source| {
                         json!({
                             "source": source.label,
@@ -100,13 +102,12 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
                     "content": wanted.content,
                     "size": wanted.size,
                     "state": state,
+                    "resumed_pieces": resumed,
                     "sources": sources,
                 }),
             );
-            if let Fetched::Pieces(report) = fetched
-                && report.resumed > 0
-            {
-                let pieces = count(report.resumed.into(), "piece");
+            if resumed > 0 {
+                let pieces = count(resumed.into(), "piece");
                 shown.note(format!(
                     "Went on where an earlier download stopped: {pieces} were there."
                 ));
@@ -190,13 +191,19 @@ fn exit_of(error: &FetchError) -> Exit {
     }
 }
 
-/// If any source lied it is worth knowing; if all were merely away, that is it.
+/// If any source lied it is worth knowing; if all were merely away or have it no more, that is it.
 fn exit_of_causes(causes: &[(String, TransferError)]) -> Exit {
     if causes.iter().any(|(_, cause)| cause.is_lie()) {
         return Exit::VerificationFailed;
     }
     let away = |cause: &TransferError| {
-        matches!(cause, TransferError::Unavailable(_) | TransferError::Stalled(_))
+        matches!(
+            cause,
+            TransferError::Unavailable(_)
+                | TransferError::Stalled(_)
+                | TransferError::NotFound(_)
+                | TransferError::NotHeld(_)
+        )
     };
     if causes.iter().all(|(_, cause)| away(cause)) { Exit::NoSource } else { Exit::Failed }
 }

@@ -101,12 +101,18 @@ impl Service<Request<Body>> for Channel {
     type Future =
         Pin<Box<dyn Future<Output = hyper::Result<Response<hyper::body::Incoming>>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.sender.poll_ready(cx)
+    /// Always: the generated client would make a status of a connection that is closed in which the cause is lost, so
+    /// nobody could tell it from an answer of the peer.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.sender.send_request(request))
+        let mut sender = self.sender.clone();
+        Box::pin(async move {
+            sender.ready().await?;
+            sender.send_request(request).await
+        })
     }
 }
 

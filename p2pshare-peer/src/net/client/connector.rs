@@ -20,6 +20,14 @@ use crate::net::tls::{PeerTls, server_name};
 /// Most addresses of one peer that are tried.
 const MAX_ADDRS: usize = 16;
 
+/// Beside the error of a connection in plain text.
+const PLAIN_HINT: &str =
+    "it was asked without encryption, which works only if it serves with --insecure";
+
+/// Instead of the error of a handshake that nobody understood.
+const NO_TLS: &str =
+    "whoever answers there does not speak TLS (a peer that serves with --insecure does not)";
+
 /// How a client connects to peers.
 #[derive(Clone, Debug)]
 pub enum ClientSecurity {
@@ -73,6 +81,16 @@ impl PeerConnector {
             let reasons = errors.join("; ");
             TransferError::Unavailable(format!("peer {}: {reasons}", id.short()))
         })
+    }
+
+    /// What a connection that broke before it was answered most likely means.
+    pub(super) fn explain_broken(&self, error: TransferError) -> TransferError {
+        match (&self.security, error) {
+            (ClientSecurity::Plain, TransferError::Unavailable(reason)) => {
+                TransferError::Unavailable(format!("{reason} ({PLAIN_HINT})"))
+            }
+            (_, error) => error,
+        }
     }
 
     async fn connect_to(
@@ -133,6 +151,14 @@ fn explain(error: io::Error) -> io::Error {
             io::ErrorKind::PermissionDenied,
             "whoever answers there is not this peer: its key is another",
         ),
+        Some(rustls::Error::InvalidMessage(_)) => io::Error::new(error.kind(), NO_TLS),
+        None if matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+        ) =>
+        {
+            io::Error::new(error.kind(), format!("the connection was closed, or {NO_TLS}"))
+        }
         _ => error,
     }
 }

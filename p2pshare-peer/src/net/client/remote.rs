@@ -125,11 +125,13 @@ impl RemotePeer {
                 continue;
             }
             // A status that the peer sent has no source; this one is a connection that was closed in between.
-            if may_reconnect && std::error::Error::source(&status).is_some() {
+            let is_broken = std::error::Error::source(&status).is_some();
+            if may_reconnect && is_broken {
                 may_reconnect = false;
                 continue;
             }
-            return Err(transfer_error(&status, &request.content));
+            let error = transfer_error(&status, &request.content);
+            return Err(if is_broken { self.inner.connector.explain_broken(error) } else { error });
         }
     }
 

@@ -9,8 +9,8 @@ use std::process::Command;
 
 pub(crate) use files::{MIB, assert_bytes, b3sum, noise, parts, tree};
 pub(crate) use index::Index;
-pub(crate) use peer::{PASSWORD, Peer, Serving};
-pub(crate) use process::{Ended, PATIENCE, Process, until};
+pub(crate) use peer::{PASSWORD, Peer};
+pub(crate) use process::{Ended, Process, until};
 
 /// The same command, untouched by what the environment of the tests says about p2pshare.
 fn clean(mut command: Command) -> Command {

@@ -1,0 +1,98 @@
+//! Files that change or go while they are served.
+
+use std::{fs, fs::OpenOptions, os::unix::fs::FileExt};
+
+use crate::support::{Index, MIB, Peer, assert_bytes, b3sum, noise, until};
+
+/// A peer that others find by browsing has this content under this name.
+fn published(peer: &Peer, owner: &str, name: &str) -> Option<String> {
+    let items = peer.run(["browse", owner, "-r"]).all("item");
+    let file = items.iter().map(|item| &item["file"]).find(|file| file["path"] == name)?;
+    Some(file["content"].as_str()?.to_owned())
+}
+
+#[test]
+fn a_file_that_changed_is_not_served_wrong_and_published_anew() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let _serving = alice.serve(&[]);
+    for (name, len) in [("small", 1000), ("large", 5 * MIB)] {
+        let old = noise(len, 21);
+        let id = alice.share_file(name, &old);
+        // In place, of the same length.
+        let mut new = old.clone();
+        new[len / 2] ^= 1;
+        let file = OpenOptions::new().write(true).open(alice.path(name)).unwrap();
+        file.write_all_at(&new[len / 2..=len / 2], (len / 2) as u64).unwrap();
+        drop(file);
+
+        let said = bob.fails(1, ["get", &id]);
+        assert!(said.contains("changed"), "{said}");
+        assert!(!bob.path(name).exists());
+
+        let new_id = until("the new version is published", || {
+            published(&bob, "alice", name).filter(|content| *content != id)
+        });
+        assert_eq!(new_id, b3sum(&new));
+        bob.ok(["get", &format!("alice:/{name}")]);
+        assert_bytes(&bob.path(name), &new);
+        bob.fails(4, ["get", &id, "-o", "old"]);
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_sent_never_arrives_mixed() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let (old, new) = (noise(12 * MIB, 22), noise(12 * MIB, 23));
+    let id = alice.share_file("film", &old);
+    let _serving = alice.serve(&["--upload-limit", "3MiB"]);
+
+    let mut download = bob.start(["get", &id]);
+    download.wait_for_event("progress");
+    fs::write(alice.path("film"), &new).unwrap();
+    let ended = download.wait();
+    if ended.code == Some(0) {
+        // The system may have read all of it ahead.
+        assert_bytes(&bob.path("film"), &old);
+    } else {
+        let ended = ended.expect_code(1);
+        assert!(ended.error().0.contains("changed"), "{}", ended.story());
+        assert!(!bob.path("film").exists());
+    }
+    until("the new version is published", || {
+        published(&bob, "alice", "film").filter(|content| *content == b3sum(&new))
+    });
+    bob.ok(["get", "alice:/film", "-o", "new"]);
+    assert_bytes(&bob.path("new"), &new);
+}
+
+#[test]
+fn a_file_that_is_gone_is_not_found_and_withdrawn() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let gone = alice.share_file("gone", &noise(3 * MIB, 24));
+    alice.share_file("stays", b"stays");
+    let _serving = alice.serve(&[]);
+
+    fs::remove_file(alice.path("gone")).unwrap();
+    let said = bob.fails(1, ["get", &gone]);
+    assert!(said.contains("changed") || said.contains("no longer"), "{said}");
+    assert!(!bob.path("gone").exists());
+    until("it is withdrawn", || published(&bob, "alice", "gone").is_none().then_some(()));
+    bob.fails(4, ["get", &gone]);
+    bob.ok(["get", "alice:/stays"]);
+}
+
+#[test]
+fn a_changed_file_with_an_unchanged_copy_is_served_from_the_copy() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let bytes = noise(3 * MIB, 25);
+    let id = alice.share_file("first", &bytes);
+    assert_eq!(alice.share_file("second", &bytes), id);
+    let _serving = alice.serve(&[]);
+    fs::write(alice.path("first"), b"something else").unwrap();
+    bob.ok(["get", &id, "-o", "file"]);
+    assert_bytes(&bob.path("file"), &bytes);
+}

@@ -1,0 +1,87 @@
+//! Private groups and invites.
+
+use serde_json::Value;
+
+use crate::support::{Index, MIB, Peer, assert_bytes, b3sum, noise};
+
+#[test]
+fn what_a_group_shares_exists_for_its_members_only() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    let (bob, eve) = (Peer::registered(&index, "bob"), Peer::registered(&index, "eve"));
+    alice.ok(["group", "create", "friends"]);
+    alice.ok(["group", "add", "friends", "bob"]);
+    let bytes = noise(2 * MIB, 81);
+    let id = b3sum(&bytes);
+    std::fs::create_dir(alice.path("secret")).unwrap();
+    std::fs::write(alice.path("secret/film"), &bytes).unwrap();
+    alice.ok(["share", "secret", "--group", "friends"]);
+    let _serving = alice.serve(&[]);
+
+    bob.ok(["search", "film"]).one("hit");
+    bob.ok(["browse", "alice", "/secret"]);
+    bob.ok(["get", "alice:/secret"]);
+    assert_bytes(&bob.path("secret/film"), &bytes);
+    bob.ok(["get", &id]);
+
+    let shut_out = |peer: &Peer| {
+        // Word for word what is said of things that do not exist.
+        let nothing = b3sum(b"nothing");
+        for (args, like, name, other) in [
+            (["search", "film"], ["search", "flim"], "film", "flim"),
+            (["get", &id], ["get", &nothing], id.as_str(), nothing.as_str()),
+            (["get", "alice:/secret"], ["get", "alice:/socret"], "secret", "socret"),
+            (["browse", "alice"], ["browse", "alico"], "alice", "alico"),
+            (["group", "members"], ["group", "members"], "", ""),
+        ] {
+            if args[0] == "group" {
+                let hidden = peer.fails(4, ["group", "members", "friends"]);
+                let nothing = peer.fails(4, ["group", "members", "fiends"]);
+                assert_eq!(hidden.replace("friends", "fiends"), nothing);
+                continue;
+            }
+            let (hidden, nothing) = (peer.fails(4, args), peer.fails(4, like));
+            if args[0] != "browse" {
+                assert_eq!(hidden.replace(name, other), nothing);
+            }
+        }
+        let hidden = peer.fails(4, ["browse", "alice", "/secret"]);
+        assert_eq!(
+            hidden.replace("secret", "socret"),
+            peer.fails(4, ["browse", "alice", "/socret"])
+        );
+    };
+    shut_out(&eve);
+    alice.ok(["group", "remove", "friends", "bob"]);
+    shut_out(&bob);
+    alice.ok(["search", "film"]);
+}
+
+#[test]
+fn only_who_is_invited_can_register() {
+    let index = Index::start_with(&["--registration", "invite"]);
+    let alice = Peer::registered(&index, "alice");
+    let (bob, eve) = (Peer::new(&index, "bob"), Peer::new(&index, "eve"));
+    alice.ok(["group", "create", "friends"]);
+    let invite = alice.ok(["invite", "create", "--group", "friends"]).one("invite_created");
+    let code = text(&invite, "code");
+    assert_eq!(alice.ok(["invite", "list"]).all("invite").len(), 1);
+
+    eve.fails(1, ["register", "eve"]);
+    eve.fails(1, ["register", "eve", "--invite", "not-a-code"]);
+    bob.ok(["register", "bob", "--invite", &code]);
+    let group = bob.ok(["group", "list"]).one("group");
+    assert_eq!(group["name"], "friends");
+    let said = eve.fails(1, ["register", "eve", "--invite", &code]);
+    assert!(said.contains("invite"), "{said}");
+
+    let second = alice.ok(["invite", "create"]).one("invite_created");
+    let id = text(&second["invite"], "id");
+    bob.fails(4, ["invite", "revoke", &id]);
+    alice.ok(["invite", "revoke", &id]);
+    eve.fails(1, ["register", "eve", "--invite", &text(&second, "code")]);
+}
+
+fn text(object: &Value, key: &str) -> String {
+    object[key].as_str().unwrap_or_else(|| panic!("no {key} in {object}")).to_owned()
+}

@@ -1,0 +1,181 @@
+//! Downloads and pushes whose programs are killed in the middle, again and again.
+
+use std::{fs, time::Duration};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::Value;
+
+use crate::support::{Ended, Index, MIB, Peer, Process, assert_bytes, b3sum, noise, parts, tree};
+
+/// What a download may have fetched in vain when it is killed: what was verified but not told yet, or on its way.
+const IN_FLIGHT: u64 = 6 * MIB as u64;
+
+/// Bytes that were done at the first and the last time that the download told.
+fn first_and_last_done(events: &[Value]) -> Option<(u64, u64)> {
+    let mut told = events.iter().filter(|event| event["event"] == "progress");
+    let done = |event: &Value| event["done"].as_u64().unwrap();
+    let first = done(told.next()?);
+    Some((first, told.next_back().map_or(first, done)))
+}
+
+/// Waits until the download has told of so many bytes more than at first; `false` if it ended before.
+fn has_come_to(download: &mut Process, more: u64) -> bool {
+    crate::support::until("the download goes on", || {
+        if !download.is_running() {
+            return Some(false);
+        }
+        let (first, last) = first_and_last_done(&download.events())?;
+        (last >= first + more).then_some(true)
+    })
+}
+
+/// Bytes that a whole run fetched, and bytes that it found there.
+fn fetched_and_resumed(ended: &Ended) -> (u64, u64) {
+    let file = ended.one("file");
+    let bytes =
+        file["sources"].as_array().unwrap().iter().map(|one| one["bytes"].as_u64().unwrap());
+    (bytes.sum(), file["resumed_pieces"].as_u64().unwrap() * MIB as u64)
+}
+
+#[test]
+fn a_download_survives_kills_of_either_side() {
+    let seed = rand::random();
+    println!("seed of the kills: {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let bytes = noise(24 * MIB + 12_345, seed);
+    let id = alice.share_file("film.mkv", &bytes);
+    assert_eq!(id, b3sum(&bytes));
+    let limit = ["--upload-limit", "5MiB"];
+    let mut serving = alice.serve(&limit);
+
+    let mut there = 0;
+    for round in 0..4 {
+        let mut download = bob.start(["get", &id]);
+        let more = random.random_range(0..3 * MIB as u64);
+        if !has_come_to(&mut download, more) {
+            // The last round may have had little left to do.
+            download.wait().expect_code(0);
+            break;
+        }
+        let ended = if round % 2 == 0 {
+            download.kill()
+        } else {
+            serving.kill();
+            let ended = download.wait().expect_code(5);
+            let (why, hint) = ended.error();
+            assert!(why.contains("alice"), "it does not say who failed: {why}");
+            assert!(hint.contains("--wait"), "{hint}");
+            serving = alice.serve(&limit);
+            ended
+        };
+        assert!(!bob.path("film.mkv").exists(), "a half file has the final name");
+        assert_eq!(parts(&bob.home()).len(), 1, "{:?}", tree(&bob.home()));
+        let (first, last) = first_and_last_done(&ended.events()).unwrap();
+        assert!(first >= there, "it had {there} bytes and began again with {first}");
+        there = last;
+    }
+    let ended = bob.ok(["get", &id]);
+    assert_bytes(&bob.path("film.mkv"), &bytes);
+    assert_eq!(tree(&bob.home()).len(), 1, "{:?}", tree(&bob.home()));
+    if ended.one("file")["state"] == "fetched" {
+        let (fetched, resumed) = fetched_and_resumed(&ended);
+        assert!(resumed >= there, "{resumed} of {there} bytes were found again");
+        assert!(fetched + resumed >= bytes.len() as u64);
+        assert!(fetched + resumed <= bytes.len() as u64 + IN_FLIGHT, "{fetched} of {resumed}");
+    }
+}
+
+#[test]
+fn a_download_that_waits_goes_on_when_its_source_comes_back() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let bytes = noise(10 * MIB, 6);
+    let id = alice.share_file("film.mkv", &bytes);
+    let serving = alice.serve(&["--upload-limit", "2MiB"]);
+
+    let mut download = bob.start(["get", &id, "--wait", "100"]);
+    assert!(has_come_to(&mut download, MIB as u64));
+    serving.kill();
+    let _serving = alice.serve(&[]);
+    download.wait().expect_code(0);
+    assert_bytes(&bob.path("film.mkv"), &bytes);
+}
+
+#[test]
+fn a_source_that_freezes_is_given_up() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let bytes = noise(10 * MIB, 7);
+    let id = alice.share_file("film.mkv", &bytes);
+    let serving = alice.serve(&["--upload-limit", "2MiB"]);
+
+    let mut download = bob.start(["get", &id]);
+    assert!(has_come_to(&mut download, MIB as u64));
+    serving.process.signal(rustix::process::Signal::STOP);
+    let (why, _) = download.wait().expect_code(5).error();
+    assert!(why.contains("alice"), "{why}");
+    assert!(!bob.path("film.mkv").exists());
+
+    serving.process.signal(rustix::process::Signal::CONT);
+    bob.ok(["get", &id]);
+    assert_bytes(&bob.path("film.mkv"), &bytes);
+}
+
+#[test]
+fn a_push_survives_kills_of_either_side() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let bytes = noise(48 * MIB + 1, 8);
+    fs::write(bob.path("gift.bin"), &bytes).unwrap();
+    let inbox = alice.path("inbox");
+    let with_inbox = ["--inbox", inbox.to_str().unwrap()];
+    let gift = inbox.join("bob/gift.bin");
+    let mut serving = alice.serve(&with_inbox);
+
+    let written = || {
+        let part = parts(&inbox).pop()?;
+        let blocks = std::os::unix::fs::MetadataExt::blocks(&fs::metadata(inbox.join(part)).ok()?);
+        Some(blocks * 512)
+    };
+    let mut before = 0;
+    for round in 0..2 {
+        let mut push = bob.start(["push", "gift.bin", "alice"]);
+        let more = crate::support::until("the push goes on", || {
+            if !push.is_running() {
+                return Some(false);
+            }
+            (written()? > before + 2 * MIB as u64).then_some(true)
+        });
+        if !more {
+            break;
+        }
+        if round == 0 {
+            push.kill();
+        } else {
+            serving.kill();
+            push.wait().expect_code(5);
+            serving = alice.serve(&with_inbox);
+        }
+        if gift.exists() {
+            // It was faster than the kill.
+            break;
+        }
+        before = written().unwrap();
+    }
+    // The receiver may take a moment to find that the sender is gone.
+    crate::support::until("the push is let in again", || {
+        let ended = bob.run(["push", "gift.bin", "alice"]);
+        if ended.code == Some(0) {
+            return Some(());
+        }
+        assert!(ended.error().0.contains("being pushed already"), "{}", ended.story());
+        std::thread::sleep(Duration::from_millis(100));
+        None
+    });
+    assert_bytes(&gift, &bytes);
+    assert_eq!(tree(&inbox).len(), 1, "{:?}", tree(&inbox));
+    drop(serving);
+}

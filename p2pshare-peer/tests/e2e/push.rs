@@ -1,0 +1,144 @@
+//! Pushing files into another's inbox.
+
+use std::fs;
+
+use futures::stream;
+use p2pshare_core::{api::PushGrantRequest, content::hash_bytes};
+use p2pshare_peer::{account::SavedSession, data_dir::DataDir, index_client::IndexClient};
+use p2pshare_proto::v1::{
+    ManifestHead, ManifestPart, PushOffer, PushRequest, Segment, push_request::Event,
+    transfer_client::TransferClient,
+};
+use tonic::{Request, Status};
+
+use crate::support::{Index, MIB, Peer, assert_bytes, noise, tree};
+
+#[test]
+fn without_an_inbox_nothing_is_taken() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let _serving = alice.serve(&[]);
+    fs::write(bob.path("gift"), b"gift").unwrap();
+    let said = bob.fails(1, ["push", "gift", "alice"]);
+    assert!(said.contains("does not take files"), "{said}");
+    assert!(tree(&alice.home()).is_empty());
+}
+
+#[test]
+fn what_is_in_the_inbox_is_kept() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let inbox = alice.path("inbox");
+    let _serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    let mut names = Vec::new();
+    let versions = [noise(2 * MIB, 111), noise(2 * MIB, 112), Vec::new()];
+    for bytes in &versions {
+        fs::write(bob.path("gift.bin"), bytes).unwrap();
+        let name = bob.ok(["push", "gift.bin", "alice"]).one("pushed")["name"].clone();
+        names.push(name.as_str().unwrap().to_owned());
+    }
+    for (name, bytes) in names.iter().zip(&versions) {
+        assert_bytes(&inbox.join("bob").join(name), bytes);
+    }
+    assert_eq!(names[0], "gift.bin");
+    // The same content again has its place already.
+    let again = bob.ok(["push", "gift.bin", "alice"]).one("pushed")["name"].clone();
+    assert_eq!(again, names[2].as_str());
+    assert_eq!(tree(&inbox).len(), 3, "{:?}", tree(&inbox));
+}
+
+#[test]
+fn awkward_names_are_pushed() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let inbox = alice.path("inbox");
+    let _serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    for (number, name) in ["🎷".repeat(63) + "abc", "con".into(), "a:b".into()].iter().enumerate()
+    {
+        let bytes = noise(MIB + 1, 113 + number as u64);
+        fs::write(bob.path(name), &bytes).unwrap();
+        let kept = bob.ok(["push", name, "alice"]).one("pushed")["name"].clone();
+        assert_bytes(&inbox.join("bob").join(kept.as_str().unwrap()), &bytes);
+    }
+    fs::create_dir(bob.path("folder")).unwrap();
+    bob.fails(1, ["push", "folder", "alice"]);
+}
+
+/// Pushes with a client that takes no care of names.
+async fn push_raw(peer: &Peer, to: &str, address: &str, name: &str) -> Result<(), Status> {
+    let bytes = b"hostile".to_vec();
+    let content = hash_bytes(&bytes).id();
+    let session = SavedSession::load(&DataDir::open(&peer.data_dir()).unwrap()).unwrap();
+    let client = IndexClient::new(&session.urls().unwrap(), std::time::Duration::ZERO).unwrap();
+    let request = PushGrantRequest { user: to.parse().unwrap(), content, peer: None };
+    let grants = client.with_session(session.token).push_grants(&request).await.unwrap();
+
+    let length = bytes.len() as u64;
+    let head = Some(ManifestHead { length, tail: Default::default() });
+    let content_id = content.as_bytes().to_vec().into();
+    let events = [
+        Event::Offer(PushOffer { content_id, name: name.to_owned(), length }),
+        Event::Manifest(ManifestPart { head, chaining_values: Default::default() }),
+        Event::Segment(Segment { offset: 0, data: bytes.into() }),
+    ];
+    let messages = events.map(|event| PushRequest { event: Some(event) });
+    let mut request = Request::new(stream::iter(messages));
+    let grant = format!("Bearer {}", grants.peers[0].grant);
+    request.metadata_mut().insert("authorization", grant.parse().unwrap());
+    let mut client = TransferClient::connect(format!("http://{address}")).await.unwrap();
+    let mut answers = client.push(request).await?.into_inner();
+    while answers.message().await?.is_some() {}
+    Ok(())
+}
+
+#[test]
+fn hostile_names_do_not_leave_the_inbox() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let inbox = alice.path("inbox");
+    let serving = alice.serve(&["--insecure", "--inbox", inbox.to_str().unwrap()]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let push = |name: &str| runtime.block_on(push_raw(&bob, "alice", &serving.listen(), name));
+    let absolute = alice.path("absolute").to_str().unwrap().to_owned();
+    let (long, deep) = ("n".repeat(256), "d/".repeat(100) + "x");
+    for name in [
+        "../x",
+        "..",
+        ".",
+        "",
+        "/",
+        "a/../../x",
+        "a/../x",
+        "./x",
+        "a//x",
+        "..\\x",
+        "a\\..\\x",
+        "C:\\x",
+        "C:x",
+        "a\0b",
+        "a\nb",
+        "x/",
+        "con",
+        "x.",
+        "x ",
+        &absolute,
+        &long,
+        &deep,
+    ] {
+        match push(name) {
+            Err(status) => assert!(status.message().contains("name"), "{name:?}: {status:?}"),
+            Ok(()) => panic!("{name:?} was taken: {:?}", tree(&alice.home())),
+        }
+    }
+    assert!(tree(&alice.home()).is_empty(), "{:?}", tree(&alice.home()));
+
+    // A link in the inbox leads nowhere either.
+    let outside = alice.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::create_dir_all(inbox.join("bob")).unwrap();
+    std::os::unix::fs::symlink(&outside, inbox.join("bob/link")).unwrap();
+    assert!(push("link/x").is_err());
+    push("honest/name").unwrap();
+    assert_bytes(&inbox.join("bob/honest/name"), b"hostile");
+    assert!(tree(&outside).is_empty());
+}

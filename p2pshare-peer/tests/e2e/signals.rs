@@ -1,0 +1,63 @@
+//! Programs that are told to stop, and data directories that are in use.
+
+use rustix::process::Signal;
+
+use crate::support::{Index, MIB, Peer, assert_bytes, noise, parts};
+
+#[test]
+fn an_interrupted_download_says_how_to_go_on() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let bytes = noise(10 * MIB, 61);
+    let id = alice.share_file("film", &bytes);
+    let serving = alice.serve(&["--upload-limit", "2MiB"]);
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut download = bob.start(["get", &id]);
+        download.wait_for_event("progress");
+        let (message, hint) = download.stop(signal).expect_code(1).error();
+        assert_eq!(message, "stopped");
+        assert!(hint.contains("run the same command again"), "{hint}");
+        assert!(!bob.path("film").exists());
+        assert_eq!(parts(&bob.home()).len(), 1);
+    }
+    serving.stop().expect_code(0);
+    let _serving = alice.serve(&[]);
+    let file = bob.ok(["get", &id]).one("file");
+    assert!(file["resumed_pieces"].as_u64().unwrap() > 0, "{file}");
+    assert_bytes(&bob.path("film"), &bytes);
+    assert!(parts(&bob.home()).is_empty());
+}
+
+#[test]
+fn servers_stop_cleanly() {
+    let mut index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    alice.share_file("film", b"film");
+    for signal in [Signal::INT, Signal::TERM] {
+        let serving = alice.serve(&[]);
+        assert_eq!(bob.ok(["search", "film"]).one("hit")["online"], 1);
+        serving.process.stop(signal).expect_code(0);
+        // It has said goodbye.
+        assert_eq!(bob.ok(["search", "film"]).one("hit")["online"], 0);
+        index.stop(signal).expect_code(0);
+        index.go_on();
+    }
+}
+
+#[test]
+fn one_data_directory_serves_once() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    let serving = alice.serve(&[]);
+    let said = alice.fails(1, ["serve", "--listen", "127.0.0.1:0"]);
+    assert!(said.contains("already serving"), "{said}");
+    assert_eq!(alice.ok(["status"]).one("status")["serving"], true);
+
+    let bob = Peer::registered(&index, "bob");
+    let said = bob.fails(1, ["serve", "--listen", &serving.listen()]);
+    assert!(said.contains("--listen"), "{said}");
+
+    serving.kill();
+    assert_eq!(alice.ok(["status"]).one("status")["serving"], false);
+    alice.serve(&[]).stop().expect_code(0);
+}
