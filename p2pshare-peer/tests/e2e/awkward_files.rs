@@ -171,7 +171,7 @@ fn a_file_that_may_not_be_read_does_not_keep_the_others_from_being_shared() {
         fs::write(folder.join(name), name).unwrap();
     }
     for name in ["closed file", "closed folder"] {
-        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o000)).unwrap();
     }
     let Some(shared) = as_nobody(&alice, &["share", folder.to_str().unwrap()]) else {
         println!(

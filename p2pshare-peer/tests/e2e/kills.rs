@@ -169,6 +169,13 @@ fn a_push_survives_kills_of_either_side() {
     crate::support::until("the push is let in again", || {
         let ended = bob.run(["push", "gift.bin", "alice"]);
         if ended.code == Some(0) {
+            // If it was slow enough to tell.
+            if let Some((first, _)) = first_and_last_done(&ended.events()) {
+                assert!(
+                    first + IN_FLIGHT >= before,
+                    "{before} bytes were there, it sent from {first}"
+                );
+            }
             return Some(());
         }
         assert!(ended.error().0.contains("being pushed already"), "{}", ended.story());
