@@ -42,31 +42,16 @@ async fn sources_that_come_later_are_used() {
     let data = content(40);
     let down = Err(DiscoveryError("the index does not answer".into()));
     let dies = TransferError::Unavailable("gone".into());
-    let first = candidate(
-        1,
-        Throttled::new(faulty(&data, Fault::Fail(1_000_000, dies)), MIB),
-    );
+    let first = candidate(1, Throttled::new(faulty(&data, Fault::Fail(1_000_000, dies)), MIB));
     let second = candidate(2, full(&data));
-    let answers = [
-        down.clone(),
-        Ok(vec![]),
-        Ok(vec![first.clone()]),
-        down,
-        Ok(vec![second]),
-    ];
+    let answers = [down.clone(), Ok(vec![]), Ok(vec![first.clone()]), down, Ok(vec![second])];
     let sink = sink(&data);
-    let report = download(&sink, Changing(Mutex::new(answers.into())), options())
-        .await
-        .unwrap();
+    let report = download(&sink, Changing(Mutex::new(answers.into())), options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
     assert!(report.sources.len() == 2 && failure(&report, 1).is_some());
 
-    let down = Changing(Mutex::new(
-        [Err(DiscoveryError("the index is down".into()))].into(),
-    ));
-    let error = download(&MemorySink::new(hash_bytes(b"x")), down, options())
-        .await
-        .unwrap_err();
+    let down = Changing(Mutex::new([Err(DiscoveryError("the index is down".into()))].into()));
+    let error = download(&MemorySink::new(hash_bytes(b"x")), down, options()).await.unwrap_err();
     assert!(error.to_string().contains("the index is down"), "{error}");
 }
 
@@ -96,11 +81,7 @@ async fn partial_sources_are_used_while_they_gain() {
     let growth = async {
         for piece in 10..32 {
             sleep(Duration::from_millis(500)).await;
-            let grows = if piece % 2 == 0 {
-                &growing_left
-            } else {
-                &growing_right
-            };
+            let grows = if piece % 2 == 0 { &growing_left } else { &growing_right };
             assert!(grows.gain(&manifest.id(), &data, run(piece, 1)));
         }
     };
@@ -113,11 +94,7 @@ async fn partial_sources_are_used_while_they_gain() {
     let report = report.unwrap();
     assert_eq!(sink.finished(), Some(data.clone()));
     // The last piece comes to be after 11 s, and is fetched at once.
-    assert!(
-        report.elapsed < Duration::from_secs(12),
-        "{:?}",
-        report.elapsed
-    );
+    assert!(report.elapsed < Duration::from_secs(12), "{:?}", report.elapsed);
     assert!(share(&report, 1) > 0.0 && share(&report, 2) > 10.0 * MIB);
 }
 
@@ -127,14 +104,7 @@ async fn sources_that_never_have_the_rest_end_the_download() {
     let manifest = hash_bytes(&data);
     let half = partial(&data, &manifest, &[run(0, 4)]);
     let sink = sink(&data);
-    let error = download(&sink, vec![candidate(1, half)], options())
-        .await
-        .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("peer 1: the source does not have piece 4"),
-        "{error}"
-    );
+    let error = download(&sink, vec![candidate(1, half)], options()).await.unwrap_err();
+    assert!(error.to_string().contains("peer 1: the source does not have piece 4"), "{error}");
     assert_eq!(sink.held().len(), 4);
 }

@@ -27,9 +27,7 @@ async fn one_source() {
     for len in [0, 1, 1024, PIECE_LEN, PIECE_LEN + 1, 9 * PIECE_LEN + 5] {
         let data = sample(len, 1);
         let sink = sink(&data);
-        let report = download(&sink, vec![candidate(1, full(&data))], options())
-            .await
-            .unwrap();
+        let report = download(&sink, vec![candidate(1, full(&data))], options()).await.unwrap();
         assert_eq!(sink.finished(), Some(data));
         assert_eq!(report.refetched, 0);
         let pieces = sink.manifest().layout().piece_count();
@@ -42,23 +40,14 @@ async fn four_sources_share_in_proportion_to_their_speeds() {
     let data = content(80);
     let sources = (1..=4_u8).map(|n| candidate(n, Throttled::new(full(&data), f64::from(n) * MIB)));
     let sink = sink(&data);
-    let report = download(&sink, sources.collect::<Vec<_>>(), options())
-        .await
-        .unwrap();
+    let report = download(&sink, sources.collect::<Vec<_>>(), options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
     // 80 MiB at 10 MiB/s in all.
-    assert!(
-        report.elapsed < Duration::from_secs(10),
-        "{:?}",
-        report.elapsed
-    );
+    assert!(report.elapsed < Duration::from_secs(10), "{:?}", report.elapsed);
     for number in 1..=4 {
         let fair = f64::from(number) * 8.0 * MIB;
         let got = share(&report, number);
-        assert!(
-            (fair * 0.6..fair * 1.5).contains(&got),
-            "{number}: {got} for {fair}"
-        );
+        assert!((fair * 0.6..fair * 1.5).contains(&got), "{number}: {got} for {fair}");
     }
 }
 
@@ -78,17 +67,10 @@ async fn a_liar_a_deserter_and_a_staller_do_no_harm() {
     let report = download(&sink, sources, options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
     // The honest one alone needs 15 s.
-    assert!(
-        report.elapsed < Duration::from_secs(20),
-        "{:?}",
-        report.elapsed
-    );
+    assert!(report.elapsed < Duration::from_secs(20), "{:?}", report.elapsed);
     assert!(failure(&report, 1).is_none());
     assert!(failure(&report, 2).is_some_and(TransferError::is_lie));
-    assert!(matches!(
-        failure(&report, 3),
-        Some(TransferError::Unavailable(_))
-    ));
+    assert!(matches!(failure(&report, 3), Some(TransferError::Unavailable(_))));
     assert!(failure(&report, 5).is_some());
 }
 
@@ -104,10 +86,7 @@ async fn wrong_bytes_are_found_and_fetched_elsewhere() {
     let sink = sink(&data);
     let report = download(&sink, sources, options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
-    assert!(matches!(
-        failure(&report, 2),
-        Some(TransferError::Mismatch(_))
-    ));
+    assert!(matches!(failure(&report, 2), Some(TransferError::Mismatch(_))));
     assert!(report.refetched >= 1);
 }
 
@@ -129,13 +108,8 @@ async fn when_all_fail_every_cause_is_told() {
         panic!("{text}");
     };
     assert_eq!(causes.len(), 5);
-    let parts = [
-        "peer 1: the protocol",
-        "connection refused",
-        "does not have",
-        "nothing for",
-        "ended",
-    ];
+    let parts =
+        ["peer 1: the protocol", "connection refused", "does not have", "nothing for", "ended"];
     for part in parts {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
@@ -147,24 +121,11 @@ async fn without_patience_it_fails_at_once() {
     let data = content(5);
     let started = Instant::now();
     let patience = Duration::ZERO;
-    let hasty = DownloadOptions {
-        patience,
-        ..options()
-    };
-    let error = download(&sink(&data), Vec::new(), hasty.clone())
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        error,
-        DownloadError::NoSources { discovery: None }
-    ));
-    let gone = faulty(
-        &data,
-        Fault::Fail(0, TransferError::Unavailable("no".into())),
-    );
-    let error = download(&sink(&data), vec![candidate(1, gone)], hasty)
-        .await
-        .unwrap_err();
+    let hasty = DownloadOptions { patience, ..options() };
+    let error = download(&sink(&data), Vec::new(), hasty.clone()).await.unwrap_err();
+    assert!(matches!(error, DownloadError::NoSources { discovery: None }));
+    let gone = faulty(&data, Fault::Fail(0, TransferError::Unavailable("no".into())));
+    let error = download(&sink(&data), vec![candidate(1, gone)], hasty).await.unwrap_err();
     assert!(matches!(error, DownloadError::AllFailed { .. }));
     assert!(started.elapsed() < Duration::from_secs(1));
 }
@@ -200,9 +161,7 @@ async fn what_is_cancelled_goes_on_from_where_it_was() {
 
     let again = Throttled::new(full(&data), 40.0 * MIB);
     let sent = again.sent();
-    let report = download(&sink, vec![candidate(1, again)], options())
-        .await
-        .unwrap();
+    let report = download(&sink, vec![candidate(1, again)], options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data.clone()));
     assert_eq!(report.resumed, held);
     let missing = data.len() as u64 - u64::from(held) * PIECE_LEN;
@@ -220,11 +179,7 @@ async fn the_end_does_not_hang_on_a_slow_source() {
     let sink = sink(&data);
     let report = download(&sink, sources, options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
-    assert!(
-        report.elapsed < Duration::from_secs(6),
-        "{:?}",
-        report.elapsed
-    );
+    assert!(report.elapsed < Duration::from_secs(6), "{:?}", report.elapsed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,16 +187,10 @@ async fn the_next_request_is_sent_before_the_line_idles() {
     let data = content(60);
     let far = Throttled::new(full(&data), 10.0 * MIB).latency(Duration::from_millis(150));
     let sink = sink(&data);
-    let report = download(&sink, vec![candidate(1, far)], options())
-        .await
-        .unwrap();
+    let report = download(&sink, vec![candidate(1, far)], options()).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
     // 6 s of bytes and the way of the first request: none of the later ones is waited for.
-    assert!(
-        report.elapsed < Duration::from_millis(6300),
-        "{:?}",
-        report.elapsed
-    );
+    assert!(report.elapsed < Duration::from_millis(6300), "{:?}", report.elapsed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,10 +204,7 @@ async fn a_place_in_a_queue_is_told_and_waited_for() {
     let downloader = Downloader::new(SwarmLimits::new(1, 1));
     let sources = Arc::new(vec![candidate(1, queued)]);
     let sink_handle = Arc::new(sink.clone());
-    downloader
-        .download(sink_handle, sources, options(), events, &cancel)
-        .await
-        .unwrap();
+    downloader.download(sink_handle, sources, options(), events, &cancel).await.unwrap();
     assert_eq!(sink.finished(), Some(data));
     let mut positions = Vec::new();
     let mut pieces = 0;
@@ -277,9 +223,7 @@ async fn a_place_in_a_queue_is_told_and_waited_for() {
 async fn a_few_connections_serve_many_sources_of_which_most_are_dead() {
     let data = content(12);
     let gone = || Fault::Fail(0, TransferError::Unavailable("no route".into()));
-    let mut sources: Vec<_> = (1..40)
-        .map(|n| candidate(n, faulty(&data, gone())))
-        .collect();
+    let mut sources: Vec<_> = (1..40).map(|n| candidate(n, faulty(&data, gone()))).collect();
     sources.push(candidate(99, full(&data)));
     let few = DownloadOptions {
         max_sources: 3,

@@ -135,7 +135,10 @@ async fn shutdown_lets_calls_end_and_takes_no_new_ones() {
     let memory = MemorySource::new();
     let data = bytes(48 * PIECE);
     let id = memory.insert(data.clone()).id();
-    let mut server = Setup::tls(&memory).start().await;
+    let mut setup = Setup::tls(&memory);
+    // However slow the machine is: what is cut off here would be cut off for no reason.
+    setup.limits.shutdown_grace = Duration::from_secs(120);
+    let mut server = setup.start().await;
     let remote = source_of(&server.tls(), "anna");
     let mut stream = remote.fetch(&id, &[]).await.unwrap();
     within(stream.next()).await.unwrap().unwrap();
