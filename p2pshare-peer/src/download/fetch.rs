@@ -14,7 +14,7 @@ use p2pshare_core::{
         Candidate, DownloadError, DownloadOptions as SwarmOptions, Downloader, ManifestOptions,
         Report, SmallDownload, SwarmEvents, download_small, manifest_from,
     },
-    transfer::{FileSink, PieceSink, SinkError, SinkOptions},
+    transfer::{FileSink, PieceSink, SinkError, SinkOptions, TransferError},
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -96,34 +96,46 @@ impl Fetcher {
             self.keep(wanted, empty, vec![Bytes::new()]).await?;
             return Ok(Fetched::Empty);
         }
-        let mut age = Age::Granted;
-        loop {
-            let candidates = self.candidates(&wanted.content, age).await?;
-            let (stall, queue_stall) = (self.swarm.stall, self.swarm.queue_stall);
-            let got = download_small(
-                &wanted.content,
-                &candidates,
-                stall,
-                queue_stall,
-                |_, _| (),
-                &self.cancel,
-            )
-            .await;
-            match got {
-                Ok(SmallDownload::Content { manifest, data, from }) => {
-                    self.keep(wanted, manifest, data).await?;
-                    let from = candidates.into_iter().find(|candidate| candidate.id == from);
-                    return Ok(from.map_or(Fetched::Empty, Fetched::Small));
-                }
-                Ok(SmallDownload::NeedsManifest) => return self.pieces(wanted, events).await,
-                // What was known of the sources may be old.
-                Err(DownloadError::NoSources { .. } | DownloadError::AllFailed { .. })
-                    if age == Age::Granted =>
-                {
-                    age = Age::Fresh;
-                }
-                Err(error) => return Err(error.into()),
+        let fetched = match self.small_from(wanted, Age::Granted).await {
+            // What was known of the sources may be old.
+            Err(FetchError::Download(
+                first @ (DownloadError::NoSources { .. } | DownloadError::AllFailed { .. }),
+            )) => {
+                let again = self.small_from(wanted, Age::Fresh).await;
+                // A source that finds its file changed withdraws it at once: the first answer says more.
+                again.map_err(|error| match is_changed(&first) && is_gone(&error) {
+                    true => first.into(),
+                    false => error,
+                })
             }
+            other => other,
+        };
+        match fetched? {
+            Some(fetched) => Ok(fetched),
+            None => self.pieces(wanted, events).await,
+        }
+    }
+
+    /// Fetches a content in one call from the sources that were known so long ago; `None` if it has several pieces.
+    async fn small_from(&self, wanted: &Wanted, age: Age) -> Result<Option<Fetched>, FetchError> {
+        let candidates = self.candidates(&wanted.content, age).await?;
+        let (stall, queue_stall) = (self.swarm.stall, self.swarm.queue_stall);
+        let got = download_small(
+            &wanted.content,
+            &candidates,
+            stall,
+            queue_stall,
+            |_, _| (),
+            &self.cancel,
+        )
+        .await?;
+        match got {
+            SmallDownload::Content { manifest, data, from } => {
+                self.keep(wanted, manifest, data).await?;
+                let from = candidates.into_iter().find(|candidate| candidate.id == from);
+                Ok(Some(from.map_or(Fetched::Empty, Fetched::Small)))
+            }
+            SmallDownload::NeedsManifest => Ok(None),
         }
     }
 
@@ -218,6 +230,27 @@ impl Fetcher {
             }
             age = Age::Fresh;
         }
+    }
+}
+
+/// Whether a source found that its file has changed.
+fn is_changed(error: &DownloadError) -> bool {
+    match error {
+        DownloadError::AllFailed { causes } => {
+            causes.iter().any(|(_, cause)| matches!(cause, TransferError::Changed))
+        }
+        _ => false,
+    }
+}
+
+/// Whether nobody has it any more.
+fn is_gone(error: &FetchError) -> bool {
+    match error {
+        FetchError::NotFound(_) | FetchError::Download(DownloadError::NoSources { .. }) => true,
+        FetchError::Download(DownloadError::AllFailed { causes }) => {
+            causes.iter().all(|(_, cause)| matches!(cause, TransferError::NotFound(_)))
+        }
+        _ => false,
     }
 }
 
