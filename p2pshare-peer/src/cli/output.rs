@@ -84,7 +84,7 @@ impl Output {
             let (message, hint, exit) = (&error.message, &error.hint, error.exit as u8);
             return self.event("error", json!({ "message": message, "hint": hint, "exit": exit }));
         }
-        print(io::stderr(), &format!("error: {}", visible(&error.message)));
+        print(io::stderr(), &format!("error: {}", visible_lines(&error.message)));
         if let Some(hint) = &error.hint {
             print(io::stderr(), &format!("hint: {}", visible(hint)));
         }
@@ -239,6 +239,11 @@ impl Drop for Progress {
     }
 }
 
+/// A text of several lines, each made visible by itself.
+fn visible_lines(text: &str) -> String {
+    text.lines().map(|line| visible(line).to_string()).collect::<Vec<_>>().join("\n")
+}
+
 /// A number of bytes, for people.
 pub(crate) fn bytes(count: u64) -> impl Display {
     HumanBytes(count)
@@ -276,6 +281,11 @@ mod tests {
     fn things_are_counted_in_words() {
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(0, "file"), "0 files");
+    }
+
+    #[test]
+    fn lines_stay_lines_and_tricks_do_not() {
+        assert_eq!(visible_lines("one\n  two\u{1b}[2J"), "one\n  two\\u{1b}[2J");
     }
 
     #[test]
