@@ -15,7 +15,8 @@ pub(super) fn migrate(
     let known = u32::try_from(options.migrations.len())
         .map_err(|_| DatabaseError::corrupt("too many migrations"))?;
     loop {
-        let found = version(connection, options)?;
+        // One snapshot: between two readings another process may have made the first tables.
+        let found = version(&connection.transaction()?, options)?;
         if found == known {
             return Ok(());
         }
