@@ -1,18 +1,20 @@
 //! One file from peer to peer over loopback, beside a bare TCP copy that does the same with the bytes.
 //!
-//! `cargo bench --bench transfer [-- --test] [-- --mib N] [-- NAME ...]`. The far end is a process of its own. All racers
+//! `cargo bench --bench transfer [-- --test] [-- --mib N] [-- NAME ...]`. Both ends of each racer are processes of their own. All racers
 //! hash with BLAKE3, write to a file and do not sync it; a file that was received is removed before the next run. Files
 //! are where `TMPDIR` says.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use p2pshare_benches::far::{FarEnd, is_far_end, quick};
+use p2pshare_benches::far::{FarEnd, is_far_end, quick, read_options};
+use p2pshare_benches::remote::Remote;
 use p2pshare_benches::usage::{Usage, forget_peak};
 use p2pshare_benches::{congestion, copy, is_smoke_run, median};
 use p2pshare_core::content::{ContentId, Manifest, PIECE_LEN, PieceIndex, hash_file};
@@ -21,7 +23,7 @@ use p2pshare_core::swarm::{
     Candidate, DownloadOptions, Downloader, ManifestOptions, SwarmEvents, manifest_from,
 };
 use p2pshare_core::transfer::{
-    FileSink, FileSource, FileStamp, PieceSource, ReadOptions, SharedFile, TransferError,
+    FileSink, FileSource, FileStamp, PieceSource, SharedFile, TransferError,
 };
 use p2pshare_peer::net::{
     ClientLimits, ClientSecurity, GrantProvider, GrantRequest, PeerConnector, PeerTls,
@@ -35,6 +37,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const MIB: u64 = 1 << 20;
 const RUNS: usize = 5;
+/// In which environment variables a near end finds who it is and what is sent.
+const RACER: &str = "P2PSHARE_BENCH_RACER";
+const FILE: &str = "P2PSHARE_BENCH_ORIGINAL";
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -74,29 +79,79 @@ fn main() -> Outcome<()> {
     if is_far_end() {
         return Ok(());
     }
+    if let Some(racer) = team_member() {
+        return race_when_told(racer);
+    }
     let (len, runs) = match is_smoke_run() {
         true => (8 * MIB, 1),
-        false => (length().unwrap_or(1024) * MIB, RUNS),
+        false => (number_after("--mib").unwrap_or(1024) * MIB, RUNS),
     };
     let racers = chosen();
-    let mut race = Race::new(len)?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("original");
+    write_noise(&file, len)?;
+    let teams = racers.iter().map(|racer| Team::start(racer.name(), &file));
+    let mut teams = teams.collect::<Result<Vec<_>, _>>()?;
     if !is_smoke_run() {
         // The first touch of memory, of the processor's clock, of the file system.
-        for racer in &racers {
-            race.run(*racer)?;
+        for team in &mut teams {
+            team.run()?;
         }
     }
     let mut results = vec![Vec::new(); racers.len()];
     for _ in 0..runs {
-        for (racer, results) in racers.iter().zip(&mut results) {
-            results.push(race.run(*racer)?);
+        for (team, results) in teams.iter_mut().zip(&mut results) {
+            results.push(team.run()?);
         }
     }
     print_table(len, &racers, &results)
 }
 
-fn length() -> Option<u64> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--mib");
+/// Whether this process is the near end of a team, and of which.
+fn team_member() -> Option<Racer> {
+    let name = std::env::var(RACER).ok()?;
+    Racer::ALL.into_iter().find(|racer| racer.name() == name)
+}
+
+fn race_when_told(racer: Racer) -> Outcome<()> {
+    let file = PathBuf::from(std::env::var_os(FILE).ok_or("no file")?);
+    let mut race = Race::new(file)?;
+    let mut answers = std::io::stdout().lock();
+    for _ in std::io::stdin().lock().lines() {
+        let Run { wall, near, far } = race.run(racer)?;
+        let [wall, near_cpu, far_cpu] = [wall, near.cpu, far.cpu].map(|time| time.as_micros());
+        let (near, far) = (near.peak_memory, far.peak_memory);
+        writeln!(answers, "{wall} {near_cpu} {near} {far_cpu} {far}")?;
+    }
+    Ok(())
+}
+
+/// The two processes of one racer: this program again, which starts its far end. So nobody's memory is another's.
+struct Team(Remote);
+
+impl Team {
+    fn start(racer: &str, file: &Path) -> Outcome<Self> {
+        let file = file.as_os_str();
+        Ok(Self(Remote::start(&[(RACER, OsStr::new(racer)), (FILE, file)])?))
+    }
+
+    fn run(&mut self) -> Outcome<Run> {
+        let line = self.0.ask("run")?;
+        let numbers: Result<Vec<u64>, _> = line.split(' ').map(str::parse).collect();
+        let [wall, near_cpu, near, far_cpu, far] = numbers?[..] else {
+            return Err(format!("a racer said `{line}`").into());
+        };
+        let usage = |cpu, peak_memory| Usage { cpu: Duration::from_micros(cpu), peak_memory };
+        Ok(Run {
+            wall: Duration::from_micros(wall),
+            near: usage(near_cpu, near),
+            far: usage(far_cpu, far),
+        })
+    }
+}
+
+fn number_after(name: &str) -> Option<u64> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
     arguments.nth(1)?.parse().ok()
 }
 
@@ -116,10 +171,8 @@ struct Race {
 }
 
 impl Race {
-    fn new(len: u64) -> Outcome<Self> {
+    fn new(file: PathBuf) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
-        let file = folder.path().join("original");
-        write_noise(&file, len)?;
         let opened = fs::File::open(&file)?;
         let manifest = hash_file(&opened, None, &|_| (), &false.into())?;
         let far = FarEnd::start(&file, folder.path())?;
@@ -217,7 +270,7 @@ async fn connect(peer: &RemotePeer, content: ContentId) -> Outcome<()> {
 
 async fn push(peer: RemotePeer, path: PathBuf, manifest: Manifest) -> Outcome<()> {
     let stamp = FileStamp::of(&fs::metadata(&path)?);
-    let source = FileSource::new(ReadOptions::default());
+    let source = FileSource::new(read_options());
     source.insert(SharedFile { path, manifest: manifest.clone(), stamp });
     let proposal = PushProposal { name: "received".parse()?, manifest };
     peer.push(&proposal, &source, &AnyGrant, &|_| ()).await?;

@@ -1,12 +1,11 @@
 //! The far end of a race: a process of its own, so that what each side uses can be told apart.
 //!
-//! It is this program again. It says where it serves in its first line, then answers each line that it is sent.
+//! It is this program again, and answers each line that it is sent.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, Write};
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -24,6 +23,7 @@ use p2pshare_peer::net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, 
 
 use crate::congestion;
 use crate::copy;
+use crate::remote::Remote;
 use crate::usage::{Usage, forget_peak};
 
 /// In whose environment variable the file and the folder for pushes are, for the far end.
@@ -45,9 +45,7 @@ pub struct Doors {
 
 /// The far end, seen from here. Dropping it ends it.
 pub struct FarEnd {
-    child: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    remote: Remote,
     /// Where it serves.
     pub doors: Doors,
 }
@@ -58,18 +56,10 @@ impl FarEnd {
     /// # Errors
     /// When it cannot be started or says something else than where it serves.
     pub fn start(file: &Path, inbox: &Path) -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .env(FILE, file)
-            .env(INBOX, inbox)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let orders = child.stdin.take();
-        let stdout = child.stdout.take().ok_or_else(|| strange("nothing"))?;
-        let mut answers = BufReader::new(stdout);
-        let line = read_line(&mut answers)?;
+        let mut remote = Remote::start(&[(FILE, file.as_os_str()), (INBOX, inbox.as_os_str())])?;
+        let line = remote.ask("doors")?;
         let doors = parse_doors(&line).ok_or_else(|| strange(&line))?;
-        Ok(Self { child, orders, answers, doors })
+        Ok(Self { remote, doors })
     }
 
     /// What it has used since its start; its peak since the last [`forget_peak`](Self::forget_peak).
@@ -77,7 +67,7 @@ impl FarEnd {
     /// # Errors
     /// When it has ended.
     pub fn usage(&mut self) -> io::Result<Usage> {
-        let line = self.ask("usage")?;
+        let line = self.remote.ask("usage")?;
         let mut numbers = line.split(' ').filter_map(|word| word.parse().ok());
         let (Some(cpu), Some(peak_memory)) = (numbers.next(), numbers.next()) else {
             return Err(strange(&line));
@@ -90,21 +80,7 @@ impl FarEnd {
     /// # Errors
     /// When it has ended.
     pub fn forget_peak(&mut self) -> io::Result<()> {
-        self.ask("forget").map(drop)
-    }
-
-    fn ask(&mut self, order: &str) -> io::Result<String> {
-        let orders = self.orders.as_mut().ok_or_else(|| strange("nothing"))?;
-        writeln!(orders, "{order}")?;
-        read_line(&mut self.answers)
-    }
-}
-
-impl Drop for FarEnd {
-    fn drop(&mut self) {
-        // It ends when it is told no more.
-        self.orders = None;
-        let _ = self.child.wait();
+        self.remote.ask("forget").map(drop)
     }
 }
 
@@ -141,9 +117,9 @@ fn run(file: PathBuf, inbox: PathBuf) -> io::Result<()> {
         });
     }
     let mut answers = io::stdout().lock();
-    writeln!(answers, "{copy} {plain} {tls} {}", key.peer_id())?;
     for order in io::stdin().lock().lines() {
         match order?.as_str() {
+            "doors" => writeln!(answers, "{copy} {plain} {tls} {}", key.peer_id())?,
             "forget" => {
                 forget_peak();
                 writeln!(answers, "done")?;
@@ -161,7 +137,7 @@ fn services(file: &Path, inbox: PathBuf) -> io::Result<ServerServices> {
     let opened = std::fs::File::open(file)?;
     let never = AtomicBool::new(false);
     let manifest = hash_file(&opened, None, &|_| (), &never).map_err(io::Error::other)?;
-    let source = FileSource::new(ReadOptions::default());
+    let source = FileSource::new(read_options());
     let stamp = FileStamp::of(&opened.metadata()?);
     source.insert(SharedFile { path: file.to_owned(), manifest, stamp });
     Ok(ServerServices {
@@ -199,6 +175,17 @@ impl PushReceiver for Inbox {
     }
 }
 
+/// How files are read; in two environment variables other lengths can be tried, in KiB.
+pub fn read_options() -> ReadOptions {
+    let bytes = |name: &str| Some(std::env::var(name).ok()?.parse::<usize>().ok()? << 10);
+    let usual = ReadOptions::default();
+    ReadOptions {
+        segment_len: bytes("P2PSHARE_BENCH_SEGMENT").unwrap_or(usual.segment_len),
+        read_ahead: bytes("P2PSHARE_BENCH_READ_AHEAD").unwrap_or(usual.read_ahead),
+        ..usual
+    }
+}
+
 /// Without a sync at the end, like all racers.
 pub fn quick() -> SinkOptions {
     SinkOptions { committer: Committer::new(Durability::None), ..SinkOptions::default() }
@@ -219,12 +206,6 @@ fn parse_doors(line: &str) -> Option<Doors> {
     let mut port = || words.next()?.parse().ok();
     let (copy, plain, tls) = (port()?, port()?, port()?);
     Some(Doors { copy, plain, tls, id: words.next()?.parse().ok()? })
-}
-
-fn read_line(from: &mut impl BufRead) -> io::Result<String> {
-    let mut line = String::new();
-    from.read_line(&mut line)?;
-    Ok(line.trim_end().to_owned())
 }
 
 fn strange(line: &str) -> io::Error {

@@ -3,6 +3,7 @@
 pub mod congestion;
 pub mod copy;
 pub mod far;
+pub mod remote;
 pub mod usage;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@ use std::{
     io::{self, ErrorKind},
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -43,6 +43,8 @@ struct Inner {
     manifest: Manifest,
     part: Arc<Part>,
     held: Holdings,
+    /// Held by who writes. The system lets only one write to a file at a time, and those who wait there burn time.
+    writing: Mutex<()>,
     committer: Committer,
     complete: bool,
 }
@@ -118,6 +120,7 @@ impl FileSink {
                 manifest,
                 part: Arc::new(opened.part),
                 held: Holdings::new(opened.held),
+                writing: Mutex::new(()),
                 committer,
                 complete: opened.complete,
             }),
@@ -159,8 +162,10 @@ impl Inner {
         let part = &self.part;
         part.check()?;
         let offset = self.manifest.layout().piece_offset(piece);
+        let turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         sys::write_at(&part.file, data, offset)
             .map_err(|error| part.error("writing", &part.path, error))?;
+        drop(turn);
         self.held.insert(piece);
         Ok(())
     }
