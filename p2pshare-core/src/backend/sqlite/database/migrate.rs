@@ -16,7 +16,9 @@ pub(super) fn migrate(
         .map_err(|_| DatabaseError::corrupt("too many migrations"))?;
     loop {
         // One snapshot: between two readings another process may have made the first tables.
-        let found = version(&connection.transaction()?, options)?;
+        let snapshot = connection.transaction()?;
+        let found = version(&snapshot, options)?;
+        drop(snapshot);
         if found == known {
             return Ok(());
         }
