@@ -9,6 +9,7 @@ pub mod net;
 pub mod account;
 pub mod guard;
 pub mod known_index;
+pub mod link;
 
 pub mod catalog;
 pub mod inbox;

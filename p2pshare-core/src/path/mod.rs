@@ -112,6 +112,12 @@ impl SharePath {
         self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
     }
 
+    /// The last part, as a path of its own.
+    pub fn last(&self) -> Self {
+        // A part of a valid path is a valid path.
+        Self(self.file_name().into())
+    }
+
     /// What follows the last dot of the last part, in lower case and without the dot; `None` if there is nothing
     /// before the dot, as in `.profile`.
     pub fn extension(&self) -> Option<String> {

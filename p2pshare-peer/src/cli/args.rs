@@ -23,6 +23,7 @@ Examples:
   p2pshare-peer serve
   p2pshare-peer search blue train
   p2pshare-peer get bob:/Films/Nosferatu.mkv
+  p2pshare-peer link bob:/Films/Nosferatu.mkv
   p2pshare-peer push notes.pdf bob
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not logged in, 4 not found, 5 no source online, 6 verification failed.";
@@ -85,6 +86,8 @@ pub enum Command {
     Browse(BrowseArgs),
     /// Download files and folders.
     Get(GetArgs),
+    /// Print links to contents, for others who have an account at the same index.
+    Link(LinkArgs),
     /// Upload a file to another user's running peer.
     Push(PushArgs),
     /// Say how things are: index, session, shares, peer.
@@ -263,7 +266,7 @@ pub struct BrowseArgs {
 #[derive(Debug, Args)]
 pub struct GetArgs {
     /// Content ids, `USER:/PATH` of files or folders, or `p2pshare:` links.
-    #[arg(required = true, value_name = "ID|USER:/PATH")]
+    #[arg(required = true, value_name = "ID|USER:/PATH|LINK")]
     pub what: Vec<Target>,
     /// Where to put it: a folder, or for one file its name. The current folder unless told.
     #[arg(long, short, value_name = "PATH")]
@@ -283,6 +286,14 @@ pub struct GetArgs {
     /// Connect to peers without encryption, for peers that serve with --insecure.
     #[arg(long, env = "P2PSHARE_INSECURE")]
     pub insecure: bool,
+}
+
+/// `link`
+#[derive(Debug, Args)]
+pub struct LinkArgs {
+    /// Content ids, or `USER:/PATH` of files or folders: one link for each file.
+    #[arg(required = true, value_name = "ID|USER:/PATH")]
+    pub what: Vec<Target>,
 }
 
 /// `push`

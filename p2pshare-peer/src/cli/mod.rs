@@ -75,6 +75,7 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Search(args) => find::search(&context, args).await,
         Command::Browse(args) => find::browse(&context, args).await,
         Command::Get(args) => Box::pin(get::get(&context, args, &stop_on_signal(output))).await,
+        Command::Link(args) => find::link(&context, args).await,
         Command::Push(args) => Box::pin(push::push(&context, args, &stop_on_signal(output))).await,
         Command::Status => status::status(&context).await,
         Command::Group(command) => community::group(&context, command).await,

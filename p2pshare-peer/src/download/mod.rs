@@ -11,5 +11,5 @@ mod target;
 pub use fetch::{FetchError, Fetched};
 pub use job::{DownloadOptions, JobEvent, JobProgress, JobReport, run};
 pub use locator::{Age, Locator};
-pub use resolve::{ResolveError, Wanted, resolve};
+pub use resolve::{Found, ResolveError, Wanted, find, resolve};
 pub use target::{Target, TargetError};

@@ -16,6 +16,7 @@ use super::Target;
 use crate::{
     catalog::{MAX_NUMBER, numbered},
     index_client::{ClientError, IndexClient},
+    link::ShareLink,
 };
 
 /// A content and the file that it becomes.
@@ -29,6 +30,19 @@ pub struct Wanted {
     pub target: PathBuf,
 }
 
+/// A content that is there, and how it is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What.
+    pub content: ContentId,
+    /// How many bytes it has, as the index was told.
+    pub size: u64,
+    /// Its name, relative to what was asked for.
+    pub name: SharePath,
+    /// What was asked for is this very file, not a folder above it.
+    pub exact: bool,
+}
+
 /// Why what a person named is nothing that can be downloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
@@ -38,6 +52,14 @@ pub enum ResolveError {
     /// There is no such thing.
     #[error("{0} does not exist, or you may not see it")]
     NotFound(Target),
+    /// The link is for another index.
+    #[error("the link is for the index at {}, and you are logged in at {here}", link.index())]
+    OtherIndex {
+        /// The link.
+        link: Box<ShareLink>,
+        /// Where the user is logged in.
+        here: String,
+    },
     /// One file name for several files.
     #[error("{} is a file, so only one file can go there: name a folder with -o", .0.display())]
     NotAFolder(PathBuf),
@@ -52,16 +74,37 @@ pub async fn resolve(
     targets: &[Target],
     output: Option<&Path>,
 ) -> Result<Vec<Wanted>, ResolveError> {
+    place(tell_apart(find(client, targets).await?), output)
+}
+
+/// Finds out what is meant by `targets`.
+pub async fn find(client: &IndexClient, targets: &[Target]) -> Result<Vec<Found>, ResolveError> {
     let mut found = Vec::new();
     for target in targets {
         match target {
             Target::Content(content) => found.push(content_by_id(client, target, *content).await?),
+            Target::Link(link) => {
+                check_index(client, link)?;
+                let there = content_by_id(client, target, link.content()).await?;
+                found.push(Found { name: link.name().clone(), ..there });
+            }
             Target::Path { owner, path } => {
                 found.extend(files_of(client, target, owner, path.as_ref()).await?);
             }
         }
     }
-    place(tell_apart(found), output)
+    Ok(found)
+}
+
+/// A link for another index names nothing here: the same id may be somebody else's secret there.
+fn check_index(client: &IndexClient, link: &ShareLink) -> Result<(), ResolveError> {
+    if client.urls().any(|url| url.is_same_place(link.index())) {
+        return Ok(());
+    }
+    Err(ResolveError::OtherIndex {
+        link: Box::new(link.clone()),
+        here: client.urls().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    })
 }
 
 /// Gives different contents of the same name different names, and takes what was named twice once.
@@ -82,15 +125,6 @@ fn tell_apart(found: Vec<Found>) -> Vec<Found> {
     apart
 }
 
-/// A content and its path relative to the output folder.
-struct Found {
-    content: ContentId,
-    size: u64,
-    name: SharePath,
-    /// The target named this very file.
-    exact: bool,
-}
-
 async fn content_by_id(
     client: &IndexClient,
     target: &Target,
@@ -99,7 +133,7 @@ async fn content_by_id(
     let details = client.content(&content).await.map_err(|error| not_found(error, target))?;
     let hit = details.hits.first().ok_or_else(|| ResolveError::NotFound(target.clone()))?;
     let name = hit.names.first().ok_or_else(|| ResolveError::NotFound(target.clone()))?;
-    Ok(Found { content, size: hit.size, name: file_name(&name.path), exact: true })
+    Ok(Found { content, size: hit.size, name: name.path.last(), exact: true })
 }
 
 async fn files_of(
@@ -163,14 +197,6 @@ fn place(found: Vec<Found>, output: Option<&Path>) -> Result<Vec<Wanted>, Resolv
 
 fn ends_with_separator(path: &Path) -> bool {
     path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
-}
-
-/// The last part of a path, as a path.
-fn file_name(path: &SharePath) -> SharePath {
-    match path.parent() {
-        Some(parent) => path.strip_prefix(&parent).unwrap_or_else(|| path.clone()),
-        None => path.clone(),
-    }
 }
 
 fn not_found(error: ClientError, target: &Target) -> ResolveError {

@@ -4,11 +4,15 @@ use std::{fmt, str::FromStr};
 
 use p2pshare_core::{content::ContentId, identity::Username, path::SharePath};
 
-/// A content by its id, or files of a user by their path.
+use crate::link::ShareLink;
+
+/// A content by its id or by a link, or files of a user by their path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A content.
     Content(ContentId),
+    /// A content at an index, and what its file is called.
+    Link(Box<ShareLink>),
     /// A file, or everything below a folder; without a path everything that the user shares.
     Path {
         /// Whose.
@@ -20,7 +24,9 @@ pub enum Target {
 
 /// A text that names nothing to download.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is neither a content id (64 hex digits) nor USER:/PATH{reason}")]
+#[error(
+    "{text:?} is neither a content id (64 hex digits), USER:/PATH nor a p2pshare: link{reason}"
+)]
 pub struct TargetError {
     text: String,
     reason: String,
@@ -34,6 +40,10 @@ impl FromStr for Target {
             return Ok(Self::Content(content));
         }
         let wrong = |reason: String| TargetError { text: text.chars().take(200).collect(), reason };
+        if ShareLink::is_meant(text) {
+            let link = text.parse().map_err(|error| wrong(format!(": {error}")))?;
+            return Ok(Self::Link(Box::new(link)));
+        }
         let (owner, path) = text.split_once(":/").ok_or_else(|| wrong(String::new()))?;
         let owner = owner.parse().map_err(|error| wrong(format!(": {error}")))?;
         let path = match path.trim_matches('/') {
@@ -48,6 +58,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Content(content) => write!(f, "{content}"),
+            Self::Link(link) => write!(f, "{link}"),
             Self::Path { owner, path: Some(path) } => write!(f, "{owner}:/{path}"),
             Self::Path { owner, path: None } => write!(f, "{owner}:/"),
         }
@@ -61,7 +72,10 @@ mod tests {
     #[test]
     fn targets_survive_their_text() {
         let id = "ab".repeat(32);
-        for text in [id.as_str(), "bob:/Films/Nosferatu (1922).mkv", "bob:/"] {
+        let link = format!("p2pshare:http://127.0.0.1:7400/{id}/a%20b.txt");
+        for text in
+            [id.as_str(), &link, "p2pshare:/Films", "bob:/Films/Nosferatu (1922).mkv", "bob:/"]
+        {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.to_string(), text);
         }
@@ -70,7 +84,10 @@ mod tests {
 
     #[test]
     fn what_leaves_the_shares_is_no_target() {
-        for text in ["", "bob", "bob:/../x", "bob:/a//b", "B o b:/a", ":/a", "bob:/a\\b", "abcd"] {
+        let link = format!("p2pshare:http://h/{}/..", "ab".repeat(32));
+        for text in
+            ["", &link, "bob", "bob:/../x", "bob:/a//b", "B o b:/a", ":/a", "bob:/a\\b", "abcd"]
+        {
             assert!(text.parse::<Target>().is_err(), "{text}");
         }
     }

@@ -93,6 +93,11 @@ impl IndexClient {
         &self.server().1.url
     }
 
+    /// All URLs of the index, as they were given.
+    pub fn urls(&self) -> impl Iterator<Item = &IndexUrl> {
+        self.inner.servers.iter().map(|server| &server.url)
+    }
+
     fn server(&self) -> (usize, &Server) {
         let servers = &self.inner.servers;
         let current = self.inner.current.load(Ordering::Relaxed) % servers.len();

@@ -4,6 +4,7 @@ use std::{fmt, net::SocketAddr, str::FromStr};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use reqwest::Url;
+use url::Host;
 
 /// URL of an index: `http://host:port` or `https://host:port`, with `#sha256=HEX` to accept only the certificate of
 /// this fingerprint.
@@ -25,6 +26,25 @@ impl IndexUrl {
     /// The fingerprint of the certificate to accept, if one is pinned.
     pub fn pin(&self) -> Option<[u8; 32]> {
         self.pin
+    }
+
+    /// Whether both lead to the same place, where either may leave out the fingerprint.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        let pins_agree = match (self.pin, other.pin) {
+            (Some(mine), Some(theirs)) => mine == theirs,
+            _ => true,
+        };
+        self.base == other.base && pins_agree
+    }
+
+    /// Whether it leads to this machine, wherever it is used.
+    pub fn is_local(&self) -> bool {
+        match self.base.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     /// The address of the index, looked up by name if need be; `None` if that fails.
@@ -103,6 +123,19 @@ mod tests {
             assert_eq!(url.to_string(), text);
             assert_eq!(url.to_string().parse(), Ok(url));
         }
+    }
+
+    #[test]
+    fn places_are_told_apart() {
+        let url = |text: &str| text.parse::<IndexUrl>().unwrap();
+        let pinned = |byte: &str| url(&format!("https://a:1#sha256={}", byte.repeat(32)));
+        assert!(url("https://a:1").is_same_place(&url("https://a:1/")));
+        assert!(url("https://a:1").is_same_place(&pinned("ab")));
+        assert!(!pinned("ab").is_same_place(&pinned("cd")));
+        assert!(!url("https://a:1").is_same_place(&url("http://a:1")));
+        assert!(!url("https://a:1").is_same_place(&url("https://a:2")));
+        assert!(url("http://127.0.0.5:1").is_local() && url("http://[::1]:1").is_local());
+        assert!(url("http://localhost:1").is_local() && !url("http://192.0.2.1:1").is_local());
     }
 
     #[test]

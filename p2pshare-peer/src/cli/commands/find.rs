@@ -1,15 +1,21 @@
-//! `search` and `browse`.
+//! `search`, `browse` and `link`.
 
 use p2pshare_core::{
     api::{BrowseQuery, FileListing, Hit, SearchQuery},
     text::visible,
 };
 
-use crate::cli::{
-    args::{BrowseArgs, SearchArgs},
-    context::Context,
-    exit::{CliError, Exit},
-    output::{bytes, count},
+use serde_json::json;
+
+use crate::{
+    cli::{
+        args::{BrowseArgs, LinkArgs, SearchArgs},
+        context::Context,
+        exit::{CliError, Exit},
+        output::{bytes, count},
+    },
+    download,
+    link::ShareLink,
 };
 
 /// Hits of one call to the index.
@@ -100,6 +106,24 @@ pub(crate) async fn browse(context: &Context, args: BrowseArgs) -> Result<(), Cl
     if shown == 0 {
         let place = query.path.map_or(String::new(), |path| format!(" below {path}"));
         return Err(CliError::new(Exit::NotFound, format!("{} shares nothing{place}", args.user)));
+    }
+    Ok(())
+}
+
+pub(crate) async fn link(context: &Context, args: LinkArgs) -> Result<(), CliError> {
+    let (_, client) = context.session_client()?;
+    for found in download::find(&client, &args.what).await? {
+        let link = ShareLink::new(client.url().clone(), found.content, &found.name);
+        context.output.event(
+            "link",
+            json!({ "link": link.to_string(), "content": found.content, "size": found.size }),
+        );
+        context.output.line(link.to_string());
+    }
+    if client.url().is_local() {
+        context.output.note(
+            "This link leads to an index on this machine: for others, log in with the URL that they use.",
+        );
     }
     Ok(())
 }

@@ -214,6 +214,14 @@ impl From<ResolveError> for CliError {
             ResolveError::Index(error) => error.into(),
             ResolveError::NotFound(_) => Self::new(Exit::NotFound, error.to_string())
                 .hint("look for it with `search` or `browse`"),
+            ResolveError::OtherIndex { ref link, .. } => {
+                let hint = format!(
+                    "log in there: p2pshare-peer --index '{}' login USER; or, if both are the same index: get {}",
+                    link.index(),
+                    link.content()
+                );
+                Self::new(Exit::NotLoggedIn, error.to_string()).hint(hint)
+            }
             ResolveError::NotAFolder(_) => Self::new(Exit::Usage, error.to_string()),
         }
     }
