@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod grants;
+mod liars;
 #[path = "../net/script.rs"]
 mod script;
 #[path = "../net/stranger.rs"]
 mod stranger;
 #[path = "../net/support.rs"]
 mod support;
+mod wire;
