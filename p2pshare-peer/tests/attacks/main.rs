@@ -3,8 +3,11 @@
 //! ARCHITECTURE's threat model names these tests beside what they show.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(target_os = "linux")]
+mod floods;
 mod grants;
 mod liars;
+mod names;
 #[path = "../net/script.rs"]
 mod script;
 #[path = "../net/stranger.rs"]
