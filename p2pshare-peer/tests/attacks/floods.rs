@@ -67,7 +67,6 @@ fn resident() -> u64 {
 #[track_caller]
 fn assert_bounded(before: u64, most: u64) {
     let grown = resident().saturating_sub(before) >> 20;
-    println!("{grown} MiB more than before");
     assert!(grown < most, "{grown} MiB more than before");
 }
 
