@@ -1,6 +1,9 @@
 //! An index on a free port, and clients of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+#[cfg(unix)]
+pub mod process;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use data_encoding::BASE64URL_NOPAD;
