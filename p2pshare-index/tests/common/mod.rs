@@ -87,13 +87,7 @@ impl TestIndex {
     pub async fn log_in(&self, user: &str) -> Login {
         let body = json!({ "username": user, "password": PASSWORD });
         let answer = self.post("/v1/sessions", &body).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::CREATED);
-        let opened: SessionOpened = answer.json().await.unwrap();
-        Login {
-            token: opened.token.reveal().to_string(),
-            user: opened.account.username,
-            index: opened.index,
-        }
+        Login::opened(answer).await
     }
 
     /// A new user with a session.
@@ -110,6 +104,17 @@ pub struct Login {
 }
 
 impl Login {
+    /// From the answer to a login.
+    pub async fn opened(answer: Response) -> Self {
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let opened: SessionOpened = answer.json().await.unwrap();
+        Self {
+            token: opened.token.reveal().to_string(),
+            user: opened.account.username,
+            index: opened.index,
+        }
+    }
+
     /// What a peer of this user sends to announce itself.
     pub fn announce(&self, key: &PeerKey) -> Announce {
         let addresses = vec!["tcp://192.0.2.7:7411".parse().unwrap()];
