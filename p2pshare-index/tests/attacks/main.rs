@@ -9,4 +9,5 @@
 mod common;
 
 mod announces;
+mod groups;
 mod tokens;

@@ -16,7 +16,7 @@ use p2pshare_core::{
     backend::memory::MemoryStore,
     content::ContentId,
     identity::{AnnounceStatement, PeerKey, Username},
-    index::{Index, IndexConfig, SigningKeys},
+    index::{Index, IndexConfig, SigningKeys, store::IndexStore},
     time::{Clock, SystemClock},
 };
 use p2pshare_index::{HttpOptions, ServerOptions, router, serve};
@@ -37,14 +37,27 @@ pub struct TestIndex {
 
 /// An index over a memory store.
 pub fn index(config: IndexConfig) -> Index {
-    let cheap = Argon2Params::new(8, 1, 1).unwrap();
-    index_with(Arc::new(Argon2Authenticator::new(cheap)), config)
+    index_with(cheap_passwords(), config)
 }
 
 /// The same with other passwords.
 pub fn index_with(authenticator: Arc<dyn Authenticator>, config: IndexConfig) -> Index {
+    index_over(Arc::new(MemoryStore::new()), authenticator, config)
+}
+
+/// The same over another store.
+pub fn index_over(
+    store: Arc<dyn IndexStore>,
+    authenticator: Arc<dyn Authenticator>,
+    config: IndexConfig,
+) -> Index {
     let keys = SigningKeys::new(GrantSigner::generate().unwrap(), Vec::new());
-    Index::new(Arc::new(MemoryStore::new()), authenticator, keys, Arc::new(SystemClock), config)
+    Index::new(store, authenticator, keys, Arc::new(SystemClock), config)
+}
+
+/// Passwords that cost next to nothing to check.
+pub fn cheap_passwords() -> Arc<dyn Authenticator> {
+    Arc::new(Argon2Authenticator::new(Argon2Params::new(8, 1, 1).unwrap()))
 }
 
 pub async fn start() -> TestIndex {
