@@ -123,6 +123,9 @@ section! {
         /// Requests worked on at once [default: 512]
         #[arg(long, env = "P2PSHARE_INDEX_CONCURRENT_REQUESTS", value_name = "N", help_heading = "Limits")]
         concurrent_requests: usize,
+        /// Requests of one address that run or wait at once [default: 256]
+        #[arg(long, env = "P2PSHARE_INDEX_REQUESTS_PER_ADDRESS", value_name = "N", help_heading = "Limits")]
+        requests_per_address: usize,
         /// Passwords tried from one address in a minute [default: 60]
         #[arg(long, env = "P2PSHARE_INDEX_LOGINS_PER_ADDRESS", value_name = "N", help_heading = "Limits")]
         logins_per_address: u32,

@@ -13,7 +13,9 @@ use p2pshare_core::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
+    client::ClientAddr,
     failure::{Answer, Failure},
+    pool::Turn,
     state::App,
 };
 
@@ -110,9 +112,14 @@ impl<T: DeserializeOwned> FromRequest<App> for GrantsJson<T> {
 }
 
 async fn json<T: DeserializeOwned>(request: Request, app: &App, max: usize) -> Answer<T> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     check_media_type(&parts.headers)?;
-    let body = app.bodies.read(&parts.headers, body, max).await?;
+    let Ok(client) = ClientAddr::from_request_parts(&mut parts, app).await;
+    let read = app.bodies.read(client, &parts.headers, body, max);
+    let body = match parts.extensions.get::<Turn>() {
+        Some(turn) => turn.while_waiting_for(read).await??,
+        None => read.await?,
+    };
     axum::Json::<T>::from_bytes(&body.bytes)
         .map(|axum::Json(value)| value)
         .map_err(|rejection| invalid("body", &rejection.body_text()))

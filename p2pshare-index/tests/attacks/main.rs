@@ -11,4 +11,5 @@ mod common;
 mod accounts;
 mod announces;
 mod groups;
+mod slow;
 mod tokens;

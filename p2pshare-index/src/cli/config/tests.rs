@@ -54,6 +54,7 @@ shutdown-timeout = "1s"
 
 [limits]
 concurrent-requests = 8
+requests-per-address = 11
 logins-per-address = 1
 logins-per-account = 2
 registrations-per-address = 3
