@@ -11,6 +11,7 @@ use std::{
 };
 
 use reqwest::{Client, StatusCode};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -64,6 +65,13 @@ impl Honest {
     }
 }
 
+/// An index that lets somebody log in again and again, so that honest clients can show that they are served.
+async fn tireless(options: &[&str]) -> Running {
+    let rates = ["--logins-per-address", "0", "--logins-per-account", "0"];
+    let quiet = ["--store", "memory:", "--log", "error"];
+    started(&[&quiet[..], &rates, options].concat()).await
+}
+
 async fn connect(from: &str, to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
@@ -106,18 +114,70 @@ async fn trickle(index: &Running, head: &[u8]) -> Vec<String> {
     said
 }
 
-/// Kilobytes of memory that the process has had at most.
-fn peak_kib(index: &Running) -> u64 {
-    let path = format!("/proc/{}/status", index.child.id().unwrap());
-    let status = std::fs::read_to_string(path).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+const IDLE: usize = 10_000;
+
+/// As many open files as the system lets this process have; the index raises its own limit in the same way.
+fn open_files() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    limit.current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap())
+}
+
+#[tokio::test]
+#[allow(clippy::print_stderr)]
+async fn thousands_of_idle_connections_keep_nobody_out() {
+    // Some files are for everything else.
+    let count = IDLE.min(open_files().saturating_sub(200));
+    if count < IDLE {
+        eprintln!(
+            "ONLY {count} IDLE CONNECTIONS INSTEAD OF {IDLE}: raise the limit of open files (ulimit -Hn)"
+        );
+    }
+    let index = tireless(&["--idle-timeout", "10m"]).await;
+    let before = index.resident_kib();
+
+    let mut idle = Vec::with_capacity(count);
+    for n in 0..count {
+        let mut socket = connect(&format!("127.0.1.{}", n / CROWD), index.address()).await;
+        socket.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = [0; 15];
+        socket.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        idle.push(socket);
+    }
+    let honest = Honest::visits(&index);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    honest.was_served().await;
+    assert!(connections(&index).await > count, "they are all still there");
+    let each = (index.resident_kib() - before) * 1024 / count as u64;
+    assert!(each < 48 << 10, "{each} bytes for each connection");
+
+    drop(idle);
+    let gone = async {
+        while connections(&index).await > 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, gone).await.expect("when they go, their places are free");
+    assert_eq!(index.stop().await.0, Some(0));
+}
+
+/// How many connections the index says are open, this one among them.
+async fn connections(index: &Running) -> usize {
+    let answer = Client::new().get(format!("{}/metrics", index.url)).send().await.unwrap();
+    let text = answer.text().await.unwrap();
+    let mut lines = text.lines();
+    lines
+        .find_map(|line| line.strip_prefix("p2pshare_index_connections "))
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
 async fn heads_a_byte_at_a_time_keep_nobody_out() {
-    let options = ["--store", "memory:", "--header-timeout", "2s", "--logins-per-address", "0"];
-    let index = started(&[&options[..], &["--logins-per-account", "0"]].concat()).await;
+    let index = tireless(&["--header-timeout", "2s"]).await;
     let honest = Honest::visits(&index);
     let said = trickle(&index, b"GET /v1/index HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     assert_eq!(said.len(), CROWD);
@@ -130,10 +190,8 @@ async fn heads_a_byte_at_a_time_keep_nobody_out() {
 
 #[tokio::test]
 async fn bodies_a_byte_at_a_time_keep_nobody_out() {
-    let options = ["--store", "memory:", "--request-timeout", "3s", "--logins-per-address", "0"];
     // Many more slow requests than the index works on at once.
-    let few = ["--logins-per-account", "0", "--concurrent-requests", "16"];
-    let index = started(&[&options[..], &few].concat()).await;
+    let index = tireless(&["--request-timeout", "3s", "--concurrent-requests", "16"]).await;
     let honest = Honest::visits(&index);
     let head = b"POST /v1/users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
         content-length: 60000\r\n\r\n";
@@ -147,6 +205,6 @@ async fn bodies_a_byte_at_a_time_keep_nobody_out() {
     }
     assert!(said.iter().any(|text| text.contains("urn:p2pshare:problem:timeout")), "{said:?}");
     honest.was_served().await;
-    assert!(peak_kib(&index) < 200 << 10, "{} KiB", peak_kib(&index));
+    assert!(index.peak_kib() < 200 << 10, "{} KiB", index.peak_kib());
     assert_eq!(index.stop().await.0, Some(0));
 }

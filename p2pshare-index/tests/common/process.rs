@@ -82,6 +82,23 @@ impl Running {
         answer.unwrap().status()
     }
 
+    /// Kibibytes of memory that the process has.
+    pub fn resident_kib(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// Kibibytes of memory that the process has had at most.
+    pub fn peak_kib(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id().unwrap());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         let (_, rest) = self.url.split_once("://").unwrap();
