@@ -11,5 +11,6 @@ mod common;
 mod accounts;
 mod announces;
 mod groups;
+mod large;
 mod slow;
 mod tokens;
