@@ -10,6 +10,7 @@ use p2pshare_core::{
     auth::SessionToken,
     index::{Caller, IndexError},
 };
+use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -59,13 +60,18 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
     }
 }
 
-/// The query string.
+/// The query string. Bytes that are no UTF-8 are refused: the parser would put a sign in their place, and answer another
+/// question than was asked.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _app: &App) -> Answer<Self> {
+        let query = parts.uri.query().unwrap_or_default();
+        if percent_decode_str(query).decode_utf8().is_err() {
+            return Err(invalid("query", "Failed to deserialize query string: it is not UTF-8"));
+        }
         AxumQuery::<T>::try_from_uri(&parts.uri)
             .map(|AxumQuery(value)| Self(value))
             .map_err(|rejection| invalid("query", &rejection.body_text()))

@@ -13,4 +13,5 @@ mod announces;
 mod groups;
 mod large;
 mod slow;
+mod strange;
 mod tokens;
