@@ -228,6 +228,7 @@ fn http(
             ..rates
         },
         trusted_proxies: server.trusted_proxies.clone().unwrap_or_default(),
+        metrics_from: server.metrics_from.clone().unwrap_or_default(),
         metrics,
         ..default
     })

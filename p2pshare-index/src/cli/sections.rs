@@ -96,6 +96,10 @@ section! {
         #[arg(long, env = "P2PSHARE_INDEX_TRUSTED_PROXIES", value_name = "IP,…", value_delimiter = ',',
               help_heading = "Server")]
         trusted_proxies: Vec<IpAddr>,
+        /// Addresses that may read /metrics, besides this machine's own, separated by commas [default: none]
+        #[arg(long, env = "P2PSHARE_INDEX_METRICS_FROM", value_name = "IP,…", value_delimiter = ',',
+              help_heading = "Server")]
+        metrics_from: Vec<IpAddr>,
         /// Most open connections [default: 16384]
         #[arg(long, env = "P2PSHARE_INDEX_MAX_CONNECTIONS", value_name = "N", help_heading = "Server")]
         max_connections: usize,

@@ -31,6 +31,9 @@ pub struct HttpOptions {
     pub rates: RateLimits,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Addresses that may read the metrics, besides this machine's own: they tell how much is shared, private groups
+    /// included. A client whose address is not known may not.
+    pub metrics_from: Vec<IpAddr>,
     /// Where requests are counted. The same one goes into [`ServerOptions`](crate::ServerOptions).
     pub metrics: Metrics,
 }
@@ -47,6 +50,7 @@ impl Default for HttpOptions {
             body_memory: 256 << 20,
             rates: RateLimits::default(),
             trusted_proxies: Vec::new(),
+            metrics_from: Vec::new(),
             metrics: Metrics::default(),
         }
     }

@@ -190,3 +190,22 @@ async fn invite_codes_are_guessed_at_slowly() {
     must_wait(register(&stranger, &code).await).await;
     assert_eq!(register(&friend, &code).await.status(), StatusCode::CREATED);
 }
+
+/// They would tell how much a private group shares.
+#[tokio::test]
+async fn strangers_do_not_read_the_metrics() {
+    let inner = index(IndexConfig::default());
+    let options = HttpOptions {
+        trusted_proxies: vec!["127.0.0.1".parse().unwrap()],
+        metrics_from: vec!["203.0.113.5".parse().unwrap()],
+        ..HttpOptions::default()
+    };
+    let api = router(inner.clone(), options);
+    let index = start_router(inner, api, ServerOptions::default()).await;
+    let read = async |from: &str| {
+        index.get("/metrics").header("x-forwarded-for", from).send().await.unwrap()
+    };
+    assert_problem(read("198.51.100.9").await, ProblemKind::Forbidden).await;
+    assert_eq!(read("203.0.113.5").await.status(), StatusCode::OK);
+    assert_eq!(read("::1").await.status(), StatusCode::OK);
+}

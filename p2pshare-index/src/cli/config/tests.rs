@@ -45,6 +45,7 @@ tls-key = "/etc/key.pem"
 tls-self-signed = false
 insecure = false
 trusted-proxies = ["127.0.0.1", "::1"]
+metrics-from = ["10.0.0.9"]
 max-connections = 100
 max-connections-per-address = 10
 header-timeout = "2s"
