@@ -12,11 +12,11 @@ use p2pshare_core::{
         Announce, CatalogChange, Entry, IndexInfo, Problem, ProblemKind, PublishRequest,
         SessionOpened, Visibility,
     },
-    auth::{Argon2Authenticator, Argon2Params, Authenticator, GrantSigner},
+    auth::{Argon2Authenticator, Argon2Params, Authenticator, GrantSigner, SigningKeys},
     backend::memory::MemoryStore,
     content::ContentId,
     identity::{AnnounceStatement, PeerKey, Username},
-    index::{Index, IndexConfig, SigningKeys, store::IndexStore},
+    index::{Index, IndexConfig, store::IndexStore},
     time::{Clock, SystemClock},
 };
 use p2pshare_index::{HttpOptions, ServerOptions, router, serve};
@@ -51,7 +51,7 @@ pub fn index_over(
     authenticator: Arc<dyn Authenticator>,
     config: IndexConfig,
 ) -> Index {
-    let keys = SigningKeys::new(GrantSigner::generate().unwrap(), Vec::new());
+    let keys = SigningKeys::new(GrantSigner::generate().unwrap());
     Index::new(store, authenticator, keys, Arc::new(SystemClock), config)
 }
 
