@@ -126,6 +126,14 @@ async fn json<T: DeserializeOwned>(request: Request, app: &App, max: usize) -> A
         Some(turn) => turn.while_waiting_for(read).await??,
         None => read.await?,
     };
+    // A list of an object's fields without their names would be taken for the object.
+    if body.bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte == b'[')
+    {
+        return Err(invalid(
+            "body",
+            "Failed to deserialize the JSON body: a list, expected an object",
+        ));
+    }
     axum::Json::<T>::from_bytes(&body.bytes)
         .map(|axum::Json(value)| value)
         .map_err(|rejection| invalid("body", &rejection.body_text()))

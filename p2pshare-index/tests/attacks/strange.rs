@@ -225,3 +225,14 @@ async fn strange_heads_are_refused() {
     }
     scene.is_untouched().await;
 }
+
+/// The fields of an object without their names, as a list: only what is documented is taken.
+#[tokio::test]
+async fn lists_are_no_objects() {
+    let index = start().await;
+    for body in ["[\"alice\",\"correct horse battery\",null]", " \n[]", "[[]]"] {
+        let call = index.call(Method::POST, "/v1/users").header("content-type", "application/json");
+        let answer = call.body(body).send().await.unwrap();
+        assert_problem(answer, ProblemKind::InvalidRequest).await;
+    }
+}
