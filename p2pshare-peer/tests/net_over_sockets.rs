@@ -11,8 +11,12 @@ mod hostile;
 mod hostile_server;
 #[path = "net/push.rs"]
 mod push;
+#[path = "net/script.rs"]
+mod script;
 #[path = "net/server.rs"]
 mod server;
+#[path = "net/stranger.rs"]
+mod stranger;
 #[path = "net/support.rs"]
 mod support;
 #[path = "net/tls.rs"]

@@ -19,7 +19,7 @@ pub struct DownloadOptions {
     pub refresh: Duration,
     /// A source that sends nothing for so long has failed.
     pub stall: Duration,
-    /// A source that does not say anything to a request in its queue for so long has failed.
+    /// A source in whose queue a request comes no nearer to its turn for so long has failed.
     pub queue_stall: Duration,
     /// How long the download goes on when all known sources are gone. Zero: it fails at once.
     pub patience: Duration,
