@@ -3,5 +3,8 @@
 
 pub use crate::cli::fuzz_config as config;
 
+/// A target: its name, which is that of its corpus, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// The targets of this crate.
-pub const TARGETS: [(&str, fn(&[u8])); 1] = [("config", config)];
+pub const TARGETS: [Target; 1] = [("config", config)];

@@ -1,12 +1,15 @@
 //! What is done with bytes from outside in fuzzing; see `p2pshare_core::testing::fuzz`. It is part of the library so
 //! that an ordinary test and `cargo fuzz` run the same functions; nothing else uses it.
 
-use crate::{download::Target, index_client::IndexUrl, link::ShareLink};
+use crate::{download, index_client::IndexUrl, link::ShareLink};
 
 pub use crate::net::fuzz::{fetch_stream, push_stream};
 
+/// A target: its name, which is that of its corpus, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// The targets of this crate.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [Target; 5] = [
     ("fetch_stream", fetch_stream),
     ("index_url", index_url),
     ("link", link),
@@ -51,6 +54,6 @@ pub fn link(data: &[u8]) {
 /// When it does not.
 pub fn target(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(target) = text.parse::<Target>() else { return };
+    let Ok(target) = text.parse::<download::Target>() else { return };
     assert_eq!(target.to_string().parse(), Ok(target.clone()), "{target}");
 }
