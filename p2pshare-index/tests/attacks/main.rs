@@ -11,6 +11,7 @@ mod common;
 mod accounts;
 mod announces;
 mod groups;
+mod http2;
 mod large;
 mod slow;
 mod strange;
