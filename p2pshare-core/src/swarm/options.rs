@@ -15,7 +15,10 @@ pub struct DownloadOptions {
     /// How many bytes of whole pieces may wait for the sink, at least one piece. Besides, each source holds up to one
     /// piece that is not whole yet.
     pub max_buffered: u64,
-    /// How often sources are looked for anew.
+    /// How soon after the first look sources are looked for again. It doubles each time, up to `refresh`: when many begin
+    /// to download at once they find each other soon.
+    pub first_refresh: Duration,
+    /// How often sources are looked for in the long run.
     pub refresh: Duration,
     /// A source that sends nothing for so long has failed.
     pub stall: Duration,
@@ -40,6 +43,7 @@ impl Default for DownloadOptions {
         Self {
             max_sources: 32,
             max_buffered: 32 * PIECE_LEN,
+            first_refresh: Duration::from_secs(1),
             refresh: Duration::from_secs(30),
             stall: Duration::from_secs(15),
             queue_stall: Duration::from_secs(600),

@@ -2,21 +2,18 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use p2pshare_core::{
-    api::{Announced, ProblemKind},
-    identity::PeerAddr,
-};
+use p2pshare_core::{api::ProblemKind, identity::PeerAddr};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{DaemonError, DaemonEvent, DaemonEvents, addresses};
+use super::{DaemonError, DaemonEvent, DaemonEvents, addresses::announce};
 use crate::{
     catalog::{Catalog, CatalogChanges},
     publish::{OwnPeer, PublishError, Publisher},
 };
 
 /// After a failure it is tried again so soon.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Heartbeats are never closer than this, whatever the index says.
 const SHORTEST_BEAT: Duration = Duration::from_secs(1);
@@ -63,7 +60,7 @@ impl Presence {
         changes: &mut CatalogChanges,
         ready: &mut bool,
     ) -> Result<std::convert::Infallible, DaemonError> {
-        let (announced, told) = self.announce().await?;
+        let (announced, told) = announce(&self.peer, self.listen, &self.advertise).await?;
         self.publish().await?;
         self.publisher.reconcile(self.heartbeat().await?.1, &|_| ()).await?;
         if !*ready {
@@ -87,20 +84,6 @@ impl Presence {
                 }
             }
         }
-    }
-
-    async fn announce(&self) -> Result<(Announced, Vec<PeerAddr>), DaemonError> {
-        if !self.advertise.is_empty() {
-            return Ok((self.peer.announce(self.advertise.clone()).await?, self.advertise.clone()));
-        }
-        let guessed = addresses::guess(self.listen, self.peer.client().url());
-        let announced = self.peer.announce(guessed.clone()).await?;
-        let better =
-            addresses::with_seen(guessed.clone(), announced.seen_from.as_deref(), self.listen);
-        if better == guessed {
-            return Ok((announced, guessed));
-        }
-        Ok((self.peer.announce(better.clone()).await?, better))
     }
 
     async fn heartbeat(&self) -> Result<(u32, u64), DaemonError> {
@@ -134,7 +117,7 @@ impl Presence {
     }
 }
 
-fn beat_of(seconds: u32) -> Duration {
+pub(super) fn beat_of(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into()).clamp(SHORTEST_BEAT, LONGEST_BEAT)
 }
 

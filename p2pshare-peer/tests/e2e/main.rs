@@ -17,5 +17,6 @@ mod session;
 mod signals;
 mod sources;
 mod support;
+mod swarm;
 mod targets;
 mod tls;
