@@ -13,6 +13,8 @@ mod hostile_server;
 mod push;
 #[path = "net/server.rs"]
 mod server;
+#[path = "net/slow.rs"]
+mod slow;
 #[path = "net/support.rs"]
 mod support;
 #[path = "net/tls.rs"]

@@ -20,7 +20,9 @@ pub struct DownloadOptions {
     pub first_refresh: Duration,
     /// How often sources are looked for in the long run.
     pub refresh: Duration,
-    /// A source that sends nothing for so long has failed.
+    /// A source that does not answer for so long has failed.
+    pub answer: Duration,
+    /// A source that gives no segment for so long has failed.
     pub stall: Duration,
     /// A source that does not say anything to a request in its queue for so long has failed.
     pub queue_stall: Duration,
@@ -45,6 +47,7 @@ impl Default for DownloadOptions {
             max_buffered: 32 * PIECE_LEN,
             first_refresh: Duration::from_secs(1),
             refresh: Duration::from_secs(30),
+            answer: Duration::from_secs(15),
             stall: Duration::from_secs(15),
             queue_stall: Duration::from_secs(600),
             patience: Duration::from_secs(30),

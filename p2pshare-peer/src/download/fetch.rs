@@ -121,16 +121,9 @@ impl Fetcher {
     /// Fetches a content in one call from the sources that were known so long ago; `None` if it has several pieces.
     async fn small_from(&self, wanted: &Wanted, age: Age) -> Result<Option<Fetched>, FetchError> {
         let candidates = self.candidates(&wanted.content, age).await?;
-        let (stall, queue_stall) = (self.swarm.stall, self.swarm.queue_stall);
-        let got = download_small(
-            &wanted.content,
-            &candidates,
-            stall,
-            queue_stall,
-            |_, _| (),
-            &self.cancel,
-        )
-        .await?;
+        let got =
+            download_small(&wanted.content, &candidates, &self.swarm, |_, _| (), &self.cancel)
+                .await?;
         match got {
             SmallDownload::Content { manifest, data, from } => {
                 self.keep(wanted, manifest, data).await?;

@@ -30,6 +30,10 @@ const SMALL_AT_ONCE: usize = 64;
 /// Larger contents that are fetched at a time.
 const LARGE_AT_ONCE: usize = 2;
 
+/// On a slow line a segment takes long, and comes as one. Whether a source is silent is seen at the connection; this is
+/// for those who keep that busy and give nothing. A peer that serves gives up a line that is slower.
+const SLOWEST_SEGMENT: Duration = Duration::from_secs(90);
+
 /// How to download.
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
@@ -138,7 +142,11 @@ pub async fn run(
             committer: Committer::new(options.durability),
             ..SinkOptions::default()
         },
-        swarm: SwarmOptions { patience: options.patience, ..SwarmOptions::default() },
+        swarm: SwarmOptions {
+            patience: options.patience,
+            stall: SLOWEST_SEGMENT,
+            ..SwarmOptions::default()
+        },
         serving: options.serving,
         cancel: cancel.clone(),
     };
