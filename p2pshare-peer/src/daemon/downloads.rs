@@ -3,7 +3,6 @@
 use std::{convert::Infallible, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use p2pshare_core::{
-    auth::IndexPublicKey,
     identity::PeerId,
     time::SystemClock,
     transfer::{RateLimit, UploadSlots},
@@ -14,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     DaemonError, WAITING_UPLOADS, addresses, goodbye, listen,
     partial::{SETTLE, tell},
-    presence::{TRY_AGAIN, beat_of},
+    presence::{TRY_AGAIN, beat, beat_of},
 };
 use crate::{
     catalog::PartialSources,
@@ -46,15 +45,16 @@ pub struct DownloadServeOptions {
 #[derive(Debug)]
 pub struct DownloadServer {
     peer: OwnPeer,
-    index_keys: Vec<IndexPublicKey>,
+    guard: GrantGuard,
     sources: PartialSources,
 }
 
 impl DownloadServer {
-    /// A server of the downloads in `sources` that is known as `peer`, and lets in whoever has a grant that is signed
-    /// with one of the index's keys.
-    pub fn new(peer: OwnPeer, index_keys: Vec<IndexPublicKey>, sources: PartialSources) -> Self {
-        Self { peer, index_keys, sources }
+    /// A server of the downloads in `sources` that is known as `peer`, and lets in whoever has a grant of its index.
+    pub fn new(peer: OwnPeer, sources: PartialSources) -> Self {
+        let keys = peer.index_keys().current();
+        let guard = GrantGuard::new(keys, peer.id(), Arc::new(SystemClock));
+        Self { peer, guard, sources }
     }
 
     /// As which peer it serves.
@@ -84,10 +84,9 @@ impl DownloadServer {
             true => ServerSecurity::Plain,
             false => ServerSecurity::Tls(PeerTls::new(self.peer.key())?),
         };
-        let clock = Arc::new(SystemClock);
         let services = ServerServices {
             source: Arc::new(self.sources.clone()),
-            guard: Arc::new(GrantGuard::new(self.index_keys.clone(), self.peer.id(), clock)),
+            guard: Arc::new(self.guard.clone()),
             receiver: None,
             slots: UploadSlots::new(options.upload_slots, WAITING_UPLOADS),
             upload_rate: options.upload_limit,
@@ -137,12 +136,13 @@ impl DownloadServer {
 
     async fn online(&self, address: SocketAddr) -> Result<Infallible, DaemonError> {
         let (announced, _) = addresses::announce(&self.peer, address, &[]).await?;
+        // Others may have come to be known for the announce.
+        self.guard.replace_keys(self.peer.index_keys().current());
         let beating = async {
-            let mut beat = beat_of(announced.heartbeat_seconds);
+            let mut seconds = announced.heartbeat_seconds;
             loop {
-                sleep(beat).await;
-                let answer = self.peer.client().heartbeat(&self.peer.id()).await?;
-                beat = beat_of(answer.heartbeat_seconds);
+                sleep(beat_of(seconds)).await;
+                seconds = beat(&self.peer, &self.guard).await?.heartbeat_seconds;
             }
         };
         tokio::select! {

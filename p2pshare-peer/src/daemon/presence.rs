@@ -2,14 +2,18 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use p2pshare_core::{api::ProblemKind, identity::PeerAddr};
+use p2pshare_core::{
+    api::{Heartbeat, ProblemKind},
+    identity::PeerAddr,
+};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{DaemonError, DaemonEvent, DaemonEvents, addresses::announce};
 use crate::{
     catalog::{Catalog, CatalogChanges},
-    publish::{OwnPeer, PublishError, Publisher},
+    guard::GrantGuard,
+    publish::{OwnPeer, PublishError},
 };
 
 /// After a failure it is tried again so soon.
@@ -23,7 +27,7 @@ const LONGEST_BEAT: Duration = Duration::from_secs(60);
 
 pub(super) struct Presence {
     pub(super) peer: OwnPeer,
-    pub(super) publisher: Publisher,
+    pub(super) guard: GrantGuard,
     pub(super) catalog: Catalog,
     pub(super) listen: SocketAddr,
     pub(super) advertise: Vec<PeerAddr>,
@@ -60,9 +64,10 @@ impl Presence {
         changes: &mut CatalogChanges,
         ready: &mut bool,
     ) -> Result<std::convert::Infallible, DaemonError> {
+        refresh_keys(&self.peer, &self.guard).await?;
         let (announced, told) = announce(&self.peer, self.listen, &self.advertise).await?;
         self.publish().await?;
-        self.publisher.reconcile(self.heartbeat().await?.1, &|_| ()).await?;
+        self.beat().await?;
         if !*ready {
             *ready = true;
             let published = self.catalog.published_count().await?;
@@ -77,22 +82,23 @@ impl Presence {
                     self.publish().await?;
                 }
                 () = sleep_until(next) => {
-                    let (seconds, entries) = self.heartbeat().await?;
-                    beat = beat_of(seconds);
+                    beat = self.beat().await?;
                     next = Instant::now() + beat;
-                    self.publisher.reconcile(entries, &|_| ()).await?;
                 }
             }
         }
     }
 
-    async fn heartbeat(&self) -> Result<(u32, u64), DaemonError> {
-        let beat = self.peer.client().heartbeat(&self.peer.id()).await?;
-        Ok((beat.heartbeat_seconds, beat.entries))
+    /// Says that the peer is there, does what the answer asks for, and gives the time to the next beat.
+    async fn beat(&self) -> Result<Duration, DaemonError> {
+        let answer = beat(&self.peer, &self.guard).await?;
+        let publisher = self.peer.publisher(self.catalog.clone());
+        publisher.reconcile(answer.entries, &|_| ()).await?;
+        Ok(beat_of(answer.heartbeat_seconds))
     }
 
     async fn publish(&self) -> Result<(), DaemonError> {
-        let report = self.publisher.publish(&|_| ()).await?;
+        let report = self.peer.publisher(self.catalog.clone()).publish(&|_| ()).await?;
         for refused in &report.refused {
             let (files, to) = (refused.files, &refused.visibility);
             let reason = &refused.reason;
@@ -117,6 +123,23 @@ impl Presence {
     }
 }
 
+/// Says that a peer is there. If the index has other keys than are known, the guard accepts grants of these from now on.
+pub(super) async fn beat(peer: &OwnPeer, guard: &GrantGuard) -> Result<Heartbeat, DaemonError> {
+    let answer = peer.client().heartbeat(&peer.id()).await?;
+    if peer.index_keys().differ_from(&answer.keys) {
+        refresh_keys(peer, guard).await?;
+    }
+    Ok(answer)
+}
+
+/// From now on grants of the keys that the index has now are accepted.
+pub(super) async fn refresh_keys(peer: &OwnPeer, guard: &GrantGuard) -> Result<(), DaemonError> {
+    let keys = peer.index_keys();
+    keys.refresh(peer.client()).await?;
+    guard.replace_keys(keys.current());
+    Ok(())
+}
+
 pub(super) fn beat_of(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into()).clamp(SHORTEST_BEAT, LONGEST_BEAT)
 }
@@ -131,10 +154,12 @@ fn is_unknown(error: &DaemonError) -> bool {
 
 /// Whether it may be better in a moment.
 fn is_passing(error: &DaemonError) -> bool {
-    use crate::publish::AnnounceFailure;
+    use crate::{index_keys::IndexKeysError, publish::AnnounceFailure};
     match error {
         DaemonError::Index(error)
         | DaemonError::Announce(AnnounceFailure::Index(error))
+        | DaemonError::IndexKeys(IndexKeysError::Index(error))
+        | DaemonError::Announce(AnnounceFailure::Keys(IndexKeysError::Index(error)))
         | DaemonError::Publish(PublishError::Index(error)) => error.is_passing(),
         other => is_unknown(other),
     }

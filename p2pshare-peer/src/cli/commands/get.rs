@@ -19,7 +19,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    account::SavedSession,
     catalog::PartialSources,
     cli::{
         args::GetArgs,
@@ -33,7 +32,6 @@ use crate::{
         DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
         ResolveError, Serving, resolve, run,
     },
-    index_client::IndexClient,
     publish::OwnPeer,
 };
 
@@ -54,11 +52,12 @@ pub(crate) async fn get(
 
     let limit = rate(args.download_limit);
     let pool = Arc::new(context.peer_pool(args.insecure)?);
+    let me = context.own_peer(&session, client)?;
     let served = match args.no_serve {
         true => None,
-        false => Served::start(context, &session, client.clone(), &args)?,
+        false => Served::start(context, &me, &args)?,
     };
-    let locator = Locator::new(context.own_peer(&session, client)?, pool, limit);
+    let locator = Locator::new(me, pool, limit);
     let options = DownloadOptions {
         overwrite: args.overwrite,
         durability: if args.no_sync { Durability::None } else { Durability::Sync },
@@ -95,16 +94,10 @@ struct Served {
 
 impl Served {
     /// Starts it; `None` when too many commands download at the moment.
-    fn start(
-        context: &Context,
-        session: &SavedSession,
-        client: IndexClient,
-        args: &GetArgs,
-    ) -> Result<Option<Self>, CliError> {
+    fn start(context: &Context, me: &OwnPeer, args: &GetArgs) -> Result<Option<Self>, CliError> {
         let Some((key, lock)) = context.dir.download_key()? else { return Ok(None) };
-        let peer = OwnPeer::new(client, session, Arc::new(key));
         let sources = PartialSources::new();
-        let server = DownloadServer::new(peer, session.public_keys.clone(), sources.clone());
+        let server = DownloadServer::new(me.with_key(Arc::new(key)), sources.clone());
         let serving = Serving { sources, peer: server.peer() };
         let options = DownloadServeOptions {
             listen: args.listen,
