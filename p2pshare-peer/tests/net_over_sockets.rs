@@ -3,6 +3,8 @@
 
 #[path = "net/conformance.rs"]
 mod conformance;
+#[path = "net/crowd.rs"]
+mod crowd;
 #[path = "net/fetch.rs"]
 mod fetch;
 #[path = "net/hostile.rs"]
