@@ -112,6 +112,7 @@ struct Index {
 impl Index {
     fn start(folder: &Path) -> Outcome<Self> {
         let mut command = this_as("index")?;
+        command.stderr(Stdio::null());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("index"));
         let mut process = Process::start(command)?;
         let line = process.line()?.ok_or("the index does not start")?;

@@ -24,7 +24,7 @@ pub struct DownloadOptions {
     pub answer: Duration,
     /// A source that gives no segment for so long has failed.
     pub stall: Duration,
-    /// A source that does not say anything to a request in its queue for so long has failed.
+    /// A source in whose queue a request comes no nearer to its turn for so long has failed.
     pub queue_stall: Duration,
     /// How long the download goes on when all known sources are gone. Zero: it fails at once.
     pub patience: Duration,

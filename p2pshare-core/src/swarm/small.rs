@@ -5,14 +5,15 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Candidate, DownloadError, DownloadOptions, SourceId};
 use crate::{
     content::{ContentId, Manifest, PIECE_LEN, PieceRun},
     transfer::{
-        FetchEvent, HaveStream, PieceSource, SegmentStream, SmallFetch, TransferError, fetch_small,
+        FetchEvent, HaveStream, PieceSource, QueueNews, SegmentStream, SmallFetch, TransferError,
+        fetch_small,
     },
 };
 
@@ -35,8 +36,9 @@ pub enum SmallDownload {
 
 /// Fetches a content that has at most one piece from one source after the other, until one gives it.
 ///
-/// How long a source may be silent is as in a download of several pieces: [`DownloadOptions::answer`],
-/// [`stall`](DownloadOptions::stall) and [`queue_stall`](DownloadOptions::queue_stall).
+/// How long a source may be silent, or a request in its queue come no nearer to its turn, is as in a download of several
+/// pieces: [`DownloadOptions::answer`], [`stall`](DownloadOptions::stall) and
+/// [`queue_stall`](DownloadOptions::queue_stall).
 /// `queued` is told the places in queues. Dropping the future or cancelling ends it at once.
 ///
 /// # Errors
@@ -108,20 +110,43 @@ impl PieceSource for Watched {
     ) -> Result<SegmentStream, TransferError> {
         let (stall, queue_stall) = (self.stall, self.queue_stall);
         let inner = within(self.answer, self.inner.fetch(content, runs)).await?;
-        let watched = stream::unfold(Some((inner, stall)), move |state| async move {
-            let (mut inner, patience) = state?;
-            match timeout(patience, inner.next()).await {
-                Err(_) => Some((Err(TransferError::Stalled(patience)), None)),
-                Ok(None) => None,
-                Ok(Some(event)) => {
-                    let queued = matches!(event, Ok(FetchEvent::Queued { .. }));
-                    let patience = if queued { queue_stall } else { stall };
-                    Some((event, Some((inner, patience))))
+        let waiting =
+            Waiting { inner, patience: stall, since: Instant::now(), queue: QueueNews::default() };
+        let watched = stream::unfold(Some(waiting), move |waiting| async move {
+            let mut waiting = waiting?;
+            let deadline = waiting.since + waiting.patience;
+            let event = match timeout_at(deadline, waiting.inner.next()).await {
+                Err(_) => return Some((Err(TransferError::Stalled(waiting.patience)), None)),
+                Ok(event) => event?,
+            };
+            let alive = match &event {
+                Ok(FetchEvent::Queued { position }) => {
+                    waiting.patience = queue_stall;
+                    match waiting.queue.take(*position) {
+                        Ok(nearer) => nearer,
+                        Err(lie) => return Some((Err(lie), None)),
+                    }
                 }
+                _ => {
+                    waiting.patience = stall;
+                    true
+                }
+            };
+            if alive {
+                waiting.since = Instant::now();
             }
+            Some((event, Some(waiting)))
         });
         Ok(watched.boxed())
     }
+}
+
+/// A stream, and since when nothing has come that is worth waiting for.
+struct Waiting {
+    inner: SegmentStream,
+    patience: Duration,
+    since: Instant,
+    queue: QueueNews,
 }
 
 /// What a source answers, unless it takes too long.

@@ -226,6 +226,11 @@ fn http(
             limits.concurrent_requests,
             default.concurrent_requests,
         )?,
+        requests_per_address: at_least_1(
+            "requests-per-address",
+            limits.requests_per_address,
+            default.requests_per_address,
+        )?,
         rates: RateLimits {
             logins_per_address: limits.logins_per_address.unwrap_or(rates.logins_per_address),
             logins_per_account_and_address: limits
@@ -238,6 +243,7 @@ fn http(
             ..rates
         },
         trusted_proxies: server.trusted_proxies.clone().unwrap_or_default(),
+        metrics_from: server.metrics_from.clone().unwrap_or_default(),
         metrics,
         ..default
     })

@@ -6,6 +6,10 @@ use std::time::Duration;
 pub(crate) const MAX_SEGMENT_MESSAGE: usize = (1 << 20) + (16 << 10);
 /// Largest message of any other kind.
 pub(crate) const MAX_CONTROL_MESSAGE: usize = 256 << 10;
+/// Largest request but a push: its runs of pieces and what is around them. Strangers can send one, too.
+pub(crate) const MAX_REQUEST: usize = 64 << 10;
+/// Largest first message of a push, which says what is offered; nobody is let in before it.
+pub(crate) const MAX_OFFER: usize = 8 << 10;
 /// Most runs of pieces in one message: at most 12 bytes and a head of 2 for each.
 pub(crate) const MAX_RUNS: usize = 4096;
 /// Chaining values in one part of a manifest that this peer sends, in bytes.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     content::{ContentId, Layout, PIECE_LEN, PieceIndex, PieceRun},
-    transfer::{FetchEvent, PieceAssembler, PieceSource, SegmentStream, TransferError},
+    transfer::{FetchEvent, PieceAssembler, PieceSource, QueueNews, SegmentStream, TransferError},
 };
 
 /// Pieces that were asked for, and the stream that they come in.
@@ -20,6 +20,8 @@ pub(super) struct Request {
     first: Option<PieceIndex>,
     /// Bytes of the current piece that have come.
     pub(super) partial: u64,
+    /// The places in the source's queue that it was told.
+    pub(super) queue: QueueNews,
     /// When the source counts as stalled.
     pub(super) deadline: Instant,
     /// How long it had until then.
@@ -49,6 +51,7 @@ impl Request {
             pieces,
             assembler: PieceAssembler::new(layout, &runs)?,
             partial: 0,
+            queue: QueueNews::default(),
             deadline: Instant::now(),
             patience: Duration::ZERO,
             stall,

@@ -243,7 +243,10 @@ impl<'a> Session<'a> {
                 let lie = "the source queued a fetch that had begun".into();
                 return Err(Broken::Source(TransferError::Protocol(lie)));
             }
-            request.alive(patience);
+            // News that bring it no nearer are no reason to wait longer.
+            if request.queue.take(position).map_err(Broken::Source)? {
+                request.alive(patience);
+            }
             self.board.queued(self.id, position);
         }
         Ok(())
@@ -313,6 +316,10 @@ impl<'a> Session<'a> {
             self.ask_at = None;
             return Ok(());
         };
+        if update.gained.is_empty() && !update.complete {
+            let lie = "it says that it has gained something and does not say what";
+            return Err(TransferError::Protocol(lie.into()));
+        }
         for run in &update.gained {
             self.take_gained(*run)?;
         }

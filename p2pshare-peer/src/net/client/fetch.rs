@@ -6,7 +6,7 @@ use std::vec::IntoIter;
 
 use futures::{StreamExt, stream};
 use p2pshare_core::content::{ContentId, PieceRun};
-use p2pshare_core::transfer::{FetchEvent, SegmentStream, TransferError};
+use p2pshare_core::transfer::{FetchEvent, QueueNews, SegmentStream, TransferError};
 use p2pshare_proto::v1;
 use tokio::time::timeout;
 use tonic::Status;
@@ -31,8 +31,17 @@ pub(super) async fn fetch(
     let (messages, received) = source.open_fetch(&content, &runs[..first]).await?;
     let mut rest = runs.into_iter();
     rest.by_ref().take(first).for_each(drop);
-    let fetching =
-        Fetching { source, content, messages, received, rest, queued: false, begun: false };
+    let fetching = Fetching {
+        source,
+        content,
+        messages,
+        received,
+        rest,
+        queued: false,
+        queue: QueueNews::default(),
+        call_begun: false,
+        begun: false,
+    };
     let events = stream::try_unfold(fetching, |mut fetching| async move {
         let event = fetching.next().await?;
         Ok(event.map(|event| (event, fetching)))
@@ -50,7 +59,11 @@ struct Fetching {
     rest: IntoIter<PieceRun>,
     /// The last that came was a place in the queue.
     queued: bool,
-    /// A segment has come.
+    /// The places of this call.
+    queue: QueueNews,
+    /// A segment of this call has come.
+    call_begun: bool,
+    /// A segment of any call has come.
     begun: bool,
 }
 
@@ -64,14 +77,22 @@ impl Fetching {
                 }
                 (self.messages, self.received) =
                     self.source.open_fetch(&self.content, &runs).await?;
+                (self.queued, self.call_begun) = (false, false);
+                self.queue = QueueNews::default();
                 continue;
             };
             let event = wire::fetch_event_in(part)?;
-            self.queued = matches!(event, FetchEvent::Queued { .. });
-            if !self.queued {
-                self.begun = true;
+            let FetchEvent::Queued { position } = event else {
+                (self.queued, self.call_begun, self.begun) = (false, true, true);
                 return Ok(Some(event));
+            };
+            // Else a peer could go on with this forever, unseen by whoever takes the bytes.
+            if self.call_begun {
+                let lie = "the source queued a fetch that had begun".to_owned();
+                return Err(TransferError::Protocol(lie));
             }
+            self.queue.take(position)?;
+            self.queued = true;
             // A later call may have to wait again; whoever takes the bytes already knows nothing of calls.
             if !self.begun {
                 return Ok(Some(event));

@@ -11,7 +11,7 @@ const SMALL: usize = 8 << 10;
 /// What one that says much gets.
 const LARGE: usize = 128 << 10;
 
-/// A TCP connection under TLS. The TLS library reads 4 KiB at a time; here they come from a buffer, so that a megabyte
+/// A connection under TLS. The TLS library reads 4 KiB at a time; here they come from a buffer, so that a megabyte
 /// takes 8 calls of the system and not 300. The buffer is large only while much comes.
 pub(crate) struct ReadAhead<S> {
     stream: S,
