@@ -3,6 +3,8 @@
 
 #[path = "net/conformance.rs"]
 mod conformance;
+#[path = "net/crowd.rs"]
+mod crowd;
 #[path = "net/fetch.rs"]
 mod fetch;
 #[path = "net/hostile.rs"]
@@ -15,6 +17,8 @@ mod push;
 mod script;
 #[path = "net/server.rs"]
 mod server;
+#[path = "net/slow.rs"]
+mod slow;
 #[path = "net/stranger.rs"]
 mod stranger;
 #[path = "net/support.rs"]

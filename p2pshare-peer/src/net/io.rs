@@ -1,10 +1,12 @@
 //! What either end of a connection reads and writes.
 
+mod counted;
 mod lingering;
 mod read_ahead;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use counted::{Counted, Received};
 pub(crate) use lingering::Lingering;
 pub(crate) use read_ahead::ReadAhead;
 

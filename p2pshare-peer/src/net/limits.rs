@@ -49,7 +49,8 @@ impl Default for Http2Settings {
             max_streams: 128,
             max_header_list: 16 << 10,
             ping_interval: Duration::from_secs(20),
-            ping_timeout: Duration::from_secs(20),
+            // Behind what a slow line has yet to carry.
+            ping_timeout: Duration::from_secs(60),
         }
     }
 }
@@ -105,7 +106,8 @@ pub struct ClientLimits {
     pub connect_stagger: Duration,
     /// How long a call may take until its answer begins, and how long a receiver of a push may take for its next step.
     pub answer_timeout: Duration,
-    /// How long a peer may send nothing of a fetch, unless it has put it into a queue, or take nothing of a push.
+    /// How long a peer may send nothing worth mentioning of a fetch, unless it has put it into a queue, or take nothing of
+    /// a push.
     pub stall_timeout: Duration,
     /// How HTTP/2 is spoken.
     pub http2: Http2Settings,

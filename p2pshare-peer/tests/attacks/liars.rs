@@ -29,6 +29,7 @@ fn limits() -> ClientLimits {
 
 fn options() -> DownloadOptions {
     DownloadOptions {
+        answer: STALL,
         stall: STALL,
         queue_stall: STALL,
         patience: Duration::ZERO,
@@ -64,7 +65,7 @@ async fn download_in_one(
     sources: Vec<Candidate>,
 ) -> Result<Vec<u8>, DownloadError> {
     let cancel = CancellationToken::new();
-    let got = download_small(content, &sources, STALL, STALL, |_, _| {}, &cancel).await?;
+    let got = download_small(content, &sources, &options(), |_, _| {}, &cancel).await?;
     match got {
         SmallDownload::Content { data, .. } => Ok(data.concat()),
         SmallDownload::NeedsManifest => Box::pin(download(content, sources)).await,

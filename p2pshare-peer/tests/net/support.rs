@@ -122,7 +122,7 @@ impl Setup {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let guard = Arc::new(Guard::default());
-        let slots = UploadSlots::new(NonZeroUsize::new(self.slots).unwrap(), 64);
+        let slots = UploadSlots::new(NonZeroUsize::new(self.slots).unwrap(), 256);
         let services = ServerServices {
             source: self.source,
             guard: self.guard.unwrap_or_else(|| guard.clone()),

@@ -24,6 +24,10 @@ pub(super) struct Request {
     pub(super) queue: QueueNews,
     /// When the source counts as stalled.
     pub(super) deadline: Instant,
+    /// How long it had until then.
+    pub(super) patience: Duration,
+    /// How long it has for the first segment once it has answered.
+    stall: Duration,
     state: State,
 }
 
@@ -38,6 +42,7 @@ impl Request {
         content: ContentId,
         layout: Layout,
         runs: Vec<PieceRun>,
+        stall: Duration,
     ) -> Result<Self, TransferError> {
         let pieces: VecDeque<_> = runs.iter().flat_map(PieceRun::iter).collect();
         Ok(Self {
@@ -48,6 +53,8 @@ impl Request {
             partial: 0,
             queue: QueueNews::default(),
             deadline: Instant::now(),
+            patience: Duration::ZERO,
+            stall,
             state: State::Opening(async move { source.fetch(&content, &runs).await }.boxed()),
         })
     }
@@ -55,6 +62,12 @@ impl Request {
     /// The source has shown a sign of life: it has so long for the next.
     pub(super) fn alive(&mut self, patience: Duration) {
         self.deadline = Instant::now() + patience;
+        self.patience = patience;
+    }
+
+    /// Whether the source has answered.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
     }
 
     /// Whether half of what was asked for has come.
@@ -85,7 +98,10 @@ impl Request {
     ) -> Option<Result<FetchEvent, TransferError>> {
         if let State::Opening(opening) = &mut self.state {
             match opening.await {
-                Ok(stream) => self.state = State::Open(stream),
+                Ok(stream) => {
+                    self.state = State::Open(stream);
+                    self.alive(self.stall);
+                }
                 Err(error) => {
                     self.state = State::Open(futures::stream::empty().boxed());
                     return Some(Err(error));

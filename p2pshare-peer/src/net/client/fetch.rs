@@ -9,12 +9,17 @@ use p2pshare_core::content::{ContentId, PieceRun};
 use p2pshare_core::transfer::{FetchEvent, QueueNews, SegmentStream, TransferError};
 use p2pshare_proto::v1;
 use tokio::time::timeout;
+use tonic::Status;
 
 use super::source::RemoteSource;
 use crate::net::grpc::{Incoming, Part};
+use crate::net::io::Received;
 use crate::net::limits::MAX_RUNS;
 use crate::net::status::transfer_error;
 use crate::net::wire;
+
+/// A peer that sends fewer bytes than this in the time that it may stall has stalled.
+const SIGN_OF_LIFE: u64 = 512;
 
 /// Fetches the runs, in as many calls one after the other as their number takes.
 pub(super) async fn fetch(
@@ -23,13 +28,14 @@ pub(super) async fn fetch(
     runs: Vec<PieceRun>,
 ) -> Result<SegmentStream, TransferError> {
     let first = runs.len().min(MAX_RUNS);
-    let messages = source.open_fetch(&content, &runs[..first]).await?;
+    let (messages, received) = source.open_fetch(&content, &runs[..first]).await?;
     let mut rest = runs.into_iter();
     rest.by_ref().take(first).for_each(drop);
     let fetching = Fetching {
         source,
         content,
         messages,
+        received,
         rest,
         queued: false,
         queue: QueueNews::default(),
@@ -47,6 +53,8 @@ struct Fetching {
     source: RemoteSource,
     content: ContentId,
     messages: Incoming<v1::FetchResponse>,
+    /// What has come over the connection.
+    received: Received,
     /// Runs that were not asked for yet.
     rest: IntoIter<PieceRun>,
     /// The last that came was a place in the queue.
@@ -67,7 +75,8 @@ impl Fetching {
                 if runs.is_empty() {
                     return Ok(None);
                 }
-                self.messages = self.source.open_fetch(&self.content, &runs).await?;
+                (self.messages, self.received) =
+                    self.source.open_fetch(&self.content, &runs).await?;
                 (self.queued, self.call_begun) = (false, false);
                 self.queue = QueueNews::default();
                 continue;
@@ -93,14 +102,27 @@ impl Fetching {
 
     /// What comes next. In the queue a peer may be silent for as long as it takes; that it lives is known by pings.
     async fn part(&mut self) -> Result<Option<Part<v1::FetchResponse>>, TransferError> {
-        let part = self.messages.next();
         let part = match self.queued {
-            true => part.await,
-            false => {
-                let time = self.source.stall_timeout();
-                timeout(time, part).await.map_err(|_| TransferError::Stalled(time))?
-            }
+            true => self.messages.next().await,
+            false => self.part_in_time().await?,
         };
         part.map_err(|status| transfer_error(&status, &self.content))
+    }
+
+    /// HTTP/2 gives a frame when all of it has come, which takes a slow line minutes. So a peer is silent only when hardly
+    /// anything comes over the connection: less than a few answers to pings.
+    async fn part_in_time(
+        &mut self,
+    ) -> Result<Result<Option<Part<v1::FetchResponse>>, Status>, TransferError> {
+        let time = self.source.stall_timeout();
+        loop {
+            let before = self.received.bytes();
+            if let Ok(part) = timeout(time, self.messages.next()).await {
+                return Ok(part);
+            }
+            if self.received.bytes().saturating_sub(before) < SIGN_OF_LIFE {
+                return Err(TransferError::Stalled(time));
+            }
+        }
     }
 }
