@@ -3,12 +3,14 @@
 //! - [`store`], [`source`], [`source_partial`] and [`sink`] are conformance suites: one async function for each law of a
 //!   trait, and a macro that makes a test of each.
 //! - [`FaultySource`] lies and breaks on purpose.
+//! - [`proxy`] is a wire on which things go wrong: it corrupts, cuts, stalls, resets and slows TCP connections.
 //! - [`sample`] makes contents.
 //! - [`fuzz`] takes bytes of every kind.
 //!
 //! What breaks a law panics, as tests do.
 
 pub mod fuzz;
+pub mod proxy;
 pub mod sink;
 pub mod source;
 mod source_faults;

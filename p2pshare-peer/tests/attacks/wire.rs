@@ -1,16 +1,14 @@
 //! What somebody sees who reads every byte between two peers.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use p2pshare_core::content::Manifest;
 use p2pshare_core::identity::{PeerAddr, PeerKey};
+use p2pshare_core::testing::proxy::{Direction, TcpProxy};
 use p2pshare_core::transfer::{MemorySource, PieceSource};
 use p2pshare_peer::net::{ClientLimits, ClientSecurity, PeerConnector, PushProposal, RemotePeer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{
     Grants, Guard, Inbox, PIECE, Server, Setup, bytes, client_tls, name, source_of, whole, within,
@@ -18,47 +16,33 @@ use crate::support::{
 
 /// Passes on every byte, and keeps it.
 struct Wiretap {
-    addr: SocketAddr,
-    /// All that went in either direction on each connection.
-    heard: Arc<Mutex<Vec<Heard>>>,
+    proxy: TcpProxy,
+    heard: Arc<Mutex<Heard>>,
 }
 
-/// The bytes of one direction of one connection.
-type Heard = Arc<Mutex<Vec<u8>>>;
+/// All that went in either direction on each connection.
+type Heard = HashMap<(u64, Direction), Vec<u8>>;
 
 impl Wiretap {
     async fn before(server: &Server) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let (to, all) = (server.addr, heard.clone());
-        tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                let server = TcpStream::connect(to).await.unwrap();
-                let (from_client, to_client) = client.into_split();
-                let (from_server, to_server) = server.into_split();
-                for (from, to) in [(from_client, to_server), (from_server, to_client)] {
-                    let heard = Heard::default();
-                    all.lock().unwrap().push(heard.clone());
-                    tokio::spawn(pass_on(from, to, heard));
-                }
-            }
+        let proxy = TcpProxy::start(server.addr).await.unwrap();
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let all = heard.clone();
+        proxy.listen(move |connection, direction, bytes| {
+            let mut all = all.lock().unwrap();
+            all.entry((connection, direction)).or_default().extend_from_slice(bytes);
         });
-        Self { addr, heard }
+        Self { proxy, heard }
     }
 
     fn peer(&self, server: &Server, security: ClientSecurity) -> RemotePeer {
-        let addr = PeerAddr::from_socket(self.addr).unwrap();
+        let addr = PeerAddr::from_socket(self.proxy.addr()).unwrap();
         PeerConnector::new(security, ClientLimits::default()).peer(server.key.peer_id(), vec![addr])
     }
 
     fn contains(&self, needle: &[u8]) -> bool {
         let heard = self.heard.lock().unwrap();
-        heard.iter().any(|heard| {
-            let heard = heard.lock().unwrap();
-            heard.windows(needle.len()).any(|window| window == needle)
-        })
+        heard.values().any(|heard| heard.windows(needle.len()).any(|window| window == needle))
     }
 
     /// Whether a header has this text, as HPACK writes it (RFC 7541, appendix B). Wherever in a byte it begins.
@@ -74,7 +58,7 @@ impl Wiretap {
 
     fn len(&self) -> usize {
         let heard = self.heard.lock().unwrap();
-        heard.iter().map(|heard| heard.lock().unwrap().len()).sum()
+        heard.values().map(Vec::len).sum()
     }
 }
 
@@ -82,16 +66,6 @@ impl Wiretap {
 fn short_code(c: char) -> impl Iterator<Item = u8> {
     let code = "012aceiost".find(c).expect("a character with a short code");
     (0..5).rev().map(move |bit| u8::from(code >> bit & 1 == 1))
-}
-
-async fn pass_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, heard: Heard) {
-    let mut buffer = vec![0; 64 << 10];
-    while let Ok(len @ 1..) = from.read(&mut buffer).await {
-        heard.lock().unwrap().extend_from_slice(&buffer[..len]);
-        if to.write_all(&buffer[..len]).await.is_err() {
-            return;
-        }
-    }
 }
 
 const MARKER: &[u8; 32] = b"the marker that nobody may see!!";
