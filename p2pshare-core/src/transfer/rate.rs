@@ -182,10 +182,11 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::{cell::RefCell, collections::VecDeque};
 
     use bytes::Bytes;
     use futures::future::join_all;
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
 
@@ -232,6 +233,65 @@ mod tests {
             assert!(average >= rate as f64 * 0.99, "{average} of {rate}");
             let peak = peak(&passed);
             assert!(peak * 10 <= rate * 12, "{peak} in a second at {rate}");
+        }
+    }
+
+    /// What somebody does: ask for so many bytes, one part after the other, then pause.
+    fn habits() -> impl Strategy<Value = Vec<(u64, Duration)>> {
+        let bytes = (0..24_u32).prop_flat_map(|bits| 0..=1_u64 << bits);
+        let pause = prop_oneof![
+            3 => Just(Duration::ZERO),
+            1 => (0..3_000_u64).prop_map(Duration::from_millis),
+        ];
+        vec((bytes, pause), 1..30)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// Whoever takes how much and when: in no second more than 1.2 times the rate passes, and as long as somebody
+        /// waits hardly less than the rate.
+        #[test]
+        fn neither_bursts_nor_caps_below_the_rate(
+            rate in (0..31_u32).prop_flat_map(|bits| 1..=1_u64 << bits),
+            takers in vec(habits(), 1..5),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            let (passed, busy) = runtime.block_on(async {
+                let limit = limit(rate);
+                let start = Instant::now();
+                let passed = RefCell::new(Vec::new());
+                let takers = takers.into_iter().map(|habits| async {
+                    for (bytes, pause) in habits {
+                        // About ten seconds of it at most.
+                        let mut left = bytes.min(10 * rate);
+                        while left > 0 {
+                            let part = limit.take_some(left).await;
+                            left -= part;
+                            passed.borrow_mut().push((start.elapsed(), part));
+                        }
+                        sleep(pause).await;
+                    }
+                });
+                join_all(takers).await;
+                sleep(Duration::from_secs(5)).await;
+                // And now without a pause.
+                let begun = Instant::now();
+                let mut total = 0;
+                while total < 10 * rate {
+                    let part = limit.take_some(10 * rate).await;
+                    total += part;
+                    passed.borrow_mut().push((start.elapsed(), part));
+                }
+                (passed.into_inner(), total as f64 / begun.elapsed().as_secs_f64())
+            });
+            prop_assert!(busy >= rate as f64 * 0.99, "{busy} of {rate}");
+            let peak = peak(&passed);
+            prop_assert!(peak * 10 <= rate * 12, "{peak} in a second at {rate}");
         }
     }
 
