@@ -10,6 +10,7 @@ mod pool;
 mod push;
 mod remote;
 mod source;
+mod watch;
 
 pub use connector::{ClientSecurity, PeerConnector};
 pub use grants::{GrantProvider, GrantRequest};

@@ -5,6 +5,7 @@
 
 mod awkward_files;
 mod changing_files;
+mod faults;
 mod full_disk;
 mod groups;
 mod index_away;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, Uri, Version, header};
@@ -16,6 +17,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+use super::watch::{Doubt, Watch};
 use crate::net::grpc::{Incoming, SegmentField};
 use crate::net::io::{BoxIo, Received};
 use crate::net::limits::{Http2Settings, MAX_CONTROL_MESSAGE};
@@ -27,6 +29,7 @@ pub(super) struct Channel {
     sender: SendRequest<Body>,
     origin: Uri,
     received: Received,
+    doubt: Doubt,
 }
 
 impl Channel {
@@ -50,12 +53,17 @@ impl Channel {
             .path_and_query("/")
             .build()
             .map_err(io::Error::other)?;
-        Ok(Self { sender, origin, received })
+        Ok(Self { sender, origin, received, doubt: Doubt::default() })
     }
 
-    /// Whether no call can be made over it any more.
+    /// Whether no new call should be made over it any more: it is closed, or silent while calls waited.
     pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        self.sender.is_closed() || self.doubt.is_there()
+    }
+
+    /// Begins to watch a call. Silence is no reason for doubt before this time.
+    pub(super) fn watch(&self, patience: Duration) -> Watch {
+        Watch::new(self.doubt.clone(), self.received.clone(), patience)
     }
 
     /// A client of the calls of the transfer service that carry no bytes of contents.

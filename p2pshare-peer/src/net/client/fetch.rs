@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use super::source::RemoteSource;
+use super::watch::Watch;
 use crate::net::grpc::{Incoming, Part};
 use crate::net::io::Received;
 use crate::net::limits::MAX_RUNS;
@@ -28,7 +29,7 @@ pub(super) async fn fetch(
     runs: Vec<PieceRun>,
 ) -> Result<SegmentStream, TransferError> {
     let first = runs.len().min(MAX_RUNS);
-    let (messages, received) = source.open_fetch(&content, &runs[..first]).await?;
+    let (messages, received, watch) = source.open_fetch(&content, &runs[..first]).await?;
     let mut rest = runs.into_iter();
     rest.by_ref().take(first).for_each(drop);
     let fetching = Fetching {
@@ -36,6 +37,7 @@ pub(super) async fn fetch(
         content,
         messages,
         received,
+        watch,
         rest,
         queued: false,
         queue: QueueNews::default(),
@@ -55,6 +57,7 @@ struct Fetching {
     messages: Incoming<v1::FetchResponse>,
     /// What has come over the connection.
     received: Received,
+    watch: Watch,
     /// Runs that were not asked for yet.
     rest: IntoIter<PieceRun>,
     /// The last that came was a place in the queue.
@@ -70,12 +73,15 @@ struct Fetching {
 impl Fetching {
     async fn next(&mut self) -> Result<Option<FetchEvent>, TransferError> {
         loop {
-            let Some(part) = self.part().await? else {
+            let part = self.part().await?;
+            self.watch.alive();
+            let Some(part) = part else {
+                self.watch.over();
                 let runs: Vec<_> = self.rest.by_ref().take(MAX_RUNS).collect();
                 if runs.is_empty() {
                     return Ok(None);
                 }
-                (self.messages, self.received) =
+                (self.messages, self.received, self.watch) =
                     self.source.open_fetch(&self.content, &runs).await?;
                 (self.queued, self.call_begun) = (false, false);
                 self.queue = QueueNews::default();

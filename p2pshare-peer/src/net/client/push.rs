@@ -17,6 +17,7 @@ use tonic::body::Body;
 
 use super::grants::{GrantProvider, GrantRequest};
 use super::remote::{RemotePeer, Route};
+use super::watch::Watch;
 use crate::net::grpc::{self, Encoded, Incoming as Messages, OutgoingBody, Part, SegmentField};
 use crate::net::limits::MAX_CONTROL_MESSAGE;
 use crate::net::status::transfer_error;
@@ -91,7 +92,10 @@ impl RemotePeer {
                     queue.take(queued.position)?;
                     progress(PushProgress::Queued { position: queued.position });
                 }
-                Incoming::Receipt(receipt) => return receipt_name(&receipt),
+                Incoming::Receipt(receipt) => {
+                    push.watch.over();
+                    return receipt_name(&receipt);
+                }
                 Incoming::Wanted(wanted) => {
                     let runs = wanted_runs(&wanted, &proposal.manifest, &mut budget)?;
                     let layout = proposal.manifest.layout();
@@ -143,8 +147,9 @@ impl RemotePeer {
                 Ok(answers.map(|answers| (messages, answers)))
             }
         });
-        let (messages, answers) = call.await?;
-        Ok(Pushing { messages, answers, request, answer_timeout: limits.answer_timeout })
+        let ((messages, answers), watch) = call.await?;
+        let answer_timeout = limits.answer_timeout;
+        Ok(Pushing { messages, answers, watch, request, answer_timeout })
     }
 }
 
@@ -152,6 +157,7 @@ impl RemotePeer {
 struct Pushing {
     messages: Sender,
     answers: Messages<v1::PushResponse>,
+    watch: Watch,
     request: GrantRequest,
     answer_timeout: Duration,
 }
@@ -192,6 +198,7 @@ impl Pushing {
         let time = self.answer_timeout;
         let answer = timeout(time, self.answers.next()).await;
         let answer = answer.map_err(|_| TransferError::Stalled(time))?;
+        self.watch.alive();
         event(answer.map_err(|status| transfer_error(&status, &self.request.content))?)
     }
 }

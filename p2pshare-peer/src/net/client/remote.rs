@@ -19,6 +19,7 @@ use super::connector::PeerConnector;
 use super::grants::{GrantProvider, GrantRequest};
 use super::lane::Lane;
 use super::source::RemoteSource;
+use super::watch::Watch;
 use crate::net::limits::{ClientLimits, MAX_CONTROL_MESSAGE};
 use crate::net::status::{transfer_error, wants_credential};
 
@@ -99,13 +100,15 @@ impl RemotePeer {
 
     /// Makes a call and gives what the peer answers. The grant is fetched first; if the peer finds it not valid, another
     /// one is tried, once, and so is another connection if this one turns out to be broken.
+    ///
+    /// Whoever reads the answer keeps the watch beside it, and tells it when something comes.
     pub(super) async fn call<R, F>(
         &self,
         route: Route,
         grants: &dyn GrantProvider,
         request: GrantRequest,
         mut send: impl FnMut(Channel, Grant) -> F,
-    ) -> Result<R, TransferError>
+    ) -> Result<(R, Watch), TransferError>
     where
         F: Future<Output = Result<Response<R>, Status>>,
     {
@@ -113,10 +116,18 @@ impl RemotePeer {
         loop {
             let text = grants.grant(&request).await?;
             let grant = Grant::new(&text)?;
-            let answer = send(self.channel(route).await?, grant);
+            let channel = self.channel(route).await?;
+            let mut watch = channel.watch(self.limits().stall_timeout / 4);
+            let answer = send(channel, grant);
             let status = match timeout(self.limits().answer_timeout, answer).await {
-                Ok(Ok(answer)) => return Ok(answer.into_inner()),
-                Ok(Err(status)) => status,
+                Ok(Ok(answer)) => {
+                    watch.alive();
+                    return Ok((answer.into_inner(), watch));
+                }
+                Ok(Err(status)) => {
+                    watch.over();
+                    status
+                }
                 Err(_) => return Err(self.no_answer()),
             };
             if may_renew && wants_credential(&status) {

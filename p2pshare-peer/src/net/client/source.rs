@@ -16,6 +16,7 @@ use tonic::{Status, Streaming};
 use super::fetch;
 use super::grants::{GrantProvider, GrantRequest};
 use super::remote::{RemotePeer, Route};
+use super::watch::Watch;
 use crate::net::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
 use crate::net::io::Received;
 use crate::net::limits::MAX_SEGMENT_MESSAGE;
@@ -42,12 +43,13 @@ impl RemoteSource {
         &self.peer
     }
 
-    /// Begins to fetch runs, few enough for one message. Also gives what tells whether the connection is alive.
+    /// Begins to fetch runs, few enough for one message. Also gives what tells whether the connection is alive, and what
+    /// has to be told so.
     pub(super) async fn open_fetch(
         &self,
         content: &ContentId,
         runs: &[PieceRun],
-    ) -> Result<(Incoming<v1::FetchResponse>, Received), TransferError> {
+    ) -> Result<(Incoming<v1::FetchResponse>, Received, Watch), TransferError> {
         let message = Encoded::message(&v1::FetchRequest {
             content_id: wire::content_id_bytes(content),
             runs: wire::runs_out(runs.iter().copied()),
@@ -60,8 +62,8 @@ impl RemoteSource {
             let request = grant.request(Body::new(OutgoingBody::of_request(message)));
             channel.call(grpc::FETCH, request, Some(SegmentField::FETCH), MAX_SEGMENT_MESSAGE)
         });
-        let messages = call.await?;
-        Ok((messages, received))
+        let (messages, watch) = call.await?;
+        Ok((messages, received, watch))
     }
 
     /// How long a peer may stall.
@@ -101,8 +103,9 @@ impl PieceSource for RemoteSource {
             let request = grant.request(message.clone());
             async move { channel.transfer_client().manifest(request).await }
         });
-        let mut parts = call.await?;
+        let (mut parts, mut watch) = call.await?;
         let first = self.next(&mut parts, content).await?;
+        watch.alive();
         let head = first.as_ref().and_then(|part| part.head.as_ref());
         let (Some(first), Some(head)) = (&first, head) else {
             return Err(broken("the manifest has no head"));
@@ -113,6 +116,7 @@ impl PieceSource for RemoteSource {
             let Some(part) = self.next(&mut parts, content).await? else {
                 break;
             };
+            watch.alive();
             // Without this a peer could go on forever.
             if part.head.is_some() || part.chaining_values.is_empty() {
                 return Err(broken("a later part of the manifest has values and no head"));
@@ -122,6 +126,7 @@ impl PieceSource for RemoteSource {
         if self.next(&mut parts, content).await?.is_some() {
             return Err(broken("the manifest goes on after its end"));
         }
+        watch.over();
         Ok(builder.finish()?)
     }
 
@@ -132,15 +137,17 @@ impl PieceSource for RemoteSource {
             let request = grant.request(message.clone());
             async move { channel.transfer_client().have(request).await }
         });
-        let messages = call.await?;
+        let call = call.await?;
         let content = *content;
-        let updates = stream::try_unfold(Some(messages), move |messages| async move {
-            let Some(mut messages) = messages else {
+        let updates = stream::try_unfold(Some(call), move |call| async move {
+            let Some((mut messages, mut watch)) = call else {
                 return Ok(None);
             };
             let update = next_update(&mut messages, &content).await?;
+            // Later there may be no news for long.
+            watch.over();
             Ok(update.map(|update| {
-                let rest = (!update.complete).then_some(messages);
+                let rest = (!update.complete).then_some((messages, watch));
                 (update, rest)
             }))
         });

@@ -5,17 +5,49 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-/// How many bytes have come over a connection. A clone reads the same count.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Received(Arc<AtomicU64>);
+/// How many bytes have come over a connection, and when the last did. A clone reads the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Received(Arc<Count>);
+
+#[derive(Debug)]
+struct Count {
+    bytes: AtomicU64,
+    since: Instant,
+    /// When the last bytes came, in milliseconds after `since`.
+    last: AtomicU64,
+}
 
 impl Received {
     pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.0.bytes.load(Relaxed)
+    }
+
+    /// How long nothing has come.
+    pub(crate) fn silence(&self) -> Duration {
+        let last = Duration::from_millis(self.0.last.load(Relaxed));
+        self.0.since.elapsed().saturating_sub(last)
+    }
+
+    fn more(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.0.bytes.fetch_add(bytes as u64, Relaxed);
+        let now = u64::try_from(self.0.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last.store(now, Relaxed);
+    }
+}
+
+impl Default for Received {
+    fn default() -> Self {
+        let (bytes, last) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Count { bytes, since: Instant::now(), last }))
     }
 }
 
@@ -41,7 +73,7 @@ impl AsyncRead for Counted {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         let more = buf.filled().len().saturating_sub(before);
-        self.received.0.fetch_add(more as u64, Relaxed);
+        self.received.more(more);
         read
     }
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 pub(crate) use files::{MIB, assert_bytes, b3sum, noise, parts, tree};
 pub(crate) use index::Index;
-pub(crate) use peer::{PASSWORD, Peer};
+pub(crate) use peer::{PASSWORD, Peer, Serving};
 pub(crate) use process::{Ended, Process, until};
 
 /// The same command, untouched by what the environment of the tests says about p2pshare.

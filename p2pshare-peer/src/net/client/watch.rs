@@ -1,0 +1,64 @@
+//! Noticing connections that are dead without a word.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::net::io::Received;
+
+/// Whether a connection is in doubt: it takes no new calls then, those that run go on. A clone is the same doubt.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Doubt(Arc<AtomicBool>);
+
+impl Doubt {
+    pub(super) fn is_there(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+/// The wait of one call for what its connection brings.
+///
+/// When it is dropped before it is over, and nothing at all came for long or no answer for twice as long, the connection
+/// is in doubt. Else all new attempts would go into the same silence, until no ping was answered for long enough, or wait
+/// behind megabytes that nobody wants any more. Whoever gives up a call, by a time limit or otherwise, has only to drop it.
+#[derive(Debug)]
+pub(super) struct Watch {
+    doubt: Doubt,
+    received: Received,
+    /// When it began to wait for what comes next.
+    since: Instant,
+    /// How long silence is no reason for doubt.
+    patience: Duration,
+    answered: bool,
+    over: bool,
+}
+
+impl Watch {
+    pub(super) fn new(doubt: Doubt, received: Received, patience: Duration) -> Self {
+        Self { doubt, received, since: Instant::now(), patience, answered: false, over: false }
+    }
+
+    /// Something has come for this call; it waits for more.
+    pub(super) fn alive(&mut self) {
+        self.answered = true;
+        self.since = Instant::now();
+    }
+
+    /// Nothing is waited for any more.
+    pub(super) fn over(&mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let waited = self.since.elapsed();
+        let silent = self.received.silence().min(waited) >= self.patience;
+        let ignored = !self.answered && waited >= self.patience.saturating_mul(2);
+        if !self.over && (silent || ignored) {
+            self.doubt.0.store(true, Relaxed);
+        }
+    }
+}
