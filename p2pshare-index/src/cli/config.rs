@@ -36,6 +36,15 @@ struct File {
     log: LogSection,
 }
 
+/// What is read is written and read again the same, or refused.
+pub(super) fn check_round_trip(text: &str) {
+    let Ok(file) = toml::from_str::<File>(text) else { return };
+    // A number that TOML cannot hold can only come from this program.
+    let written = toml::to_string(&file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+    let again = toml::from_str::<File>(&written);
+    assert!(again.as_ref() == Ok(&file), "{file:?} became {again:?}");
+}
+
 /// All that `serve` needs to know.
 #[derive(Debug)]
 pub(super) struct Config {

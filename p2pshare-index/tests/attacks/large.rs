@@ -63,7 +63,7 @@ impl Scene {
     }
 
     /// The index lives, has not grown beyond `mib`, and stops as it should.
-    async fn is_lean(self, mib: u64) {
+    async fn stays_lean(self, mib: u64) {
         let answer = self.call(Method::GET, "/v1/me").send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         let metrics = self.call(Method::GET, "/metrics").send().await.unwrap();
@@ -145,7 +145,7 @@ async fn a_gibibyte_is_not_taken() {
         assert!(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 404"));
         assert!(sent < 64 << 20, "{path}: {sent}");
     }
-    scene.is_lean(160).await;
+    scene.stays_lean(160).await;
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn a_gibibyte_over_tls_is_not_taken() {
         assert_problem(answer, ProblemKind::TooLarge).await;
         assert!(*counted.borrow() < 64 << 20, "{path}: {}", *counted.borrow());
     }
-    scene.is_lean(160).await;
+    scene.stays_lean(160).await;
 }
 
 /// Counts the parts of a body that were taken.
@@ -216,7 +216,7 @@ async fn packed_bodies_are_not_unpacked() {
         let answer = scene.json(method, &path, bomb).await;
         assert_problem(answer, ProblemKind::InvalidRequest).await;
     }
-    scene.is_lean(160).await;
+    scene.stays_lean(160).await;
 }
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn deep_json_is_refused() {
             assert_problem(answer, *kind.unwrap()).await;
         }
     }
-    scene.is_lean(160).await;
+    scene.stays_lean(160).await;
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn a_hundred_thousand_in_one_batch_are_refused() {
     }
     let page = scene.call(Method::GET, &files).send().await.unwrap();
     assert_eq!(page.json::<Value>().await.unwrap()["entries"], json!([]));
-    scene.is_lean(160).await;
+    scene.stays_lean(160).await;
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn long_queries_are_refused() {
         let answer = scene.call(Method::GET, &path).send().await.unwrap();
         assert!(matches!(answer.status().as_u16(), 400 | 404), "{}", answer.status());
     }
-    scene.is_lean(160).await;
+    scene.stays_lean(160).await;
 }
 
 #[tokio::test]
@@ -334,5 +334,5 @@ async fn large_heads_are_refused_again_and_again() {
     let call = client.get(format!("{}/v1/index", scene.base));
     let answer = call.header("x-large", "a".repeat(100_000)).send().await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 431));
-    scene.is_lean(160).await;
+    scene.stays_lean(160).await;
 }

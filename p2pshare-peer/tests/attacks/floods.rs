@@ -299,10 +299,11 @@ async fn headers_that_never_end() {
     // A header of 200 bytes, again and again.
     let more = [&[0, 1, b'x', 127, 73][..], &[b'y'; 200]].concat().repeat(80);
     let mut sent = 0;
-    while sent < 64 << 20 && raw.write(&frame(CONTINUATION, 0, 1, &more)).await {
+    while sent < 16 << 20 && raw.write(&frame(CONTINUATION, 0, 1, &more)).await {
         sent += more.len();
     }
-    assert!(sent < 64 << 20, "it was let go on");
+    // A server that waited for the end of the headers would not close.
+    raw.closed().await;
     honest_is_served(&server, &id).await;
     assert_bounded(before, 300);
 }
