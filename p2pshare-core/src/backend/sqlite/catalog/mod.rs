@@ -1,7 +1,6 @@
 //! What is shared: the trait here, each question in its own file.
 
 mod browse;
-mod candidates;
 mod entries;
 mod hits;
 mod locate;
