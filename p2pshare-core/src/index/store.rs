@@ -10,10 +10,12 @@
 //! - **Durable.** When it returns `Ok`, what it did outlives the process (in stores that outlive it at all).
 //! - **Read your writes.** What starts after a method returned sees what it did, through any clone of the store.
 //! - **Cancel-safe.** Dropping the future of a read does nothing; dropping that of a write leaves it done or not done.
-//! - **Time is given.** No method reads a clock.
+//! - **Time is given.** No method reads a clock, but for [`lease`](IndexStore::lease), which is about real time.
 //! - **Bounded.** No answer is larger than the limit asked for.
 //! - **Values.** Sizes are at most [`MAX_CONTENT_LEN`](crate::content::MAX_CONTENT_LEN), which the rules see to; any
 //!   other value that its type can have is kept as it is. In a [`Search`] and its filter, sizes can be any `u64`.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -136,7 +138,7 @@ pub trait PeerStore: Send + Sync {
     /// A user's peers, in order of id.
     async fn peers_of(&self, owner: &Username) -> StoreResult<Vec<Peer>>;
 
-    /// Notes heartbeats, many in one write. A peer that is not there or said goodbye is passed over, and a time older
+    /// Notes heartbeats, many in one write; each is noted or not by itself. A peer that is not there or said goodbye is passed over, and a time older
     /// than the one stored changes nothing.
     async fn touch_peers(&self, seen: &[(PeerId, Timestamp)]) -> StoreResult<()>;
 
@@ -328,6 +330,15 @@ pub trait IndexStore:
     /// How much is in it. Sessions that ended by `now` do not count; peers heard of at `online_since` or later are
     /// online.
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts>;
+
+    /// Takes the lease of this name for `lasts` from now on, by the store's own clock, or keeps it for so long, if no
+    /// other holder has it. Of several processes over one store the holder does what one of them has to do.
+    ///
+    /// Stores that no other process works on give it to everybody, as this does.
+    async fn lease(&self, name: &str, holder: &str, lasts: Duration) -> StoreResult<bool> {
+        let _ = (name, holder, lasts);
+        Ok(true)
+    }
 
     /// What kind of store this is, for people: "memory", "SQLite".
     fn kind(&self) -> &'static str;

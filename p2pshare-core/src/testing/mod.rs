@@ -7,6 +7,8 @@
 //!
 //! What breaks a law panics, as tests do.
 
+#[cfg(feature = "mongodb")]
+pub mod mongod;
 pub mod sink;
 pub mod source;
 mod source_faults;

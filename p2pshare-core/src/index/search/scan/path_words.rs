@@ -74,6 +74,12 @@ impl PathWords {
         relevance_without_words(self.count()) + 1000 * whole
     }
 
+    /// Whether this is a word of the path's last part.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn has_name(&self, word: &str) -> bool {
+        self.name.iter().any(|own| self.word(own) == word)
+    }
+
     fn is_word(&self, word: &str) -> bool {
         self.path.binary_search_by(|own| self.word(own).cmp(word)).is_ok()
     }
