@@ -1,10 +1,7 @@
 //! The MongoDB store keeps the laws of index stores on a real replica set, and answers as the memory store does.
 #![cfg(feature = "mongodb")]
 
-use std::{
-    cell::{Cell, RefCell},
-    sync::Arc,
-};
+mod mongodb_databases;
 
 use p2pshare_core::{
     backend::mongodb::{MongoStore, MongoUri},
@@ -15,27 +12,7 @@ use p2pshare_core::{
     },
 };
 
-/// Gives a fresh database of a set each time.
-struct Databases<'a> {
-    set: &'a ReplicaSet,
-    made: Cell<u32>,
-}
-
-impl<'a> Databases<'a> {
-    fn of(set: &'a ReplicaSet) -> Self {
-        Self { set, made: Cell::new(0) }
-    }
-
-    fn uri(&self) -> MongoUri {
-        self.made.set(self.made.get() + 1);
-        let uri: MongoUri = self.set.uri().parse().expect("scripts/mongod prints a URI");
-        uri.with_database(format!("test{}", self.made.get()))
-    }
-
-    async fn store(&self) -> Arc<dyn IndexStore> {
-        Arc::new(MongoStore::open(&self.uri()).await.expect("a new database opens"))
-    }
-}
+use mongodb_databases::Databases;
 
 #[test]
 fn every_law_holds() {
@@ -54,7 +31,7 @@ fn every_history_has_the_answers_of_the_memory_store() {
 #[test]
 fn several_processes_may_open_a_new_database_at_once() {
     let Some(set) = ReplicaSet::start(1, 1000) else { return };
-    let uri = Databases::of(&set).uri();
+    let uri = Databases::of(&set).uri("new");
     block_on(async {
         let open = || {
             let uri = uri.clone();
@@ -79,7 +56,7 @@ fn what_is_no_replica_set_is_refused_and_no_password_is_told() {
     assert!(matches!(error, StoreError::Failed(_)), "{error}");
     assert!(error.to_string().contains("replica set"), "{error}");
 
-    let told = RefCell::new(String::new());
+    let mut told = String::new();
     let host = alone.uri().trim_start_matches("mongodb://").trim_end_matches('/').to_owned();
     for uri in [
         format!("mongodb://ann:s3cret@{host}/x?authMechanism=SCRAM-SHA-256"),
@@ -89,7 +66,7 @@ fn what_is_no_replica_set_is_refused_and_no_password_is_told() {
         "mongodb://ann:s3cret@127.0.0.1:1/x?serverSelectionTimeoutMS=100".to_owned(),
     ] {
         let error = open(&uri);
-        told.borrow_mut().push_str(&format!("{error} {error:?}\n"));
+        told.push_str(&format!("{error} {error:?}\n"));
     }
-    assert!(!told.borrow().contains("s3cret"), "{}", told.borrow());
+    assert!(!told.contains("s3cret"), "{}", told);
 }

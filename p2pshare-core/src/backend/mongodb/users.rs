@@ -72,7 +72,14 @@ async fn insert(tx: &mut Tx<'_>, user: &User, only_if_first: bool) -> MongoResul
         let rev = doc! { "$inc": { "rev": 1 } };
         let first = tx.database.meta.update_one(doc! { "_id": "first" }, rev);
         first.upsert(true).session(&mut tx.session).await?;
-        if tx.database.users.find_one(doc! {}).session(&mut tx.session).await?.is_some() {
+        if tx
+            .database
+            .users
+            .find_one(doc! { "_id": { "$gte": "" } })
+            .session(&mut tx.session)
+            .await?
+            .is_some()
+        {
             return Ok(false);
         }
     }

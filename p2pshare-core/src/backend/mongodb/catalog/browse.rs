@@ -104,6 +104,7 @@ impl<'r, 'd> Ahead<'r, 'd> {
             while self.entries.front().is_some_and(|entry| entry.key.t.as_str() < from) {
                 self.entries.pop_front();
             }
+            self.from = Some(from.to_owned());
             if !self.entries.is_empty() || self.to.is_none() {
                 return Ok(());
             }
