@@ -11,9 +11,9 @@ use std::{error::Error, sync::Arc};
 
 use axum::{Router, routing::get};
 use p2pshare_core::{
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner},
+    auth::{Argon2Authenticator, Argon2Params, GrantSigner, SigningKeys},
     backend::memory::MemoryStore,
-    index::{Index, IndexConfig, SigningKeys},
+    index::{Index, IndexConfig},
     time::SystemClock,
 };
 use p2pshare_index::{HttpOptions, router};
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let index = Index::new(
         Arc::new(MemoryStore::new()),
         Arc::new(Argon2Authenticator::new(Argon2Params::default())),
-        SigningKeys::new(GrantSigner::generate()?, Vec::new()),
+        SigningKeys::new(GrantSigner::generate()?),
         Arc::new(SystemClock),
         IndexConfig { name: "the chess club".to_owned(), ..IndexConfig::default() },
     );

@@ -20,11 +20,11 @@ use std::{
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use p2pshare_core::{
     api::{Login, Register, SearchQuery},
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password},
+    auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password, SigningKeys},
     backend::sqlite::SqliteStore,
     content::hash_file,
     identity::Username,
-    index::{Index, IndexConfig, SigningKeys},
+    index::{Index, IndexConfig},
     time::SystemClock,
     transfer::{Durability, RateLimit},
 };
@@ -36,6 +36,7 @@ use p2pshare_peer::{
     data_dir::DataDir,
     download::{self, DownloadOptions, JobProgress, Locator, Target, Wanted, resolve},
     index_client::{IndexClient, IndexUrl},
+    index_keys::IndexKeys,
     net::{
         ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, PushProgress,
         ServerLimits,
@@ -134,7 +135,6 @@ async fn main() -> Done {
 struct Peer {
     user: Username,
     dir: DataDir,
-    session: SavedSession,
     me: OwnPeer,
     catalog: Catalog,
     pool: Arc<PeerPool>,
@@ -153,17 +153,22 @@ impl Peer {
         let opened = client.log_in(&Login { username: username.clone(), password }).await?;
 
         let dir = DataDir::open(&place.join(format!("{name}'s data")))?;
-        let session = SavedSession::new(&urls, opened);
+        let keys = opened.index.public_keys.clone();
+        let session = SavedSession::new(&urls, opened, keys);
         let key = dir.peer_key()?;
         let tls = PeerTls::new(&key)?;
         let client = client.with_session(session.token.clone());
         let connector = PeerConnector::new(ClientSecurity::Tls(tls), ClientLimits::default());
         Ok(Self {
-            user: username,
-            me: OwnPeer::new(client, &session, Arc::new(key)),
+            me: OwnPeer::new(
+                client,
+                username.clone(),
+                IndexKeys::new(&session, None),
+                Arc::new(key),
+            ),
             catalog: Catalog::open(&dir.catalog())?,
             pool: Arc::new(PeerPool::new(connector, PoolLimits::default())),
-            session,
+            user: username,
             dir,
         })
     }
@@ -189,7 +194,6 @@ impl Peer {
     ) -> Done {
         let daemon = Daemon {
             peer: self.me.clone(),
-            session: self.session.clone(),
             catalog: self.catalog.clone(),
             sharer: Sharer::new(self.catalog.clone(), &self.dir),
             partial: PartialSources::new(),
@@ -277,7 +281,7 @@ async fn start_index(
     let index = Index::new(
         Arc::new(SqliteStore::open(&place.join("index.sqlite"))?),
         Arc::new(Argon2Authenticator::new(Argon2Params::default())),
-        SigningKeys::new(GrantSigner::generate()?, Vec::new()),
+        SigningKeys::new(GrantSigner::generate()?),
         Arc::new(SystemClock),
         IndexConfig::default(),
     );

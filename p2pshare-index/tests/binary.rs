@@ -94,17 +94,17 @@ async fn accounts_and_keys_outlive_a_restart() {
     let first_key = key(&index).await;
     assert_eq!(index.stop().await, (Some(0), String::new()), "one line and no more");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&data), mode(&data.join("index.key"))), (0o700, 0o600));
+    assert_eq!((mode(&data), mode(&data.join("keys.json"))), (0o700, 0o600));
 
     let index = started(&["--data-dir", text(&data)]).await;
     assert_eq!(index.post("/v1/sessions", &alice).await, StatusCode::CREATED);
     assert_eq!(key(&index).await, first_key);
     assert_eq!(index.stop().await.0, Some(0));
 
-    fs::set_permissions(data.join("index.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(data.join("keys.json"), fs::Permissions::from_mode(0o644)).unwrap();
     let (code, out, err) = finished(program(&["serve", "--data-dir", text(&data)])).await;
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.contains("index.key") && err.contains("chmod 600"), "{err}");
+    assert!(err.contains("keys.json") && err.contains("chmod 600"), "{err}");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ pub struct SavedSession {
     pub token: SessionToken,
     /// When the session ends by itself.
     pub expires_at: Timestamp,
-    /// The index's public keys as they were at login: grants of other keys are refused.
+    /// The index's public keys that are trusted: grants of other keys are refused.
     pub public_keys: Vec<IndexPublicKey>,
 }
 
@@ -48,14 +48,18 @@ pub enum SavedSessionError {
 }
 
 impl SavedSession {
-    /// The session that a login opened.
-    pub fn new(index: &[IndexUrl], opened: SessionOpened) -> Self {
+    /// The session that a login opened, at an index with these keys.
+    pub fn new(
+        index: &[IndexUrl],
+        opened: SessionOpened,
+        public_keys: Vec<IndexPublicKey>,
+    ) -> Self {
         Self {
             index: index.iter().map(ToString::to_string).collect(),
             username: opened.account.username,
             token: opened.token,
             expires_at: opened.expires_at,
-            public_keys: opened.index.public_keys,
+            public_keys,
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use p2pshare_core::{api::IndexInfo, auth::IndexPublicKey};
+use p2pshare_core::{
+    api::IndexInfo,
+    auth::{IndexPublicKey, trusted_keys},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -62,61 +65,88 @@ impl KnownIndexes {
         dir.write_secret(KNOWN_FILE, &bytes)
     }
 
-    /// Remembers the keys of an index. One that is known must still show one of the keys that it had: a key that it
-    /// rotates to is announced beside the old one.
+    /// Remembers the keys of the index at `urls`, and gives those that may be trusted. If one of the URLs is known, these
+    /// are the keys that it had, and those that follow them by their own word.
     pub fn pin(
         &mut self,
-        url: &IndexUrl,
+        urls: &[IndexUrl],
         info: &IndexInfo,
         accept_new_key: bool,
-    ) -> Result<(), PinError> {
+    ) -> Result<Vec<IndexPublicKey>, PinError> {
+        let url = || urls.first().map(ToString::to_string).unwrap_or_default();
         if info.public_keys.is_empty() {
-            return Err(PinError::NoKey { url: url.to_string() });
+            return Err(PinError::NoKey { url: url() });
         }
-        if let Some(known) = self.keys.get(&url.to_string())
-            && !accept_new_key
-            && !info.public_keys.iter().any(|key| known.contains(key))
-        {
-            return Err(PinError::Changed { url: url.to_string() });
+        let known: Vec<_> = urls
+            .iter()
+            .filter_map(|url| self.keys.get(&url.to_string()))
+            .flatten()
+            .copied()
+            .collect();
+        let keys = if known.is_empty() || accept_new_key {
+            info.public_keys.clone()
+        } else {
+            trusted_keys(&known, &info.public_keys, &info.successions)
+        };
+        if keys.is_empty() {
+            return Err(PinError::Changed { url: url() });
         }
-        self.keys.insert(url.to_string(), info.public_keys.clone());
-        Ok(())
+        self.set(urls, &keys);
+        Ok(keys)
+    }
+
+    /// These are the keys of the index at `urls`.
+    pub(crate) fn set(&mut self, urls: &[IndexUrl], keys: &[IndexPublicKey]) {
+        for url in urls {
+            self.keys.insert(url.to_string(), keys.to_vec());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use p2pshare_core::{api::Registration, auth::GrantSigner, time::Timestamp};
+    use p2pshare_core::{
+        api::Registration,
+        auth::{GrantSigner, KeySuccession},
+        time::Timestamp,
+    };
 
     use super::*;
 
-    fn info(keys: &[IndexPublicKey]) -> IndexInfo {
+    fn info(keys: &[IndexPublicKey], successions: &[KeySuccession]) -> IndexInfo {
         IndexInfo {
             name: "test".into(),
             version: "0".into(),
             public_keys: keys.to_vec(),
+            successions: successions.to_vec(),
             registration: Registration::Open,
             time: Timestamp::from_millis(0),
         }
     }
 
     #[test]
-    fn a_rotated_key_is_taken_and_a_strange_one_is_not() {
-        let key = || GrantSigner::generate().unwrap().public_key();
-        let (first, second, strange) = (key(), key(), key());
-        let url: IndexUrl = "http://127.0.0.1:1".parse().unwrap();
+    fn a_key_that_follows_is_taken_and_a_strange_one_is_not() {
+        let signers = [(); 3].map(|()| GrantSigner::generate().unwrap());
+        let [first, second, strange] = signers.each_ref().map(GrantSigner::public_key);
+        let word = [KeySuccession::new(&signers[0], second)];
+        let urls: [IndexUrl; 1] = ["http://127.0.0.1:1".parse().unwrap()];
         let folder = tempfile::tempdir().unwrap();
         let dir = DataDir::open(folder.path()).unwrap();
 
         let mut known = KnownIndexes::load(&dir).unwrap();
-        known.pin(&url, &info(&[first]), false).unwrap();
+        assert_eq!(known.pin(&urls, &info(&[first], &[]), false).unwrap(), [first]);
         known.save(&dir).unwrap();
 
         let mut known = KnownIndexes::load(&dir).unwrap();
-        assert!(known.pin(&url, &info(&[strange]), false).is_err());
-        assert!(known.pin(&url, &info(&[]), true).is_err());
-        known.pin(&url, &info(&[second, first]), false).unwrap();
-        known.pin(&url, &info(&[second]), false).unwrap();
-        known.pin(&url, &info(&[strange]), true).unwrap();
+        assert!(known.pin(&urls, &info(&[strange], &word), false).is_err());
+        assert!(known.pin(&urls, &info(&[], &word), true).is_err());
+        // Anybody can show a key that is public.
+        assert_eq!(known.pin(&urls, &info(&[strange, first], &[]), false).unwrap(), [first]);
+        assert_eq!(
+            known.pin(&urls, &info(&[second, first], &word), false).unwrap(),
+            [second, first]
+        );
+        assert_eq!(known.pin(&urls, &info(&[second], &[]), false).unwrap(), [second]);
+        assert_eq!(known.pin(&urls, &info(&[strange], &[]), true).unwrap(), [strange]);
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod data_dir;
 pub mod index_client;
+pub mod index_keys;
 pub mod net;
 
 pub mod account;

@@ -20,11 +20,11 @@ use p2pshare_core::{
         Announce, Announced, CatalogChange, CatalogPage, CatalogQuery, Entry, Problem, ProblemKind,
         PublishRequest, Published, Visibility,
     },
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password},
+    auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password, SigningKeys},
     backend::memory::MemoryStore,
     content::ContentId,
     identity::{PeerKey, Username},
-    index::{Caller, Index, IndexConfig, IndexError, SigningKeys},
+    index::{Caller, Index, IndexConfig, IndexError},
     time::{ManualClock, Timestamp},
 };
 use p2pshare_peer::{
@@ -70,7 +70,7 @@ impl World {
         let index = Index::new(
             Arc::new(MemoryStore::new()),
             Arc::new(Argon2Authenticator::new(params)),
-            SigningKeys::new(signer, Vec::new()),
+            SigningKeys::new(signer),
             clock.clone(),
             IndexConfig::default(),
         );

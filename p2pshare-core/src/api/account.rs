@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::{IndexPublicKey, Password, SessionToken},
+    auth::{IndexPublicKey, KeySuccession, Password, SessionToken},
     identity::Username,
     time::Timestamp,
 };
@@ -30,8 +30,12 @@ pub struct IndexInfo {
     pub name: String,
     /// Version of the index's program.
     pub version: String,
-    /// Keys whose grants are valid, the one that signs now first. A client pins the first at login.
+    /// Keys whose grants are valid: the one that signs now first, then those that will, then those that did.
     pub public_keys: Vec<IndexPublicKey>,
+    /// How the keys followed each other, by the word of the key before. Who knows an older key learns from it which of
+    /// `public_keys` to trust.
+    #[serde(default)]
+    pub successions: Vec<KeySuccession>,
     /// Who may make an account.
     pub registration: Registration,
     /// The index's clock, so that a client can tell when its own is wrong.

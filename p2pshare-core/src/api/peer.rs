@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{identity::PeerAddr, time::Timestamp};
+use crate::{
+    identity::{IndexKeyId, PeerAddr},
+    time::Timestamp,
+};
 
 /// A peer says where it can be reached, signed with its key.
 ///
@@ -40,11 +43,14 @@ pub struct Announced {
 }
 
 /// The index's answer to a heartbeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Heartbeat {
     /// Seconds from this heartbeat to the next.
     pub heartbeat_seconds: u32,
     /// How many entries the peer has in the catalog.
     pub entries: u64,
+    /// The index's keys, as in what it says of itself: a peer that knows others asks there.
+    #[serde(default)]
+    pub keys: Vec<IndexKeyId>,
 }

@@ -81,6 +81,15 @@ impl GrantSigner {
     }
 }
 
+impl GrantSigner {
+    /// Signs bytes that are no grant.
+    pub(super) fn sign_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let pair = Ed25519KeyPair::from_pkcs8(&self.pkcs8)
+            .expect("it was read by `from_pkcs8_der` before");
+        pair.sign(bytes).as_ref().to_vec()
+    }
+}
+
 impl Debug for GrantSigner {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "GrantSigner({}, private key redacted)", self.public)

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    api::Registration,
-    auth::{GrantSigner, IndexPublicKey},
-};
+use crate::api::Registration;
 
 /// Settings of the rules, with defaults that suit a community of some thousands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,29 +59,5 @@ impl Default for IndexConfig {
             partial_lifetime: Duration::from_secs(10 * 60),
             forget_peers_after: Duration::from_secs(30 * DAY),
         }
-    }
-}
-
-/// The key that signs grants, and older keys whose grants may still be running.
-#[derive(Debug)]
-pub struct SigningKeys {
-    current: GrantSigner,
-    retired: Vec<IndexPublicKey>,
-}
-
-impl SigningKeys {
-    /// Signs with `current`; grants of the `retired` keys stay valid until they end.
-    pub fn new(current: GrantSigner, retired: Vec<IndexPublicKey>) -> Self {
-        Self { current, retired }
-    }
-
-    /// The key that signs.
-    pub fn current(&self) -> &GrantSigner {
-        &self.current
-    }
-
-    /// All public keys, the one that signs first.
-    pub fn public_keys(&self) -> Vec<IndexPublicKey> {
-        std::iter::once(self.current.public_key()).chain(self.retired.iter().copied()).collect()
     }
 }

@@ -115,7 +115,8 @@ impl Index {
     }
 
     fn sign(&self, caller: &Caller, issued_at: Timestamp, permission: Permission) -> String {
-        let signer = self.inner.keys.current();
+        let keys = self.keys();
+        let signer = keys.signer(issued_at);
         let claims = GrantClaims {
             issuer: signer.key_id(),
             user: caller.user.clone(),

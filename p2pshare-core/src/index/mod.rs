@@ -16,9 +16,9 @@ pub mod model;
 pub mod search;
 pub mod store;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-pub use config::{IndexConfig, SigningKeys};
+pub use config::IndexConfig;
 pub use error::{IndexError, Thing};
 pub use maintenance::FLUSH_EVERY;
 pub use sessions::Caller;
@@ -28,7 +28,7 @@ use store::IndexStore;
 
 use crate::{
     api::{IndexInfo, Registration},
-    auth::Authenticator,
+    auth::{Authenticator, IndexPublicKey, SigningKeys},
     index::{model::Viewer, store::StoreResult},
     time::{Clock, Timestamp},
 };
@@ -47,7 +47,7 @@ pub struct Index {
 struct Inner {
     store: Arc<dyn IndexStore>,
     authenticator: Arc<dyn Authenticator>,
-    keys: SigningKeys,
+    keys: RwLock<Arc<SigningKeys>>,
     clock: Arc<dyn Clock>,
     config: IndexConfig,
     presence: Mutex<Presence>,
@@ -62,7 +62,7 @@ impl Index {
         clock: Arc<dyn Clock>,
         config: IndexConfig,
     ) -> Self {
-        let presence = Mutex::default();
+        let (keys, presence) = (RwLock::new(Arc::new(keys)), Mutex::default());
         Self { inner: Arc::new(Inner { store, authenticator, keys, clock, config, presence }) }
     }
 
@@ -72,10 +72,17 @@ impl Index {
         IndexInfo {
             name: config.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            public_keys: self.inner.keys.public_keys(),
+            public_keys: self.public_keys(),
+            successions: self.keys().successions().to_vec(),
             registration: config.registration,
             time: self.now(),
         }
+    }
+
+    /// From now on grants are signed with these keys. Peers with keys that are no longer among them are told by their
+    /// next heartbeat.
+    pub fn replace_keys(&self, keys: SigningKeys) {
+        *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
     /// The rules' settings.
@@ -100,6 +107,15 @@ impl Index {
 
     fn authenticator(&self) -> &dyn Authenticator {
         &*self.inner.authenticator
+    }
+
+    fn keys(&self) -> Arc<SigningKeys> {
+        self.inner.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The keys that others are told of now.
+    fn public_keys(&self) -> Vec<IndexPublicKey> {
+        self.keys().published(self.now(), self.config().grant_lifetime)
     }
 
     fn now(&self) -> Timestamp {

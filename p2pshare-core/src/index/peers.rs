@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     api::{Announce, Announced, Heartbeat},
+    auth::IndexPublicKey,
     identity::{AnnounceStatement, PeerId},
     time::Timestamp,
 };
@@ -84,7 +85,8 @@ impl Index {
         let entries = self.store().count_entries(&peer).await?;
         let now = self.now();
         self.presence().seen.insert(peer, now);
-        Ok(Heartbeat { heartbeat_seconds: self.heartbeat_seconds(), entries })
+        let keys = self.public_keys().iter().map(IndexPublicKey::key_id).collect();
+        Ok(Heartbeat { heartbeat_seconds: self.heartbeat_seconds(), entries, keys })
     }
 
     /// The caller's peer goes offline.
@@ -132,15 +134,21 @@ impl Index {
             BASE64URL_NOPAD.decode(announce.public_key.as_bytes()).map_err(|_| invalid())?;
         let signature =
             BASE64URL_NOPAD.decode(announce.signature.as_bytes()).map_err(|_| invalid())?;
-        AnnounceStatement {
-            index_key_id: self.inner.keys.current().key_id(),
+        let mut statement = AnnounceStatement {
+            index_key_id: self.keys().signer(self.now()).key_id(),
             user: caller.user.clone(),
             peer,
             addresses: announce.addresses.clone(),
             issued_at: announce.issued_at,
+        };
+        // The peer may know a key that comes or goes: each of them means this index.
+        for key in self.public_keys() {
+            statement.index_key_id = key.key_id();
+            if statement.verify(&public_key, &signature).is_ok() {
+                return Ok(());
+            }
         }
-        .verify(&public_key, &signature)
-        .map_err(|_| invalid())
+        Err(invalid())
     }
 
     async fn check_peer_quota(&self, caller: &Caller, peer: &PeerId) -> Result<(), IndexError> {

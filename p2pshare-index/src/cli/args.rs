@@ -6,7 +6,10 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 use p2pshare_core::identity::Username;
 
-use super::sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection};
+use super::{
+    sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection},
+    span::Span,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +22,9 @@ Examples:
 
   Somebody forgot their password:
       p2pshare-index user reset-password bob
+
+  A new key to sign grants with, while transfers run:
+      p2pshare-index keys rotate
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
@@ -66,6 +72,10 @@ pub(super) enum Command {
     /// Works on the store directly, whether or not the index runs. Passwords come from a prompt, --password-stdin or
     /// P2PSHARE_PASSWORD, never from an argument, which others on the machine could see.
     User(UserArgs),
+    /// Manage the keys that sign grants
+    ///
+    /// Works on the file of the keys, whether or not the index runs; one that runs follows it.
+    Keys(KeysArgs),
     /// Print the OpenAPI description of the HTTP API
     Openapi,
     /// Print completions for a shell
@@ -116,6 +126,42 @@ pub(super) struct UserArgs {
     pub(super) log: LogSection,
     #[command(subcommand)]
     pub(super) command: UserCommand,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct KeysArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
+    #[command(flatten)]
+    pub(super) data: DataSection,
+    #[command(flatten)]
+    pub(super) log: LogSection,
+    #[command(subcommand)]
+    pub(super) command: KeysCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// List the keys, oldest first
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key and let it sign, after some time in which peers learn of it
+    ///
+    /// The old key gives its word for the new one, so peers trust it without asking their users, and is published until
+    /// its grants are over: no transfer breaks.
+    Rotate {
+        /// From when on the new key signs: long enough for every running peer to hear of it at a heartbeat
+        #[arg(long, value_name = "TIME", default_value = "5m")]
+        after: Span,
+        /// The keys may be stolen: forget them, let a new one sign at once that they give no word for
+        ///
+        /// Transfers break until every user has logged in again with --accept-new-key.
+        #[arg(long, conflicts_with = "after")]
+        distrust_old: bool,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]

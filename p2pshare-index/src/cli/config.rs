@@ -11,7 +11,7 @@ use p2pshare_core::index::IndexConfig;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    args::{ConfigFile, ServeArgs, UserArgs},
+    args::{ConfigFile, KeysArgs, ServeArgs, UserArgs},
     error::CliError,
     logging::{Log, parse_filter},
     sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection},
@@ -50,8 +50,10 @@ pub(super) struct Config {
 /// Where things are kept.
 #[derive(Debug)]
 pub(super) struct Data {
-    /// Folder of the keys; none: they are made anew at each start, as is the store in memory.
+    /// Folder of the store and the keys, if there is one.
     pub(super) dir: Option<PathBuf>,
+    /// File of the keys that sign grants; none: a new one is made at each start, as is the store in memory.
+    pub(super) key_file: Option<PathBuf>,
     pub(super) store: StoreUri,
 }
 
@@ -101,6 +103,12 @@ pub(super) fn for_users(args: UserArgs) -> Result<(Data, Log), CliError> {
     Ok((data(args.data.or(file.data))?, log(&args.log, "warn")?))
 }
 
+/// Where the keys are that `keys` works on, and its log.
+pub(super) fn for_keys(args: KeysArgs) -> Result<(Data, Log), CliError> {
+    let file = read(&args.config)?;
+    Ok((data(args.data.or(file.data))?, log(&args.log, "warn")?))
+}
+
 fn read(file: &ConfigFile) -> Result<File, CliError> {
     let Some(path) = &file.path else {
         return Ok(File::default());
@@ -117,7 +125,7 @@ fn read(file: &ConfigFile) -> Result<File, CliError> {
 fn data(section: DataSection) -> Result<Data, CliError> {
     let store = section.store.map(|uri| uri.parse()).transpose()?;
     if section.data_dir.is_none() && store == Some(StoreUri::Memory) {
-        return Ok(Data { dir: None, store: StoreUri::Memory });
+        return Ok(Data { dir: None, key_file: section.key_file, store: StoreUri::Memory });
     }
     let dir = match section.data_dir {
         Some(dir) => dir,
@@ -128,7 +136,8 @@ fn data(section: DataSection) -> Result<Data, CliError> {
             })?,
     };
     let store = store.unwrap_or_else(|| StoreUri::default_in(Path::new(&dir)));
-    Ok(Data { dir: Some(dir), store })
+    let key_file = section.key_file.unwrap_or_else(|| dir.join("keys.json"));
+    Ok(Data { dir: Some(dir), key_file: Some(key_file), store })
 }
 
 fn log(section: &LogSection, default: &str) -> Result<Log, CliError> {
@@ -177,6 +186,12 @@ fn index(community: CommunitySection, limits: &LimitsSection) -> Result<IndexCon
             community.grant_lifetime,
             default.grant_lifetime,
             (10, DAY),
+        )?,
+        heartbeat_every: span(
+            "heartbeat-every",
+            community.heartbeat_every,
+            default.heartbeat_every,
+            (1, 60),
         )?,
         unbound_grants: community.unbound_grants.unwrap_or(default.unbound_grants),
         entries_per_user: limits.files_per_user.unwrap_or(default.entries_per_user),

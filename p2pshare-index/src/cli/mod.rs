@@ -44,6 +44,7 @@ fn work(args: Args) -> Result<(), CliError> {
             serve::run(config, log)
         }
         Command::User(command) => users::run(command),
+        Command::Keys(command) => keys::run(command),
         Command::Openapi => {
             let document = serde_json::to_string_pretty(&crate::document()).map_err(|error| {
                 CliError::Failed(format!("the document cannot be made: {error}"))

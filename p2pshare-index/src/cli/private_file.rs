@@ -49,8 +49,28 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> 
 /// Writes a new secret, unless the file is there already, and reads what is there then: of several processes that do
 /// this at once, one wins and all have the same.
 pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    let fail =
-        |error: io::Error| CliError::file(path, format_args!("it cannot be written: {error}"));
+    // Unlike a rename, a link never replaces what is there.
+    match write(path, bytes, |temporary| fs::hard_link(temporary, path)) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(not_written(path, &error));
+        }
+        _ => {}
+    }
+    read(path)?.ok_or_else(|| CliError::file(path, "it vanished while it was being made"))
+}
+
+/// Writes a secret in place of what is there.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    write(path, bytes, |temporary| fs::rename(temporary, path))
+        .map_err(|error| not_written(path, &error))
+}
+
+fn not_written(path: &Path, error: &io::Error) -> CliError {
+    CliError::file(path, format_args!("it cannot be written: {error}"))
+}
+
+/// Writes a file beside `path`, lets `place` put it there, and sees to it that it lasts.
+fn write(path: &Path, bytes: &[u8], place: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let temporary = path.with_extension(format!("{:016x}.new", rand::random::<u64>()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -59,18 +79,14 @@ pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<
     let written = options.open(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;
-        // Unlike a rename, a link never replaces what is there.
-        fs::hard_link(&temporary, path)
+        place(&temporary)
     });
     let _ = fs::remove_file(&temporary);
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
-        _ => {}
+    written?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => Ok(()),
     }
-    if let Some(parent) = path.parent() {
-        File::open(parent).and_then(|folder| folder.sync_all()).map_err(fail)?;
-    }
-    read(path)?.ok_or_else(|| CliError::file(path, "it vanished while it was being made"))
 }
 
 #[cfg(unix)]

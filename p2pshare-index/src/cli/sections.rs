@@ -46,6 +46,9 @@ section! {
         /// Store: `sqlite:PATH`, or `memory:` which forgets everything at exit [default: sqlite:DATA_DIR/index.db]
         #[arg(long, env = "P2PSHARE_INDEX_STORE", value_name = "URI", help_heading = "Data", global = true)]
         store: String,
+        /// File of the keys that sign grants; several indexes over one store need the same [default: DATA_DIR/keys.json]
+        #[arg(long, env = "P2PSHARE_INDEX_KEY_FILE", value_name = "FILE", help_heading = "Data", global = true)]
+        key_file: PathBuf,
     }
 }
 
@@ -65,6 +68,9 @@ section! {
         /// How long a grant lasts: removed members keep those they have for so long [default: 10m]
         #[arg(long, env = "P2PSHARE_INDEX_GRANT_LIFETIME", value_name = "TIME", help_heading = "Community")]
         grant_lifetime: Span,
+        /// How often a peer says that it is there, 1s to 60s; a new signing key is told to it then [default: 30s]
+        #[arg(long, env = "P2PSHARE_INDEX_HEARTBEAT_EVERY", value_name = "TIME", help_heading = "Community")]
+        heartbeat_every: Span,
         /// Give grants to clients without a peer key, such as a stock gRPC client [default: true]
         #[arg(long, env = "P2PSHARE_INDEX_UNBOUND_GRANTS", value_name = "BOOL", num_args = 0..=1, require_equals = true,
               default_missing_value = "true", help_heading = "Community")]

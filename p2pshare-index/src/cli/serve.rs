@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use p2pshare_core::{
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner},
-    index::{Index, SigningKeys},
+    auth::{Argon2Authenticator, Argon2Params, SigningKeys},
+    index::Index,
     time::SystemClock,
 };
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,11 @@ async fn work(mut config: Config) -> Result<(), CliError> {
         let (index, stopped) = (index.clone(), stopped.clone());
         tokio::spawn(async move { index.maintain(stopped).await })
     };
+    if let Some(path) = config.data.key_file.clone() {
+        let watched = keys::watch(index.clone(), path);
+        let stopped = stopped.clone();
+        tokio::spawn(async move { stopped.run_until_cancelled(watched).await });
+    }
     tracing::info!(url = ready.url, store = %config.data.store, version = env!("CARGO_PKG_VERSION"), "ready");
     if let Err(error) = print(&format!("p2pshare-index is listening on {}", ready.url)) {
         tracing::warn!(%error, "nobody reads the line that says where the index listens");
@@ -65,16 +70,12 @@ async fn work(mut config: Config) -> Result<(), CliError> {
 }
 
 fn keys(data: &Data) -> Result<SigningKeys, CliError> {
-    match &data.dir {
-        Some(dir) => {
-            private_file::create_dir(dir)?;
-            keys::load(dir)
-        }
-        None => {
-            let signer =
-                GrantSigner::generate().map_err(|error| CliError::Failed(error.to_string()))?;
-            Ok(SigningKeys::new(signer, Vec::new()))
-        }
+    if let Some(dir) = &data.dir {
+        private_file::create_dir(dir)?;
+    }
+    match &data.key_file {
+        Some(path) => keys::load_or_make(path),
+        None => Ok(SigningKeys::new(keys::new_signer()?)),
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use p2pshare_core::{
     api::Account,
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner},
+    auth::{Argon2Authenticator, Argon2Params, GrantSigner, SigningKeys},
     identity::Username,
-    index::{Index, IndexConfig, SigningKeys},
+    index::{Index, IndexConfig},
     time::SystemClock,
 };
 
@@ -68,7 +68,7 @@ fn open(data: &Data) -> Result<Index, CliError> {
     Ok(Index::new(
         data.store.open()?,
         Arc::new(Argon2Authenticator::new(Argon2Params::default())),
-        SigningKeys::new(signer, Vec::new()),
+        SigningKeys::new(signer),
         Arc::new(SystemClock),
         IndexConfig::default(),
     ))

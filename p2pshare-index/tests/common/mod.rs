@@ -9,11 +9,11 @@ use p2pshare_core::{
         Announce, CatalogChange, Entry, IndexInfo, Problem, ProblemKind, PublishRequest,
         SessionOpened, Visibility,
     },
-    auth::{Argon2Authenticator, Argon2Params, Authenticator, GrantSigner},
+    auth::{Argon2Authenticator, Argon2Params, Authenticator, GrantSigner, SigningKeys},
     backend::memory::MemoryStore,
     content::ContentId,
     identity::{AnnounceStatement, PeerKey, Username},
-    index::{Index, IndexConfig, SigningKeys},
+    index::{Index, IndexConfig},
     time::{Clock, SystemClock},
 };
 use p2pshare_index::{HttpOptions, ServerOptions, router, serve};
@@ -40,7 +40,7 @@ pub fn index(config: IndexConfig) -> Index {
 
 /// The same with other passwords.
 pub fn index_with(authenticator: Arc<dyn Authenticator>, config: IndexConfig) -> Index {
-    let keys = SigningKeys::new(GrantSigner::generate().unwrap(), Vec::new());
+    let keys = SigningKeys::new(GrantSigner::generate().unwrap());
     Index::new(Arc::new(MemoryStore::new()), authenticator, keys, Arc::new(SystemClock), config)
 }
 

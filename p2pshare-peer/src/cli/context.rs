@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use p2pshare_core::api::IndexInfo;
+use p2pshare_core::{api::IndexInfo, auth::IndexPublicKey};
 
 use super::{
     args::GlobalArgs,
@@ -13,6 +13,7 @@ use crate::{
     account::SavedSession,
     data_dir::DataDir,
     index_client::{IndexClient, IndexUrl},
+    index_keys::IndexKeys,
     known_index::{KnownIndexes, PinError},
     net::{ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits},
     publish::OwnPeer,
@@ -26,6 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a login waits: somebody sits before it and has most likely mistyped the URL.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What to do when an index shows a strange key.
+const KEY_CHANGED: &str =
+    "ask the index's operator whether its key was replaced; if so, log in with --accept-new-key";
 
 /// What every command works with.
 #[derive(Debug)]
@@ -84,7 +89,8 @@ impl Context {
         session: &SavedSession,
         client: IndexClient,
     ) -> Result<OwnPeer, CliError> {
-        Ok(OwnPeer::new(client, session, Arc::new(self.dir.peer_key()?)))
+        let keys = IndexKeys::new(session, Some(self.dir.clone()));
+        Ok(OwnPeer::new(client, session.username.clone(), keys, Arc::new(self.dir.peer_key()?)))
     }
 
     /// Connections to other peers, which know this one by its key unless `insecure`.
@@ -98,25 +104,22 @@ impl Context {
         Ok(PeerPool::new(connector, PoolLimits::default()))
     }
 
-    /// Remembers the index's key at the first login, and refuses another key later.
+    /// Remembers the index's keys at the first login, and refuses later what does not follow them. Gives those to trust.
     pub(crate) fn pin_index_keys(
         &self,
         info: &IndexInfo,
         accept_new_key: bool,
-    ) -> Result<(), CliError> {
+    ) -> Result<Vec<IndexPublicKey>, CliError> {
         let mut known = KnownIndexes::load(&self.dir)?;
-        for url in self.index_urls() {
-            match known.pin(&url, info, accept_new_key) {
-                Ok(()) => {}
-                Err(error @ PinError::Changed { .. }) => {
-                    return Err(CliError::failed(error).hint(
-                        "ask the index's operator whether its key was replaced; if so, log in with --accept-new-key",
-                    ));
-                }
-                Err(error) => return Err(CliError::failed(error)),
+        let keys = known.pin(&self.index_urls(), info, accept_new_key).map_err(|error| {
+            let failed = CliError::failed(&error);
+            if matches!(error, PinError::Changed { .. }) {
+                failed.hint(KEY_CHANGED)
+            } else {
+                failed
             }
-        }
+        })?;
         known.save(&self.dir)?;
-        Ok(())
+        Ok(keys)
     }
 }

@@ -16,11 +16,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    account::SavedSession,
     catalog::{Catalog, CatalogError, CatalogSource, CompositeSource, PartialSources},
     guard::GrantGuard,
     inbox::{Inbox, InboxError, InboxOptions},
     index_client::ClientError,
+    index_keys::IndexKeysError,
     net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, serve},
     publish::{AnnounceFailure, OwnPeer, PublishError},
     share::Sharer,
@@ -95,6 +95,9 @@ pub enum DaemonError {
     /// The index did not take the announce.
     #[error(transparent)]
     Announce(#[from] AnnounceFailure),
+    /// The index's keys changed, and it is not known whether the new ones are its own.
+    #[error(transparent)]
+    IndexKeys(#[from] IndexKeysError),
     /// What is shared could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -129,8 +132,6 @@ impl DaemonError {
 pub struct Daemon {
     /// This peer at its index.
     pub peer: OwnPeer,
-    /// The session, for the keys that the index had at login.
-    pub session: SavedSession,
     /// What is shared.
     pub catalog: Catalog,
     /// Brings the catalog up to date.
@@ -153,13 +154,14 @@ impl Daemon {
         let listener = listen(options.listen).await?;
         let address = listener.local_addr().map_err(DaemonError::Serve)?;
         let (shared, changed) = CatalogSource::new(self.catalog.clone(), ReadOptions::default());
+        let guard = GrantGuard::new(
+            self.peer.index_keys().current(),
+            self.peer.id(),
+            Arc::new(SystemClock),
+        );
         let services = ServerServices {
             source: Arc::new(CompositeSource::new(Arc::new(shared), self.partial.clone())),
-            guard: Arc::new(GrantGuard::new(
-                self.session.public_keys.clone(),
-                self.peer.id(),
-                Arc::new(SystemClock),
-            )),
+            guard: Arc::new(guard.clone()),
             receiver: open_inbox(options.inbox.clone()).await?,
             slots: UploadSlots::new(options.upload_slots, WAITING_UPLOADS),
             upload_rate: options.upload_limit.clone(),
@@ -181,7 +183,7 @@ impl Daemon {
         );
         let presence = presence::Presence {
             peer: self.peer.clone(),
-            publisher: self.peer.publisher(self.catalog.clone()),
+            guard,
             catalog: self.catalog.clone(),
             listen: address,
             advertise: options.advertise.clone(),

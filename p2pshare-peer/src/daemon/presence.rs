@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{DaemonError, DaemonEvent, DaemonEvents, addresses};
 use crate::{
     catalog::{Catalog, CatalogChanges},
-    publish::{OwnPeer, PublishError, Publisher},
+    guard::GrantGuard,
+    publish::{OwnPeer, PublishError},
 };
 
 /// After a failure it is tried again so soon.
@@ -26,7 +27,7 @@ const LONGEST_BEAT: Duration = Duration::from_secs(60);
 
 pub(super) struct Presence {
     pub(super) peer: OwnPeer,
-    pub(super) publisher: Publisher,
+    pub(super) guard: GrantGuard,
     pub(super) catalog: Catalog,
     pub(super) listen: SocketAddr,
     pub(super) advertise: Vec<PeerAddr>,
@@ -63,9 +64,10 @@ impl Presence {
         changes: &mut CatalogChanges,
         ready: &mut bool,
     ) -> Result<std::convert::Infallible, DaemonError> {
+        self.refresh_keys().await?;
         let (announced, told) = self.announce().await?;
         self.publish().await?;
-        self.publisher.reconcile(self.heartbeat().await?.1, &|_| ()).await?;
+        self.beat().await?;
         if !*ready {
             *ready = true;
             let published = self.catalog.published_count().await?;
@@ -80,10 +82,8 @@ impl Presence {
                     self.publish().await?;
                 }
                 () = sleep_until(next) => {
-                    let (seconds, entries) = self.heartbeat().await?;
-                    beat = beat_of(seconds);
+                    beat = self.beat().await?;
                     next = Instant::now() + beat;
-                    self.publisher.reconcile(entries, &|_| ()).await?;
                 }
             }
         }
@@ -103,13 +103,27 @@ impl Presence {
         Ok((self.peer.announce(better.clone()).await?, better))
     }
 
-    async fn heartbeat(&self) -> Result<(u32, u64), DaemonError> {
-        let beat = self.peer.client().heartbeat(&self.peer.id()).await?;
-        Ok((beat.heartbeat_seconds, beat.entries))
+    /// Says that the peer is there, does what the answer asks for, and gives the time to the next beat.
+    async fn beat(&self) -> Result<Duration, DaemonError> {
+        let answer = self.peer.client().heartbeat(&self.peer.id()).await?;
+        if self.peer.index_keys().differ_from(&answer.keys) {
+            self.refresh_keys().await?;
+        }
+        let publisher = self.peer.publisher(self.catalog.clone());
+        publisher.reconcile(answer.entries, &|_| ()).await?;
+        Ok(beat_of(answer.heartbeat_seconds))
+    }
+
+    /// From now on grants of the keys that the index has now are accepted.
+    async fn refresh_keys(&self) -> Result<(), DaemonError> {
+        let keys = self.peer.index_keys();
+        keys.refresh(self.peer.client()).await?;
+        self.guard.replace_keys(keys.current());
+        Ok(())
     }
 
     async fn publish(&self) -> Result<(), DaemonError> {
-        let report = self.publisher.publish(&|_| ()).await?;
+        let report = self.peer.publisher(self.catalog.clone()).publish(&|_| ()).await?;
         for refused in &report.refused {
             let (files, to) = (refused.files, &refused.visibility);
             let reason = &refused.reason;
@@ -148,10 +162,12 @@ fn is_unknown(error: &DaemonError) -> bool {
 
 /// Whether it may be better in a moment.
 fn is_passing(error: &DaemonError) -> bool {
-    use crate::publish::AnnounceFailure;
+    use crate::{index_keys::IndexKeysError, publish::AnnounceFailure};
     match error {
         DaemonError::Index(error)
         | DaemonError::Announce(AnnounceFailure::Index(error))
+        | DaemonError::IndexKeys(IndexKeysError::Index(error))
+        | DaemonError::Announce(AnnounceFailure::Keys(IndexKeysError::Index(error)))
         | DaemonError::Publish(PublishError::Index(error)) => error.is_passing(),
         other => is_unknown(other),
     }

@@ -10,7 +10,7 @@ use p2pshare_core::{
 };
 
 use super::{CatalogIndex, PublishAccount};
-use crate::index_client::ClientError;
+use crate::{index_client::ClientError, index_keys::IndexKeysError};
 
 /// Why a peer is not announced.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum AnnounceFailure {
     /// It could not be signed.
     #[error(transparent)]
     Sign(#[from] AnnounceError),
+    /// The index's keys changed, and it is not known whether the new ones are its own.
+    #[error(transparent)]
+    Keys(#[from] IndexKeysError),
     /// No key of the index is known.
     #[error("no key of the index is known: log in again")]
     NoIndexKey,

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use p2pshare_core::{
     api::{Announced, CatalogQuery, ProblemKind},
-    identity::{PeerAddr, PeerId, PeerKey},
+    identity::{PeerAddr, PeerId, PeerKey, Username},
     time::SystemClock,
 };
 
 use super::{AnnounceFailure, CatalogIndex, PeerAtIndex, PublishAccount, Publisher, announce};
 use crate::{
-    account::SavedSession,
     catalog::Catalog,
     index_client::{ClientError, IndexClient},
+    index_keys::IndexKeys,
 };
 
 /// This peer at the index where its user is logged in. Cheap to clone.
@@ -20,26 +20,21 @@ use crate::{
 pub struct OwnPeer {
     client: IndexClient,
     index: Arc<dyn CatalogIndex>,
-    account: PublishAccount,
+    user: Username,
+    keys: IndexKeys,
     key: Arc<PeerKey>,
 }
 
 impl OwnPeer {
-    /// The peer with this key. `client` has the session.
-    pub fn new(client: IndexClient, session: &SavedSession, key: Arc<PeerKey>) -> Self {
-        let peer = key.peer_id();
-        let account = PublishAccount {
-            index_keys: session.public_keys.iter().map(|key| key.key_id()).collect(),
-            user: session.username.clone(),
-            peer,
-        };
-        let index = Arc::new(PeerAtIndex::new(client.clone(), peer));
-        Self { client, index, account, key }
+    /// The peer of `user` with the key `key`, at the index with the keys `keys`. `client` has the session.
+    pub fn new(client: IndexClient, user: Username, keys: IndexKeys, key: Arc<PeerKey>) -> Self {
+        let index = Arc::new(PeerAtIndex::new(client.clone(), key.peer_id()));
+        Self { client, index, user, keys, key }
     }
 
     /// The peer's id.
     pub fn id(&self) -> PeerId {
-        self.account.peer
+        self.key.peer_id()
     }
 
     /// The peer's key.
@@ -52,14 +47,37 @@ impl OwnPeer {
         &self.client
     }
 
+    /// The keys of the index.
+    pub fn index_keys(&self) -> &IndexKeys {
+        &self.keys
+    }
+
     /// Publishes this peer's catalog.
     pub fn publisher(&self, catalog: Catalog) -> Publisher {
-        Publisher::new(catalog, self.index.clone(), self.account.clone())
+        Publisher::new(catalog, self.index.clone(), self.account())
     }
 
     /// Tells the index where the peer can be reached; it is online from now on.
+    ///
+    /// An index that does not take the announce is asked for its keys: it may have others by now.
     pub async fn announce(&self, addresses: Vec<PeerAddr>) -> Result<Announced, AnnounceFailure> {
-        announce(&*self.index, &self.account, &self.key, addresses, &SystemClock).await
+        let send = async |addresses| {
+            announce(&*self.index, &self.account(), &self.key, addresses, &SystemClock).await
+        };
+        match send(addresses.clone()).await {
+            Err(AnnounceFailure::Index(error))
+                if error.kind() == Some(ProblemKind::InvalidRequest)
+                    && self.keys.refresh(&self.client).await? =>
+            {
+                send(addresses).await
+            }
+            answer => answer,
+        }
+    }
+
+    fn account(&self) -> PublishAccount {
+        let (user, peer) = (self.user.clone(), self.id());
+        PublishAccount { index_keys: self.keys.ids(), user, peer }
     }
 
     /// Sees to it that the index knows the peer, without making it online: enough to publish, and to get grants that
@@ -85,6 +103,9 @@ impl OwnPeer {
 
 impl std::fmt::Debug for OwnPeer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OwnPeer").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("OwnPeer")
+            .field("user", &self.user)
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }

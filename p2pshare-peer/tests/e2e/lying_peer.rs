@@ -16,6 +16,7 @@ use p2pshare_peer::{
     account::SavedSession,
     guard::GrantGuard,
     index_client::{IndexClient, IndexUrl},
+    index_keys::IndexKeys,
     net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, serve},
     publish::OwnPeer,
 };
@@ -32,12 +33,18 @@ async fn liar(index: &Index, content: ContentId, size: usize, source: Arc<dyn Pi
     let register = Register { username: username.clone(), password: password(), invite: None };
     client.register(&register).await.unwrap();
     let opened = client.log_in(&Login { username, password: password() }).await.unwrap();
-    let session = SavedSession::new(&[url], opened);
+    let keys = opened.index.public_keys.clone();
+    let session = SavedSession::new(&[url], opened, keys);
     let client = client.with_session(session.token.clone());
 
     let key = PeerKey::generate().unwrap();
     let tls = PeerTls::new(&key).unwrap();
-    let peer = OwnPeer::new(client.clone(), &session, Arc::new(key));
+    let peer = OwnPeer::new(
+        client.clone(),
+        session.username.clone(),
+        IndexKeys::new(&session, None),
+        Arc::new(key),
+    );
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = PeerAddr::from_socket(listener.local_addr().unwrap()).unwrap();
     let clock = Arc::new(SystemClock);

@@ -30,12 +30,14 @@ const FULL: &str = r#"
 [data]
 data-dir = "/srv/index"
 store = "sqlite:/srv/index/other.db"
+key-file = "/srv/keys/index.json"
 
 [community]
 name = "Friends of the archive"
 registration = "invite"
 session-lifetime = "1d"
 grant-lifetime = "5m"
+heartbeat-every = "10s"
 unbound-grants = false
 
 [server]

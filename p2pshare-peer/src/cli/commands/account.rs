@@ -51,7 +51,7 @@ async fn open_session(
     accept_new_key: bool,
 ) -> Result<(), CliError> {
     let opened = client.log_in(&Login { username, password }).await?;
-    context.pin_index_keys(&opened.index, accept_new_key)?;
+    let keys = context.pin_index_keys(&opened.index, accept_new_key)?;
     // The session that was there before would live on unseen.
     if let Ok(before) = SavedSession::load(&context.dir)
         && let Ok(urls) = before.urls()
@@ -60,7 +60,7 @@ async fn open_session(
         let _ = old.with_session(before.token).log_out().await;
     }
     let name = opened.index.name.clone();
-    let session = SavedSession::new(&context.index_urls(), opened);
+    let session = SavedSession::new(&context.index_urls(), opened, keys);
     session.save(&context.dir)?;
     context.output.line(format!(
         "Logged in as {} at {} ({}).",

@@ -35,7 +35,6 @@ pub(crate) async fn serve(
     let catalog = open_catalog(context).await?;
     let daemon = Daemon {
         peer: context.own_peer(&session, client)?,
-        session,
         sharer: Sharer::new(catalog.clone(), &context.dir),
         catalog,
         partial: PartialSources::new(),
@@ -84,6 +83,7 @@ impl From<DaemonError> for CliError {
             DaemonError::LoggedOut => Self::new(Exit::NotLoggedIn, error.to_string()),
             DaemonError::Index(error) => error.into(),
             DaemonError::Announce(error) => error.into(),
+            DaemonError::IndexKeys(error) => error.into(),
             DaemonError::Publish(error) => error.into(),
             DaemonError::Listen { address, .. } => Self::failed(&error).hint(format!(
                 "another program uses port {}: choose one with --listen",

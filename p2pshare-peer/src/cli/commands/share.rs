@@ -20,6 +20,7 @@ use crate::{
         exit::{CliError, Exit},
         output::{Output, Progress, bytes, count},
     },
+    index_keys::IndexKeysError,
     publish::{AnnounceFailure, PublishError},
     share::{
         ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer, UnshareTarget,
@@ -280,6 +281,16 @@ impl From<AnnounceFailure> for CliError {
     fn from(error: AnnounceFailure) -> Self {
         match error {
             AnnounceFailure::Index(error) => error.into(),
+            AnnounceFailure::Keys(error) => error.into(),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<IndexKeysError> for CliError {
+    fn from(error: IndexKeysError) -> Self {
+        match error {
+            IndexKeysError::Index(error) => error.into(),
             other => Self::failed(other),
         }
     }

@@ -72,6 +72,13 @@ impl Index {
         self.process.take().expect("the index runs").stop(signal)
     }
 
+    /// Does a command of the operator's, beside the running index.
+    pub(crate) fn tool(&self, args: &[&str]) -> Ended {
+        let mut command = clean(Command::new(program()));
+        command.args(args).arg("--data-dir").arg(self.dir.path());
+        Process::start(command).wait().expect_code(0)
+    }
+
     /// Asks for a path, with a token; gives the status and the body. A client of its own, so that the peer's is not
     /// taken for right.
     pub(crate) fn http_get(&self, path: &str, token: Option<&str>) -> (u16, String) {

@@ -1,0 +1,93 @@
+//! `keys`: the keys that sign grants.
+
+mod file;
+mod watch;
+
+pub(super) use file::{load_or_make, new_signer};
+pub(super) use watch::watch;
+
+use std::{path::Path, time::Duration};
+
+use p2pshare_core::{
+    auth::SigningKeys,
+    time::{Clock, SystemClock},
+};
+use serde_json::json;
+
+use super::{
+    args::{KeysArgs, KeysCommand},
+    config::for_keys,
+    error::CliError,
+    logging, print,
+    span::Span,
+};
+
+/// Longer than any grant: the configuration of the index that runs is not known here.
+const LONGEST_GRANT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Does one command.
+pub(super) fn run(args: KeysArgs) -> Result<(), CliError> {
+    let command = args.command.clone();
+    let (data, log) = for_keys(args)?;
+    logging::start(log);
+    let path = data.key_file.ok_or_else(|| {
+        CliError::Usage(
+            "an index that keeps nothing has no key file: name one with --key-file or --data-dir"
+                .to_owned(),
+        )
+    })?;
+    match command {
+        KeysCommand::List { json } => list(&path, json),
+        KeysCommand::Rotate { after, distrust_old } => rotate(&path, after, distrust_old),
+    }
+}
+
+fn list(path: &Path, json: bool) -> Result<(), CliError> {
+    let keys = existing(path)?;
+    let now = SystemClock.now();
+    let signing = keys.signer(now).key_id();
+    for key in keys.keys() {
+        let (id, from) = (key.signer.key_id(), key.signs_from);
+        let state = match key {
+            _ if id == signing => "signs",
+            key if key.signs_from > now => "will sign",
+            _ => "signed",
+        };
+        if json {
+            print(&json!({ "key": id, "state": state, "signs_from": from }).to_string())?;
+        } else {
+            print(&format!("{id}  {state:<9}  from {from}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn rotate(path: &Path, after: Span, distrust_old: bool) -> Result<(), CliError> {
+    let mut keys = existing(path)?;
+    let signer = new_signer()?;
+    let id = signer.key_id();
+    let now = SystemClock.now();
+    let from = if distrust_old { now } else { now.saturating_add(after.0) };
+    if distrust_old {
+        keys = SigningKeys::new(signer);
+    } else {
+        keys.add(signer, from, now, LONGEST_GRANT)
+            .map_err(|error| CliError::Failed(error.to_string()))?;
+    }
+    file::save(path, &keys)?;
+    tracing::info!(target: "audit", event = "admin-rotate-keys", key = %id, client = "console", outcome = "done");
+    print(&format!("the key {id} signs from {from} on; an index that runs follows at once"))?;
+    if distrust_old {
+        print("peers do not trust it: tell your users to log in again with --accept-new-key")?;
+    }
+    Ok(())
+}
+
+fn existing(path: &Path) -> Result<SigningKeys, CliError> {
+    file::load(path)?.ok_or_else(|| {
+        CliError::file(
+            path,
+            "there is no such file: `p2pshare-index serve` makes it at its first start",
+        )
+    })
+}
