@@ -46,8 +46,7 @@ async fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let sqlite =
         SqliteStore::open(&folder.path().join("index.sqlite")).expect("the store can be opened");
-    let mut stores: Vec<Arc<dyn IndexStore>> =
-        vec![Arc::new(MemoryStore::new()), Arc::new(sqlite)];
+    let mut stores: Vec<Arc<dyn IndexStore>> = vec![Arc::new(MemoryStore::new()), Arc::new(sqlite)];
     // One mongod; without any, the others are measured.
     let mongod = ReplicaSet::start(1, 1000);
     if let Some(mongod) = &mongod {
