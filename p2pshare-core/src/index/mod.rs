@@ -13,6 +13,7 @@ mod peers;
 mod session_cache;
 mod sessions;
 
+pub mod copy;
 pub mod model;
 pub mod search;
 pub mod store;

@@ -119,6 +119,9 @@ pub trait SessionStore: Send + Sync {
     /// Ends all sessions of a user, but for `except`; says how many.
     async fn end_sessions(&self, user: &Username, except: Option<&TokenHash>) -> StoreResult<u64>;
 
+    /// All sessions of a user that are there, ended or not, in order of token: to copy a store.
+    async fn sessions_of(&self, user: &Username) -> StoreResult<Vec<Session>>;
+
     /// Forgets sessions that ended at `now` or before; says how many. [`session`](Self::session) gave none of them.
     async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64>;
 }
@@ -180,6 +183,17 @@ pub trait CatalogStore: Send + Sync {
         after: Option<&SharePath>,
         limit: u32,
     ) -> StoreResult<Vec<Entry>>;
+
+    /// As [`entries`](Self::entries), each with the time that it was published: to copy a store.
+    async fn dated_entries(
+        &self,
+        peer: &PeerId,
+        after: Option<&SharePath>,
+        limit: u32,
+    ) -> StoreResult<Vec<(Entry, Timestamp)>>;
+
+    /// The contents of which a peer holds part, with the times until when, in order of content: to copy a store.
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>>;
 
     /// How many entries a peer has.
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64>;

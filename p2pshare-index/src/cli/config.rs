@@ -157,6 +157,11 @@ fn data(section: DataSection) -> Result<Data, CliError> {
     Ok(Data { dir: Some(dir), key_file, store })
 }
 
+/// What `store` logs.
+pub(super) fn log_for_stores(section: &LogSection) -> Result<Log, CliError> {
+    log(section, "warn")
+}
+
 fn log(section: &LogSection, default: &str) -> Result<Log, CliError> {
     Ok(Log {
         filter: parse_filter(section.log.as_deref().unwrap_or(default))?,

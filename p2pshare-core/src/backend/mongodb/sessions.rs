@@ -59,6 +59,12 @@ impl SessionStore for MongoStore {
         Ok(transact!(&self.database, end, which.clone()))
     }
 
+    async fn sessions_of(&self, user: &Username) -> StoreResult<Vec<Session>> {
+        let own = doc! { "user": user.as_str() };
+        let find = || self.database.sessions.find(own.clone()).sort(doc! { "_id": 1 });
+        Ok(many(find, SessionDoc::into_model).await?)
+    }
+
     /// Not in one transaction: there can be very many, and to forget some of them changes no answer but this one.
     async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64> {
         let ended = doc! { "expires_at": { "$lte": now.as_millis() } };

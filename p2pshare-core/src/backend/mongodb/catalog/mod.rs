@@ -15,9 +15,9 @@ use mongodb::bson::{Bson, doc};
 pub(super) use publish::forget;
 
 use super::{
-    MongoStore,
+    MongoStore, by,
     database::{MongoError, MongoResult, Tx, patiently, read, transact},
-    documents::{Bytes32, EntryDoc, PartialKey, of_peer},
+    documents::{Bytes32, EntryDoc, PartialDoc, PartialKey, of_peer},
     many,
 };
 use crate::{
@@ -51,6 +51,16 @@ impl CatalogStore for MongoStore {
         after: Option<&SharePath>,
         limit: u32,
     ) -> StoreResult<Vec<Entry>> {
+        let dated = self.dated_entries(peer, after, limit).await?;
+        Ok(dated.into_iter().map(|(entry, _)| entry).collect())
+    }
+
+    async fn dated_entries(
+        &self,
+        peer: &PeerId,
+        after: Option<&SharePath>,
+        limit: u32,
+    ) -> StoreResult<Vec<(Entry, Timestamp)>> {
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -66,7 +76,23 @@ impl CatalogStore for MongoStore {
             let found = self.database.entries.find(which.clone()).sort(doc! { "_id": 1 });
             found.limit(limit.into()).projection(doc! { "w": 0 })
         };
-        Ok(many(find, EntryDoc::into_entry).await?)
+        let dated = |entry: EntryDoc| {
+            let at = Timestamp::from_millis(entry.at);
+            Ok((entry.into_entry()?, at))
+        };
+        Ok(many(find, dated).await?)
+    }
+
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>> {
+        let which = doc! { "_id.p": Bytes32::from(peer) };
+        let find = || self.database.partials.find(which.clone()).hint(by("peer"));
+        let held = |partial: PartialDoc| {
+            let content = ContentId::from_bytes(partial.key.c.0);
+            Ok((content, Timestamp::from_millis(partial.until)))
+        };
+        let mut held = many(find, held).await?;
+        held.sort_unstable();
+        Ok(held)
     }
 
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64> {
