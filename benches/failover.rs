@@ -312,7 +312,7 @@ async fn register(client: &IndexClient, user: &Username, seen: &Seen) {
         match client.register(&request).await {
             Ok(_) => return,
             Err(ClientError::Problem(problem))
-                if asked_again && problem.kind() == ProblemKind::AlreadyExists =>
+                if asked_again && problem.kind() == Some(ProblemKind::AlreadyExists) =>
             {
                 return;
             }

@@ -60,7 +60,11 @@ impl ReplicaSet {
             Self { uri: String::new(), process, commands, answers: BufReader::new(answers) };
         set.uri = set.line();
         if set.uri.is_empty() {
-            complain("scripts/mongod did not start a server");
+            // That there is no mongod is one thing, that one does not start another.
+            let path = Command::new(&script).arg("path").stdout(Stdio::null()).status();
+            let is_there = path.is_ok_and(|status| status.success());
+            assert!(!is_there, "mongod is there and does not start: see what scripts/mongod said");
+            complain("there is no mongod");
             return None;
         }
         Some(set)
