@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mongodb::bson::doc;
+use mongodb::{bson::doc, options::ReturnDocument};
 
 use super::database::{Database, MongoResult, patiently};
 
@@ -14,19 +14,27 @@ pub(super) async fn take(
     lasts: Duration,
 ) -> MongoResult<bool> {
     let millis = i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX);
-    let free = doc! { "_id": name, "$expr": { "$or": [
-        { "$eq": ["$holder", { "$literal": holder }] },
-        { "$lt": ["$until", "$$NOW"] },
-    ] } };
+    // A text, whatever it begins with.
+    let own = doc! { "$literal": holder };
+    // A lease that is not there has ended before anything.
+    let free = doc! { "$or": [{ "$eq": ["$holder", &own] }, { "$lt": ["$until", "$$NOW"] }] };
     let until = doc! { "$add": ["$$NOW", millis] };
-    // The name of the holder is a text, whatever it begins with.
-    let update = vec![doc! { "$set": { "holder": { "$literal": holder }, "until": until } }];
-    let take =
-        || database.leases.update_one(free.clone(), update.clone()).upsert(true).into_future();
-    match patiently(take).await {
-        Ok(_) => Ok(true),
-        // It is there and not free, so that it could not be made.
-        Err(error) if error.is_duplicate() => Ok(false),
-        Err(error) => Err(error),
-    }
+    let update = vec![
+        doc! { "$set": { "free": free } },
+        doc! { "$set": {
+            "holder": { "$cond": ["$free", own, "$holder"] },
+            "until": { "$cond": ["$free", until, "$until"] },
+        } },
+        doc! { "$unset": "free" },
+    ];
+    let take = || {
+        let take = database.leases.find_one_and_update(doc! { "_id": name }, update.clone());
+        take.upsert(true).return_document(ReturnDocument::After)
+    };
+    let lease = match patiently(take).await {
+        // Another process has made it at the same moment.
+        Err(error) if error.is_duplicate() => patiently(take).await?,
+        lease => lease?,
+    };
+    Ok(lease.is_some_and(|lease| lease.get_str("holder").is_ok_and(|it_is| it_is == holder)))
 }
