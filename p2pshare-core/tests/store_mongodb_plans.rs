@@ -28,7 +28,7 @@ use p2pshare_core::{
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
 /// More entries than a word can have before it counts as common.
-const ENTRIES: u64 = 6000;
+const ENTRIES: u64 = 12_000;
 
 #[test]
 fn no_question_scans_a_collection() {

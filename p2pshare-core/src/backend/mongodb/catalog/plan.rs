@@ -1,6 +1,6 @@
 //! In which order the entries of a search are read.
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 
 use super::sight::Sight;
 use crate::{
@@ -13,12 +13,20 @@ use crate::{
     index::search::{Filter, Position, Search, extensions_of},
 };
 
-/// A word with more entries than this is a common one: entries are rather read in the order of the hits, and those
-/// without the word passed over, than all those with the word.
-const COMMON: u64 = 2000;
+/// A word with no more entries than this is rare: to read them all is the least work.
+const RARE: u64 = 1000;
 
-/// When to read in the order of hits does not end early, so many entries are rather read in any order.
-const MANY: u64 = 20_000;
+/// A word with more entries than this is common: entries are rather read in the order of the hits, and those without the
+/// word passed over.
+const COMMON: u64 = 10_000;
+
+/// How many entries have a word that begins so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Frequency {
+    Rare,
+    Some,
+    Common,
+}
 
 /// Entries that may match, read by one question.
 #[derive(Debug)]
@@ -66,69 +74,59 @@ impl Stream {
 
 /// What the streams of a search are made from.
 pub(super) struct Plan<'a> {
-    database: &'a Database,
     search: &'a Search,
     /// What every entry must be.
     base: Vec<Document>,
-    /// For each included word, that an entry has a word that begins so, and how many have, up to a limit.
-    words: Vec<(String, u64)>,
+    /// The included words, the rarest first.
+    words: Vec<(String, Frequency)>,
     next: usize,
 }
 
 impl<'a> Plan<'a> {
     pub(super) async fn new(
-        database: &'a Database,
+        database: &Database,
         search: &'a Search,
         sight: &Sight,
     ) -> MongoResult<Self> {
         let mut base = filtered(&search.filter);
         base.push(sight.seen());
-        let include = &search.query.include;
-        let mut words: Vec<_> = include.iter().map(|word| (word.clone(), 0)).collect();
-        // One word alone is the rarest, and its whole words are read in the best order.
-        if words.len() > 1 || search.sort != Sort::Relevance {
-            let counts = words.iter().map(|(word, _)| count(database, word, COMMON + 1));
-            let counts = futures::future::try_join_all(counts).await?;
-            for ((_, known), counted) in words.iter_mut().zip(counts) {
-                *known = counted;
-            }
-        } else if let Some((_, known)) = words.first_mut() {
-            *known = COMMON + 1;
-        }
-        // Of equally common ones the longest says most.
-        words.sort_by_key(|(word, count)| (*count, std::cmp::Reverse(word.len())));
-        Ok(Self { database, search, base, words, next: 0 })
+        let frequencies = search.query.include.iter().map(|word| frequency(database, word));
+        let frequencies = futures::future::try_join_all(frequencies).await?;
+        let mut words: Vec<_> = search.query.include.iter().cloned().zip(frequencies).collect();
+        // Of equally frequent ones the longest says most.
+        words.sort_by_key(|(word, frequency)| (*frequency, std::cmp::Reverse(word.len())));
+        Ok(Self { search, base, words, next: 0 })
     }
 
     /// The next stream; `None` after the last. All streams together have every entry that matches.
-    pub(super) async fn next(&mut self) -> MongoResult<Option<Stream>> {
+    pub(super) fn next(&mut self) -> Option<Stream> {
         let number = self.next;
         self.next += 1;
-        let Some((rarest, count)) = self.words.first() else {
-            return Ok((number == 0).then(|| self.without_words()));
+        let Some((rarest, frequency)) = self.words.first() else {
+            return (number == 0).then(|| self.without_words());
         };
-        let is_common = *count > COMMON;
-        let relevance = self.search.sort == Sort::Relevance;
         let whole = i64::try_from(self.words.len()).unwrap_or(i64::MAX / 4000);
         let others = 2 * (whole - 1);
-        let stream = match (number, is_common) {
-            (0, false) => self.matching(rarest),
-            (0, true) if relevance => {
+        // All entries of some words are not too many to read. But those of one word stand in the order of their hits.
+        let is_read_whole = match frequency {
+            Frequency::Rare => true,
+            Frequency::Some => whole > 1,
+            Frequency::Common => false,
+        };
+        let stream = match (number, self.search.sort) {
+            (0, _) if is_read_whole => self.matching(rarest),
+            _ if is_read_whole => return None,
+            (0, Sort::Relevance) => {
                 self.whole_word(rarest, true, 2 * whole, 1000 * (others + 1) + 999)
             }
-            (1, true) if relevance => {
-                self.whole_word(rarest, false, others + 1, 1000 * others + 999)
-            }
-            (2, true) if relevance => {
-                // By now the best are known, and there are few, or the rest is read in vain.
-                let few = whole > 1 && self::count(self.database, rarest, MANY).await? < MANY;
-                if few { self.matching(rarest) } else { self.in_order(others) }
-            }
-            (0, true) if self.search.sort == Sort::Sources => self.matching(rarest),
-            (0, true) => self.in_order(0),
-            _ => return Ok(None),
+            (1, Sort::Relevance) => self.whole_word(rarest, false, others + 1, 1000 * others + 999),
+            (2, Sort::Relevance) if *frequency == Frequency::Some => self.matching(rarest),
+            (2, Sort::Relevance) => self.in_order(others),
+            (0, Sort::Sources) => self.matching(rarest),
+            (0, _) => self.in_order(0),
+            _ => return None,
         };
-        Ok(Some(stream))
+        Some(stream)
     }
 
     /// Entries that have this very word, in their name or not, short paths first.
@@ -227,11 +225,27 @@ fn after_all(beginning: &str) -> Option<String> {
     None
 }
 
-/// How many entries have a word that begins so, up to a limit.
-async fn count(database: &Database, word: &str, limit: u64) -> MongoResult<u64> {
-    let which = doc! { "w": { "$elemMatch": begins(word) } };
-    patiently(|| database.entries.count_documents(which.clone()).limit(limit).hint(by("words")))
-        .await
+async fn frequency(database: &Database, word: &str) -> MongoResult<Frequency> {
+    if !are_more(database, word, RARE).await? {
+        return Ok(Frequency::Rare);
+    }
+    let is_common = are_more(database, word, COMMON).await?;
+    Ok(if is_common { Frequency::Common } else { Frequency::Some })
+}
+
+/// Whether more entries than so many have a word that begins so: told from the index alone.
+async fn are_more(database: &Database, word: &str, than: u64) -> MongoResult<bool> {
+    let at = |word: &str| doc! { "w": word, "n": Bson::MinKey, "k": Bson::MinKey };
+    let keys = database.entries.clone_with_type::<Document>();
+    let find = || {
+        let find = keys.find_one(doc! {}).hint(by("words")).return_key(true);
+        let find = find.skip(than).min(at(word));
+        match after_all(word) {
+            Some(after) => find.max(at(&after)),
+            None => find,
+        }
+    };
+    Ok(patiently(find).await?.is_some())
 }
 
 /// What the server can tell of the filter.

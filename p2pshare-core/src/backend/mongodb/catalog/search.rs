@@ -51,7 +51,7 @@ pub(super) async fn search(
         // One more tells whether others follow.
         candidates: Candidates::new(limit.saturating_add(1)),
     };
-    while let Some(stream) = plan.next().await? {
+    while let Some(stream) = plan.next() {
         searching.read(&stream).await?;
         if searching.candidates.bar().is_some_and(|bar| stream.is_enough(bar)) {
             break;
