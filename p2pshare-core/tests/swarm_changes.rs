@@ -6,16 +6,21 @@ mod swarm_sources;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use p2pshare_core::{
-    content::{ContentId, hash_bytes},
+    content::{ContentId, Manifest, PieceRun, hash_bytes},
     swarm::{Candidate, Discovery, DiscoveryError},
     testing::{Fault, FaultySource},
-    transfer::{MemorySink, PieceSink, TransferError},
+    transfer::{
+        HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream, TransferError,
+    },
 };
 use swarm_sources::{
     MIB, Throttled, candidate, content, download, failure, faulty, full, options, partial, run,
@@ -107,4 +112,55 @@ async fn sources_that_never_have_the_rest_end_the_download() {
     let error = download(&sink, vec![candidate(1, half)], options()).await.unwrap_err();
     assert!(error.to_string().contains("peer 1: the source does not have piece 4"), "{error}");
     assert_eq!(sink.held().len(), 4);
+}
+
+/// A source that has forgotten pieces since it told of them, as one that was started anew has.
+struct Forgetful {
+    told: MemorySource,
+    holds: MemorySource,
+    asked: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl PieceSource for Forgetful {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.told.manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        let first = self.asked.fetch_add(1, Relaxed) == 0;
+        if first { &self.told } else { &self.holds }.have(content).await
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        self.holds.fetch(content, runs).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_a_piece_no_more_is_asked_anew_what_it_has_and_not_struck_off() {
+    let data = content(24);
+    let manifest = hash_bytes(&data);
+    let asked = Arc::new(AtomicU32::new(0));
+    let forgetful = Forgetful {
+        told: full(&data),
+        holds: partial(&data, &manifest, &[run(0, 12)]),
+        asked: asked.clone(),
+    };
+    let sources = vec![
+        candidate(1, Throttled::new(forgetful, 4.0 * MIB)),
+        candidate(2, Throttled::new(full(&data), MIB)),
+    ];
+    let sink = sink(&data);
+    let report = download(&sink, sources, options()).await.unwrap();
+    assert_eq!(sink.finished(), Some(data));
+    assert!(matches!(failure(&report, 1), Some(TransferError::NotHeld(_))));
+    // It goes on with what it has: 12 MiB at 4 MiB/s while the other gives the rest at 1 MiB/s.
+    assert_eq!(asked.load(Relaxed), 2, "its have-set was not asked for again, or again and again");
+    assert!(share(&report, 1) >= 10.0 * MIB, "{}", share(&report, 1));
+    assert!(report.elapsed < Duration::from_secs(16), "{:?}", report.elapsed);
 }

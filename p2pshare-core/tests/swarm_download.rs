@@ -10,10 +10,10 @@ use std::{
 };
 
 use p2pshare_core::{
-    content::PIECE_LEN,
+    content::{PIECE_LEN, hash_bytes},
     swarm::{DownloadError, DownloadOptions, Downloader, SwarmEvent, SwarmEvents, SwarmLimits},
     testing::{Fault, FaultySource, sample},
-    transfer::{MemorySource, PieceSink, TransferError},
+    transfer::{MemorySink, MemorySource, PieceSink, TransferError},
 };
 use swarm_sources::{
     MIB, Panicking, Throttled, candidate, content, download, failure, faulty, full, options, share,
@@ -191,6 +191,26 @@ async fn the_next_request_is_sent_before_the_line_idles() {
     assert_eq!(sink.finished(), Some(data));
     // 6 s of bytes and the way of the first request: none of the later ones is waited for.
     assert!(report.elapsed < Duration::from_millis(6300), "{:?}", report.elapsed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_source_has_time_for_a_segment_and_a_silent_one_none() {
+    let data = content(2);
+    let patient = DownloadOptions { stall: Duration::from_secs(90), ..options() };
+    // A segment takes 64 s.
+    let slow = candidate(1, Throttled::new(full(&data), 4096.0));
+    let sink = sink(&data);
+    let report = download(&sink, vec![slow.clone()], patient.clone()).await.unwrap();
+    assert!(failure(&report, 1).is_none() && sink.finished() == Some(data.clone()));
+    assert!(download(&MemorySink::new(hash_bytes(&data)), vec![slow], options()).await.is_err());
+
+    let silent = Throttled::new(full(&data), MIB).latency(Duration::from_secs(16));
+    let hasty = DownloadOptions { patience: Duration::ZERO, ..patient };
+    let started = Instant::now();
+    let sink = MemorySink::new(hash_bytes(&data));
+    let error = download(&sink, vec![candidate(1, silent)], hasty).await.unwrap_err();
+    assert!(error.to_string().contains("nothing for 15s"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(17), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,8 @@ use std::{sync::Arc, time::Duration};
 use p2pshare_core::{
     content::{ContentId, Manifest, PIECE_LEN, hash_bytes},
     swarm::{
-        Candidate, DownloadError, ManifestOptions, SmallDownload, download_small, manifest_from,
+        Candidate, DownloadError, DownloadOptions, ManifestOptions, SmallDownload, download_small,
+        manifest_from,
     },
     testing::{Fault, FaultySource, sample},
     transfer::{MemorySink, MemorySource, PieceSink, TransferError},
@@ -23,7 +24,13 @@ async fn small(
 ) -> Result<SmallDownload, DownloadError> {
     let cancel = CancellationToken::new();
     let stall = Duration::from_secs(5);
-    download_small(content, candidates, stall, stall * 10, |_, _| {}, &cancel).await
+    let options = DownloadOptions {
+        answer: stall,
+        stall,
+        queue_stall: stall * 10,
+        ..DownloadOptions::default()
+    };
+    download_small(content, candidates, &options, |_, _| {}, &cancel).await
 }
 
 fn faulty(data: &[u8], fault: Fault) -> FaultySource {

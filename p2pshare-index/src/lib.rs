@@ -4,6 +4,8 @@
 //! in any axum app; [`serve`] serves a router to clients that nobody trusts; [`cli`] is the program `p2pshare-index`.
 
 pub mod cli;
+#[doc(hidden)]
+pub mod fuzz;
 
 mod http;
 mod server;

@@ -2,81 +2,17 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Output, Stdio},
-    time::Duration,
-};
+mod common;
 
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio};
+
+use common::process::{LONG, Running, finished, program, started, text};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    process::{Child, Command},
+    io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
-
-const LONG: Duration = Duration::from_secs(30);
-const READY: &str = "p2pshare-index is listening on ";
-
-fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_p2pshare-index"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("P2PSHARE_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.kill_on_drop(true);
-    command
-}
-
-async fn finished(mut command: Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } =
-        timeout(LONG, command.output()).await.expect("it ends").unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code(), text(stdout), text(stderr))
-}
-
-struct Running {
-    child: Child,
-    stdout: BufReader<tokio::process::ChildStdout>,
-    url: String,
-}
-
-async fn started(arguments: &[&str]) -> Running {
-    let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
-    all.extend(arguments);
-    let mut child = program(&all).stderr(Stdio::inherit()).spawn().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    timeout(LONG, stdout.read_line(&mut line)).await.expect("it becomes ready").unwrap();
-    let url = line.strip_prefix(READY).unwrap_or_else(|| panic!("{line:?}")).trim_end().to_owned();
-    Running { child, stdout, url }
-}
-
-impl Running {
-    /// Stops it as a service manager does; gives its exit code and what else it wrote.
-    async fn stop(mut self) -> (Option<i32>, String) {
-        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        let mut rest = String::new();
-        timeout(LONG, self.stdout.read_to_string(&mut rest)).await.unwrap().unwrap();
-        let status = timeout(LONG, self.child.wait()).await.expect("it stops").unwrap();
-        (status.code(), rest)
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> StatusCode {
-        let answer = Client::new().post(format!("{}{path}", self.url)).json(body).send().await;
-        answer.unwrap().status()
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 #[tokio::test]
 async fn accounts_and_keys_outlive_a_restart() {
@@ -223,17 +159,12 @@ async fn what_it_prints_for_others() {
 async fn the_audit_log_says_who_did_what_and_no_secret() {
     let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--store", "memory:"]);
     command.args(["--log", "trace", "--log-format", "json"]);
-    let mut child = command.spawn().unwrap();
-    let mut log = child.stderr.take().unwrap();
+    let mut index = Running::wait_for(command).await;
+    let mut log = index.child.stderr.take().unwrap();
     let log = tokio::spawn(async move {
         let mut text = String::new();
         log.read_to_string(&mut text).await.map(|_| text)
     });
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    stdout.read_line(&mut line).await.unwrap();
-    let url = line.strip_prefix(READY).unwrap().trim_end().to_owned();
-    let index = Running { child, stdout, url };
 
     let (right, wrong) = ("the right password", "the wrong password");
     let credentials = |password| json!({ "username": "alice", "password": password });

@@ -118,12 +118,13 @@ async fn too_many_requests_at_once_are_told_to_wait() {
     let http = HttpOptions {
         concurrent_requests: 1,
         request_timeout: Duration::from_secs(2),
+        trusted_proxies: vec!["127.0.0.1".parse().unwrap()],
         ..HttpOptions::default()
     };
     let index = start_with(http, ServerOptions::default()).await;
     let mut waiting = Vec::new();
-    // One runs, four wait; none of them ends by itself.
-    for _ in 0..5 {
+    // Five are let in, at most two from one address; none of them ends by itself.
+    for n in 0..5 {
         let (sender, receiver) = tokio::sync::mpsc::channel::<()>(1);
         let body = futures::stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await;
@@ -131,6 +132,7 @@ async fn too_many_requests_at_once_are_told_to_wait() {
         });
         let body = Body::wrap(http_body_util::StreamBody::new(Box::pin(body)));
         let request = index.call(Method::POST, "/v1/users");
+        let request = request.header("x-forwarded-for", format!("203.0.113.{}", n / 2));
         let request = request.header("content-type", "application/json").body(body);
         waiting.push((sender, tokio::spawn(request.send())));
     }

@@ -12,6 +12,9 @@ use p2pshare_core::identity::{KeyError, PeerKey};
 /// Name of the file with the peer's private key, PKCS #8 in DER.
 const KEY_FILE: &str = "peer.key";
 
+/// So many processes at a time can serve what they download, each as a peer of its own.
+const DOWNLOADERS: u32 = 8;
+
 /// No secret file is larger than this.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
@@ -94,7 +97,25 @@ impl DataDir {
 
     /// The peer's key; a new one the first time.
     pub fn peer_key(&self) -> Result<PeerKey, DataDirError> {
-        let path = self.path.join(KEY_FILE);
+        self.key_in(KEY_FILE)
+    }
+
+    /// A key with which this process serves what it downloads, for as long as the lock lives: another than that of the
+    /// peer that serves from this directory, and than that of any other process. The keys are kept and used again, so
+    /// that an index does not get to know ever more peers. `None` when too many processes download at the moment.
+    pub fn download_key(&self) -> Result<Option<(PeerKey, DownloadLock)>, DataDirError> {
+        for number in 1..=DOWNLOADERS {
+            if let Some(file) = self.try_lock(&format!("download-{number}.lock"))? {
+                let key = self.key_in(&format!("download-{number}.key"))?;
+                return Ok(Some((key, DownloadLock { _file: file })));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The key in a file; a new one the first time.
+    fn key_in(&self, name: &str) -> Result<PeerKey, DataDirError> {
+        let path = self.path.join(name);
         if let Some(der) = read_secret(&path)? {
             return PeerKey::from_pkcs8_der(&der)
                 .map_err(|error| DataDirError::BadKey { path, error });
@@ -112,7 +133,15 @@ impl DataDir {
 
     /// Takes the right to serve from this directory, until the lock is dropped or the process ends.
     pub fn lock_for_serving(&self) -> Result<ServeLock, DataDirError> {
-        let path = self.path.join("serve.lock");
+        match self.try_lock("serve.lock")? {
+            Some(file) => Ok(ServeLock { _file: file }),
+            None => Err(DataDirError::InUse(self.path.to_path_buf())),
+        }
+    }
+
+    /// Locks a file of this name; `None` when another process has locked it.
+    fn try_lock(&self, name: &str) -> Result<Option<File>, DataDirError> {
+        let path = self.path.join(name);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -120,8 +149,8 @@ impl DataDir {
             .open(&path)
             .map_err(|error| io_error("opening", &path, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(ServeLock { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(DataDirError::InUse(self.path.to_path_buf())),
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(io_error("locking", &path, error)),
         }
     }
@@ -160,6 +189,12 @@ impl DataDir {
 /// The right to serve from a data directory.
 #[derive(Debug)]
 pub struct ServeLock {
+    _file: File,
+}
+
+/// The right to use a key for serving downloads.
+#[derive(Debug)]
+pub struct DownloadLock {
     _file: File,
 }
 
@@ -250,6 +285,20 @@ mod tests {
         dir.write_secret(KEY_FILE, b"not a key").unwrap();
         assert!(matches!(dir.peer_key(), Err(DataDirError::BadKey { .. })));
         assert_eq!(dir.read_secret(KEY_FILE).unwrap().unwrap(), b"not a key");
+    }
+
+    #[test]
+    fn each_that_downloads_has_a_key_of_its_own_which_is_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        let take = || dir.download_key().unwrap().map(|(key, lock)| (key.peer_id(), lock));
+        let mut taken: Vec<_> = std::iter::from_fn(take).collect();
+        assert_eq!(taken.len(), 8);
+        let mut ids: Vec<_> = taken.iter().map(|(id, _)| *id).collect();
+        ids.push(dir.peer_key().unwrap().peer_id());
+        assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), 9);
+        taken.remove(3);
+        assert_eq!(take().unwrap().0, ids[3]);
     }
 
     #[test]

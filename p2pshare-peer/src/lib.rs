@@ -22,3 +22,5 @@ pub mod download;
 pub mod push;
 
 pub mod cli;
+#[doc(hidden)]
+pub mod fuzz;

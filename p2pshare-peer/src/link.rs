@@ -46,7 +46,8 @@ impl ShareLink {
 
     /// Whether a text means to be a link, right or wrong.
     pub fn is_meant(text: &str) -> bool {
-        text.strip_prefix(SCHEME).is_some_and(|rest| rest.starts_with("http"))
+        let url = text.strip_prefix(SCHEME).and_then(|rest| rest.get(..4));
+        url.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"))
     }
 
     /// The index where the content is shared.
@@ -108,6 +109,9 @@ fn parse(text: &str) -> Result<ShareLink, String> {
         .map_err(|error| format!("the name cannot be used: {error}"))?;
     if name.parent().is_some() {
         return Err("the name is that of a file in a folder: a link names one file alone".into());
+    }
+    if !ShareLink::is_meant(text) {
+        return Err("after p2pshare: the URL of an index must follow, http:// or https://".into());
     }
     let index = format!("{base}{pin}").parse().map_err(|error| format!("{error}"))?;
     Ok(ShareLink { index, content, name })

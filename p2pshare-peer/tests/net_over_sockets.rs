@@ -3,6 +3,8 @@
 
 #[path = "net/conformance.rs"]
 mod conformance;
+#[path = "net/crowd.rs"]
+mod crowd;
 #[path = "net/fetch.rs"]
 mod fetch;
 #[path = "net/hostile.rs"]
@@ -11,8 +13,14 @@ mod hostile;
 mod hostile_server;
 #[path = "net/push.rs"]
 mod push;
+#[path = "net/script.rs"]
+mod script;
 #[path = "net/server.rs"]
 mod server;
+#[path = "net/slow.rs"]
+mod slow;
+#[path = "net/stranger.rs"]
+mod stranger;
 #[path = "net/support.rs"]
 mod support;
 #[path = "net/tls.rs"]

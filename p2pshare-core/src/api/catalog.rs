@@ -226,9 +226,11 @@ pub struct SearchQuery {
     pub kind: Option<Kind>,
     /// Smallest size in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(format = "uint64"))]
     pub min_size: Option<u64>,
     /// Largest size in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(format = "uint64"))]
     pub max_size: Option<u64>,
     /// Only what this user shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Candidate, DownloadError, SourceId,
+    Candidate, DownloadError, DownloadOptions, SourceId,
     small::{Watched, within},
 };
 use crate::{
@@ -120,7 +120,13 @@ async fn ask(
         return Ok((manifest, None));
     }
     // Up to one piece anybody can claim any length. Believing it would make every honest source look like a liar.
-    let watched = Watched::new(candidate.source.clone(), patience, patience);
+    let options = DownloadOptions {
+        answer: patience,
+        stall: patience,
+        queue_stall: patience,
+        ..DownloadOptions::default()
+    };
+    let watched = Watched::new(candidate.source.clone(), &options);
     match fetch_small(&watched, content, PIECE_LEN, |_| {}).await? {
         SmallFetch::Content { manifest, data } => Ok((manifest, Some(data))),
         SmallFetch::NeedsManifest => Err(TransferError::NotHeld(PieceIndex(0))),

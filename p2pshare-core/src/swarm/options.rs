@@ -15,11 +15,16 @@ pub struct DownloadOptions {
     /// How many bytes of whole pieces may wait for the sink, at least one piece. Besides, each source holds up to one
     /// piece that is not whole yet.
     pub max_buffered: u64,
-    /// How often sources are looked for anew.
+    /// How soon after the first look sources are looked for again. It doubles each time, up to `refresh`: when many begin
+    /// to download at once they find each other soon.
+    pub first_refresh: Duration,
+    /// How often sources are looked for in the long run.
     pub refresh: Duration,
-    /// A source that sends nothing for so long has failed.
+    /// A source that does not answer for so long has failed.
+    pub answer: Duration,
+    /// A source that gives no segment for so long has failed.
     pub stall: Duration,
-    /// A source that does not say anything to a request in its queue for so long has failed.
+    /// A source in whose queue a request comes no nearer to its turn for so long has failed.
     pub queue_stall: Duration,
     /// How long the download goes on when all known sources are gone. Zero: it fails at once.
     pub patience: Duration,
@@ -40,7 +45,9 @@ impl Default for DownloadOptions {
         Self {
             max_sources: 32,
             max_buffered: 32 * PIECE_LEN,
+            first_refresh: Duration::from_secs(1),
             refresh: Duration::from_secs(30),
+            answer: Duration::from_secs(15),
             stall: Duration::from_secs(15),
             queue_stall: Duration::from_secs(600),
             patience: Duration::from_secs(30),

@@ -5,14 +5,15 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{Candidate, DownloadError, SourceId};
+use super::{Candidate, DownloadError, DownloadOptions, SourceId};
 use crate::{
     content::{ContentId, Manifest, PIECE_LEN, PieceRun},
     transfer::{
-        FetchEvent, HaveStream, PieceSource, SegmentStream, SmallFetch, TransferError, fetch_small,
+        FetchEvent, HaveStream, PieceSource, QueueNews, SegmentStream, SmallFetch, TransferError,
+        fetch_small,
     },
 };
 
@@ -35,7 +36,9 @@ pub enum SmallDownload {
 
 /// Fetches a content that has at most one piece from one source after the other, until one gives it.
 ///
-/// A source that sends nothing for `stall` is given up, one in whose queue the request is only after `queue_stall`.
+/// How long a source may be silent, or a request in its queue come no nearer to its turn, is as in a download of several
+/// pieces: [`DownloadOptions::answer`], [`stall`](DownloadOptions::stall) and
+/// [`queue_stall`](DownloadOptions::queue_stall).
 /// `queued` is told the places in queues. Dropping the future or cancelling ends it at once.
 ///
 /// # Errors
@@ -45,8 +48,7 @@ pub enum SmallDownload {
 pub async fn download_small(
     content: &ContentId,
     candidates: &[Candidate],
-    stall: Duration,
-    queue_stall: Duration,
+    options: &DownloadOptions,
     mut queued: impl FnMut(SourceId, u32) + Send,
     cancel: &CancellationToken,
 ) -> Result<SmallDownload, DownloadError> {
@@ -54,7 +56,7 @@ pub async fn download_small(
         let mut causes = Vec::new();
         let mut longer = false;
         for candidate in candidates {
-            let watched = Watched::new(candidate.source.clone(), stall, queue_stall);
+            let watched = Watched::new(candidate.source.clone(), options);
             let queued = |position| queued(candidate.id, position);
             match fetch_small(&watched, content, PIECE_LEN, queued).await {
                 Ok(SmallFetch::Content { manifest, data }) => {
@@ -79,24 +81,26 @@ pub async fn download_small(
 /// A source that fails when it is silent for too long.
 pub(super) struct Watched {
     inner: Arc<dyn PieceSource>,
+    answer: Duration,
     stall: Duration,
     queue_stall: Duration,
 }
 
 impl Watched {
-    pub(super) fn new(inner: Arc<dyn PieceSource>, stall: Duration, queue_stall: Duration) -> Self {
-        Self { inner, stall, queue_stall }
+    pub(super) fn new(inner: Arc<dyn PieceSource>, options: &DownloadOptions) -> Self {
+        let DownloadOptions { answer, stall, queue_stall, .. } = *options;
+        Self { inner, answer, stall, queue_stall }
     }
 }
 
 #[async_trait]
 impl PieceSource for Watched {
     async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
-        within(self.stall, self.inner.manifest(content)).await
+        within(self.answer, self.inner.manifest(content)).await
     }
 
     async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
-        within(self.stall, self.inner.have(content)).await
+        within(self.answer, self.inner.have(content)).await
     }
 
     async fn fetch(
@@ -105,21 +109,44 @@ impl PieceSource for Watched {
         runs: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
         let (stall, queue_stall) = (self.stall, self.queue_stall);
-        let inner = within(stall, self.inner.fetch(content, runs)).await?;
-        let watched = stream::unfold(Some((inner, stall)), move |state| async move {
-            let (mut inner, patience) = state?;
-            match timeout(patience, inner.next()).await {
-                Err(_) => Some((Err(TransferError::Stalled(patience)), None)),
-                Ok(None) => None,
-                Ok(Some(event)) => {
-                    let queued = matches!(event, Ok(FetchEvent::Queued { .. }));
-                    let patience = if queued { queue_stall } else { stall };
-                    Some((event, Some((inner, patience))))
+        let inner = within(self.answer, self.inner.fetch(content, runs)).await?;
+        let waiting =
+            Waiting { inner, patience: stall, since: Instant::now(), queue: QueueNews::default() };
+        let watched = stream::unfold(Some(waiting), move |waiting| async move {
+            let mut waiting = waiting?;
+            let deadline = waiting.since + waiting.patience;
+            let event = match timeout_at(deadline, waiting.inner.next()).await {
+                Err(_) => return Some((Err(TransferError::Stalled(waiting.patience)), None)),
+                Ok(event) => event?,
+            };
+            let alive = match &event {
+                Ok(FetchEvent::Queued { position }) => {
+                    waiting.patience = queue_stall;
+                    match waiting.queue.take(*position) {
+                        Ok(nearer) => nearer,
+                        Err(lie) => return Some((Err(lie), None)),
+                    }
                 }
+                _ => {
+                    waiting.patience = stall;
+                    true
+                }
+            };
+            if alive {
+                waiting.since = Instant::now();
             }
+            Some((event, Some(waiting)))
         });
         Ok(watched.boxed())
     }
+}
+
+/// A stream, and since when nothing has come that is worth waiting for.
+struct Waiting {
+    inner: SegmentStream,
+    patience: Duration,
+    since: Instant,
+    queue: QueueNews,
 }
 
 /// What a source answers, unless it takes too long.

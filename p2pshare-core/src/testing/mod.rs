@@ -4,9 +4,11 @@
 //!   trait, and a macro that makes a test of each.
 //! - [`FaultySource`] lies and breaks on purpose.
 //! - [`sample`] makes contents.
+//! - [`fuzz`] takes bytes of every kind.
 //!
 //! What breaks a law panics, as tests do.
 
+pub mod fuzz;
 #[cfg(feature = "mongodb")]
 pub mod mongod;
 pub mod sink;

@@ -15,6 +15,7 @@ mod guard;
 mod held;
 mod memory;
 mod push;
+mod queue_news;
 mod rate;
 mod runs;
 mod sink;
@@ -32,6 +33,7 @@ pub use file::{
 pub use guard::{AccessDenied, AccessRequest, Admission, TransferGuard};
 pub use memory::{MemorySink, MemorySource};
 pub use push::{PushOffer, PushReceiver, PushTarget};
+pub use queue_news::QueueNews;
 pub use rate::RateLimit;
 pub use runs::wanted_runs;
 pub use sink::PieceSink;

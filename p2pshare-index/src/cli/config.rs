@@ -39,6 +39,15 @@ struct File {
     log: LogSection,
 }
 
+/// What is read is written and read again the same, or refused.
+pub(super) fn check_round_trip(text: &str) {
+    let Ok(file) = toml::from_str::<File>(text) else { return };
+    // A number that TOML cannot hold can only come from this program.
+    let written = toml::to_string(&file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+    let again = toml::from_str::<File>(&written);
+    assert!(again.as_ref() == Ok(&file), "{file:?} became {again:?}");
+}
+
 /// All that `serve` needs to know.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -248,6 +257,11 @@ fn http(
             limits.concurrent_requests,
             default.concurrent_requests,
         )?,
+        requests_per_address: at_least_1(
+            "requests-per-address",
+            limits.requests_per_address,
+            default.requests_per_address,
+        )?,
         rates: RateLimits {
             logins_per_address: limits.logins_per_address.unwrap_or(rates.logins_per_address),
             logins_per_account_and_address: limits
@@ -260,6 +274,7 @@ fn http(
             ..rates
         },
         trusted_proxies: server.trusted_proxies.clone().unwrap_or_default(),
+        metrics_from: server.metrics_from.clone().unwrap_or_default(),
         metrics,
         ..default
     })

@@ -26,6 +26,17 @@ use args::{Args, Command};
 use config::Config;
 use error::CliError;
 
+/// A configuration file is written as it was read, for fuzzing.
+///
+/// # Panics
+/// When it is not.
+#[doc(hidden)]
+pub fn fuzz_config(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        config::check_round_trip(text);
+    }
+}
+
 /// Runs the program with the process's arguments and environment: 0 done, 1 failed, 2 wrong usage or configuration.
 pub fn run() -> ExitCode {
     match work(Args::parse()) {

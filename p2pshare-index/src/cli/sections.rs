@@ -106,6 +106,10 @@ section! {
         #[arg(long, env = "P2PSHARE_INDEX_TRUSTED_PROXIES", value_name = "IP,…", value_delimiter = ',',
               help_heading = "Server")]
         trusted_proxies: Vec<IpAddr>,
+        /// Addresses that may read /metrics, besides this machine's own, separated by commas [default: none]
+        #[arg(long, env = "P2PSHARE_INDEX_METRICS_FROM", value_name = "IP,…", value_delimiter = ',',
+              help_heading = "Server")]
+        metrics_from: Vec<IpAddr>,
         /// Most open connections [default: 16384]
         #[arg(long, env = "P2PSHARE_INDEX_MAX_CONNECTIONS", value_name = "N", help_heading = "Server")]
         max_connections: usize,
@@ -133,6 +137,9 @@ section! {
         /// Requests worked on at once [default: 512]
         #[arg(long, env = "P2PSHARE_INDEX_CONCURRENT_REQUESTS", value_name = "N", help_heading = "Limits")]
         concurrent_requests: usize,
+        /// Requests of one address that run or wait at once [default: 256]
+        #[arg(long, env = "P2PSHARE_INDEX_REQUESTS_PER_ADDRESS", value_name = "N", help_heading = "Limits")]
+        requests_per_address: usize,
         /// Passwords tried from one address in a minute [default: 60]
         #[arg(long, env = "P2PSHARE_INDEX_LOGINS_PER_ADDRESS", value_name = "N", help_heading = "Limits")]
         logins_per_address: u32,

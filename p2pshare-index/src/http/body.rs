@@ -7,32 +7,39 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use p2pshare_core::api::ProblemKind;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::failure::Failure;
+use super::{
+    client::ClientAddr,
+    failure::Failure,
+    share::{Share, Shared},
+};
 
 /// Memory is lent in units of so many bytes.
 const UNIT: usize = 1024;
 
+/// One network has at most this part of it.
+const NETWORK_PART: usize = 4;
+
 /// Memory for the bodies of all requests together.
-pub(super) struct BodyMemory(Arc<Semaphore>);
+pub(super) struct BodyMemory(Arc<Shared>);
 
 /// A body, and its part of the memory until it is dropped.
 pub(super) struct HeldBody {
     pub(super) bytes: Bytes,
-    _memory: Option<OwnedSemaphorePermit>,
+    _memory: Share,
 }
 
 impl BodyMemory {
     pub(super) fn new(bytes: usize) -> Self {
-        let units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
-        Self(Arc::new(Semaphore::new(units)))
+        let units = bytes / UNIT;
+        Self(Shared::new(units.max(1), (units / NETWORK_PART).max(1)))
     }
 
     /// Reads a body of at most `max` bytes. Memory is taken as bytes come, so that a client holds as much of it as it
     /// has sent and no more.
     pub(super) async fn read(
         &self,
+        client: ClientAddr,
         headers: &HeaderMap,
         mut body: Body,
         max: usize,
@@ -44,7 +51,7 @@ impl BodyMemory {
             return Err(too_large(max));
         }
         let mut bytes = BytesMut::new();
-        let mut memory = Lent::default();
+        let mut memory = self.0.take(client, 0).map_err(|_| no_memory())?;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
                 Failure::new(ProblemKind::InvalidRequest, format!("the body ended early: {error}"))
@@ -57,32 +64,10 @@ impl BodyMemory {
             if length > max {
                 return Err(too_large(max));
             }
-            memory.grow(&self.0, length)?;
+            memory.grow_to(length.div_ceil(UNIT)).map_err(|_| no_memory())?;
             bytes.extend_from_slice(&data);
         }
-        Ok(HeldBody { bytes: bytes.freeze(), _memory: memory.0 })
-    }
-}
-
-#[derive(Default)]
-struct Lent(Option<OwnedSemaphorePermit>);
-
-impl Lent {
-    fn grow(&mut self, memory: &Arc<Semaphore>, bytes: usize) -> Result<(), Failure> {
-        let held = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = bytes.div_ceil(UNIT).saturating_sub(held);
-        if missing == 0 {
-            return Ok(());
-        }
-        let more = u32::try_from(missing)
-            .ok()
-            .and_then(|units| Arc::clone(memory).try_acquire_many_owned(units).ok())
-            .ok_or_else(no_memory)?;
-        match &mut self.0 {
-            Some(held) => held.merge(more),
-            None => self.0 = Some(more),
-        }
-        Ok(())
+        Ok(HeldBody { bytes: bytes.freeze(), _memory: memory })
     }
 }
 
@@ -104,20 +89,31 @@ fn no_memory() -> Failure {
 mod tests {
     use super::*;
 
-    async fn read(memory: &BodyMemory, bytes: usize, max: usize) -> Result<HeldBody, u16> {
+    async fn read_from(
+        memory: &BodyMemory,
+        client: &str,
+        bytes: usize,
+        max: usize,
+    ) -> Result<HeldBody, u16> {
         let body = Body::from(vec![b'x'; bytes]);
-        memory.read(&HeaderMap::new(), body, max).await.map_err(|failure| failure.problem().status)
+        let client = ClientAddr(Some(client.parse().unwrap()));
+        let read = memory.read(client, &HeaderMap::new(), body, max).await;
+        read.map_err(|failure| failure.problem().status)
+    }
+
+    async fn read(memory: &BodyMemory, bytes: usize, max: usize) -> Result<HeldBody, u16> {
+        read_from(memory, "192.0.2.1", bytes, max).await
     }
 
     #[tokio::test]
     async fn memory_is_bounded_and_comes_back() {
-        let memory = BodyMemory::new(10 * UNIT);
+        let memory = BodyMemory::new(40 * UNIT);
         let first = read(&memory, 6 * UNIT, 8 * UNIT).await.unwrap();
         assert_eq!(first.bytes.len(), 6 * UNIT);
         assert_eq!(read(&memory, 6 * UNIT, 8 * UNIT).await.err(), Some(503));
+        let _others = read_from(&memory, "198.51.100.1", 6 * UNIT, 8 * UNIT).await.unwrap();
         drop(first);
-        assert!(read(&memory, 6 * UNIT, 8 * UNIT).await.is_ok());
-        assert_eq!(memory.0.available_permits(), 10);
+        assert!(read(&memory, 10 * UNIT, 10 * UNIT).await.is_ok());
     }
 
     #[tokio::test]
@@ -127,7 +123,7 @@ mod tests {
         assert_eq!(read(&memory, 101, 100).await.err(), Some(413));
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_LENGTH, 101.into());
-        let refused = memory.read(&headers, Body::empty(), 100).await;
+        let refused = memory.read(ClientAddr(None), &headers, Body::empty(), 100).await;
         assert!(refused.is_err(), "it is told from the length alone");
     }
 }

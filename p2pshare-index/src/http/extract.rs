@@ -10,10 +10,13 @@ use p2pshare_core::{
     auth::SessionToken,
     index::{Caller, IndexError},
 };
+use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
+    client::ClientAddr,
     failure::{Answer, Failure},
+    pool::Turn,
     state::App,
 };
 
@@ -57,13 +60,18 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
     }
 }
 
-/// The query string.
+/// The query string. Bytes that are no UTF-8 are refused: the parser would put a sign in their place, and answer another
+/// question than was asked.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _app: &App) -> Answer<Self> {
+        let query = parts.uri.query().unwrap_or_default();
+        if percent_decode_str(query).decode_utf8().is_err() {
+            return Err(invalid("query", "Failed to deserialize query string: it is not UTF-8"));
+        }
         AxumQuery::<T>::try_from_uri(&parts.uri)
             .map(|AxumQuery(value)| Self(value))
             .map_err(|rejection| invalid("query", &rejection.body_text()))
@@ -110,9 +118,22 @@ impl<T: DeserializeOwned> FromRequest<App> for GrantsJson<T> {
 }
 
 async fn json<T: DeserializeOwned>(request: Request, app: &App, max: usize) -> Answer<T> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     check_media_type(&parts.headers)?;
-    let body = app.bodies.read(&parts.headers, body, max).await?;
+    let Ok(client) = ClientAddr::from_request_parts(&mut parts, app).await;
+    let read = app.bodies.read(client, &parts.headers, body, max);
+    let body = match parts.extensions.get::<Turn>() {
+        Some(turn) => turn.while_waiting_for(read).await??,
+        None => read.await?,
+    };
+    // A list of an object's fields without their names would be taken for the object.
+    if body.bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte == b'[')
+    {
+        return Err(invalid(
+            "body",
+            "Failed to deserialize the JSON body: a list, expected an object",
+        ));
+    }
     axum::Json::<T>::from_bytes(&body.bytes)
         .map(|axum::Json(value)| value)
         .map_err(|rejection| invalid("body", &rejection.body_text()))

@@ -15,6 +15,7 @@ mod options;
 mod outer;
 mod pool;
 mod routes;
+mod share;
 mod state;
 
 pub(crate) use client::ClientAddr;
@@ -22,6 +23,7 @@ pub use limits::RateLimits;
 pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::HttpOptions;
+pub(crate) use share::Shared;
 
 use axum::{Router, middleware::from_fn_with_state};
 use p2pshare_core::index::Index;

@@ -4,10 +4,10 @@ use p2pshare_core::api::{Kind, Problem, ProblemKind, Sort};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Content, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+        Content, Header, Info, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
         path::{Operation, PathItem},
         response::{Response, ResponseBuilder},
-        schema::ComponentsBuilder,
+        schema::{ComponentsBuilder, Type},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
@@ -17,7 +17,9 @@ use super::routes;
 const BEARER: &str = "session";
 
 const ABOUT: &str = "The index of p2pshare: accounts, catalog and search for a community. Files never pass through it. \
-Errors are problem documents (RFC 9457) whose `type` is stable; every answer has an `x-request-id`.";
+Errors are problem documents (RFC 9457) whose `type` is stable; every answer has an `x-request-id`. A path that is no \
+call is answered with 404, a method that the call does not have with 405 and `Allow`. A head that is too large (414, 431) \
+or no HTTP (400) is answered without a body, and the connection is closed.";
 
 /// The OpenAPI 3.1 document of the whole API.
 pub fn document() -> OpenApi {
@@ -64,6 +66,9 @@ fn complete(operation: &mut Operation, limited: bool) {
     if limited || operation.operation_id.as_deref() == Some("readyz") {
         kinds.push(ProblemKind::Unavailable);
     }
+    if limited {
+        kinds.push(ProblemKind::TooManyRequests);
+    }
     if takes_input {
         kinds.push(ProblemKind::InvalidRequest);
     }
@@ -86,6 +91,9 @@ fn complete(operation: &mut Operation, limited: bool) {
         let failed = status.starts_with(['4', '5']);
         if let (true, RefOr::T(response)) = (failed, response) {
             describe_problem(response);
+            if status == "429" {
+                response.headers.insert("Retry-After".to_owned(), RefOr::T(seconds_to_wait()));
+            }
         }
     }
 }
@@ -95,6 +103,13 @@ fn describe_problem(response: &mut Response) {
     response
         .content
         .insert("application/problem+json".to_owned(), Content::new(Some(schema)).into());
+}
+
+fn seconds_to_wait() -> Header {
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+    let mut header = Header::new(seconds.build());
+    header.description = Some("Seconds after which it may be tried again".to_owned());
+    header
 }
 
 #[cfg(test)]

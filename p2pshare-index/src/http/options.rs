@@ -9,8 +9,12 @@ use super::{limits::RateLimits, metrics::Metrics};
 pub struct HttpOptions {
     /// A request that takes longer, its body included, is answered with 503.
     pub request_timeout: Duration,
-    /// Requests that are worked on at once; four times as many wait for their turn, more are answered with 503.
+    /// Requests that are worked on at once; four times as many wait for their turn or for their bodies, more are answered
+    /// with 503.
     pub concurrent_requests: usize,
+    /// Requests of one address that are worked on, wait for their turn or wait for their bodies; more are answered with
+    /// 429. It is never more than half of what is let in from all.
+    pub requests_per_address: usize,
     /// Most bytes of a body, for the calls that are not named below.
     pub max_body: usize,
     /// Most bytes of a batch for `POST /v1/peers/{id}/files`.
@@ -20,12 +24,16 @@ pub struct HttpOptions {
     pub max_publish_body: usize,
     /// Most bytes of a batch for `POST /v1/grants`: 1,000 content ids take 67 kB.
     pub max_grants_body: usize,
-    /// Most bytes of all bodies that are held in memory at once; more are answered with 503.
+    /// Most bytes of all bodies that are held in memory at once, a quarter of it for one address; more are answered with
+    /// 503.
     pub body_memory: usize,
     /// How often somebody may try.
     pub rates: RateLimits,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Addresses that may read the metrics, besides this machine's own: they tell how much is shared, private groups
+    /// included. A client whose address is not known may not.
+    pub metrics_from: Vec<IpAddr>,
     /// Where requests are counted. The same one goes into [`ServerOptions`](crate::ServerOptions).
     pub metrics: Metrics,
 }
@@ -35,12 +43,14 @@ impl Default for HttpOptions {
         Self {
             request_timeout: Duration::from_secs(30),
             concurrent_requests: 512,
+            requests_per_address: 256,
             max_body: 64 << 10,
             max_publish_body: 5 << 20,
             max_grants_body: 128 << 10,
             body_memory: 256 << 20,
             rates: RateLimits::default(),
             trusted_proxies: Vec::new(),
+            metrics_from: Vec::new(),
             metrics: Metrics::default(),
         }
     }

@@ -72,8 +72,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let span = tracing::info_span!("request", id = %id.0, %method, %route, %client);
     let started = Instant::now();
     let in_flight = app.options.metrics.begin();
-    let mut response =
-        guarded(&app, limited, next.run(request), &route).instrument(span.clone()).await;
+    let mut response = guarded(&app, limited, client, request, next).instrument(span.clone()).await;
     finish(&mut response, &id);
     drop(in_flight);
     let elapsed = started.elapsed();
@@ -101,31 +100,39 @@ pub(super) async fn no_such_method(method: Method) -> Failure {
 async fn guarded(
     app: &App,
     limited: bool,
-    rest: impl Future<Output = Response>,
-    route: &str,
+    client: ClientAddr,
+    mut request: Request,
+    next: Next,
 ) -> Response {
     let limit = app.options.request_timeout;
-    let rest = async {
-        match AssertUnwindSafe(rest).catch_unwind().await {
-            Ok(response) => response,
-            Err(_) => {
-                tracing::error!(route, "a handler panicked");
-                Failure::new(ProblemKind::Internal, "the index failed")
-                    .hint("tell an operator of this index the request id")
-                    .into_response()
-            }
-        }
-    };
     if !limited {
-        return within(limit, rest).await;
+        return within(limit, caught(next.run(request))).await;
     }
     within(limit, async {
-        match app.pool.turn().await {
-            Ok(_turn) => rest.await,
+        match app.pool.turn(client).await {
+            Ok(turn) => {
+                request.extensions_mut().insert(turn.clone());
+                let response = caught(next.run(request)).await;
+                drop(turn);
+                response
+            }
             Err(busy) => busy.into_response(),
         }
     })
     .await
+}
+
+async fn caught(rest: impl Future<Output = Response>) -> Response {
+    match AssertUnwindSafe(rest).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            // The span says which call it was.
+            tracing::error!("a handler panicked");
+            Failure::new(ProblemKind::Internal, "the index failed")
+                .hint("tell an operator of this index the request id")
+                .into_response()
+        }
+    }
 }
 
 async fn within(limit: Duration, rest: impl Future<Output = Response>) -> Response {

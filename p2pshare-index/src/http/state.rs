@@ -25,7 +25,7 @@ impl App {
             index,
             limits: Limits::new(&options.rates),
             bodies: BodyMemory::new(options.body_memory),
-            pool: Pool::new(options.concurrent_requests),
+            pool: Pool::new(options.concurrent_requests, options.requests_per_address),
             options,
         }))
     }

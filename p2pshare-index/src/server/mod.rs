@@ -2,7 +2,6 @@
 
 mod activity;
 mod connection;
-mod crowd;
 mod options;
 mod tls;
 
@@ -15,8 +14,9 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::http::{ClientAddr, Shared};
+
 use connection::Server;
-use crowd::Crowd;
 
 /// How long to wait before accepting again when the system has no file handles or memory left.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ pub async fn serve(
     let killed = CancellationToken::new();
     let _kill_when_dropped = killed.clone().drop_guard();
     let connections = TaskTracker::new();
-    let crowd = Crowd::new(options.max_connections, options.max_connections_per_address);
+    let crowd = Shared::new(options.max_connections, options.max_connections_per_address);
     let shutdown_timeout = options.shutdown_timeout;
     let server = Arc::new(Server::new(router, options, closing.clone()));
 
@@ -53,7 +53,7 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(place) = crowd.enter(address.ip()) else {
+        let Ok(place) = crowd.take(ClientAddr(Some(address.ip())), 1) else {
             server.metrics().connection_refused();
             tracing::debug!(%address, "connection refused: too many are open");
             close_at_once(&socket);

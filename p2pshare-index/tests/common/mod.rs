@@ -1,6 +1,9 @@
 //! An index on a free port, and clients of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+#[cfg(unix)]
+pub mod process;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use data_encoding::BASE64URL_NOPAD;
@@ -13,7 +16,7 @@ use p2pshare_core::{
     backend::memory::MemoryStore,
     content::ContentId,
     identity::{AnnounceStatement, PeerKey, Username},
-    index::{Index, IndexConfig},
+    index::{Index, IndexConfig, store::IndexStore},
     time::{Clock, SystemClock},
 };
 use p2pshare_index::{HttpOptions, ServerOptions, router, serve};
@@ -34,14 +37,27 @@ pub struct TestIndex {
 
 /// An index over a memory store.
 pub fn index(config: IndexConfig) -> Index {
-    let cheap = Argon2Params::new(8, 1, 1).unwrap();
-    index_with(Arc::new(Argon2Authenticator::new(cheap)), config)
+    index_with(cheap_passwords(), config)
 }
 
 /// The same with other passwords.
 pub fn index_with(authenticator: Arc<dyn Authenticator>, config: IndexConfig) -> Index {
+    index_over(Arc::new(MemoryStore::new()), authenticator, config)
+}
+
+/// The same over another store.
+pub fn index_over(
+    store: Arc<dyn IndexStore>,
+    authenticator: Arc<dyn Authenticator>,
+    config: IndexConfig,
+) -> Index {
     let keys = SigningKeys::new(GrantSigner::generate().unwrap());
-    Index::new(Arc::new(MemoryStore::new()), authenticator, keys, Arc::new(SystemClock), config)
+    Index::new(store, authenticator, keys, Arc::new(SystemClock), config)
+}
+
+/// Passwords that cost next to nothing to check.
+pub fn cheap_passwords() -> Arc<dyn Authenticator> {
+    Arc::new(Argon2Authenticator::new(Argon2Params::new(8, 1, 1).unwrap()))
 }
 
 pub async fn start() -> TestIndex {
@@ -84,13 +100,7 @@ impl TestIndex {
     pub async fn log_in(&self, user: &str) -> Login {
         let body = json!({ "username": user, "password": PASSWORD });
         let answer = self.post("/v1/sessions", &body).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::CREATED);
-        let opened: SessionOpened = answer.json().await.unwrap();
-        Login {
-            token: opened.token.reveal().to_string(),
-            user: opened.account.username,
-            index: opened.index,
-        }
+        Login::opened(answer).await
     }
 
     /// A new user with a session.
@@ -107,6 +117,17 @@ pub struct Login {
 }
 
 impl Login {
+    /// From the answer to a login.
+    pub async fn opened(answer: Response) -> Self {
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let opened: SessionOpened = answer.json().await.unwrap();
+        Self {
+            token: opened.token.reveal().to_string(),
+            user: opened.account.username,
+            index: opened.index,
+        }
+    }
+
     /// What a peer of this user sends to announce itself.
     pub fn announce(&self, key: &PeerKey) -> Announce {
         let addresses = vec!["tcp://192.0.2.7:7411".parse().unwrap()];

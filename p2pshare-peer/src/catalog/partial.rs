@@ -1,7 +1,7 @@
 //! Serving what is being downloaded beside what is shared.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -11,11 +11,21 @@ use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun},
     transfer::{HaveStream, PieceSource, SegmentStream, TransferError},
 };
+use tokio::sync::watch;
 
 /// Downloads whose pieces are served while they run. A clone is the same registry.
+///
+/// As a source it has these downloads alone; beside what is shared they are served by a [`CompositeSource`].
 #[derive(Clone, Default)]
 pub struct PartialSources {
-    sources: Arc<Mutex<HashMap<ContentId, Arc<dyn PieceSource>>>>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    sources: Mutex<HashMap<ContentId, Arc<dyn PieceSource>>>,
+    /// Its value is never read, only that it changes.
+    changed: watch::Sender<()>,
 }
 
 /// Keeps a download among the [`PartialSources`]; dropping it takes the download away.
@@ -35,6 +45,7 @@ impl PartialSources {
     /// Serves a download, in place of another one of the same content.
     pub fn insert(&self, content: ContentId, source: Arc<dyn PieceSource>) -> PartialRegistration {
         self.sources().insert(content, source.clone());
+        self.inner.changed.send_replace(());
         PartialRegistration { sources: self.clone(), content, source }
     }
 
@@ -43,8 +54,22 @@ impl PartialSources {
         self.sources().get(content).cloned()
     }
 
+    /// The contents that are served now.
+    pub fn contents(&self) -> HashSet<ContentId> {
+        self.sources().keys().copied().collect()
+    }
+
+    /// Tells when downloads have come or gone since it was asked last.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.inner.changed.subscribe()
+    }
+
+    fn get(&self, content: &ContentId) -> Result<Arc<dyn PieceSource>, TransferError> {
+        self.find(content).ok_or(TransferError::NotFound(*content))
+    }
+
     fn sources(&self) -> MutexGuard<'_, HashMap<ContentId, Arc<dyn PieceSource>>> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -55,6 +80,27 @@ impl Drop for PartialRegistration {
         if sources.get(&self.content).is_some_and(|source| Arc::ptr_eq(source, &self.source)) {
             sources.remove(&self.content);
         }
+        drop(sources);
+        self.sources.inner.changed.send_replace(());
+    }
+}
+
+#[async_trait]
+impl PieceSource for PartialSources {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.get(content)?.manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        self.get(content)?.have(content).await
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        self.get(content)?.fetch(content, runs).await
     }
 }
 
@@ -144,6 +190,7 @@ mod tests {
         let whole = MemorySource::new();
         let kept = whole.insert(&b"whole"[..]).id();
         let partial = PartialSources::new();
+        let mut changes = partial.changes();
         let source = CompositeSource::new(Arc::new(whole), partial.clone());
 
         let download = MemorySource::new();
@@ -153,7 +200,11 @@ mod tests {
         assert!(matches!(source.manifest(&id).await, Err(TransferError::NotFound(_))));
 
         let first = partial.insert(id, Arc::new(download.clone()));
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        assert_eq!(partial.contents(), HashSet::from([id]));
         assert_eq!(source.manifest(&id).await.unwrap().id(), id);
+        assert_eq!(partial.manifest(&id).await.unwrap().id(), id);
         assert!(source.have(&id).await.is_ok());
         let missing = source.fetch(&id, &[]).await.err();
         assert!(matches!(missing, Some(TransferError::NotHeld(PieceIndex(0)))), "{missing:?}");
@@ -164,5 +215,6 @@ mod tests {
         assert!(source.manifest(&id).await.is_ok(), "the later one stays");
         drop(second);
         assert!(matches!(source.have(&id).await, Err(TransferError::NotFound(_))));
+        assert!(changes.has_changed().unwrap() && partial.contents().is_empty());
     }
 }

@@ -277,6 +277,15 @@ pub struct GetArgs {
     /// Most bytes a second to receive, such as 5MB. No limit unless set.
     #[arg(long, env = "P2PSHARE_DOWNLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
     pub download_limit: Option<u64>,
+    /// Do not serve to others what is downloaded while it is.
+    #[arg(long, env = "P2PSHARE_NO_SERVE")]
+    pub no_serve: bool,
+    /// Where to listen for others while downloading; any port unless told.
+    #[arg(long, value_name = "ADDR", conflicts_with = "no_serve")]
+    pub listen: Option<SocketAddr>,
+    /// Most bytes a second to send to others while downloading, such as 5MB. No limit unless set.
+    #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
+    pub upload_limit: Option<u64>,
     /// Seconds to wait for a source when none is online.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,

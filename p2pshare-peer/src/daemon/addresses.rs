@@ -2,9 +2,40 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use p2pshare_core::identity::PeerAddr;
+use p2pshare_core::{api::Announced, identity::PeerAddr};
 
-use crate::index_client::IndexUrl;
+use crate::{
+    index_client::IndexUrl,
+    publish::{AnnounceFailure, OwnPeer},
+};
+
+/// Announces a peer that listens on `listen`: at `advertise`, or, if that is empty, where it seems to be reached. Gives
+/// what was told.
+pub(super) async fn announce(
+    peer: &OwnPeer,
+    listen: SocketAddr,
+    advertise: &[PeerAddr],
+) -> Result<(Announced, Vec<PeerAddr>), AnnounceFailure> {
+    if !advertise.is_empty() {
+        return Ok((peer.announce(advertise.to_vec()).await?, advertise.to_vec()));
+    }
+    let guessed = guess(listen, peer.client().url());
+    let announced = peer.announce(guessed.clone()).await?;
+    let better = with_seen(guessed.clone(), announced.seen_from.as_deref(), listen);
+    if better == guessed {
+        return Ok((announced, guessed));
+    }
+    Ok((peer.announce(better.clone()).await?, better))
+}
+
+/// A free port where those can reach this machine who can reach the index: on loopback if the index is there.
+pub(super) fn any_port(index: &IndexUrl) -> SocketAddr {
+    match towards(index) {
+        Some(own) if own.is_loopback() => (own, 0).into(),
+        Some(IpAddr::V6(_)) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        _ => (Ipv4Addr::UNSPECIFIED, 0).into(),
+    }
+}
 
 /// Where others may reach a peer that listens on `listen`: that address if it is one, else that of the network
 /// interface that leads to the index.
@@ -67,6 +98,12 @@ mod tests {
         let told = guess(listen, &index);
         assert_eq!(texts(&told), ["tcp://127.0.0.1:7401"]);
         assert_eq!(texts(&with_seen(told, Some("10.0.0.9"), listen)), ["tcp://127.0.0.1:7401"]);
+    }
+
+    #[test]
+    fn with_an_index_on_this_machine_nobody_else_is_let_in() {
+        let local = any_port(&"http://127.0.0.1:7400".parse().unwrap());
+        assert!(local.ip().is_loopback() && local.port() == 0, "{local}");
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! The running peer: serves what is shared, stays online, publishes what changes.
 
 mod addresses;
+mod downloads;
+mod partial;
 mod presence;
 mod upkeep;
+
+pub use downloads::{DownloadServeOptions, DownloadServer};
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
@@ -190,13 +194,16 @@ impl Daemon {
             events: events.clone(),
         };
         let upkeep = upkeep::run(self.sharer.clone(), changed, events.clone(), stop.clone());
+        let partial = partial::run(&self.peer, &self.partial, &stop);
         let online = async {
             let ended = Box::pin(presence.run(&stop)).await;
             stop.cancel();
             ended
         };
-        let (served, online, ()) = tokio::join!(serving, online, upkeep);
-        goodbye(&self.peer, &online).await;
+        let (served, online, (), ()) = tokio::join!(serving, online, upkeep, partial);
+        if !online.as_ref().is_err_and(DaemonError::is_logged_out) {
+            goodbye(&self.peer).await;
+        }
         served.map_err(DaemonError::Serve)?;
         online
     }
@@ -214,13 +221,9 @@ async fn open_inbox(folder: Option<PathBuf>) -> Result<Option<Arc<dyn PushReceiv
     Ok(Some(Arc::new(inbox)))
 }
 
-/// Tells the index that the peer goes, if there is a session to tell it with. It has little time: without a goodbye the
-/// peer is taken for offline soon anyway.
-async fn goodbye(peer: &OwnPeer, online: &Result<(), DaemonError>) {
+/// Tells the index that the peer goes. It has little time: without a goodbye the peer is taken for offline soon anyway.
+async fn goodbye(peer: &OwnPeer) {
     const TIME: Duration = Duration::from_secs(2);
-    if online.as_ref().is_err_and(DaemonError::is_logged_out) {
-        return;
-    }
     match tokio::time::timeout(TIME, peer.leave()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "saying goodbye failed"),

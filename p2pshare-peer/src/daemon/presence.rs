@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use p2pshare_core::{
-    api::{Announced, ProblemKind},
+    api::{Heartbeat, ProblemKind},
     identity::PeerAddr,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{DaemonError, DaemonEvent, DaemonEvents, addresses};
+use super::{DaemonError, DaemonEvent, DaemonEvents, addresses::announce};
 use crate::{
     catalog::{Catalog, CatalogChanges},
     guard::GrantGuard,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// After a failure it is tried again so soon.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Heartbeats are never closer than this, whatever the index says.
 const SHORTEST_BEAT: Duration = Duration::from_secs(1);
@@ -64,8 +64,8 @@ impl Presence {
         changes: &mut CatalogChanges,
         ready: &mut bool,
     ) -> Result<std::convert::Infallible, DaemonError> {
-        self.refresh_keys().await?;
-        let (announced, told) = self.announce().await?;
+        refresh_keys(&self.peer, &self.guard).await?;
+        let (announced, told) = announce(&self.peer, self.listen, &self.advertise).await?;
         self.publish().await?;
         self.beat().await?;
         if !*ready {
@@ -89,37 +89,12 @@ impl Presence {
         }
     }
 
-    async fn announce(&self) -> Result<(Announced, Vec<PeerAddr>), DaemonError> {
-        if !self.advertise.is_empty() {
-            return Ok((self.peer.announce(self.advertise.clone()).await?, self.advertise.clone()));
-        }
-        let guessed = addresses::guess(self.listen, self.peer.client().url());
-        let announced = self.peer.announce(guessed.clone()).await?;
-        let better =
-            addresses::with_seen(guessed.clone(), announced.seen_from.as_deref(), self.listen);
-        if better == guessed {
-            return Ok((announced, guessed));
-        }
-        Ok((self.peer.announce(better.clone()).await?, better))
-    }
-
     /// Says that the peer is there, does what the answer asks for, and gives the time to the next beat.
     async fn beat(&self) -> Result<Duration, DaemonError> {
-        let answer = self.peer.client().heartbeat(&self.peer.id()).await?;
-        if self.peer.index_keys().differ_from(&answer.keys) {
-            self.refresh_keys().await?;
-        }
+        let answer = beat(&self.peer, &self.guard).await?;
         let publisher = self.peer.publisher(self.catalog.clone());
         publisher.reconcile(answer.entries, &|_| ()).await?;
         Ok(beat_of(answer.heartbeat_seconds))
-    }
-
-    /// From now on grants of the keys that the index has now are accepted.
-    async fn refresh_keys(&self) -> Result<(), DaemonError> {
-        let keys = self.peer.index_keys();
-        keys.refresh(self.peer.client()).await?;
-        self.guard.replace_keys(keys.current());
-        Ok(())
     }
 
     async fn publish(&self) -> Result<(), DaemonError> {
@@ -148,7 +123,24 @@ impl Presence {
     }
 }
 
-fn beat_of(seconds: u32) -> Duration {
+/// Says that a peer is there. If the index has other keys than are known, the guard accepts grants of these from now on.
+pub(super) async fn beat(peer: &OwnPeer, guard: &GrantGuard) -> Result<Heartbeat, DaemonError> {
+    let answer = peer.client().heartbeat(&peer.id()).await?;
+    if peer.index_keys().differ_from(&answer.keys) {
+        refresh_keys(peer, guard).await?;
+    }
+    Ok(answer)
+}
+
+/// From now on grants of the keys that the index has now are accepted.
+pub(super) async fn refresh_keys(peer: &OwnPeer, guard: &GrantGuard) -> Result<(), DaemonError> {
+    let keys = peer.index_keys();
+    keys.refresh(peer.client()).await?;
+    guard.replace_keys(keys.current());
+    Ok(())
+}
+
+pub(super) fn beat_of(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into()).clamp(SHORTEST_BEAT, LONGEST_BEAT)
 }
 

@@ -10,6 +10,7 @@ use std::{
 use bytes::Bytes;
 use p2pshare_core::{
     content::{ContentId, HashError, Manifest, PIECE_LEN, PieceIndex, hash_bytes, hash_file},
+    identity::PeerId,
     swarm::{
         Candidate, DownloadError, DownloadOptions as SwarmOptions, Downloader, ManifestOptions,
         Report, SmallDownload, SwarmEvents, download_small, manifest_from,
@@ -20,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Wanted,
+    Serving, Wanted,
     locator::{Age, IndexDiscovery, Locator},
 };
 use crate::index_client::ClientError;
@@ -78,6 +79,7 @@ pub(super) struct Fetcher {
     pub(super) downloader: Downloader,
     pub(super) sink: SinkOptions,
     pub(super) swarm: SwarmOptions,
+    pub(super) serving: Option<Serving>,
     pub(super) cancel: CancellationToken,
 }
 
@@ -119,16 +121,9 @@ impl Fetcher {
     /// Fetches a content in one call from the sources that were known so long ago; `None` if it has several pieces.
     async fn small_from(&self, wanted: &Wanted, age: Age) -> Result<Option<Fetched>, FetchError> {
         let candidates = self.candidates(&wanted.content, age).await?;
-        let (stall, queue_stall) = (self.swarm.stall, self.swarm.queue_stall);
-        let got = download_small(
-            &wanted.content,
-            &candidates,
-            stall,
-            queue_stall,
-            |_, _| (),
-            &self.cancel,
-        )
-        .await?;
+        let got =
+            download_small(&wanted.content, &candidates, &self.swarm, |_, _| (), &self.cancel)
+                .await?;
         match got {
             SmallDownload::Content { manifest, data, from } => {
                 self.keep(wanted, manifest, data).await?;
@@ -164,7 +159,12 @@ impl Fetcher {
             }
         };
         let sink = Arc::new(FileSink::open(&wanted.target, manifest, self.sink.clone()).await?);
-        let discovery = Arc::new(IndexDiscovery(self.locator.clone()));
+        let _served = self
+            .serving
+            .as_ref()
+            .map(|serving| serving.sources.insert(wanted.content, Arc::new(sink.source())));
+        let discovery =
+            Arc::new(IndexDiscovery { locator: self.locator.clone(), own: self.own_peer() });
         let download = self.downloader.download(
             sink,
             discovery,
@@ -208,6 +208,11 @@ impl Fetcher {
         }
     }
 
+    /// As which peer the downloads are served.
+    fn own_peer(&self) -> Option<PeerId> {
+        self.serving.as_ref().map(|serving| serving.peer)
+    }
+
     /// The sources of a content. While there are none, the index is asked again for as long as patience says.
     async fn candidates(
         &self,
@@ -219,7 +224,7 @@ impl Fetcher {
         loop {
             let found = self
                 .locator
-                .candidates(content, age)
+                .candidates(content, age, self.own_peer())
                 .await?
                 .ok_or(FetchError::NotFound(*content))?;
             if !found.is_empty() || Instant::now() + ASK_AGAIN > deadline {

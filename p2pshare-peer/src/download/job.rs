@@ -12,6 +12,7 @@ use std::{
 use futures::{StreamExt, future::join, stream};
 use p2pshare_core::{
     api::MAX_GRANT_BATCH,
+    identity::PeerId,
     swarm::{DownloadError, DownloadOptions as SwarmOptions, Downloader, SwarmEvents},
     transfer::{Committer, Durability, SinkOptions},
 };
@@ -21,6 +22,7 @@ use super::{
     Locator, Wanted,
     fetch::{FetchError, Fetched, Fetcher, is_small},
 };
+use crate::catalog::PartialSources;
 
 /// Contents of at most one piece that are fetched at a time.
 const SMALL_AT_ONCE: usize = 64;
@@ -28,8 +30,12 @@ const SMALL_AT_ONCE: usize = 64;
 /// Larger contents that are fetched at a time.
 const LARGE_AT_ONCE: usize = 2;
 
+/// On a slow line a segment takes long, and comes as one. Whether a source is silent is seen at the connection; this is
+/// for those who keep that busy and give nothing. A peer that serves gives up a line that is slower.
+const SLOWEST_SEGMENT: Duration = Duration::from_secs(90);
+
 /// How to download.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DownloadOptions {
     /// Replace files that are there.
     pub overwrite: bool,
@@ -37,11 +43,27 @@ pub struct DownloadOptions {
     pub durability: Durability,
     /// How long to wait for a source when none is online.
     pub patience: Duration,
+    /// By whom contents of several pieces are served while they are downloaded; `None`: by nobody.
+    pub serving: Option<Serving>,
+}
+
+/// Somebody who serves downloads while they run: a daemon, or a [`DownloadServer`](crate::daemon::DownloadServer).
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// What they serve.
+    pub sources: PartialSources,
+    /// As which peer.
+    pub peer: PeerId,
 }
 
 impl Default for DownloadOptions {
     fn default() -> Self {
-        Self { overwrite: false, durability: Durability::Sync, patience: Duration::ZERO }
+        Self {
+            overwrite: false,
+            durability: Durability::Sync,
+            patience: Duration::ZERO,
+            serving: None,
+        }
     }
 }
 
@@ -120,7 +142,12 @@ pub async fn run(
             committer: Committer::new(options.durability),
             ..SinkOptions::default()
         },
-        swarm: SwarmOptions { patience: options.patience, ..SwarmOptions::default() },
+        swarm: SwarmOptions {
+            patience: options.patience,
+            stall: SLOWEST_SEGMENT,
+            ..SwarmOptions::default()
+        },
+        serving: options.serving,
         cancel: cancel.clone(),
     };
     let report = Mutex::new(JobReport::default());

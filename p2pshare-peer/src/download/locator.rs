@@ -8,8 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use p2pshare_core::{
-    api::{GrantRequest, Located, MAX_GRANT_BATCH, ProblemKind},
+    api::{GrantRequest, Located, MAX_GRANT_BATCH, ProblemKind, SourceKind},
     content::{ContentId, Manifest, PieceRun},
+    identity::PeerId,
     swarm::{Candidate, Discovery, DiscoveryError},
     time::{Clock, SystemClock},
     transfer::{HaveStream, PieceSource, RateLimit, SegmentStream, TransferError},
@@ -30,7 +31,7 @@ const SHORTEST_USE: Duration = Duration::from_secs(30);
 const LONGEST_USE: Duration = Duration::from_secs(8 * 60);
 
 /// Sources are asked for again after this long.
-const SOURCES_FRESH: Duration = Duration::from_secs(10);
+const SOURCES_FRESH: Duration = Duration::from_millis(500);
 
 /// Finds sources of contents through the index, with the grants that they ask for.
 ///
@@ -55,7 +56,7 @@ fn unknown(failure: AnnounceFailure) -> ClientError {
 pub enum Age {
     /// As old as its grant is good for.
     Granted,
-    /// Some seconds: who is online matters.
+    /// A moment: who is online matters.
     Fresh,
 }
 
@@ -129,14 +130,20 @@ impl Locator {
         }
     }
 
-    /// The sources of a content, ready to be fetched from; `None`: it does not exist for this user.
+    /// The sources of a content, ready to be fetched from; `None`: it does not exist for this user. The peer `own`, by
+    /// which this very download is served, is no source of it, unless it has the whole content.
     pub async fn candidates(
         self: &Arc<Self>,
         content: &ContentId,
         age: Age,
+        own: Option<PeerId>,
     ) -> Result<Option<Vec<Candidate>>, ClientError> {
         let Some(located) = self.locate(content, age).await? else { return Ok(None) };
-        let candidates = located.sources.iter().map(|source| {
+        let others = located
+            .sources
+            .iter()
+            .filter(|source| source.kind == SourceKind::Full || Some(source.peer) != own);
+        let candidates = others.map(|source| {
             let peer = self.pool.peer(source.peer, source.addresses.clone());
             Candidate {
                 id: source.peer,
@@ -215,12 +222,16 @@ impl GrantProvider for Locator {
 }
 
 /// Sources of one content as the index tells them from time to time.
-pub(super) struct IndexDiscovery(pub(super) Arc<Locator>);
+pub(super) struct IndexDiscovery {
+    pub(super) locator: Arc<Locator>,
+    /// The peer by which the download is served.
+    pub(super) own: Option<PeerId>,
+}
 
 #[async_trait]
 impl Discovery for IndexDiscovery {
     async fn sources(&self, content: &ContentId) -> Result<Vec<Candidate>, DiscoveryError> {
-        let found = self.0.candidates(content, Age::Fresh).await;
+        let found = self.locator.candidates(content, Age::Fresh, self.own).await;
         found.map(Option::unwrap_or_default).map_err(|error| DiscoveryError(error.to_string()))
     }
 }

@@ -9,7 +9,7 @@ mod resolve;
 mod target;
 
 pub use fetch::{FetchError, Fetched};
-pub use job::{DownloadOptions, JobEvent, JobProgress, JobReport, run};
+pub use job::{DownloadOptions, JobEvent, JobProgress, JobReport, Serving, run};
 pub use locator::{Age, Locator};
 pub use resolve::{Found, ResolveError, Wanted, find, resolve};
 pub use target::{Target, TargetError};

@@ -10,6 +10,7 @@ use p2pshare_core::{
     content::ContentId,
     identity::Username,
     path::SharePath,
+    text::visible,
 };
 
 use super::Target;
@@ -153,6 +154,11 @@ async fn files_of(
                 Some(above) => file.path.strip_prefix(above).unwrap_or_else(|| file.path.clone()),
                 None => file.path.clone(),
             };
+            // An index that names something else may not choose what is written here.
+            if path.is_some_and(|path| !file.path.starts_with(path)) {
+                tracing::warn!(asked = %target, path = %visible(file.path.as_str()), "the index named a file that was not asked for");
+                continue;
+            }
             let exact = path == Some(&file.path);
             found.push(Found { content: file.content, size: file.size, name, exact });
         }

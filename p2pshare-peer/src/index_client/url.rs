@@ -86,6 +86,9 @@ impl FromStr for IndexUrl {
             return Err(wrong("a fingerprint needs https://".into()));
         }
         base.set_fragment(None);
+        // With or without slashes at its end it is the same place.
+        let path = base.path().trim_end_matches('/').to_owned();
+        base.set_path(&path);
         Ok(Self { base, pin })
     }
 }
@@ -118,6 +121,8 @@ mod tests {
     #[test]
     fn a_url_survives_its_text() {
         let pinned = format!("https://example.org:7400#sha256={}", "ab".repeat(32));
+        let slashes: IndexUrl = "http://127.0.0.1:7400/below//".parse().unwrap();
+        assert_eq!(Ok(slashes), "http://127.0.0.1:7400/below".parse());
         for text in ["http://127.0.0.1:7400", "https://example.org/share", &pinned] {
             let url: IndexUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), text);

@@ -10,7 +10,7 @@ mod parse;
 
 pub(crate) use incoming::Incoming;
 pub(crate) use outgoing::{Encoded, OutgoingBody};
-pub(crate) use parse::{Part, SegmentField};
+pub(crate) use parse::{Parser, Part, SegmentField};
 
 /// The call whose answer carries segments.
 pub(crate) const FETCH: &str = "/p2pshare.v1.Transfer/Fetch";

@@ -1,9 +1,13 @@
 //! What either end of a connection reads and writes.
 
+mod counted;
+mod lingering;
 mod read_ahead;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use counted::{Counted, Received};
+pub(crate) use lingering::Lingering;
 pub(crate) use read_ahead::ReadAhead;
 
 /// A connection, encrypted or not. One virtual call for each read or write of up to a megabyte costs nothing.

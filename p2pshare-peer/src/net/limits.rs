@@ -6,6 +6,10 @@ use std::time::Duration;
 pub(crate) const MAX_SEGMENT_MESSAGE: usize = (1 << 20) + (16 << 10);
 /// Largest message of any other kind.
 pub(crate) const MAX_CONTROL_MESSAGE: usize = 256 << 10;
+/// Largest request but a push: its runs of pieces and what is around them. Strangers can send one, too.
+pub(crate) const MAX_REQUEST: usize = 64 << 10;
+/// Largest first message of a push, which says what is offered; nobody is let in before it.
+pub(crate) const MAX_OFFER: usize = 8 << 10;
 /// Most runs of pieces in one message: at most 12 bytes and a head of 2 for each.
 pub(crate) const MAX_RUNS: usize = 4096;
 /// Chaining values in one part of a manifest that this peer sends, in bytes.
@@ -45,7 +49,8 @@ impl Default for Http2Settings {
             max_streams: 128,
             max_header_list: 16 << 10,
             ping_interval: Duration::from_secs(20),
-            ping_timeout: Duration::from_secs(20),
+            // Behind what a slow line has yet to carry.
+            ping_timeout: Duration::from_secs(60),
         }
     }
 }
@@ -101,7 +106,8 @@ pub struct ClientLimits {
     pub connect_stagger: Duration,
     /// How long a call may take until its answer begins, and how long a receiver of a push may take for its next step.
     pub answer_timeout: Duration,
-    /// How long a peer may send nothing of a fetch, unless it has put it into a queue, or take nothing of a push.
+    /// How long a peer may send nothing worth mentioning of a fetch, unless it has put it into a queue, or take nothing of
+    /// a push.
     pub stall_timeout: Duration,
     /// How HTTP/2 is spoken.
     pub http2: Http2Settings,

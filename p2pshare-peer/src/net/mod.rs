@@ -12,6 +12,7 @@
 //! [`PieceSource`]: p2pshare_core::transfer::PieceSource
 
 mod client;
+pub(crate) mod fuzz;
 mod grpc;
 mod io;
 mod limits;

@@ -19,7 +19,7 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use super::limits::{MAX_CONTROL_MESSAGE, ServerLimits};
+use super::limits::{MAX_REQUEST, ServerLimits};
 use super::service::{ServerServices, TransferService};
 use super::tls::PeerTls;
 use connection::Settings;
@@ -68,8 +68,7 @@ pub async fn serve(
 }
 
 fn routes(transfer: Arc<TransferService>, health: HealthReporter) -> io::Result<Routes> {
-    let transfer =
-        TransferServer::from_arc(transfer).max_decoding_message_size(MAX_CONTROL_MESSAGE);
+    let transfer = TransferServer::from_arc(transfer).max_decoding_message_size(MAX_REQUEST);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)

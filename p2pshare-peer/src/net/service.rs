@@ -25,7 +25,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
-use super::limits::{MAX_CONTROL_MESSAGE, MAX_SEGMENT_MESSAGE, ServerLimits};
+use super::limits::{MAX_OFFER, MAX_REQUEST, MAX_SEGMENT_MESSAGE, ServerLimits};
 use super::status::{denied_status, transfer_status};
 use super::wire;
 
@@ -115,7 +115,7 @@ impl TransferService {
     async fn fetch_pieces(&self, request: Request<Body>) -> Result<Answers<Encoded>, Status> {
         let report = request.extensions().get::<StallReport>().cloned();
         let (metadata, extensions, body) = request.into_parts();
-        let messages = Incoming::<v1::FetchRequest>::of_request(body, None, MAX_CONTROL_MESSAGE);
+        let messages = Incoming::<v1::FetchRequest>::of_request(body, None, MAX_REQUEST);
         let asked = messages.only().await?;
         let request = Request::from_parts(metadata, extensions, ());
         let (content, admission) = self.admit_fetch(&request, &asked.content_id)?;
@@ -132,10 +132,11 @@ impl TransferService {
     async fn push_pieces(&self, request: Request<Body>) -> Result<Answers<Encoded>, Status> {
         let (metadata, extensions, body) = request.into_parts();
         let field = Some(SegmentField::PUSH);
-        let messages = Incoming::of_request(body, field, MAX_SEGMENT_MESSAGE);
+        let messages = Incoming::of_request(body, field, MAX_OFFER);
         let mut inbound = push::Inbound::new(messages, self.stall_timeout);
         let offer = inbound.offer().await?;
         let admission = self.admit(&metadata, &extensions, Access::Push, offer.content)?;
+        inbound.allow(MAX_SEGMENT_MESSAGE);
         let work = push::Push::new(self, admission, offer)?;
         Ok(pump::spawn(self.answer_timeout, None, |answers| work.run(inbound, answers)))
     }

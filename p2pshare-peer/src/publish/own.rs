@@ -32,6 +32,11 @@ impl OwnPeer {
         Self { client, index, user, keys, key }
     }
 
+    /// Another peer of the same user, with this key.
+    pub fn with_key(&self, key: Arc<PeerKey>) -> Self {
+        Self::new(self.client.clone(), self.user.clone(), self.keys.clone(), key)
+    }
+
     /// The peer's id.
     pub fn id(&self) -> PeerId {
         self.key.peer_id()

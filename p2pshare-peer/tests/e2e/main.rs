@@ -19,5 +19,6 @@ mod session;
 mod signals;
 mod sources;
 mod support;
+mod swarm;
 mod targets;
 mod tls;

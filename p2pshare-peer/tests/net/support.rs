@@ -1,5 +1,8 @@
 //! A server on a free port, and clients of it.
 
+// Each program of tests uses a part of it.
+#![allow(dead_code)]
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -91,7 +94,9 @@ impl PushReceiver for Inbox {
 /// A server to be started.
 pub(crate) struct Setup {
     pub(crate) source: Arc<dyn PieceSource>,
-    pub(crate) receiver: Option<Arc<Inbox>>,
+    pub(crate) receiver: Option<Arc<dyn PushReceiver>>,
+    /// Who decides; `None`: a [`Guard`].
+    pub(crate) guard: Option<Arc<dyn TransferGuard>>,
     pub(crate) slots: usize,
     pub(crate) limits: ServerLimits,
     pub(crate) key: Option<PeerKey>,
@@ -102,6 +107,7 @@ impl Setup {
         Self {
             source: Arc::new(source.clone()),
             receiver: None,
+            guard: None,
             slots: 8,
             limits: ServerLimits::default(),
             key: None,
@@ -116,11 +122,11 @@ impl Setup {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let guard = Arc::new(Guard::default());
-        let slots = UploadSlots::new(NonZeroUsize::new(self.slots).unwrap(), 64);
+        let slots = UploadSlots::new(NonZeroUsize::new(self.slots).unwrap(), 256);
         let services = ServerServices {
             source: self.source,
-            guard: guard.clone(),
-            receiver: self.receiver.map(|inbox| inbox as Arc<dyn PushReceiver>),
+            guard: self.guard.unwrap_or_else(|| guard.clone()),
+            receiver: self.receiver,
             slots: slots.clone(),
             upload_rate: RateLimit::unlimited(),
         };

@@ -1,26 +1,23 @@
 //! Who is at the other end.
 
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper_util::rt::TokioIo;
 use p2pshare_core::content::ContentId;
 use p2pshare_core::identity::{PeerConnection, PeerKey};
 use p2pshare_core::transfer::{MemorySource, PieceSource, TransferError};
-use p2pshare_peer::net::{ClientLimits, ClientSecurity, PeerConnector, PeerTls};
+use p2pshare_peer::net::{ClientLimits, ClientSecurity, PeerConnector};
 use p2pshare_proto::v1::ManifestRequest;
 use p2pshare_proto::v1::transfer_client::TransferClient;
+use rustls::ClientConfig;
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, SignatureScheme};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tonic::Request;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
-use crate::support::{Guard, Server, Setup, bytes, client_tls, source_of, within};
+use crate::stranger::{NoCertificate, config_of, stranger};
+use crate::support::{Guard, Setup, bytes, client_tls, source_of, within};
 
 #[tokio::test]
 async fn the_guard_learns_the_key_of_the_client() {
@@ -89,23 +86,6 @@ async fn plain_text_and_tls_do_not_mix() {
     }
 }
 
-/// A gRPC client that is not of this project, with TLS settings of its own.
-async fn stranger(
-    server: &Server,
-    config: ClientConfig,
-) -> Result<Channel, tonic::transport::Error> {
-    let (addr, config) = (server.addr, Arc::new(config));
-    let connect = tower::service_fn(move |_| {
-        let connector = TlsConnector::from(Arc::clone(&config));
-        async move {
-            let stream = TcpStream::connect(addr).await?;
-            let name = "peer".try_into().map_err(io::Error::other)?;
-            io::Result::Ok(TokioIo::new(connector.connect(name, stream).await?))
-        }
-    });
-    Endpoint::from_static("http://peer").connect_with_connector(connect).await
-}
-
 async fn call(channel: Channel, content: ContentId) -> Result<(), tonic::Status> {
     let content_id = Bytes::copy_from_slice(content.as_bytes());
     let mut request = Request::new(ManifestRequest { content_id });
@@ -113,26 +93,6 @@ async fn call(channel: Channel, content: ContentId) -> Result<(), tonic::Status>
     request.metadata_mut().insert("authorization", grant.parse().unwrap());
     let mut client = TransferClient::new(channel);
     within(client.manifest(request)).await.map(drop)
-}
-
-fn config_of(server: &Server, resolver: Arc<dyn ResolvesClientCert>) -> ClientConfig {
-    let tls = PeerTls::new(&PeerKey::generate().unwrap()).unwrap();
-    let mut config = tls.for_peer(server.key.peer_id()).unwrap();
-    config.client_auth_cert_resolver = resolver;
-    config
-}
-
-#[derive(Debug)]
-struct NoCertificate;
-
-impl ResolvesClientCert for NoCertificate {
-    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
-    }
 }
 
 #[tokio::test]

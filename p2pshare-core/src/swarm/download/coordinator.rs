@@ -39,8 +39,8 @@ pub(super) struct Coordinator {
     search: Option<BoxFuture<'static, Result<Vec<Candidate>, DiscoveryError>>>,
     searched_at: Instant,
     search_failure: Option<DiscoveryError>,
-    /// A first look for sources has ended.
-    searched: bool,
+    /// How many looks for sources have ended.
+    searches: u32,
 }
 
 impl Coordinator {
@@ -56,7 +56,7 @@ impl Coordinator {
             failures_sender,
             search: None,
             search_failure: None,
-            searched: false,
+            searches: 0,
         }
     }
 
@@ -112,7 +112,9 @@ impl Coordinator {
     }
 
     fn refresh_interval(&self) -> Duration {
-        let refresh = self.board.options.refresh;
+        let options = &self.board.options;
+        let doublings = self.searches.saturating_sub(1).min(31);
+        let refresh = options.first_refresh.saturating_mul(1 << doublings).min(options.refresh);
         if self.is_anyone(Standing::Good) {
             return refresh;
         }
@@ -130,7 +132,7 @@ impl Coordinator {
 
     fn take_found(&mut self, found: Result<Vec<Candidate>, DiscoveryError>) {
         self.search = None;
-        self.searched = true;
+        self.searches = self.searches.saturating_add(1);
         self.searched_at = Instant::now();
         match found {
             Ok(candidates) => {
@@ -190,7 +192,7 @@ impl Coordinator {
 
     /// Why it makes no sense to go on, if it makes none.
     fn hopeless(&mut self) -> Option<DownloadError> {
-        if !self.searched || self.is_anyone(Standing::Good) {
+        if self.searches == 0 || self.is_anyone(Standing::Good) {
             return None;
         }
         self.take_failures();

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     content::{ContentId, Layout, PIECE_LEN, PieceIndex, PieceRun},
-    transfer::{FetchEvent, PieceAssembler, PieceSource, SegmentStream, TransferError},
+    transfer::{FetchEvent, PieceAssembler, PieceSource, QueueNews, SegmentStream, TransferError},
 };
 
 /// Pieces that were asked for, and the stream that they come in.
@@ -20,8 +20,14 @@ pub(super) struct Request {
     first: Option<PieceIndex>,
     /// Bytes of the current piece that have come.
     pub(super) partial: u64,
+    /// The places in the source's queue that it was told.
+    pub(super) queue: QueueNews,
     /// When the source counts as stalled.
     pub(super) deadline: Instant,
+    /// How long it had until then.
+    pub(super) patience: Duration,
+    /// How long it has for the first segment once it has answered.
+    stall: Duration,
     state: State,
 }
 
@@ -36,6 +42,7 @@ impl Request {
         content: ContentId,
         layout: Layout,
         runs: Vec<PieceRun>,
+        stall: Duration,
     ) -> Result<Self, TransferError> {
         let pieces: VecDeque<_> = runs.iter().flat_map(PieceRun::iter).collect();
         Ok(Self {
@@ -44,7 +51,10 @@ impl Request {
             pieces,
             assembler: PieceAssembler::new(layout, &runs)?,
             partial: 0,
+            queue: QueueNews::default(),
             deadline: Instant::now(),
+            patience: Duration::ZERO,
+            stall,
             state: State::Opening(async move { source.fetch(&content, &runs).await }.boxed()),
         })
     }
@@ -52,6 +62,12 @@ impl Request {
     /// The source has shown a sign of life: it has so long for the next.
     pub(super) fn alive(&mut self, patience: Duration) {
         self.deadline = Instant::now() + patience;
+        self.patience = patience;
+    }
+
+    /// Whether the source has answered.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
     }
 
     /// Whether half of what was asked for has come.
@@ -82,7 +98,10 @@ impl Request {
     ) -> Option<Result<FetchEvent, TransferError>> {
         if let State::Opening(opening) = &mut self.state {
             match opening.await {
-                Ok(stream) => self.state = State::Open(stream),
+                Ok(stream) => {
+                    self.state = State::Open(stream);
+                    self.alive(self.stall);
+                }
                 Err(error) => {
                     self.state = State::Open(futures::stream::empty().boxed());
                     return Some(Err(error));

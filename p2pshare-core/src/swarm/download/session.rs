@@ -61,9 +61,9 @@ impl<'a> Session<'a> {
         candidate: &Candidate,
     ) -> Result<Self, TransferError> {
         let source = candidate.source.clone();
-        let stall = board.options.stall;
-        let mut have = within(stall, source.have(&board.content)).await?;
-        let first = within(stall, async {
+        let patience = board.options.answer;
+        let mut have = within(patience, source.have(&board.content)).await?;
+        let first = within(patience, async {
             let ended = || TransferError::Unavailable("it does not say what it has".into());
             have.next().await.ok_or_else(ended)?
         })
@@ -124,13 +124,13 @@ impl<'a> Session<'a> {
 
     /// Makes sure that there is a request, and another one behind it before it ends.
     fn top_up(&mut self) -> Result<(), TransferError> {
-        let stall = self.board.options.stall;
+        let (answer, stall) = (self.board.options.answer, self.board.options.stall);
         self.ask_at.take_if(|at| *at <= Instant::now());
         while self.upcoming.is_none() || self.current.is_none() {
             if self.current.is_none() && self.upcoming.is_some() {
                 self.current = self.upcoming.take();
                 if let Some(request) = &mut self.current {
-                    request.alive(stall);
+                    request.alive(if request.is_open() { stall } else { answer });
                 }
                 continue;
             }
@@ -141,8 +141,8 @@ impl<'a> Session<'a> {
             match self.board.next(self.id) {
                 Next::Fetch(assignment) => {
                     let (content, layout) = (self.board.content, self.board.layout);
-                    let request =
-                        Request::new(self.source.clone(), content, layout, assignment.runs)?;
+                    let (source, runs) = (self.source.clone(), assignment.runs);
+                    let request = Request::new(source, content, layout, runs, stall)?;
                     self.upcoming = Some(request);
                     self.note_standing(true);
                 }
@@ -180,6 +180,7 @@ impl<'a> Session<'a> {
     async fn step(&mut self) -> Result<(), Broken> {
         let stall = self.board.options.stall;
         let reads = self.admission.is_none();
+        // It may have moved since this was said.
         let deadline = self.current.as_ref().map(|request| request.deadline);
         let ask_at = self.ask_at;
         tokio::select! {
@@ -208,10 +209,15 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             () = until(ask_at), if ask_at.is_some() => Ok(()),
-            () = until(deadline), if reads && deadline.is_some() => {
-                Err(Broken::Source(TransferError::Stalled(stall)))
-            }
+            () = until(deadline), if reads && deadline.is_some() => self.take_deadline(),
         }
+    }
+
+    /// The time is over that the source had, unless it has shown a sign of life since.
+    fn take_deadline(&self) -> Result<(), Broken> {
+        let request = self.current.as_ref().filter(|request| request.deadline <= Instant::now());
+        request
+            .map_or(Ok(()), |request| Err(Broken::Source(TransferError::Stalled(request.patience))))
     }
 
     fn take_event(
@@ -237,7 +243,10 @@ impl<'a> Session<'a> {
                 let lie = "the source queued a fetch that had begun".into();
                 return Err(Broken::Source(TransferError::Protocol(lie)));
             }
-            request.alive(patience);
+            // News that bring it no nearer are no reason to wait longer.
+            if request.queue.take(position).map_err(Broken::Source)? {
+                request.alive(patience);
+            }
             self.board.queued(self.id, position);
         }
         Ok(())
@@ -307,6 +316,10 @@ impl<'a> Session<'a> {
             self.ask_at = None;
             return Ok(());
         };
+        if update.gained.is_empty() && !update.complete {
+            let lie = "it says that it has gained something and does not say what";
+            return Err(TransferError::Protocol(lie.into()));
+        }
         for run in &update.gained {
             self.take_gained(*run)?;
         }

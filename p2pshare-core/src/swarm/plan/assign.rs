@@ -57,12 +57,15 @@ impl Planner {
         Next::Wait { until: now.saturating_add(self.config.recheck) }
     }
 
-    /// How many pieces to ask a source for at once: about a second of its speed, but no more than a part of its share of
+    /// How many pieces to ask a source for at once: about a second of its speed, less of a seed with a crowd at it, but no more than a part of its share of
     /// what is free, so that in the end all sources finish at about the same time: half of it when others do most of the
     /// work, all of it when there are no others.
     fn budget(&self, source: &Source, now: Duration, typical: f64) -> u32 {
+        let is_crowded =
+            source.have.is_none() && self.sources.values().any(|one| one.have.is_some());
+        let run_time = if is_crowded { self.config.swarm_run_time } else { self.config.run_time };
         let by_speed = match source.meter.estimate(now) {
-            Some(speed) => speed * self.config.run_time.as_secs_f64() / PIECE_LEN as f64,
+            Some(speed) => speed * run_time.as_secs_f64() / PIECE_LEN as f64,
             None => f64::from(self.config.first_run),
         };
         let speed_of = |source: &Source| source.meter.estimate(now).unwrap_or(typical);

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct PlannerConfig {
     /// How long a source should be busy with what it is asked for at once.
     pub run_time: Duration,
+    /// The same for a source that has everything while others are known who download too. What they have asked it for is
+    /// not known before they have it: the less everyone asks for at once, the less of it is the same.
+    pub swarm_run_time: Duration,
     /// How many pieces a source is asked for while its speed is not known.
     pub first_run: u32,
     /// The most pieces that a source is asked for at once.
@@ -31,6 +34,7 @@ impl Default for PlannerConfig {
     fn default() -> Self {
         Self {
             run_time: Duration::from_secs(1),
+            swarm_run_time: Duration::from_millis(300),
             first_run: 4,
             max_run: 64,
             steal_factor: 3.0,

@@ -20,7 +20,7 @@ use crate::identity::Username;
 /// Lets so many uploads run at a time. A clone is another handle on the same slots.
 ///
 /// The others wait in turn: one request of each waiting user, round robin, so that a user with a hundred requests does
-/// not hold up one with a single one. The queue is bounded: when it is full, the user with the most requests in it loses
+/// not hold up one with a single one. A slot that becomes free goes to whoever has the fewest. The queue is bounded: when it is full, the user with the most requests in it loses
 /// his last one to a newcomer who has fewer; else the newcomer is refused.
 #[derive(Clone, Debug)]
 pub struct UploadSlots {
@@ -42,6 +42,7 @@ pub struct SlotRequest {
 #[derive(Debug)]
 pub struct UploadSlot {
     shared: Arc<Mutex<Queue>>,
+    user: Username,
 }
 
 /// What a request for a slot is told.
@@ -49,7 +50,8 @@ pub struct UploadSlot {
 pub enum Turn {
     /// It waits.
     Queued {
-        /// So many requests end or are served before this one, 1 or more. It may grow when other users join.
+        /// So many requests end or are served before this one, 1 or more, as far as can be told: it may grow when other
+        /// users join, and shrink faster when those before it have slots.
         position: u32,
     },
     /// It has a slot.
@@ -112,8 +114,8 @@ impl SlotRequest {
             let place = *self.place.borrow_and_update();
             match (place, self.told.replace(place)) {
                 (Place::Granted, told) if told != Some(Place::Granted) => {
-                    let shared = self.shared.clone();
-                    return Ok(Turn::Granted(UploadSlot { shared }));
+                    let (shared, user) = (self.shared.clone(), self.user.clone());
+                    return Ok(Turn::Granted(UploadSlot { shared, user }));
                 }
                 (Place::Evicted, _) => return Err(refusal()),
                 (Place::Waiting(position), told) if told != Some(place) => {
@@ -149,7 +151,7 @@ impl Drop for SlotRequest {
         match place {
             Place::Waiting(_) => queue.leave(&self.user, self.id),
             // Granted, but nobody was told: the slot is in no one's hands.
-            Place::Granted if self.told != Some(Place::Granted) => queue.release(),
+            Place::Granted if self.told != Some(Place::Granted) => queue.release(&self.user),
             Place::Granted | Place::Evicted => {}
         }
     }
@@ -157,7 +159,7 @@ impl Drop for SlotRequest {
 
 impl Drop for UploadSlot {
     fn drop(&mut self) {
-        lock(&self.shared).release();
+        lock(&self.shared).release(&self.user);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who has a slot, who waits, in which order.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::watch;
 
@@ -21,6 +21,8 @@ pub(super) struct Queue {
     slots: usize,
     max_waiting: usize,
     running: usize,
+    /// How many of those that run are whose.
+    running_of: HashMap<Username, usize>,
     waiting: usize,
     next_id: u64,
     /// Users who wait, in the order of their turns; each has a request.
@@ -41,7 +43,15 @@ struct Request {
 
 impl Queue {
     pub(super) fn new(slots: usize, max_waiting: usize) -> Self {
-        Self { slots, max_waiting, running: 0, waiting: 0, next_id: 0, ring: VecDeque::new() }
+        Self {
+            slots,
+            max_waiting,
+            running: 0,
+            running_of: HashMap::new(),
+            waiting: 0,
+            next_id: 0,
+            ring: VecDeque::new(),
+        }
     }
 
     /// Adds a request and gives its number and place, `None` when it is refused.
@@ -49,7 +59,7 @@ impl Queue {
         let id = self.next_id;
         self.next_id += 1;
         if self.running < self.slots {
-            self.running += 1;
+            self.grant(user);
             let (_, receiver) = watch::channel(Place::Granted);
             return Some((id, receiver));
         }
@@ -82,21 +92,35 @@ impl Queue {
         self.tell_places();
     }
 
-    /// Frees a slot and gives it to the next.
-    pub(super) fn release(&mut self) {
+    /// Frees a slot of a user and gives it to the next: to the one in the ring who has the fewest slots, the first of
+    /// several. So who asks ahead while his upload runs takes no second slot from somebody who has none.
+    pub(super) fn release(&mut self, user: &Username) {
         self.running -= 1;
-        let Some(mut waiter) = self.ring.pop_front() else {
+        if let Some(count) = self.running_of.get_mut(user) {
+            *count -= 1;
+            if *count == 0 {
+                self.running_of.remove(user);
+            }
+        }
+        let slots_of = |waiter: &Waiter| self.running_of.get(&waiter.user).copied().unwrap_or(0);
+        let next = (0..self.ring.len()).min_by_key(|at| self.ring.get(*at).map(slots_of));
+        let Some(mut waiter) = next.and_then(|at| self.ring.remove(at)) else {
             return;
         };
         if let Some(request) = waiter.requests.pop_front() {
             self.waiting -= 1;
-            self.running += 1;
+            self.grant(&waiter.user);
             request.place.send_replace(Place::Granted);
         }
         if !waiter.requests.is_empty() {
             self.ring.push_back(waiter);
         }
         self.tell_places();
+    }
+
+    fn grant(&mut self, user: &Username) {
+        self.running += 1;
+        *self.running_of.entry(user.clone()).or_default() += 1;
     }
 
     /// How many run and how many wait.
@@ -120,7 +144,7 @@ impl Queue {
     }
 
     /// Tells each request that waits how many are before it, if that has changed: one that runs must end, and those
-    /// of the rounds before, and those before it in its own round.
+    /// of the rounds before, and those before it in its own round. An estimate: who has slots already is passed over.
     fn tell_places(&self) {
         let mut position = 0;
         let mut round = 0;

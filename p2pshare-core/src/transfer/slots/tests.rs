@@ -69,6 +69,28 @@ fn users_take_turns() {
 }
 
 #[test]
+fn who_asks_ahead_gets_no_second_slot_while_another_has_none() {
+    let slots = slots(2, 100);
+    let a = granted(&mut slots.acquire(user("a")).unwrap());
+    let _b = granted(&mut slots.acquire(user("b")).unwrap());
+    let mut next_of_b = slots.acquire(user("b")).unwrap();
+    let mut next_of_a = slots.acquire(user("a")).unwrap();
+    let mut c = slots.acquire(user("c")).unwrap();
+    // He has none now, and has waited for longer than c.
+    drop(a);
+    let a = granted(&mut next_of_a);
+    drop(a);
+    let c = granted(&mut c);
+    assert!(position(&mut next_of_b).is_some());
+    // Nobody else wants it.
+    let mut d = slots.acquire(user("d")).unwrap();
+    drop(c);
+    let d = granted(&mut d);
+    drop(d);
+    granted(&mut next_of_b);
+}
+
+#[test]
 fn places_are_told_when_they_change() {
     let slots = slots(1, 4);
     let slot = granted(&mut slots.acquire(user("a")).unwrap());

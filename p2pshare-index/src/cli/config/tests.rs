@@ -47,6 +47,7 @@ tls-key = "/etc/key.pem"
 tls-self-signed = false
 insecure = false
 trusted-proxies = ["127.0.0.1", "::1"]
+metrics-from = ["10.0.0.9"]
 max-connections = 100
 max-connections-per-address = 10
 header-timeout = "2s"
@@ -56,6 +57,7 @@ shutdown-timeout = "1s"
 
 [limits]
 concurrent-requests = 8
+requests-per-address = 11
 logins-per-address = 1
 logins-per-account = 2
 registrations-per-address = 3

@@ -12,6 +12,7 @@ use p2pshare_core::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::http::{
+    client::ClientAddr,
     failure::{Answer, Failure},
     openapi,
     state::App,
@@ -50,17 +51,30 @@ async fn readyz(State(index): State<Index>) -> Answer<&'static str> {
     }
 }
 
-/// Counters for Prometheus.
+/// Counters for Prometheus, for this machine and the addresses that the configuration names.
 #[utoipa::path(
     get, path = "/metrics", tag = "machines", operation_id = "metrics", security(()),
-    responses((
-        status = 200, description = "OpenMetrics text", body = String,
-        content_type = "application/openmetrics-text"
-    ))
+    responses(
+        (
+            status = 200, description = "OpenMetrics text", body = String,
+            content_type = "application/openmetrics-text"
+        ),
+        (status = 403, description = "They are not for this address"),
+    )
 )]
-async fn metrics(State(app): State<App>) -> Answer<impl IntoResponse> {
+async fn metrics(
+    State(app): State<App>,
+    ClientAddr(client): ClientAddr,
+) -> Answer<impl IntoResponse> {
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+    let may_read = client.is_some_and(|address| {
+        address.is_loopback() || app.options.metrics_from.contains(&address)
+    });
+    if !may_read {
+        return Err(Failure::new(ProblemKind::Forbidden, "the metrics are not for this address")
+            .hint("an operator can allow it: p2pshare-index serve --metrics-from IP"));
+    }
     let now = app.index.info().time;
     let online_since = now.saturating_sub(ONLINE_FOR);
     let counts = app.index.store().counts(now, online_since);

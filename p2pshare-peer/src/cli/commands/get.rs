@@ -1,6 +1,10 @@
 //! `get`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    sync::Arc,
+    time::Duration,
+};
 
 use p2pshare_core::{
     swarm::DownloadError,
@@ -8,21 +12,31 @@ use p2pshare_core::{
     transfer::{Durability, RateLimit, TransferError},
 };
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    catalog::PartialSources,
     cli::{
         args::GetArgs,
         context::Context,
         exit::{CliError, Exit},
         output::{bytes, count},
     },
+    daemon::{DownloadServeOptions, DownloadServer},
+    data_dir::DownloadLock,
     download::{
         DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
-        ResolveError, resolve, run,
+        ResolveError, Serving, resolve, run,
     },
+    publish::OwnPeer,
 };
+
+/// Uploads at a time of what is being downloaded.
+const UPLOAD_SLOTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 /// How often the progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
@@ -36,13 +50,19 @@ pub(crate) async fn get(
     let wanted = resolve(&client, &args.what, args.output.as_deref()).await?;
     let files = wanted.len() as u64;
 
-    let limit = RateLimit::new(args.download_limit.and_then(std::num::NonZeroU64::new));
+    let limit = rate(args.download_limit);
     let pool = Arc::new(context.peer_pool(args.insecure)?);
-    let locator = Locator::new(context.own_peer(&session, client)?, pool, limit);
+    let me = context.own_peer(&session, client)?;
+    let served = match args.no_serve {
+        true => None,
+        false => Served::start(context, &me, &args)?,
+    };
+    let locator = Locator::new(me, pool, limit);
     let options = DownloadOptions {
         overwrite: args.overwrite,
         durability: if args.no_sync { Durability::None } else { Durability::Sync },
         patience: Duration::from_secs(args.wait),
+        serving: served.as_ref().map(|served| served.serving.clone()),
     };
     let what = match wanted.as_slice() {
         [one] => one.target.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -57,7 +77,57 @@ pub(crate) async fn get(
         () = follow(&progress, &shown) => unreachable!("it never ends"),
     };
     shown.finish();
+    if let Some(served) = served {
+        served.end().await;
+    }
     conclude(context, files, report)
+}
+
+/// The server of what is downloaded, which runs beside the download.
+struct Served {
+    serving: Serving,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    /// Others must not use its key meanwhile.
+    _lock: DownloadLock,
+}
+
+impl Served {
+    /// Starts it; `None` when too many commands download at the moment.
+    fn start(context: &Context, me: &OwnPeer, args: &GetArgs) -> Result<Option<Self>, CliError> {
+        let Some((key, lock)) = context.dir.download_key()? else { return Ok(None) };
+        let sources = PartialSources::new();
+        let server = DownloadServer::new(me.with_key(Arc::new(key)), sources.clone());
+        let serving = Serving { sources, peer: server.peer() };
+        let options = DownloadServeOptions {
+            listen: args.listen,
+            upload_slots: UPLOAD_SLOTS,
+            upload_limit: rate(args.upload_limit),
+            insecure: args.insecure,
+        };
+        let stop = CancellationToken::new();
+        let (output, stopped) = (context.output, stop.clone());
+        let task = tokio::spawn(async move {
+            if let Err(error) = Box::pin(server.run(options, stopped)).await {
+                // The download goes on without.
+                output.warn(format!(
+                    "not serving what is downloaded: {}",
+                    visible(&error.to_string())
+                ));
+            }
+        });
+        Ok(Some(Self { serving, stop, task, _lock: lock }))
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        // If it has panicked there is nothing left to end.
+        let _ = self.task.await;
+    }
+}
+
+fn rate(bytes_per_second: Option<u64>) -> RateLimit {
+    RateLimit::new(bytes_per_second.and_then(NonZeroU64::new))
 }
 
 /// Shows how far the job is, for ever.

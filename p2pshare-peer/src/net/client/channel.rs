@@ -17,7 +17,7 @@ use tonic::body::Body;
 use tower::Service;
 
 use crate::net::grpc::{Incoming, SegmentField};
-use crate::net::io::BoxIo;
+use crate::net::io::{BoxIo, Received};
 use crate::net::limits::{Http2Settings, MAX_CONTROL_MESSAGE};
 use crate::net::tls::host_name;
 
@@ -26,11 +26,17 @@ use crate::net::tls::host_name;
 pub(super) struct Channel {
     sender: SendRequest<Body>,
     origin: Uri,
+    received: Received,
 }
 
 impl Channel {
     /// Begins to speak HTTP/2 with the peer.
-    pub(super) async fn open(io: BoxIo, id: PeerId, settings: &Http2Settings) -> io::Result<Self> {
+    pub(super) async fn open(
+        io: BoxIo,
+        received: Received,
+        id: PeerId,
+        settings: &Http2Settings,
+    ) -> io::Result<Self> {
         let handshake = http2_builder(settings).handshake(TokioIo::new(io));
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
         tokio::spawn(async move {
@@ -44,7 +50,7 @@ impl Channel {
             .path_and_query("/")
             .build()
             .map_err(io::Error::other)?;
-        Ok(Self { sender, origin })
+        Ok(Self { sender, origin, received })
     }
 
     /// Whether no call can be made over it any more.
@@ -87,6 +93,11 @@ impl Channel {
         let answer = self.sender.send_request(request).await.map_err(lost)?;
         let answer = Incoming::of_answer(answer.map(Body::new), field, max_message)?;
         Ok(tonic::Response::new(answer.into_body()))
+    }
+
+    /// What has come over the connection, of whatever call.
+    pub(super) fn received(&self) -> Received {
+        self.received.clone()
     }
 
     /// The origin of calls to the peer.

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use super::channel::Channel;
 use super::dial::first_to_connect;
 use super::remote::RemotePeer;
-use crate::net::io::{BoxIo, ReadAhead, TLS_BUFFER};
+use crate::net::io::{BoxIo, Counted, ReadAhead, Received, TLS_BUFFER};
 use crate::net::limits::ClientLimits;
 use crate::net::tls::{PeerTls, server_name};
 
@@ -101,8 +101,8 @@ impl PeerConnector {
     ) -> Result<Channel, String> {
         let limits = &self.limits;
         let connect = async {
-            let io = connect_io(id, addr, tls).await?;
-            Channel::open(io, id, &limits.http2).await
+            let (io, received) = connect_io(id, addr, tls).await?;
+            Channel::open(io, received, id, &limits.http2).await
         };
         match timeout(limits.connect_timeout, connect).await {
             Ok(Ok(channel)) => Ok(channel),
@@ -116,7 +116,7 @@ async fn connect_io(
     id: PeerId,
     addr: &PeerAddr,
     tls: Option<Arc<ClientConfig>>,
-) -> io::Result<BoxIo> {
+) -> io::Result<(BoxIo, Received)> {
     let stream = match addr {
         PeerAddr::Tcp { host, port } => connect_tcp(host, port.get()).await?,
         _ => {
@@ -125,14 +125,15 @@ async fn connect_io(
         }
     };
     stream.set_nodelay(true)?;
+    let (stream, received) = Counted::new(stream);
     let Some(config) = tls else {
-        return Ok(Box::new(stream));
+        return Ok((Box::new(stream), received));
     };
     let connector = TlsConnector::from(config);
     let connect = connector.connect_with(server_name(id), ReadAhead::new(stream), |tls| {
         tls.set_buffer_limit(Some(TLS_BUFFER));
     });
-    Ok(Box::new(connect.await.map_err(explain)?))
+    Ok((Box::new(connect.await.map_err(explain)?), received))
 }
 
 async fn connect_tcp(host: &Host, port: u16) -> io::Result<TcpStream> {

@@ -6,15 +6,20 @@ use std::vec::IntoIter;
 
 use futures::{StreamExt, stream};
 use p2pshare_core::content::{ContentId, PieceRun};
-use p2pshare_core::transfer::{FetchEvent, SegmentStream, TransferError};
+use p2pshare_core::transfer::{FetchEvent, QueueNews, SegmentStream, TransferError};
 use p2pshare_proto::v1;
 use tokio::time::timeout;
+use tonic::Status;
 
 use super::source::RemoteSource;
 use crate::net::grpc::{Incoming, Part};
+use crate::net::io::Received;
 use crate::net::limits::MAX_RUNS;
 use crate::net::status::transfer_error;
 use crate::net::wire;
+
+/// A peer that sends fewer bytes than this in the time that it may stall has stalled.
+const SIGN_OF_LIFE: u64 = 512;
 
 /// Fetches the runs, in as many calls one after the other as their number takes.
 pub(super) async fn fetch(
@@ -23,10 +28,20 @@ pub(super) async fn fetch(
     runs: Vec<PieceRun>,
 ) -> Result<SegmentStream, TransferError> {
     let first = runs.len().min(MAX_RUNS);
-    let messages = source.open_fetch(&content, &runs[..first]).await?;
+    let (messages, received) = source.open_fetch(&content, &runs[..first]).await?;
     let mut rest = runs.into_iter();
     rest.by_ref().take(first).for_each(drop);
-    let fetching = Fetching { source, content, messages, rest, queued: false, begun: false };
+    let fetching = Fetching {
+        source,
+        content,
+        messages,
+        received,
+        rest,
+        queued: false,
+        queue: QueueNews::default(),
+        call_begun: false,
+        begun: false,
+    };
     let events = stream::try_unfold(fetching, |mut fetching| async move {
         let event = fetching.next().await?;
         Ok(event.map(|event| (event, fetching)))
@@ -38,11 +53,17 @@ struct Fetching {
     source: RemoteSource,
     content: ContentId,
     messages: Incoming<v1::FetchResponse>,
+    /// What has come over the connection.
+    received: Received,
     /// Runs that were not asked for yet.
     rest: IntoIter<PieceRun>,
     /// The last that came was a place in the queue.
     queued: bool,
-    /// A segment has come.
+    /// The places of this call.
+    queue: QueueNews,
+    /// A segment of this call has come.
+    call_begun: bool,
+    /// A segment of any call has come.
     begun: bool,
 }
 
@@ -54,15 +75,24 @@ impl Fetching {
                 if runs.is_empty() {
                     return Ok(None);
                 }
-                self.messages = self.source.open_fetch(&self.content, &runs).await?;
+                (self.messages, self.received) =
+                    self.source.open_fetch(&self.content, &runs).await?;
+                (self.queued, self.call_begun) = (false, false);
+                self.queue = QueueNews::default();
                 continue;
             };
             let event = wire::fetch_event_in(part)?;
-            self.queued = matches!(event, FetchEvent::Queued { .. });
-            if !self.queued {
-                self.begun = true;
+            let FetchEvent::Queued { position } = event else {
+                (self.queued, self.call_begun, self.begun) = (false, true, true);
                 return Ok(Some(event));
+            };
+            // Else a peer could go on with this forever, unseen by whoever takes the bytes.
+            if self.call_begun {
+                let lie = "the source queued a fetch that had begun".to_owned();
+                return Err(TransferError::Protocol(lie));
             }
+            self.queue.take(position)?;
+            self.queued = true;
             // A later call may have to wait again; whoever takes the bytes already knows nothing of calls.
             if !self.begun {
                 return Ok(Some(event));
@@ -72,14 +102,27 @@ impl Fetching {
 
     /// What comes next. In the queue a peer may be silent for as long as it takes; that it lives is known by pings.
     async fn part(&mut self) -> Result<Option<Part<v1::FetchResponse>>, TransferError> {
-        let part = self.messages.next();
         let part = match self.queued {
-            true => part.await,
-            false => {
-                let time = self.source.stall_timeout();
-                timeout(time, part).await.map_err(|_| TransferError::Stalled(time))?
-            }
+            true => self.messages.next().await,
+            false => self.part_in_time().await?,
         };
         part.map_err(|status| transfer_error(&status, &self.content))
+    }
+
+    /// HTTP/2 gives a frame when all of it has come, which takes a slow line minutes. So a peer is silent only when hardly
+    /// anything comes over the connection: less than a few answers to pings.
+    async fn part_in_time(
+        &mut self,
+    ) -> Result<Result<Option<Part<v1::FetchResponse>>, Status>, TransferError> {
+        let time = self.source.stall_timeout();
+        loop {
+            let before = self.received.bytes();
+            if let Ok(part) = timeout(time, self.messages.next()).await {
+                return Ok(part);
+            }
+            if self.received.bytes().saturating_sub(before) < SIGN_OF_LIFE {
+                return Err(TransferError::Stalled(time));
+            }
+        }
     }
 }

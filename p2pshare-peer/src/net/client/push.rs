@@ -6,7 +6,7 @@ use futures::StreamExt;
 use p2pshare_core::content::{Manifest, PieceRun};
 use p2pshare_core::identity::Access;
 use p2pshare_core::path::SharePath;
-use p2pshare_core::transfer::{FetchEvent, PieceSource, TransferError};
+use p2pshare_core::transfer::{FetchEvent, PieceSource, QueueNews, TransferError};
 use p2pshare_proto::v1;
 use p2pshare_proto::v1::push_request::Event as Outgoing;
 use p2pshare_proto::v1::push_response::Event as Incoming;
@@ -79,6 +79,7 @@ impl RemotePeer {
             Ok(())
         };
         let mut early = push.feed(manifest).await?;
+        let mut queue = QueueNews::default();
         let mut budget = proposal.manifest.layout().piece_count();
         loop {
             let answer = match early.take() {
@@ -87,6 +88,7 @@ impl RemotePeer {
             };
             match answer {
                 Incoming::Queued(queued) => {
+                    queue.take(queued.position)?;
                     progress(PushProgress::Queued { position: queued.position });
                 }
                 Incoming::Receipt(receipt) => return receipt_name(&receipt),

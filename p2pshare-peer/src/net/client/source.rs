@@ -17,6 +17,7 @@ use super::fetch;
 use super::grants::{GrantProvider, GrantRequest};
 use super::remote::{RemotePeer, Route};
 use crate::net::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
+use crate::net::io::Received;
 use crate::net::limits::MAX_SEGMENT_MESSAGE;
 use crate::net::status::transfer_error;
 use crate::net::wire;
@@ -41,23 +42,26 @@ impl RemoteSource {
         &self.peer
     }
 
-    /// Begins to fetch runs, few enough for one message.
+    /// Begins to fetch runs, few enough for one message. Also gives what tells whether the connection is alive.
     pub(super) async fn open_fetch(
         &self,
         content: &ContentId,
         runs: &[PieceRun],
-    ) -> Result<Incoming<v1::FetchResponse>, TransferError> {
+    ) -> Result<(Incoming<v1::FetchResponse>, Received), TransferError> {
         let message = Encoded::message(&v1::FetchRequest {
             content_id: wire::content_id_bytes(content),
             runs: wire::runs_out(runs.iter().copied()),
         });
         let (grants, request) = (&*self.grants, self.request(content));
+        let mut received = Received::default();
         let call = self.peer.call(Route::Bulk, grants, request, |channel, grant| {
+            received = channel.received();
             let message = stream::iter([Ok(message.clone())]);
             let request = grant.request(Body::new(OutgoingBody::of_request(message)));
             channel.call(grpc::FETCH, request, Some(SegmentField::FETCH), MAX_SEGMENT_MESSAGE)
         });
-        call.await
+        let messages = call.await?;
+        Ok((messages, received))
     }
 
     /// How long a peer may stall.

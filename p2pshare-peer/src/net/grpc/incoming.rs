@@ -50,6 +50,11 @@ impl<M: Message + Default> Incoming<M> {
         Ok(Response::from_parts(parts, messages))
     }
 
+    /// From now on messages may be so long.
+    pub(crate) fn allow(&mut self, max_message: usize) {
+        self.parser.allow(max_message);
+    }
+
     /// What comes next, `None` at the end.
     ///
     /// Cancellation: dropping the future loses nothing.

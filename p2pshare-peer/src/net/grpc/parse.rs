@@ -72,6 +72,11 @@ impl<M: Message + Default> Parser<M> {
         }
     }
 
+    /// Messages whose head was not read yet may be so long.
+    pub(crate) fn allow(&mut self, max_message: usize) {
+        self.max_message = max_message;
+    }
+
     /// Takes the next bytes; [`next`](Self::next) must have said that it has nothing more.
     pub(crate) fn push(&mut self, bytes: Bytes) {
         debug_assert!(self.input.is_empty());

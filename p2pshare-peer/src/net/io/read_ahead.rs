@@ -5,25 +5,24 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// What a connection that says little has as a buffer, in bytes.
 const SMALL: usize = 8 << 10;
 /// What one that says much gets.
 const LARGE: usize = 128 << 10;
 
-/// A TCP connection under TLS. The TLS library reads 4 KiB at a time; here they come from a buffer, so that a megabyte
+/// A connection under TLS. The TLS library reads 4 KiB at a time; here they come from a buffer, so that a megabyte
 /// takes 8 calls of the system and not 300. The buffer is large only while much comes.
-pub(crate) struct ReadAhead {
-    stream: TcpStream,
+pub(crate) struct ReadAhead<S> {
+    stream: S,
     buffer: Vec<u8>,
     /// What was read and not given yet: `buffer[start..end]`.
     start: usize,
     end: usize,
 }
 
-impl ReadAhead {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+impl<S: AsyncRead + Unpin> ReadAhead<S> {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream, buffer: Vec::new(), start: 0, end: 0 }
     }
 
@@ -49,7 +48,7 @@ impl ReadAhead {
     }
 }
 
-impl AsyncRead for ReadAhead {
+impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -69,7 +68,7 @@ impl AsyncRead for ReadAhead {
     }
 }
 
-impl AsyncWrite for ReadAhead {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -102,7 +101,7 @@ impl AsyncWrite for ReadAhead {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 

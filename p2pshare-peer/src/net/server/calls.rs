@@ -23,7 +23,7 @@ use tower::ServiceExt;
 
 use super::connection::Settings;
 use crate::net::grpc::PUSH;
-use crate::net::limits::MAX_CONTROL_MESSAGE;
+use crate::net::limits::MAX_REQUEST;
 use crate::net::service::{StallReport, TransferService};
 
 /// Hands the calls of one connection to the services.
@@ -97,9 +97,9 @@ fn bounded(request: Request<Incoming>) -> Request<Body> {
     if request.uri().path() == PUSH {
         return request.map(Body::new);
     }
-    let too_long = format!("the request is longer than {MAX_CONTROL_MESSAGE} bytes");
+    let too_long = format!("the request is longer than {MAX_REQUEST} bytes");
     request.map(|body| {
-        let limited = Limited::new(body, MAX_CONTROL_MESSAGE);
+        let limited = Limited::new(body, MAX_REQUEST);
         Body::new(limited.map_err(move |_| Status::out_of_range(&too_long)))
     })
 }

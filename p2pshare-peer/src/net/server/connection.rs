@@ -13,6 +13,7 @@ use tonic::service::Routes;
 use super::ServerSecurity;
 use super::calls::{Calls, Usage};
 use super::handshake::shake;
+use crate::net::io::Lingering;
 use crate::net::limits::{Http2Settings, ServerLimits};
 use crate::net::service::TransferService;
 
@@ -27,6 +28,14 @@ pub(super) struct Settings {
 /// Serves one connection until the client leaves, has been idle for too long or breaks the rules, or `stop` and every
 /// call on it has ended.
 pub(super) async fn run(stream: TcpStream, settings: Arc<Settings>, stop: CancellationToken) {
+    // Without it small answers wait; nothing is wrong.
+    let _ = stream.set_nodelay(true);
+    let (stream, leftover) = Lingering::new(stream);
+    talk(stream, settings, stop).await;
+    leftover.close().await;
+}
+
+async fn talk(stream: Lingering, settings: Arc<Settings>, stop: CancellationToken) {
     let limits = &settings.limits;
     let handshake = timeout(limits.handshake_timeout, shake(stream, &settings.security));
     let shaken = tokio::select! {

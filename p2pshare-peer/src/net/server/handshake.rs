@@ -10,11 +10,10 @@ use bytes::{Buf, Bytes};
 use p2pshare_core::identity::{PeerConnection, PeerId};
 use rustls::ServerConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::ServerSecurity;
-use crate::net::io::{BoxIo, ReadAhead, TLS_BUFFER};
+use crate::net::io::{BoxIo, Lingering, ReadAhead, TLS_BUFFER};
 use crate::net::tls::certificate_peer;
 
 /// What a client says first (RFC 9113, section 3.4).
@@ -22,10 +21,9 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Shakes hands with a client that just connected; says what its connection proves. The caller sets a time limit.
 pub(super) async fn shake(
-    stream: TcpStream,
+    stream: Lingering,
     security: &ServerSecurity,
 ) -> io::Result<(Rewound, PeerConnection)> {
-    stream.set_nodelay(true)?;
     let (mut io, connection): (BoxIo, _) = match security {
         ServerSecurity::Plain => (Box::new(stream), PeerConnection::Plain),
         ServerSecurity::Tls(tls) => {

@@ -46,6 +46,11 @@ impl Inbound {
         Self { messages, stall_timeout }
     }
 
+    /// From now on messages may be so long.
+    pub(super) fn allow(&mut self, max_message: usize) {
+        self.messages.allow(max_message);
+    }
+
     pub(super) async fn offer(&mut self) -> Result<Offer, Status> {
         let first = self.next().await;
         let offer = first.and_then(|event| match event {

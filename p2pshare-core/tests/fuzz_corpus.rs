@@ -1,0 +1,10 @@
+//! The corpora of the fuzz targets, on any toolchain.
+
+use std::path::Path;
+
+use p2pshare_core::testing::fuzz::{TARGETS, smoke};
+
+#[test]
+fn every_target_holds_on_its_corpus_and_around_it() {
+    smoke(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus"), &TARGETS);
+}

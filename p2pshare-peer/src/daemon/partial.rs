@@ -1,0 +1,80 @@
+//! Telling the index which contents this peer holds part of.
+
+use std::{collections::HashMap, convert::Infallible, time::Duration};
+
+use p2pshare_core::{api::ProblemKind, content::ContentId};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::presence::TRY_AGAIN;
+use crate::{catalog::PartialSources, index_client::ClientError, publish::OwnPeer};
+
+/// A download that ends within this time is not told of: nobody would come for it.
+pub(super) const SETTLE: Duration = Duration::from_millis(250);
+
+/// The index is told again so often. It forgets what it was told after ten minutes, and may lose it sooner.
+const RENEW: Duration = Duration::from_secs(60);
+
+/// Keeps the index told of the downloads of a peer that somebody else keeps online, until `stop` is cancelled. An index
+/// that is away or refuses is told again later.
+pub(super) async fn run(peer: &OwnPeer, sources: &PartialSources, stop: &CancellationToken) {
+    let work = async {
+        loop {
+            let Err(error) = tell(peer, sources).await;
+            tracing::info!(%error, "the index was not told of a download");
+            sleep(TRY_AGAIN).await;
+        }
+    };
+    stop.run_until_cancelled(work).await;
+}
+
+/// The same, until the index refuses or is away.
+pub(super) async fn tell(
+    peer: &OwnPeer,
+    sources: &PartialSources,
+) -> Result<Infallible, ClientError> {
+    let mut changes = sources.changes();
+    let mut told: HashMap<ContentId, Instant> = HashMap::new();
+    loop {
+        changes.mark_unchanged();
+        let now = Instant::now();
+        let held = sources.contents();
+        let gone: Vec<_> = told.keys().filter(|content| !held.contains(content)).copied().collect();
+        for content in gone {
+            told.remove(&content);
+            withdraw(peer, &content).await?;
+        }
+        for content in held {
+            if told.get(&content).is_none_or(|at| *at + RENEW <= now) {
+                offer(peer, &content).await?;
+                told.insert(content, now);
+            }
+        }
+        let next = told.values().min().map_or(now + RENEW, |first| *first + RENEW);
+        tokio::select! {
+            changed = changes.changed() => {
+                // The sender lives as long as `sources`.
+                let _ = changed;
+                sleep(SETTLE).await;
+            }
+            () = sleep_until(next) => {}
+        }
+    }
+}
+
+async fn offer(peer: &OwnPeer, content: &ContentId) -> Result<(), ClientError> {
+    match peer.client().add_partial_source(content, &peer.id()).await {
+        Err(error) if error.kind() == Some(ProblemKind::NotFound) => {
+            // Either the content has gone, which the download will find out, or the index has forgotten the peer.
+            peer.client().heartbeat(&peer.id()).await.map(drop)
+        }
+        other => other,
+    }
+}
+
+async fn withdraw(peer: &OwnPeer, content: &ContentId) -> Result<(), ClientError> {
+    match peer.client().remove_partial_source(content, &peer.id()).await {
+        Err(error) if error.kind() == Some(ProblemKind::NotFound) => Ok(()),
+        other => other,
+    }
+}
