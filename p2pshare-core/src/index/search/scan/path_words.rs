@@ -38,8 +38,8 @@ impl PathWords {
         self.path.iter().map(|word| self.word(word))
     }
 
-    #[cfg(feature = "sqlite")]
     /// The words as they are written into the index of words.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::with_capacity(self.text.len() + self.path.len());
         for word in self.iter() {
