@@ -10,6 +10,8 @@
 //! What breaks a law panics, as tests do.
 
 pub mod fuzz;
+#[cfg(feature = "mongodb")]
+pub mod mongod;
 pub mod proxy;
 pub mod sink;
 pub mod source;
