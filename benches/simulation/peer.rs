@@ -80,12 +80,6 @@ pub(crate) enum State {
     StruckOff,
 }
 
-impl Session {
-    pub(crate) fn is_running(&self) -> bool {
-        matches!(self.state, State::Opening | State::Open | State::Pausing)
-    }
-}
-
 /// Pieces that a downloader has asked for.
 pub(crate) struct Request {
     pub(crate) upload: UploadId,
