@@ -6,7 +6,7 @@ use p2pshare_core::{content::PieceSet, swarm::Failure};
 
 use crate::{
     clock::{Event, Peer, Time},
-    peer::{Session, State, id},
+    peer::{State, id},
     world::World,
 };
 
@@ -25,7 +25,7 @@ impl World {
         let node = &mut self.nodes[peer as usize];
         node.sessions.values_mut().for_each(|session| session.listed = false);
         for source in found {
-            node.sessions.entry(source).or_insert_with(Session::default).listed = true;
+            node.sessions.entry(source).or_default().listed = true;
         }
         let refresh = options.first_refresh * (1 << node.searches.min(20));
         let busy = node.sessions.values().any(|session| session.current.is_some());
