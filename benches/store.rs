@@ -11,7 +11,7 @@ use p2pshare_benches::{is_smoke_run, median};
 use p2pshare_core::{
     api::{CatalogChange, Entry, Sort, Visibility},
     auth::{SessionToken, TokenHash, Verifier},
-    backend::{memory::MemoryStore, sqlite::SqliteStore},
+    backend::{memory::MemoryStore, mongodb::MongoStore, sqlite::SqliteStore},
     content::ContentId,
     identity::{PeerAddr, PeerId, Username},
     index::{
@@ -20,6 +20,7 @@ use p2pshare_core::{
         store::IndexStore,
     },
     path::SharePath,
+    testing::mongod::ReplicaSet,
     time::Timestamp,
 };
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
@@ -45,7 +46,13 @@ async fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let sqlite =
         SqliteStore::open(&folder.path().join("index.sqlite")).expect("the store can be opened");
-    let stores: [Arc<dyn IndexStore>; 2] = [Arc::new(MemoryStore::new()), Arc::new(sqlite)];
+    let mut stores: Vec<Arc<dyn IndexStore>> = vec![Arc::new(MemoryStore::new()), Arc::new(sqlite)];
+    // One mongod; without any, the others are measured.
+    let mongod = ReplicaSet::start(1, 1000);
+    if let Some(mongod) = &mongod {
+        let uri = mongod.database("bench").parse().expect("scripts/mongod prints a URI");
+        stores.push(Arc::new(done(MongoStore::open(&uri).await)));
+    }
     for store in stores {
         measure(&*store, entries, rounds).await;
     }

@@ -147,6 +147,10 @@ impl SessionStore for MeteredStore {
         self.meter("end_sessions", self.inner.end_sessions(user, except)).await
     }
 
+    async fn sessions_of(&self, user: &Username) -> StoreResult<Vec<Session>> {
+        self.meter("sessions_of", self.inner.sessions_of(user)).await
+    }
+
     async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64> {
         self.meter("purge_sessions", self.inner.purge_sessions(now)).await
     }
@@ -204,6 +208,19 @@ impl CatalogStore for MeteredStore {
         limit: u32,
     ) -> StoreResult<Vec<Entry>> {
         self.meter("entries", self.inner.entries(peer, after, limit)).await
+    }
+
+    async fn dated_entries(
+        &self,
+        peer: &PeerId,
+        after: Option<&SharePath>,
+        limit: u32,
+    ) -> StoreResult<Vec<(Entry, Timestamp)>> {
+        self.meter("dated_entries", self.inner.dated_entries(peer, after, limit)).await
+    }
+
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>> {
+        self.meter("partial_sources_of", self.inner.partial_sources_of(peer)).await
     }
 
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64> {
@@ -354,6 +371,10 @@ impl IndexStore for MeteredStore {
 
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts> {
         self.meter("counts", self.inner.counts(now, online_since)).await
+    }
+
+    async fn lease(&self, name: &str, holder: &str, lasts: Duration) -> StoreResult<bool> {
+        self.meter("lease", self.inner.lease(name, holder, lasts)).await
     }
 
     fn kind(&self) -> &'static str {

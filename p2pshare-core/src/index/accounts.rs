@@ -84,6 +84,7 @@ impl Index {
         let verifier = self.authenticator().enroll(&caller.user, new).await?;
         self.store().set_verifier(&caller.user, &verifier, None).await?;
         self.store().end_sessions(&caller.user, Some(&caller.session)).await?;
+        self.inner.sessions.forget(&caller.user);
         Ok(())
     }
 
@@ -95,6 +96,7 @@ impl Index {
     ) -> Result<(), IndexError> {
         self.confirm(caller, password).await?;
         self.store().delete_user(&caller.user).await?;
+        self.inner.sessions.forget(&caller.user);
         Ok(())
     }
 
@@ -133,7 +135,9 @@ impl Index {
         username: &Username,
         disabled: bool,
     ) -> Result<(), IndexError> {
-        found(self.store().set_disabled(username, disabled).await?, username)
+        let known = self.store().set_disabled(username, disabled).await?;
+        self.inner.sessions.forget(username);
+        found(known, username)
     }
 
     /// Sets a new password for an account and ends its sessions: for operators' tools.
@@ -145,6 +149,7 @@ impl Index {
         let verifier = self.authenticator().enroll(username, password).await?;
         found(self.store().set_verifier(username, &verifier, None).await?, username)?;
         self.store().end_sessions(username, None).await?;
+        self.inner.sessions.forget(username);
         Ok(())
     }
 

@@ -13,6 +13,9 @@ pub struct IndexConfig {
     pub registration: Registration,
     /// How long a session lasts.
     pub session_lifetime: Duration,
+    /// How long a session that was looked up is taken to be as it was. Where other processes work on the same store,
+    /// what they do to a session is seen so much later. Zero: each request looks its session up.
+    pub session_cache: Duration,
     /// Most sessions of a user; opening one more ends the oldest.
     pub sessions_per_user: u32,
     /// How long a grant lasts.
@@ -46,6 +49,7 @@ impl Default for IndexConfig {
             name: "p2pshare".to_owned(),
             registration: Registration::Open,
             session_lifetime: Duration::from_secs(30 * DAY),
+            session_cache: Duration::ZERO,
             sessions_per_user: 32,
             grant_lifetime: Duration::from_secs(10 * 60),
             unbound_grants: true,

@@ -28,10 +28,18 @@ impl Index {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = flush.tick() => log(self.flush_presence().await, "writing heartbeats"),
-                _ = purge.tick() => log(self.purge().await, "forgetting what has ended"),
+                _ = purge.tick() => log(self.purge_as_one().await, "forgetting what has ended"),
             }
         }
         log(self.flush_presence().await, "writing the last heartbeats");
+    }
+
+    /// Forgets what has ended, if no other process over the same store does so.
+    async fn purge_as_one(&self) -> StoreResult<()> {
+        if self.store().lease("purge", &self.inner.holder, 2 * PURGE_EVERY).await? {
+            self.purge().await?;
+        }
+        Ok(())
     }
 
     /// Forgets sessions and invites that have ended and peers that have long been away. Changes no answer but for the

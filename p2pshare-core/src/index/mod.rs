@@ -10,8 +10,10 @@ mod groups;
 mod invites;
 mod maintenance;
 mod peers;
+mod session_cache;
 mod sessions;
 
+pub mod copy;
 pub mod model;
 pub mod search;
 pub mod store;
@@ -24,6 +26,7 @@ pub use maintenance::FLUSH_EVERY;
 pub use sessions::Caller;
 
 use peers::Presence;
+use session_cache::SessionCache;
 use store::IndexStore;
 
 use crate::{
@@ -51,6 +54,9 @@ struct Inner {
     clock: Arc<dyn Clock>,
     config: IndexConfig,
     presence: Mutex<Presence>,
+    sessions: SessionCache,
+    /// What this process is called where several share a store.
+    holder: String,
 }
 
 impl Index {
@@ -62,8 +68,17 @@ impl Index {
         clock: Arc<dyn Clock>,
         config: IndexConfig,
     ) -> Self {
-        let (keys, presence) = (RwLock::new(Arc::new(keys)), Mutex::default());
-        Self { inner: Arc::new(Inner { store, authenticator, keys, clock, config, presence }) }
+        let inner = Inner {
+            store,
+            authenticator,
+            keys: RwLock::new(Arc::new(keys)),
+            clock,
+            presence: Mutex::default(),
+            sessions: SessionCache::new(config.session_cache),
+            holder: format!("{:032x}", rand::random::<u128>()),
+            config,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// What the index says of itself, to anybody.

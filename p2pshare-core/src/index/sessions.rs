@@ -65,7 +65,16 @@ impl Index {
     /// The user of an open session.
     pub async fn caller(&self, token: &SessionToken) -> Result<Caller, IndexError> {
         let hash = token.hash();
-        let open = self.store().session(&hash, self.now()).await?.ok_or(IndexError::NotLoggedIn)?;
+        let now = self.now();
+        let open = match self.inner.sessions.find(&hash, now) {
+            Ok(open) => open,
+            Err(looked_up) => {
+                let open =
+                    self.store().session(&hash, now).await?.ok_or(IndexError::NotLoggedIn)?;
+                self.inner.sessions.keep(looked_up, &open);
+                open
+            }
+        };
         if open.disabled {
             return Err(IndexError::AccountDisabled);
         }
@@ -75,12 +84,14 @@ impl Index {
     /// Ends the caller's session.
     pub async fn log_out(&self, caller: &Caller) -> Result<(), IndexError> {
         self.store().end_session(&caller.session).await?;
+        self.inner.sessions.forget(&caller.user);
         Ok(())
     }
 
     /// Ends all sessions of the caller, this one among them.
     pub async fn log_out_everywhere(&self, caller: &Caller) -> Result<SessionsEnded, IndexError> {
         let ended = self.store().end_sessions(&caller.user, None).await?;
+        self.inner.sessions.forget(&caller.user);
         Ok(SessionsEnded { ended })
     }
 

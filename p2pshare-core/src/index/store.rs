@@ -10,10 +10,12 @@
 //! - **Durable.** When it returns `Ok`, what it did outlives the process (in stores that outlive it at all).
 //! - **Read your writes.** What starts after a method returned sees what it did, through any clone of the store.
 //! - **Cancel-safe.** Dropping the future of a read does nothing; dropping that of a write leaves it done or not done.
-//! - **Time is given.** No method reads a clock.
+//! - **Time is given.** No method reads a clock, but for [`lease`](IndexStore::lease), which is about real time.
 //! - **Bounded.** No answer is larger than the limit asked for.
 //! - **Values.** Sizes are at most [`MAX_CONTENT_LEN`](crate::content::MAX_CONTENT_LEN), which the rules see to; any
 //!   other value that its type can have is kept as it is. In a [`Search`] and its filter, sizes can be any `u64`.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -117,6 +119,9 @@ pub trait SessionStore: Send + Sync {
     /// Ends all sessions of a user, but for `except`; says how many.
     async fn end_sessions(&self, user: &Username, except: Option<&TokenHash>) -> StoreResult<u64>;
 
+    /// All sessions of a user that are there, ended or not, in order of token: to copy a store.
+    async fn sessions_of(&self, user: &Username) -> StoreResult<Vec<Session>>;
+
     /// Forgets sessions that ended at `now` or before; says how many. [`session`](Self::session) gave none of them.
     async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64>;
 }
@@ -136,7 +141,7 @@ pub trait PeerStore: Send + Sync {
     /// A user's peers, in order of id.
     async fn peers_of(&self, owner: &Username) -> StoreResult<Vec<Peer>>;
 
-    /// Notes heartbeats, many in one write. A peer that is not there or said goodbye is passed over, and a time older
+    /// Notes heartbeats, many in one write; each is noted or not by itself. A peer that is not there or said goodbye is passed over, and a time older
     /// than the one stored changes nothing.
     async fn touch_peers(&self, seen: &[(PeerId, Timestamp)]) -> StoreResult<()>;
 
@@ -178,6 +183,17 @@ pub trait CatalogStore: Send + Sync {
         after: Option<&SharePath>,
         limit: u32,
     ) -> StoreResult<Vec<Entry>>;
+
+    /// As [`entries`](Self::entries), each with the time that it was published: to copy a store.
+    async fn dated_entries(
+        &self,
+        peer: &PeerId,
+        after: Option<&SharePath>,
+        limit: u32,
+    ) -> StoreResult<Vec<(Entry, Timestamp)>>;
+
+    /// The contents of which a peer holds part, with the times until when, in order of content: to copy a store.
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>>;
 
     /// How many entries a peer has.
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64>;
@@ -328,6 +344,15 @@ pub trait IndexStore:
     /// How much is in it. Sessions that ended by `now` do not count; peers heard of at `online_since` or later are
     /// online.
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts>;
+
+    /// Takes the lease of this name for `lasts` from now on, by the store's own clock, or keeps it for so long, if no
+    /// other holder has it. Of several processes over one store the holder does what one of them has to do.
+    ///
+    /// Stores that no other process works on give it to everybody, as this does.
+    async fn lease(&self, name: &str, holder: &str, lasts: Duration) -> StoreResult<bool> {
+        let _ = (name, holder, lasts);
+        Ok(true)
+    }
 
     /// What kind of store this is, for people: "memory", "SQLite".
     fn kind(&self) -> &'static str;

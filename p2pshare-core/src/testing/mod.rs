@@ -9,6 +9,8 @@
 //! What breaks a law panics, as tests do.
 
 pub mod fuzz;
+#[cfg(feature = "mongodb")]
+pub mod mongod;
 pub mod sink;
 pub mod source;
 mod source_faults;

@@ -9,6 +9,7 @@ use p2pshare_core::identity::Username;
 use super::{
     sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection},
     span::Span,
+    store::StoreText,
 };
 
 const EXAMPLES: &str = "\
@@ -76,6 +77,10 @@ pub(super) enum Command {
     ///
     /// Works on the file of the keys, whether or not the index runs; one that runs follows it.
     Keys(KeysArgs),
+    /// Copy a community into another store, or check a store
+    ///
+    /// Stop every index of the community first.
+    Store(StoreArgs),
     /// Print the OpenAPI description of the HTTP API
     Openapi,
     /// Print completions for a shell
@@ -200,5 +205,38 @@ pub(super) enum UserCommand {
         /// Read the password from the first line of standard input
         #[arg(long)]
         password_stdin: bool,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StoreArgs {
+    #[command(flatten)]
+    pub(super) log: LogSection,
+    #[command(subcommand)]
+    pub(super) command: StoreCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum StoreCommand {
+    /// Copy all of a store into another one
+    ///
+    /// Read both afterwards and compare their counts and checksums. The keys that sign grants are not in the store: take
+    /// the file along.
+    Copy {
+        /// The store that is read: `sqlite:PATH` or `mongodb://…`
+        #[arg(long, env = "P2PSHARE_INDEX_COPY_FROM", hide_env_values = true, value_name = "URI")]
+        from: StoreText,
+        /// The store that is written, which must be empty
+        #[arg(long, env = "P2PSHARE_INDEX_COPY_TO", hide_env_values = true, value_name = "URI")]
+        to: StoreText,
+        /// Go on with a copy that was broken off: the other store holds part of it
+        #[arg(long)]
+        resume: bool,
+    },
+    /// Check that a store keeps its promises
+    Check {
+        /// The store
+        #[arg(long, env = "P2PSHARE_INDEX_STORE", hide_env_values = true, value_name = "URI")]
+        store: StoreText,
     },
 }

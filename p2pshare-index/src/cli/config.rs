@@ -25,6 +25,9 @@ const DEFAULT_PORT: u16 = 7400;
 /// Largest configuration file.
 const MAX_FILE: u64 = 1 << 20;
 
+/// How long an index that may not be the only one over its store relies on a session that it looked up.
+const SHARED_SESSION_CACHE: Duration = Duration::from_secs(2);
+
 /// The configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -94,11 +97,23 @@ impl Config {
             )));
         }
         let log = log(&args.log.or(file.log), "info")?;
+        let data = data(args.data.or(file.data))?;
+        let is_shared = matches!(data.store, StoreUri::Mongo(_));
+        if is_shared && data.key_file.is_none() {
+            return Err(CliError::Usage(
+                "several indexes may serve this store, and all must sign with the same keys: name their file with \
+                 --key-file (the first start makes it), and give every index a copy of it"
+                    .to_owned(),
+            ));
+        }
         let config = Self {
-            data: data(args.data.or(file.data))?,
+            data,
             listen,
             tls,
-            index: index(args.community.or(file.community), &limits)?,
+            index: IndexConfig {
+                session_cache: if is_shared { SHARED_SESSION_CACHE } else { Duration::ZERO },
+                ..index(args.community.or(file.community), &limits)?
+            },
             http: http(&server, &limits, metrics.clone())?,
             server: serving(&server, metrics)?,
         };
@@ -133,6 +148,7 @@ fn read(file: &ConfigFile) -> Result<File, CliError> {
 
 fn data(section: DataSection) -> Result<Data, CliError> {
     let store = section.store.map(|uri| uri.parse()).transpose()?;
+    let is_shared = matches!(store, Some(StoreUri::Mongo(_)));
     if section.data_dir.is_none() && store == Some(StoreUri::Memory) {
         return Ok(Data { dir: None, key_file: section.key_file, store: StoreUri::Memory });
     }
@@ -145,8 +161,14 @@ fn data(section: DataSection) -> Result<Data, CliError> {
             })?,
     };
     let store = store.unwrap_or_else(|| StoreUri::default_in(Path::new(&dir)));
-    let key_file = section.key_file.unwrap_or_else(|| dir.join("keys.json"));
-    Ok(Data { dir: Some(dir), key_file: Some(key_file), store })
+    // Several indexes over one store sign with the same keys: none makes its own unasked.
+    let key_file = section.key_file.or_else(|| (!is_shared).then(|| dir.join("keys.json")));
+    Ok(Data { dir: Some(dir), key_file, store })
+}
+
+/// What `store` logs.
+pub(super) fn log_for_stores(section: &LogSection) -> Result<Log, CliError> {
+    log(section, "warn")
 }
 
 fn log(section: &LogSection, default: &str) -> Result<Log, CliError> {

@@ -12,6 +12,7 @@ mod sections;
 mod serve;
 mod span;
 mod store;
+mod stores;
 mod users;
 
 use std::{
@@ -56,6 +57,7 @@ fn work(args: Args) -> Result<(), CliError> {
         }
         Command::User(command) => users::run(command),
         Command::Keys(command) => keys::run(command),
+        Command::Store(command) => stores::run(&command),
         Command::Openapi => {
             let document = serde_json::to_string_pretty(&crate::document()).map_err(|error| {
                 CliError::Failed(format!("the document cannot be made: {error}"))

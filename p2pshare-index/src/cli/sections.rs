@@ -9,7 +9,7 @@ use clap::Args;
 use p2pshare_core::api::Registration;
 use serde::{Deserialize, Serialize};
 
-use super::{logging::LogFormat, span::Span};
+use super::{logging::LogFormat, span::Span, store::StoreText};
 
 /// Defines a section of the configuration file, whose options are arguments and variables too. All are optional: what
 /// is not given has the default that the resolved configuration says.
@@ -43,9 +43,13 @@ section! {
         /// Made at the first start, readable by its owner only. [default: the system's folder for data of programs]
         #[arg(long, env = "P2PSHARE_INDEX_DATA_DIR", value_name = "DIR", help_heading = "Data", global = true)]
         data_dir: PathBuf,
-        /// Store: `sqlite:PATH`, or `memory:` which forgets everything at exit [default: sqlite:DATA_DIR/index.db]
-        #[arg(long, env = "P2PSHARE_INDEX_STORE", value_name = "URI", help_heading = "Data", global = true)]
-        store: String,
+        /// Store: `sqlite:PATH`, `mongodb://…`, or `memory:` which forgets all at exit [default: sqlite:DATA_DIR/index.db]
+        ///
+        /// A URI of MongoDB names the servers, the database, credentials and TLS as MongoDB's own tools take them. Others
+        /// on this machine can read arguments: give one with a password by the variable or the configuration file.
+        #[arg(long, env = "P2PSHARE_INDEX_STORE", hide_env_values = true, value_name = "URI", help_heading = "Data",
+              global = true)]
+        store: StoreText,
         /// File of the keys that sign grants; several indexes over one store need the same [default: DATA_DIR/keys.json]
         #[arg(long, env = "P2PSHARE_INDEX_KEY_FILE", value_name = "FILE", help_heading = "Data", global = true)]
         key_file: PathBuf,

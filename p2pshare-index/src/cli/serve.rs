@@ -29,7 +29,7 @@ async fn work(mut config: Config) -> Result<(), CliError> {
     // From here on a signal is not lost.
     let signals = signals().map_err(|error| CliError::Failed(format!("no signals: {error}")))?;
     let keys = keys(&config.data)?;
-    let store = config.data.store.open()?;
+    let store = config.data.store.open().await?;
     let fail = |source| CliError::Store { store: config.data.store.to_string(), source };
     store.check().await.map_err(fail)?;
     let ready = listen::open(&mut config).await?;

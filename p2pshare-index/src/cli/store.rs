@@ -1,18 +1,50 @@
 //! The stores that the program knows, by URI.
 
-use std::fmt;
 use std::{
+    convert::Infallible,
+    fmt,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
 };
 
 use p2pshare_core::{
-    backend::{memory::MemoryStore, sqlite::SqliteStore},
-    index::store::IndexStore,
+    backend::{
+        memory::MemoryStore,
+        mongodb::{MongoStore, MongoUri},
+        sqlite::SqliteStore,
+    },
+    index::store::{IndexStore, StoreResult},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::error::CliError;
+
+/// A store as it is given: a URI that may hold a password, which is never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct StoreText(String);
+
+impl StoreText {
+    pub(super) fn parse(&self) -> Result<StoreUri, CliError> {
+        self.0.parse()
+    }
+}
+
+impl FromStr for StoreText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for StoreText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreText(…)")
+    }
+}
 
 /// Where the index keeps what it knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +53,8 @@ pub(super) enum StoreUri {
     Memory,
     /// `sqlite:PATH`
     Sqlite(PathBuf),
+    /// `mongodb://…` or `mongodb+srv://…`
+    Mongo(MongoUri),
 }
 
 impl StoreUri {
@@ -30,14 +64,13 @@ impl StoreUri {
     }
 
     /// Opens the store, and makes it if it is not there.
-    pub(super) fn open(&self) -> Result<Arc<dyn IndexStore>, CliError> {
-        match self {
+    pub(super) async fn open(&self) -> Result<Arc<dyn IndexStore>, CliError> {
+        let store: StoreResult<Arc<dyn IndexStore>> = match self {
             Self::Memory => Ok(Arc::new(MemoryStore::new())),
-            Self::Sqlite(path) => match SqliteStore::open(path) {
-                Ok(store) => Ok(Arc::new(store)),
-                Err(source) => Err(CliError::Store { store: self.to_string(), source }),
-            },
-        }
+            Self::Sqlite(path) => SqliteStore::open(path).map(|store| Arc::new(store) as _),
+            Self::Mongo(uri) => MongoStore::open(uri).await.map(|store| Arc::new(store) as _),
+        };
+        store.map_err(|source| CliError::Store { store: self.to_string(), source })
     }
 }
 
@@ -46,6 +79,8 @@ impl fmt::Display for StoreUri {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            // Without its password.
+            Self::Mongo(uri) => uri.fmt(f),
         }
     }
 }
@@ -55,11 +90,19 @@ impl FromStr for StoreUri {
 
     fn from_str(text: &str) -> Result<Self, CliError> {
         let wrong = |reason: &str| {
+            // What is wrong may hold a password all the same.
+            let shown =
+                if text.contains('@') { "that is given".to_owned() } else { format!("{text:?}") };
             CliError::Usage(format!(
-                "the store {text:?} {reason}: it can be `sqlite:PATH` or `memory:`"
+                "the store {shown} {reason}: it can be `sqlite:PATH`, `mongodb://…` or `memory:`"
             ))
         };
         match text.split_once(':') {
+            Some(("mongodb" | "mongodb+srv", _)) => {
+                let uri = text.parse::<MongoUri>();
+                uri.map(Self::Mongo)
+                    .map_err(|error| CliError::Usage(format!("the store's URI: {error}")))
+            }
             Some(("memory", "")) => Ok(Self::Memory),
             Some(("memory", _)) => Err(wrong("has something after `memory:`")),
             Some(("sqlite", "")) => Err(wrong("has no path")),
@@ -81,7 +124,15 @@ mod tests {
         }
         for text in ["", "memory", "memory:x", "sqlite:", "/var/lib/index.db", "redis://h/1"] {
             let error = text.parse::<StoreUri>().unwrap_err().to_string();
-            assert!(error.contains("`sqlite:PATH` or `memory:`"), "{error}");
+            assert!(error.contains("`mongodb://…` or `memory:`"), "{error}");
+        }
+        for text in ["mongodb://ann:s3cret@h/db?tls=true", "mongodb+srv://ann:s3cret@h"] {
+            let uri: StoreUri = text.parse().unwrap();
+            assert!(!format!("{uri} {uri:?}").contains("s3cret"));
+        }
+        for text in ["mongo://ann:s3cret@h", "mongodb:ann:s3cret@h", "ann:s3cret@h"] {
+            let error = text.parse::<StoreUri>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
         }
     }
 }

@@ -36,23 +36,27 @@ pub(super) fn run(args: UserArgs) -> Result<(), CliError> {
 
 async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
     match command {
-        UserCommand::List { json } => list(&open(data)?, json).await,
+        UserCommand::List { json } => list(&open(data).await?, json).await,
         UserCommand::Disable { user } => {
-            open(data)?.set_disabled(&user, true).await.map_err(CliError::Index)?;
+            open(data).await?.set_disabled(&user, true).await.map_err(CliError::Index)?;
             done("admin-disable", &user, "is disabled, its sessions have ended")
         }
         UserCommand::Enable { user } => {
-            open(data)?.set_disabled(&user, false).await.map_err(CliError::Index)?;
+            open(data).await?.set_disabled(&user, false).await.map_err(CliError::Index)?;
             done("admin-enable", &user, "is enabled")
         }
         UserCommand::ResetPassword { user, password_stdin } => {
             let password = new_password(password_stdin)?;
-            open(data)?.reset_password(&user, password).await.map_err(CliError::Index)?;
+            open(data).await?.reset_password(&user, password).await.map_err(CliError::Index)?;
             done("admin-reset-password", &user, "has a new password, its sessions have ended")
         }
         UserCommand::Create { user, admin, password_stdin } => {
             let password = new_password(password_stdin)?;
-            open(data)?.create_account(&user, password, admin).await.map_err(CliError::Index)?;
+            open(data)
+                .await?
+                .create_account(&user, password, admin)
+                .await
+                .map_err(CliError::Index)?;
             let what = if admin { "was made, as an operator" } else { "was made" };
             done("admin-create", &user, what)
         }
@@ -60,13 +64,13 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
 }
 
 /// The rules over the store. The key signs nothing here.
-fn open(data: &Data) -> Result<Index, CliError> {
+async fn open(data: &Data) -> Result<Index, CliError> {
     if let Some(dir) = &data.dir {
         private_file::create_dir(dir)?;
     }
     let signer = GrantSigner::generate().map_err(|error| CliError::Failed(error.to_string()))?;
     Ok(Index::new(
-        data.store.open()?,
+        data.store.open().await?,
         Arc::new(Argon2Authenticator::new(Argon2Params::default())),
         SigningKeys::new(signer),
         Arc::new(SystemClock),

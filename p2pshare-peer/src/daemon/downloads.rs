@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Uploads that run may end within this time when all is downloaded.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// How downloads are served.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl DownloadServer {
         self.peer.id()
     }
 
-    /// Serves until `stop` is cancelled, then says goodbye to the index and gives uploads that run a second to end.
+    /// Serves until `stop` is cancelled, then says goodbye to the index and gives uploads that run half a second to end.
     ///
     /// Nothing is opened and nobody told before a download has run for a quarter of a second. An index that is away or
     /// refuses is asked again later: what is downloaded does not depend on it.

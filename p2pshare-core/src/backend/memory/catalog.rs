@@ -49,6 +49,25 @@ impl CatalogStore for MemoryStore {
         Ok(wanted.take(at_most(limit)).cloned().collect())
     }
 
+    async fn dated_entries(
+        &self,
+        peer: &PeerId,
+        after: Option<&SharePath>,
+        limit: u32,
+    ) -> StoreResult<Vec<(Entry, Timestamp)>> {
+        let state = self.lock()?;
+        let entries = state.entries.of_peer(peer);
+        let wanted = entries.filter(|shared| after.is_none_or(|after| shared.entry.path > *after));
+        let dated = wanted.map(|shared| (shared.entry.clone(), shared.published_at));
+        Ok(dated.take(at_most(limit)).collect())
+    }
+
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>> {
+        let state = self.lock()?;
+        let of_peer = state.partial_sources.iter().filter(|((_, of), _)| of == peer);
+        Ok(of_peer.map(|((content, _), until)| (*content, *until)).collect())
+    }
+
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64> {
         Ok(self.lock()?.entries.count_of_peer(peer))
     }

@@ -56,6 +56,12 @@ impl SessionStore for MemoryStore {
         Ok(self.lock()?.end_sessions_where(goes))
     }
 
+    async fn sessions_of(&self, user: &Username) -> StoreResult<Vec<Session>> {
+        let state = self.lock()?;
+        let sessions = state.sessions.values();
+        Ok(sessions.filter(|session| session.user == *user).cloned().collect())
+    }
+
     async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64> {
         Ok(self.lock()?.end_sessions_where(|session| session.expires_at <= now))
     }

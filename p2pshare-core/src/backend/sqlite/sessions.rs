@@ -71,6 +71,23 @@ impl SessionStore for SqliteStore {
         Ok(self.database.write(end).await?)
     }
 
+    async fn sessions_of(&self, user: &Username) -> StoreResult<Vec<Session>> {
+        let user = user.clone();
+        let read = move |c: &Connection| {
+            let sql = "SELECT s.token, u.name, s.created_at, s.expires_at FROM users u \
+                       JOIN sessions s ON s.user = u.id WHERE u.name = ?1 ORDER BY s.token";
+            rows::collect(c.prepare_cached(sql)?.query([user.as_str()])?, |row| {
+                Ok(Session {
+                    token: TokenHash::from_bytes(rows::bytes(row, 0)?),
+                    user: rows::text(row, 1)?,
+                    created_at: rows::time(row, 2)?,
+                    expires_at: rows::time(row, 3)?,
+                })
+            })
+        };
+        Ok(self.database.read(read).await?)
+    }
+
     async fn purge_sessions(&self, now: Timestamp) -> StoreResult<u64> {
         let purge = move |c: &Connection| {
             let sql = "DELETE FROM sessions WHERE expires_at <= ?1";

@@ -8,6 +8,8 @@
 mod cursor;
 mod kind;
 mod query;
+#[cfg(any(feature = "mongodb", feature = "sqlite"))]
+pub(crate) mod scan;
 mod words;
 
 pub use cursor::{Cursor, CursorError};

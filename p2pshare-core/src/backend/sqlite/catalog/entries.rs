@@ -11,6 +11,7 @@ use crate::{
     },
     identity::{PeerId, Username},
     path::SharePath,
+    time::Timestamp,
 };
 
 pub(super) fn of_peer(
@@ -19,14 +20,26 @@ pub(super) fn of_peer(
     after: Option<&SharePath>,
     limit: u32,
 ) -> DatabaseResult<Vec<Entry>> {
+    let dated = dated(connection, peer, after, limit)?;
+    Ok(dated.into_iter().map(|(entry, _)| entry).collect())
+}
+
+pub(super) fn dated(
+    connection: &Connection,
+    peer: &PeerId,
+    after: Option<&SharePath>,
+    limit: u32,
+) -> DatabaseResult<Vec<(Entry, Timestamp)>> {
     let Some(peer) = rows::peer_id(connection, peer)? else {
         return Ok(Vec::new());
     };
-    let sql = "SELECT e.path, e.content, e.size, e.scope, g.name FROM entries e \
+    let sql = "SELECT e.path, e.content, e.size, e.scope, g.name, e.published_at FROM entries e \
                LEFT JOIN groups g ON g.id = e.scope WHERE e.peer = ?1 AND e.path > ?2 ORDER BY e.path LIMIT ?3";
     let after = after.map_or("", SharePath::as_str);
     let mut statement = connection.prepare_cached(sql)?;
-    rows::collect(statement.query((peer, after, limit))?, read_entry)
+    rows::collect(statement.query((peer, after, limit))?, |row| {
+        Ok((read_entry(row)?, rows::time(row, 5)?))
+    })
 }
 
 pub(super) fn count_of_peer(connection: &Connection, peer: &PeerId) -> DatabaseResult<u64> {

@@ -1,20 +1,19 @@
 //! Hits: all that is told of one content of one size.
 
-use std::{cmp::Reverse, collections::BTreeSet};
-
 use rusqlite::Connection;
 
 use super::{sight::Sight, sources::Sources};
 use crate::{
-    api::{Hit, HitName},
+    api::Hit,
     backend::sqlite::{
         database::{DatabaseError, DatabaseResult},
         rows,
     },
     content::ContentId,
-    identity::Username,
-    index::{model::Viewer, search::NAMES_PER_HIT},
-    path::SharePath,
+    index::{
+        model::Viewer,
+        search::scan::{BestNames, Candidate},
+    },
     time::Timestamp,
 };
 
@@ -49,6 +48,16 @@ impl<'r> EntryRow<'r> {
             words: row.get(5)?,
             path: row.get_ref(6)?.as_str().map_err(rows::wrong_type)?,
         })
+    }
+
+    pub(super) fn candidate(&self) -> Candidate<'r> {
+        Candidate {
+            content: self.content,
+            size: self.size,
+            published_at: self.published_at,
+            words: self.words,
+            path: self.path,
+        }
     }
 }
 
@@ -123,40 +132,9 @@ pub(super) fn hit(
     Ok(Some(Hit {
         content: *content,
         size,
-        names: names.into_names()?,
+        names: names.into_names().map_err(DatabaseError::corrupt)?,
         published_at: Timestamp::from_millis(newest),
         online: tally.online,
         sources: tally.all,
     }))
-}
-
-/// The most relevant names, then in order of path and owner; each once.
-#[derive(Default)]
-struct BestNames {
-    best: BTreeSet<(Reverse<u32>, String, Username)>,
-}
-
-impl BestNames {
-    fn add(&mut self, relevance: u32, path: &str, owner: Username) {
-        let full = self.best.len() >= NAMES_PER_HIT;
-        let place = (Reverse(relevance), path, &owner);
-        if full
-            && let Some((relevance, path, owner)) = self.best.last()
-            && place >= (*relevance, path.as_str(), owner)
-        {
-            return;
-        }
-        self.best.insert((Reverse(relevance), path.to_owned(), owner));
-        if self.best.len() > NAMES_PER_HIT {
-            self.best.pop_last();
-        }
-    }
-
-    fn into_names(self) -> DatabaseResult<Vec<HitName>> {
-        let name = |(_, path, owner): (_, String, _)| {
-            let path = SharePath::parse(&path).map_err(DatabaseError::corrupt)?;
-            Ok(HitName { path, owner })
-        };
-        self.best.into_iter().map(name).collect()
-    }
 }

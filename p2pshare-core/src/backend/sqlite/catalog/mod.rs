@@ -1,7 +1,6 @@
 //! What is shared: the trait here, each question in its own file.
 
 mod browse;
-mod candidates;
 mod entries;
 mod hits;
 mod locate;
@@ -53,6 +52,30 @@ impl CatalogStore for SqliteStore {
     ) -> StoreResult<Vec<Entry>> {
         let (peer, after) = (*peer, after.cloned());
         let read = move |c: &Connection| entries::of_peer(c, &peer, after.as_ref(), limit);
+        Ok(self.database.read(read).await?)
+    }
+
+    async fn dated_entries(
+        &self,
+        peer: &PeerId,
+        after: Option<&SharePath>,
+        limit: u32,
+    ) -> StoreResult<Vec<(Entry, Timestamp)>> {
+        let (peer, after) = (*peer, after.cloned());
+        let read = move |c: &Connection| entries::dated(c, &peer, after.as_ref(), limit);
+        Ok(self.database.read(read).await?)
+    }
+
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>> {
+        let peer = *peer;
+        let read = move |c: &Connection| {
+            let sql = "SELECT s.content, s.until FROM peers p JOIN partial_sources s ON s.peer = p.id \
+                       WHERE p.peer = ?1 ORDER BY s.content";
+            let mut statement = c.prepare_cached(sql)?;
+            rows::collect(statement.query([peer.as_bytes()])?, |row| {
+                Ok((rows::content(row, 0)?, rows::time(row, 1)?))
+            })
+        };
         Ok(self.database.read(read).await?)
     }
 

@@ -4,10 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
-use super::{
-    sight::{PUBLIC, UNLISTED},
-    words::PathWords,
-};
+use super::sight::{PUBLIC, UNLISTED};
 use crate::{
     api::{CatalogChange, Entry, Published, Visibility},
     backend::sqlite::{
@@ -15,6 +12,7 @@ use crate::{
         rows,
     },
     identity::{GroupName, PeerId, Username},
+    index::search::scan::PathWords,
     path::SharePath,
     time::Timestamp,
 };

@@ -3,22 +3,23 @@
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    candidates::Candidates,
     hits::{self, EntryRow, each_entry},
     sight::Sight,
     sources::{Sources, Tally},
     streams::{Stream, streams},
-    words::{PathWords, relevance_without_words},
 };
 use crate::{
-    api::{Kind, Sort},
+    api::Sort,
     backend::sqlite::{database::DatabaseResult, rows},
     content::ContentId,
     index::{
         model::Viewer,
-        search::{Position, Rank, Search, SearchSlice, sort_key},
+        search::{
+            Position, Rank, Search, SearchSlice,
+            scan::{Candidates, Judge, NO_RANK, Says, rank_of, relevance_without_words},
+            sort_key,
+        },
     },
-    time::Timestamp,
 };
 
 /// The hits of a search.
@@ -84,30 +85,6 @@ struct Searching<'a> {
     candidates: Candidates,
 }
 
-/// What the place of one entry says of that of its hit.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Says {
-    /// They are equal.
-    Exactly,
-    /// The hit's is the first of its entries'.
-    First,
-    /// The hit's is the last of its entries'.
-    Last,
-    /// Nothing.
-    Nothing,
-}
-
-impl Says {
-    fn of(sort: Sort) -> Self {
-        match sort {
-            Sort::Largest | Sort::Smallest => Self::Exactly,
-            Sort::Relevance | Sort::Newest => Self::First,
-            Sort::Oldest => Self::Last,
-            Sort::Sources => Self::Nothing,
-        }
-    }
-}
-
 impl Searching<'_> {
     fn read(&mut self, stream: &Stream) -> DatabaseResult<()> {
         let mut statement = self.connection.prepare_cached(stream.sql)?;
@@ -127,10 +104,13 @@ impl Searching<'_> {
 
     fn consider(&mut self, entry: &EntryRow<'_>) -> DatabaseResult<()> {
         let (content, size) = (entry.content, entry.size);
+        let candidate = entry.candidate();
         let says = Says::of(self.search.sort);
         // Cutting paths into words costs most, so it is put off.
         if says != Says::Nothing
-            && self.candidates.is_too_late(&self.place(entry, most_relevant(entry, self.search)))
+            && self.candidates.is_too_late(
+                &self.judge().place(&candidate, self.judge().most_relevant(&candidate)),
+            )
         {
             return Ok(());
         }
@@ -140,11 +120,11 @@ impl Searching<'_> {
         let Some(relevance) = self.matcher.relevance(entry) else {
             return Ok(());
         };
-        let own = self.place(entry, relevance);
+        let own = self.judge().place(&candidate, relevance);
         let is_exact = match says {
             Says::Exactly => true,
             // Of all its entries the one that gives the hit its place comes sooner or later.
-            Says::First if self.is_passed(&own) || self.candidates.is_too_late(&own) => {
+            Says::First if self.judge().is_passed(&own) || self.candidates.is_too_late(&own) => {
                 return Ok(());
             }
             Says::First => self.search.after.is_none(),
@@ -157,24 +137,10 @@ impl Searching<'_> {
             self.exact_key(&content, size)?
         };
         let place = Position { key, content, size };
-        if !self.is_passed(&place) {
+        if !self.judge().is_passed(&place) {
             self.candidates.offer(place);
         }
         Ok(())
-    }
-
-    /// The place of a hit that has this entry alone.
-    fn place(&self, entry: &EntryRow<'_>, relevance: u32) -> Position {
-        Position {
-            key: sort_key(self.search.sort, &rank_of(entry, relevance)),
-            content: entry.content,
-            size: entry.size,
-        }
-    }
-
-    /// Whether a hit in this place is on an earlier page.
-    fn is_passed(&self, place: &Position) -> bool {
-        self.search.after.is_some_and(|after| *place <= after)
     }
 
     /// Reads the contents one after another, and only their sources: an entry is looked at when its content has enough
@@ -205,7 +171,7 @@ impl Searching<'_> {
         let rank = Rank { online: tally.online, sources: tally.all, ..NO_RANK };
         let key = sort_key(self.search.sort, &rank);
         let place = Position { key, content, size };
-        if self.is_passed(&place) || self.candidates.is_too_late(&place) {
+        if self.judge().is_passed(&place) || self.candidates.is_too_late(&place) {
             return Ok(());
         }
         let mut matches = false;
@@ -230,7 +196,7 @@ impl Searching<'_> {
         } else {
             each_entry(self.connection, content, size, |entry| {
                 if let Some(relevance) = self.matcher.relevance(entry) {
-                    let own = rank_of(entry, relevance);
+                    let own = rank_of(&entry.candidate(), relevance);
                     rank.relevance = rank.relevance.max(own.relevance);
                     rank.published_at = rank.published_at.max(own.published_at);
                 }
@@ -243,7 +209,11 @@ impl Searching<'_> {
     /// The key of an entry in a stream that is in order: those do not depend on words.
     fn key_without_words(&self, entry: &EntryRow<'_>) -> i64 {
         let relevance = relevance_without_words(entry.words);
-        sort_key(self.search.sort, &rank_of(entry, relevance))
+        sort_key(self.search.sort, &rank_of(&entry.candidate(), relevance))
+    }
+
+    fn judge(&self) -> &Judge<'_> {
+        &self.matcher.judge
     }
 
     fn rest_is_too_late(&self, stream: &Stream) -> bool {
@@ -274,81 +244,25 @@ impl Searching<'_> {
     }
 }
 
-/// The rank of a hit without entries.
-const NO_RANK: Rank = Rank {
-    relevance: 0,
-    size: 0,
-    published_at: Timestamp::from_millis(i64::MIN),
-    online: 0,
-    sources: 0,
-};
-
-/// The highest relevance that an entry can have, whatever its words.
-fn most_relevant(entry: &EntryRow<'_>, search: &Search) -> u32 {
-    let words = u32::try_from(search.query.include.len()).unwrap_or(u32::MAX);
-    words.saturating_mul(2000).saturating_add(relevance_without_words(entry.words))
-}
-
-/// The rank of a hit that has this entry alone, as far as the entry tells.
-fn rank_of(entry: &EntryRow<'_>, relevance: u32) -> Rank {
-    Rank {
-        relevance,
-        size: entry.size,
-        published_at: Timestamp::from_millis(entry.published_at),
-        ..NO_RANK
-    }
-}
-
 /// Tells whether an entry matches.
 struct Matcher<'a> {
-    search: &'a Search,
+    judge: Judge<'a>,
     sight: &'a Sight,
     owner: Option<i64>,
-    words: PathWords,
 }
 
 impl<'a> Matcher<'a> {
     fn new(search: &'a Search, sight: &'a Sight, owner: Option<i64>) -> Self {
-        Self { search, sight, owner, words: PathWords::default() }
+        Self { judge: Judge::new(search), sight, owner }
     }
 
     /// How well an entry suits the search; `None` if the viewer does not see it or it does not match.
     fn relevance(&mut self, entry: &EntryRow<'_>) -> Option<u32> {
-        let query = &self.search.query;
-        if !self.sight.sees(entry.owner, entry.scope) || !self.passes_filter(entry) {
+        if !self.sight.sees(entry.owner, entry.scope)
+            || self.owner.is_some_and(|owner| owner != entry.owner)
+        {
             return None;
         }
-        if query.include.is_empty() && query.exclude.is_empty() {
-            return Some(relevance_without_words(entry.words));
-        }
-        self.words.cut(entry.path);
-        self.words.match_query(query).then(|| self.words.relevance(query))
+        self.judge.relevance(&entry.candidate())
     }
-
-    /// As [`Filter::accepts`](crate::index::search::Filter::accepts).
-    fn passes_filter(&self, entry: &EntryRow<'_>) -> bool {
-        let filter = &self.search.filter;
-        let size = entry.size;
-        if self.owner.is_some_and(|owner| owner != entry.owner)
-            || filter.min_size.is_some_and(|min| size < min)
-            || filter.max_size.is_some_and(|max| size > max)
-        {
-            return false;
-        }
-        if filter.extensions.is_empty() && filter.kind.is_none() {
-            return true;
-        }
-        let extension = extension(entry.path);
-        let extension = extension.as_deref();
-        (filter.extensions.is_empty()
-            || extension.is_some_and(|own| filter.extensions.iter().any(|wanted| wanted == own)))
-            && filter.kind.is_none_or(|kind| kind == Kind::of(extension))
-    }
-}
-
-/// As [`SharePath::extension`](crate::path::SharePath::extension), of a path that need not be parsed for it.
-fn extension(path: &str) -> Option<String> {
-    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    let (stem, extension) = name.rsplit_once('.')?;
-    (!stem.is_empty()).then(|| extension.to_lowercase())
 }

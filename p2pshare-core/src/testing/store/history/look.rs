@@ -65,6 +65,7 @@ impl Pair<'_> {
             ask!(self, user(&user(name)))?;
             ask!(self, peers_of(&user(name)))?;
             ask!(self, invites_by(&user(name)))?;
+            ask!(self, sessions_of(&user(name)))?;
             ask!(self, count_user_entries(&user(name)))?;
         }
         for number in 1..=CODES {
@@ -81,8 +82,10 @@ impl Pair<'_> {
             let id = peer_id(number);
             ask!(self, peer(&id))?;
             ask!(self, count_entries(&id))?;
+            ask!(self, partial_sources_of(&id))?;
             for (after, limit) in [(None, 100), (Some(&path("a b")), 2)] {
                 ask!(self, entries(&id, after, limit))?;
+                ask!(self, dated_entries(&id, after, limit))?;
             }
         }
         Ok(())

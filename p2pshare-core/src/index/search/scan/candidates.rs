@@ -11,7 +11,7 @@ const MOST_SETTLED: usize = 100_000;
 type Name = (ContentId, u64);
 
 /// The best hits seen so far, as many as are asked for, whatever the number that is offered.
-pub(super) struct Candidates {
+pub(crate) struct Candidates {
     capacity: usize,
     best: BTreeSet<Position>,
     keys: HashMap<Name, i64>,
@@ -20,7 +20,7 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
             best: BTreeSet::new(),
@@ -30,17 +30,17 @@ impl Candidates {
     }
 
     /// The last place, once all are taken: what is not before it cannot become one of the best.
-    pub(super) fn bar(&self) -> Option<&Position> {
+    pub(crate) fn bar(&self) -> Option<&Position> {
         self.best.last().filter(|_| self.best.len() >= self.capacity)
     }
 
     /// Whether a hit in this place would not be one of the best.
-    pub(super) fn is_too_late(&self, position: &Position) -> bool {
+    pub(crate) fn is_too_late(&self, position: &Position) -> bool {
         self.bar().is_some_and(|bar| position >= bar)
     }
 
     /// Adds a hit, or moves it forward; the last one gives way.
-    pub(super) fn offer(&mut self, position: Position) {
+    pub(crate) fn offer(&mut self, position: Position) {
         let name = (position.content, position.size);
         if let Some(key) = self.keys.get_mut(&name) {
             if position.key < *key {
@@ -62,12 +62,12 @@ impl Candidates {
         }
     }
 
-    pub(super) fn is_settled(&self, content: &ContentId, size: u64) -> bool {
+    pub(crate) fn is_settled(&self, content: &ContentId, size: u64) -> bool {
         self.settled.contains(&(*content, size))
     }
 
     /// Notes that a hit's exact place has been offered, or that it has none.
-    pub(super) fn settle(&mut self, content: ContentId, size: u64) {
+    pub(crate) fn settle(&mut self, content: ContentId, size: u64) {
         if self.settled.len() >= MOST_SETTLED {
             self.settled.clear();
         }
@@ -75,7 +75,7 @@ impl Candidates {
     }
 
     /// The best, in order.
-    pub(super) fn into_positions(self) -> Vec<Position> {
+    pub(crate) fn into_positions(self) -> Vec<Position> {
         self.best.into_iter().collect()
     }
 }

@@ -1,0 +1,77 @@
+//! `p2pshare-index store`, and stores as they are named, as the operator uses them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::process::{Command, Output, Stdio};
+
+fn run(arguments: &[&str], password: Option<&str>) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_p2pshare-index"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("P2PSHARE_") {
+            command.env_remove(name);
+        }
+    }
+    if let Some(password) = password {
+        command.env("P2PSHARE_PASSWORD", password);
+    }
+    let Output { status, stdout, stderr } =
+        command.args(arguments).stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap();
+    (status.code(), text)
+}
+
+#[test]
+fn a_store_is_copied_once_and_goes_on_if_it_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [one, two] = ["one.db", "two.db"].map(|name| format!("sqlite:{}", at(name)));
+    let data = at("data");
+    for user in ["alice", "bob"] {
+        let arguments = ["user", "create", user, "--store", &one, "--data-dir", &data];
+        assert_eq!(run(&arguments, Some("correct horse battery")).0, Some(0));
+    }
+    let copy = ["store", "copy", "--from", &one, "--to", &two];
+    let (code, said) = run(&copy, None);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("copied and compared: 2 accounts"), "{said}");
+    let (code, said) = run(&copy, None);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is not empty") && said.contains("--resume"), "{said}");
+    let (code, said) = run(&[&copy[..], &["--resume"]].concat(), None);
+    assert_eq!(code, Some(0), "{said}");
+
+    // What else was written into the copy is found.
+    let arguments = ["user", "create", "carol", "--store", &two, "--data-dir", &data];
+    assert_eq!(run(&arguments, Some("correct horse battery")).0, Some(0));
+    let (code, said) = run(&[&copy[..], &["--resume"]].concat(), None);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the stores differ"), "{said}");
+
+    let (code, said) = run(&["store", "check", "--store", &two], None);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("in order: 3 accounts"), "{said}");
+    assert_eq!(run(&["store", "copy", "--from", &one, "--to", &one], None).0, Some(2));
+    assert_eq!(run(&["store", "check", "--store", "memory:"], None).0, Some(2));
+}
+
+#[test]
+fn no_password_of_a_store_is_told() {
+    let uri = "mongodb://ann:s3cret@127.0.0.1:1/x?serverSelectionTimeoutMS=100";
+    for arguments in [
+        &["store", "check", "--store", uri][..],
+        &["user", "list", "--store", uri],
+        &["serve", "--store", uri, "--key-file", "/nonexistent/keys.json"],
+        &["serve", "--store", "mongodb://"],
+        &["serve", "--store", "mongo://ann:s3cret@h"],
+    ] {
+        let (code, said) = run(arguments, None);
+        assert_ne!(code, Some(0), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+}
+
+#[test]
+fn an_index_over_a_shared_store_makes_no_key_unasked() {
+    let (code, said) = run(&["serve", "--store", "mongodb://127.0.0.1:1/x"], None);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--key-file"), "{said}");
+}
