@@ -4,7 +4,8 @@
 //! [-- crowd honest kraken]`. The planner, its settings, the have-sets and the upload slots are the real ones; sessions,
 //! the search for sources and the index are told again here without I/O. Lines out are shared equally by what is sent at the
 //! same time, lines in take one piece after another, and each peer has its latency. The same seed gives the same figures
-//! on every machine. Who has all goes on serving.
+//! on every machine. Who has all goes on serving. What is
+//! gained is told at once here; real daemons gather it for up to 25 ms.
 //!
 //! `--grain N` lets one simulated piece stand for N real ones (rates are divided by it), so that many peers are
 //! affordable: unless told otherwise a piece is of 4 MiB here, and of 16 MiB in the data centre. What is coarse is passed on
