@@ -8,4 +8,6 @@ mod path_words;
 pub(crate) use candidates::Candidates;
 pub(crate) use judge::{Candidate, Judge, NO_RANK, Says, rank_of};
 pub(crate) use names::BestNames;
-pub(crate) use path_words::{PathWords, relevance_without_words};
+pub(crate) use path_words::PathWords;
+#[cfg(feature = "sqlite")]
+pub(crate) use path_words::relevance_without_words;

@@ -39,6 +39,7 @@ impl PathWords {
     }
 
     /// The words as they are written into the index of words.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::with_capacity(self.text.len() + self.path.len());
         for word in self.iter() {
