@@ -22,9 +22,9 @@ impl<'a> Community<'a> {
     pub(crate) fn new(programs: &'a Programs, folder: PathBuf, secure: bool) -> Outcome<Self> {
         fs::create_dir_all(&folder)?;
         let mut command = programs.index();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--data-dir"]);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]);
         command.args(["--grants-per-user", "100000", "--registrations-per-address", "1000"]);
-        command.arg(folder.join("index"));
+        command.arg("--data-dir").arg(folder.join("index"));
         let index = Server::start(command, "is listening on")?;
         Ok(Self { programs, folder, secure, index, seeds: Vec::new() })
     }
@@ -36,7 +36,7 @@ impl<'a> Community<'a> {
         share.arg("share").arg(shared).arg("--json");
         run(share)?;
         let mut serve = self.command(user);
-        serve.args(["serve", "--listen", "127.0.0.1:0"]).args(self.insecure());
+        serve.args(["serve", "--quiet", "--listen", "127.0.0.1:0"]).args(self.insecure());
         self.seeds.push(Server::start(serve, "is listening on")?);
         Ok(())
     }
