@@ -1,18 +1,9 @@
-//! A community while its servers are killed: two indexes over a MongoDB replica set of three, and clients that work all
-//! the time. Fails if anything that was acknowledged is lost, or a client has an error that it does not get over.
-//!
-//! ```text
-//! cargo bench -p p2pshare-benches --bench failover
-//! ```
-
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program that prints")]
+//! Clients that work all the time, and look at the end whether all they were told is true.
 
 use std::{
     collections::BTreeSet,
-    env, fs,
-    io::{BufRead, BufReader},
+    fs,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -20,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use p2pshare_benches::is_smoke_run;
 use p2pshare_core::{
     api::{
         CatalogChange, CatalogQuery, Entry, Login, ProblemKind, PublishRequest, Register,
@@ -30,7 +20,6 @@ use p2pshare_core::{
     content::ContentId,
     identity::{PeerKey, Username},
     path::SharePath,
-    testing::mongod::ReplicaSet,
 };
 use p2pshare_peer::{
     account::SavedSession,
@@ -40,160 +29,13 @@ use p2pshare_peer::{
 };
 use tokio::task::JoinHandle;
 
-/// Says which program this is to be: it starts itself as each.
-const AS: &str = "P2PSHARE_BENCH_AS";
-
-const PASSWORD: &str = "correct horse battery staple";
+use crate::{PASSWORD, process::Process};
 
 /// How long a client goes on asking.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Files in a batch.
 const BATCH: u64 = 20;
-
-fn main() -> ExitCode {
-    match env::var(AS).as_deref() {
-        Ok("index") => p2pshare_index::cli::run(),
-        Ok(_) => p2pshare_peer::cli::main(env::args_os()),
-        Err(_) => {
-            let runtime = tokio::runtime::Runtime::new().expect("the system has threads to give");
-            runtime.block_on(run());
-            ExitCode::SUCCESS
-        }
-    }
-}
-
-async fn run() {
-    // MongoDB's own election timeout, and so its own stalls, but not where only the program is tried.
-    let (election, calm) = if is_smoke_run() { (1000, 1) } else { (10_000, 8) };
-    let Some(mut mongod) = ReplicaSet::start(3, election) else { return };
-    let calm = async || tokio::time::sleep(Duration::from_secs(calm)).await;
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let place = folder.path();
-    let store = mongod.database("failover");
-    let mut indexes = [Index::start(place, "one", &store), Index::start(place, "two", &store)];
-    let urls: Vec<IndexUrl> = indexes.iter().map(|index| index.url.clone()).collect();
-    let crowd = Crowd::start(place, &urls).await;
-    println!("two indexes over three mongods (election timeout {election} ms), clients at both");
-
-    calm().await;
-    let begun = Instant::now();
-    let primary = mongod.wait_for_primary();
-    mongod.kill(primary);
-    mongod.wait_for_primary();
-    println!("the primary was killed; another one after {:.1?}", begun.elapsed());
-    calm().await;
-    mongod.restart(primary);
-    println!("it was started again");
-    calm().await;
-    indexes[0].kill();
-    println!("one index was killed");
-    calm().await;
-    let primary = mongod.wait_for_primary();
-    mongod.kill(primary);
-    mongod.wait_for_primary();
-    println!("the primary was killed while one index is away");
-    calm().await;
-    mongod.restart(primary);
-    indexes[0].restart();
-    println!("all were started again");
-    calm().await;
-
-    crowd.finish(&urls).await;
-}
-
-/// A program that is killed with the value.
-struct Process(Child);
-
-impl Process {
-    fn start(what: &str, folder: &Path, arguments: &[&str]) -> Self {
-        let this = env::current_exe().expect("this program has a path");
-        let mut command = Command::new(this);
-        command.env(AS, what).env("P2PSHARE_PASSWORD", PASSWORD).args(arguments);
-        // What an index or a peer would be configured with on this machine is none of this.
-        command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
-        Self(command.spawn().expect("a program can be started"))
-    }
-
-    /// Waits for a line of output with `what` in it; the rest of the output is read and dropped.
-    fn wait_for(&mut self, what: &str) -> String {
-        let mut output = BufReader::new(self.0.stdout.take().expect("the output is piped"));
-        let mut line = String::new();
-        while !line.contains(what) {
-            line.clear();
-            let read = output.read_line(&mut line).expect("the program prints text");
-            assert!(read > 0, "the program ended before it said {what:?}");
-        }
-        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        line
-    }
-
-    fn kill(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-struct Index {
-    folder: PathBuf,
-    store: String,
-    url: IndexUrl,
-    process: Process,
-}
-
-impl Index {
-    fn start(place: &Path, name: &str, store: &str) -> Self {
-        let folder = place.join(name);
-        fs::create_dir(&folder).expect("a folder for the index");
-        let (process, url) = Self::serve(&folder, store, "127.0.0.1:0");
-        Self { folder, store: store.to_owned(), url, process }
-    }
-
-    fn serve(folder: &Path, store: &str, listen: &str) -> (Process, IndexUrl) {
-        let keys = folder.join("../keys.json");
-        let keys = keys.to_str().expect("the folder's name is text");
-        let arguments = [
-            "serve",
-            "--listen",
-            listen,
-            "--store",
-            store,
-            "--data-dir",
-            ".",
-            "--key-file",
-            keys,
-            "--log",
-            "error",
-            "--logins-per-address",
-            "1000000",
-            "--logins-per-account",
-            "1000000",
-            "--registrations-per-address",
-            "1000000",
-        ];
-        let mut process = Process::start("index", folder, &arguments);
-        let said = process.wait_for("listening on ");
-        let url = said.trim().rsplit(' ').next().expect("a line has words");
-        (process, url.parse().expect("the index says its URL"))
-    }
-
-    fn kill(&mut self) {
-        self.process.kill();
-    }
-
-    fn restart(&mut self) {
-        let address = self.url.to_string();
-        let address = address.trim_start_matches("http://").trim_end_matches('/');
-        (self.process, _) = Self::serve(&self.folder, &self.store, address);
-    }
-}
 
 /// What one kind of client saw.
 #[derive(Default)]
@@ -239,7 +81,7 @@ impl Figures {
     }
 }
 
-struct Crowd {
+pub(crate) struct Crowd {
     figures: Arc<Figures>,
     publishers: Vec<JoinHandle<(OwnPeer, u64)>>,
     logins: JoinHandle<Vec<Username>>,
@@ -248,7 +90,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    async fn start(place: &Path, urls: &[IndexUrl]) -> Self {
+    pub(crate) async fn start(place: &Path, urls: &[IndexUrl]) -> Self {
         let figures = Arc::new(Figures::default());
         let client = |first: usize| {
             let mut urls = urls.to_vec();
@@ -268,7 +110,7 @@ impl Crowd {
     }
 
     /// Stops all and checks that what was acknowledged is there, at each index alone.
-    async fn finish(self, urls: &[IndexUrl]) {
+    pub(crate) async fn finish(self, urls: &[IndexUrl]) {
         self.figures.stop.store(true, Ordering::Relaxed);
         let users = self.logins.await.expect("no login failed");
         let downloads = self.downloads.await.expect("no download failed");
@@ -412,14 +254,9 @@ async fn seed(place: &Path, urls: &[IndexUrl]) -> (Process, ContentId) {
 /// Runs a command of a peer, which must succeed.
 async fn peer_done(place: &Path, arguments: Vec<&str>) {
     let told = format!("{arguments:?}");
-    let mut process = Process::start("peer", place, &arguments);
-    let output = process.0.stdout.take();
-    let ended = tokio::task::spawn_blocking(move || {
-        let said = output.map(std::io::read_to_string).transpose();
-        (process.0.wait(), said)
-    });
+    let process = Process::start("peer", place, &arguments);
+    let ended = tokio::task::spawn_blocking(move || process.finish());
     let (status, said) = ended.await.expect("no panic");
-    let status = status.expect("the program was started");
     assert!(status.success(), "{told} ended with {status}: {said:?}");
 }
 
