@@ -2,18 +2,15 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{
-    ArgAction, Args, Parser, Subcommand,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use p2pshare_core::{
     api::{Kind, Sort, Visibility},
     identity::{GroupName, PeerAddr, Username},
     path::SharePath,
 };
-use serde::de::DeserializeOwned;
 
+use super::values::{named, parse_advertise, parse_share_path, parse_size};
 use crate::{download::Target, index_client::IndexUrl};
 
 const EXAMPLES: &str = "\
@@ -389,53 +386,6 @@ pub enum InviteCommand {
     },
 }
 
-/// Reads one of the names that a type of the API has.
-fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
-where
-    T: DeserializeOwned + Clone + Send + Sync + 'static,
-{
-    PossibleValuesParser::new(names).try_map(|name| serde_json::from_value(name.into()))
-}
-
-/// Reads a number of bytes such as `700`, `64K`, `5MB` or `1.5GiB`. K, M, G, T are powers of 1,000, Ki, Mi … of 1,024.
-fn parse_size(text: &str) -> Result<u64, String> {
-    const HELP: &str = "write it like 700, 64KiB, 5MB or 1.5G";
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| format!("not a size: {HELP}"))?;
-    let unit = unit.trim().trim_end_matches("/s").trim_end_matches(['B', 'b']).to_ascii_lowercase();
-    let (letter, base) = match unit.strip_suffix('i') {
-        Some(letter) => (letter, 1024_f64),
-        None => (unit.as_str(), 1000.0),
-    };
-    let power = match letter {
-        "" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        _ => return Err(format!("unknown unit: {HELP}")),
-    };
-    let bytes = number * base.powi(power);
-    if bytes.is_finite() && (0.0..=1e18).contains(&bytes) {
-        Ok(bytes.round() as u64)
-    } else {
-        Err(format!("too large: {HELP}"))
-    }
-}
-
-/// Reads a path as people write it: a leading or trailing slash does not matter.
-fn parse_share_path(text: &str) -> Result<SharePath, String> {
-    SharePath::parse(text.trim_matches('/')).map_err(|error| error.to_string())
-}
-
-/// Reads `HOST:PORT` with or without `tcp://`.
-fn parse_advertise(text: &str) -> Result<PeerAddr, String> {
-    let full = if text.contains("://") { text.to_owned() } else { format!("tcp://{text}") };
-    full.parse().map_err(|error: p2pshare_core::identity::AddrError| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -460,23 +410,5 @@ mod tests {
             assert_eq!(serde_json::to_value(args.kind).unwrap(), name);
         }
         assert!(Cli::try_parse_from(["p2pshare-peer", "search", "--sort", "best"]).is_err());
-    }
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("700", 700),
-            ("64K", 64_000),
-            ("64KiB", 65_536),
-            ("5MB", 5_000_000),
-            ("1.5G", 1_500_000_000),
-            ("40 MB/s", 40_000_000),
-        ] {
-            assert_eq!(parse_size(text), Ok(bytes), "{text}");
-        }
-        for text in ["", "x", "5X", "-1", "1e30T", "NaN"] {
-            assert!(parse_size(text).is_err(), "{text}");
-        }
     }
 }

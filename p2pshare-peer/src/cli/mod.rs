@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod exit;
 mod output;
+mod values;
 
 use std::{ffi::OsString, io, process::ExitCode};
 
