@@ -1,12 +1,14 @@
 //! What either end of a connection reads and writes.
 
 mod counted;
+mod forward;
 mod lingering;
 mod read_ahead;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use counted::{Counted, Received};
+pub(crate) use forward::forward_writes;
 pub(crate) use lingering::Lingering;
 pub(crate) use read_ahead::ReadAhead;
 

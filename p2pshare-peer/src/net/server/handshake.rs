@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use p2pshare_core::identity::{PeerConnection, PeerId};
 use rustls::ServerConnection;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
 use super::ServerSecurity;
-use crate::net::io::{BoxIo, Lingering, ReadAhead, TLS_BUFFER};
+use crate::net::io::{BoxIo, Lingering, ReadAhead, TLS_BUFFER, forward_writes};
 use crate::net::tls::certificate_peer;
 
 /// What a client says first (RFC 9113, section 3.4).
@@ -72,32 +72,4 @@ impl AsyncRead for Rewound {
     }
 }
 
-impl AsyncWrite for Rewound {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-}
+forward_writes!([] Rewound, io);
