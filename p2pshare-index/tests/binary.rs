@@ -44,6 +44,53 @@ async fn accounts_and_keys_outlive_a_restart() {
 }
 
 #[tokio::test]
+async fn keys_that_are_changed_at_the_same_time_are_all_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = |arguments: &[&str]| {
+        program(&[&["keys"], arguments, &["--data-dir", text(dir.path())]].concat())
+    };
+    let (code, _, err) = finished(keys(&["rotate"])).await;
+    assert_eq!(code, Some(1), "there is no key yet");
+    assert!(err.contains("keys.json") && err.contains("serve"), "{err}");
+
+    let index = started(&["--data-dir", text(dir.path())]).await;
+    let rotations = [(); 4].map(|()| tokio::spawn(finished(keys(&["rotate", "--after", "1h"]))));
+    let mut made = 0;
+    for rotation in rotations {
+        // Those that come in the same millisecond are refused: a key must begin later than the one before it.
+        let (code, out, err) = rotation.await.unwrap();
+        assert!(code == Some(0) && out.contains("signs from") || err.contains("later"), "{err}");
+        made += usize::from(code == Some(0));
+    }
+    let (_, list, _) = finished(keys(&["list", "--json"])).await;
+    let list: Vec<Value> = list.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(list.len(), 1 + made, "none is lost");
+    assert_eq!(list[0]["state"], "signs");
+    assert!(list[1..].iter().all(|key| key["state"] == "will sign"));
+
+    // The index follows, and the one that signs is the same.
+    let told = async || -> Vec<Value> {
+        let info = Client::new().get(format!("{}/v1/index", index.url)).send().await.unwrap();
+        let info: Value = info.json().await.unwrap();
+        info["public_keys"].as_array().unwrap().clone()
+    };
+    timeout(LONG, async {
+        while told().await.len() != list.len() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the index follows the file");
+    let before = told().await;
+
+    // What is damaged changes nothing, neither for the index that runs nor for who would add to it.
+    fs::write(dir.path().join("keys.json"), "{").unwrap();
+    let (code, _, err) = finished(keys(&["rotate"])).await;
+    assert!(code == Some(1) && err.contains("damaged"), "{err}");
+    assert_eq!(told().await, before);
+}
+
+#[tokio::test]
 async fn operators_manage_accounts_beside_a_running_index() {
     let dir = tempfile::tempdir().unwrap();
     let data = text(dir.path());

@@ -121,14 +121,21 @@ pub(super) struct ConfigFile {
     pub(super) path: Option<PathBuf>,
 }
 
+/// What every command takes that works beside an index.
 #[derive(Debug, ClapArgs)]
-pub(super) struct UserArgs {
+pub(super) struct ToolArgs {
     #[command(flatten)]
     pub(super) config: ConfigFile,
     #[command(flatten)]
     pub(super) data: DataSection,
     #[command(flatten)]
     pub(super) log: LogSection,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UserArgs {
+    #[command(flatten)]
+    pub(super) tool: ToolArgs,
     #[command(subcommand)]
     pub(super) command: UserCommand,
 }
@@ -136,11 +143,7 @@ pub(super) struct UserArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct KeysArgs {
     #[command(flatten)]
-    pub(super) config: ConfigFile,
-    #[command(flatten)]
-    pub(super) data: DataSection,
-    #[command(flatten)]
-    pub(super) log: LogSection,
+    pub(super) tool: ToolArgs,
     #[command(subcommand)]
     pub(super) command: KeysCommand,
 }

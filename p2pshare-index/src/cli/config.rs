@@ -11,7 +11,7 @@ use p2pshare_core::index::IndexConfig;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    args::{ConfigFile, KeysArgs, ServeArgs, UserArgs},
+    args::{ConfigFile, ServeArgs, ToolArgs},
     error::CliError,
     logging::{Log, parse_filter},
     sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection},
@@ -121,14 +121,8 @@ impl Config {
     }
 }
 
-/// Where the accounts are that `user` works on, and its log.
-pub(super) fn for_users(args: UserArgs) -> Result<(Data, Log), CliError> {
-    let file = read(&args.config)?;
-    Ok((data(args.data.or(file.data))?, log(&args.log, "warn")?))
-}
-
-/// Where the keys are that `keys` works on, and its log.
-pub(super) fn for_keys(args: KeysArgs) -> Result<(Data, Log), CliError> {
+/// Where things are that a command works on beside an index, and its log.
+pub(super) fn for_tool(args: ToolArgs) -> Result<(Data, Log), CliError> {
     let file = read(&args.config)?;
     Ok((data(args.data.or(file.data))?, log(&args.log, "warn")?))
 }

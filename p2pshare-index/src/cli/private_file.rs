@@ -65,6 +65,18 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         .map_err(|error| not_written(path, &error))
 }
 
+/// Waits until no other process holds the lock of a secret, and holds it until the value is dropped. A file beside it is
+/// what is locked, for a secret is replaced and not changed.
+pub(super) fn lock(path: &Path) -> Result<File, CliError> {
+    let lock = path.with_extension("lock");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let locked = options.open(&lock).and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|error| CliError::file(&lock, format_args!("it cannot be locked: {error}")))
+}
+
 fn not_written(path: &Path, error: &io::Error) -> CliError {
     CliError::file(path, format_args!("it cannot be written: {error}"))
 }

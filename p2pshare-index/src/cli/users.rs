@@ -12,7 +12,7 @@ use p2pshare_core::{
 
 use super::{
     args::{UserArgs, UserCommand},
-    config::{Data, for_users},
+    config::{Data, for_tool},
     error::CliError,
     logging,
     password::new_password,
@@ -22,8 +22,8 @@ use super::{
 
 /// Does one command.
 pub(super) fn run(args: UserArgs) -> Result<(), CliError> {
-    let command = args.command.clone();
-    let (data, log) = for_users(args)?;
+    let (data, log) = for_tool(args.tool)?;
+    let command = args.command;
     logging::start(log);
     if data.store == StoreUri::Memory {
         return Err(CliError::Usage(

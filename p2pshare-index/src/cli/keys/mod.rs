@@ -16,9 +16,9 @@ use serde_json::json;
 
 use super::{
     args::{KeysArgs, KeysCommand},
-    config::for_keys,
+    config::for_tool,
     error::CliError,
-    logging, print,
+    logging, print, private_file,
     span::Span,
 };
 
@@ -27,8 +27,8 @@ const LONGEST_GRANT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Does one command.
 pub(super) fn run(args: KeysArgs) -> Result<(), CliError> {
-    let command = args.command.clone();
-    let (data, log) = for_keys(args)?;
+    let (data, log) = for_tool(args.tool)?;
+    let command = args.command;
     logging::start(log);
     let path = data.key_file.ok_or_else(|| {
         CliError::Usage(
@@ -63,6 +63,8 @@ fn list(path: &Path, json: bool) -> Result<(), CliError> {
 }
 
 fn rotate(path: &Path, after: Span, distrust_old: bool) -> Result<(), CliError> {
+    // Of two at the same time the second adds to what the first has written.
+    let _lock = private_file::lock(path)?;
     let mut keys = existing(path)?;
     let signer = new_signer()?;
     let id = signer.key_id();
