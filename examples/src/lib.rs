@@ -128,6 +128,7 @@ impl Peer {
             upload_limit,
             insecure: false,
             limits: ServerLimits::default(),
+            lan: None,
         };
         let (ready, is_ready) = oneshot::channel();
         let ready = Mutex::new(Some(ready));

@@ -2,6 +2,7 @@
 //!
 //! A module may use the modules above it in the list, never those below it.
 
+pub mod config_file;
 pub mod text;
 pub mod time;
 

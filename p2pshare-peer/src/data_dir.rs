@@ -164,6 +164,24 @@ impl DataDir {
         }
     }
 
+    /// That all secret files are for their owner only. Gives how many there are.
+    ///
+    /// # Errors
+    /// [`DataDirError::LooseMode`] for the first that is not.
+    pub fn check_secrets(&self) -> Result<usize, DataDirError> {
+        let failed = |error| io_error("reading", &self.path, error);
+        let mut number = 0;
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|it| it == "key" || it == "json") {
+                let file = File::open(&path).map_err(|error| io_error("opening", &path, error))?;
+                check_mode(&path, &file)?;
+                number += 1;
+            }
+        }
+        Ok(number)
+    }
+
     /// Reads a small secret file of this name, if it is there.
     pub(crate) fn read_secret(&self, name: &str) -> Result<Option<Vec<u8>>, DataDirError> {
         read_secret(&self.path.join(name))
@@ -275,6 +293,9 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
             assert!(matches!(dir.peer_key(), Err(DataDirError::LooseMode { mode: 0o640, .. })));
+            assert!(matches!(dir.check_secrets(), Err(DataDirError::LooseMode { .. })));
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            assert_eq!(dir.check_secrets().unwrap(), 1);
         }
     }
 

@@ -95,6 +95,11 @@ impl KnownIndexes {
         Ok(keys)
     }
 
+    /// Whether a key is known of the index at one of these URLs.
+    pub fn knows(&self, urls: &[IndexUrl]) -> bool {
+        urls.iter().any(|url| self.keys.contains_key(&url.to_string()))
+    }
+
     /// These are the keys of the index at `urls`.
     pub(crate) fn set(&mut self, urls: &[IndexUrl], keys: &[IndexPublicKey]) {
         for url in urls {

@@ -17,6 +17,8 @@ pub mod inbox;
 pub mod publish;
 pub mod share;
 
+pub mod lan;
+
 pub mod daemon;
 pub mod download;
 pub mod push;

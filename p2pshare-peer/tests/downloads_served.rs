@@ -98,6 +98,7 @@ async fn serve(me: &OwnPeer, folder: &Path, partial: &PartialSources, stop: &Can
         upload_limit: RateLimit::unlimited(),
         insecure: false,
         limits: ServerLimits::default(),
+        lan: None,
     };
     let (ready, is_ready) = oneshot::channel();
     let ready = Mutex::new(Some(ready));

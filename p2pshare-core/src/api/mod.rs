@@ -28,5 +28,5 @@ pub use grant::{
     ContentDetails, GrantRequest, Grants, Located, MAX_GRANT_BATCH, PushGrant, PushGrantRequest,
     PushGrants, Source, SourceKind,
 };
-pub use peer::{Announce, Announced, Heartbeat};
+pub use peer::{AddressCheck, Announce, Announced, Heartbeat, Reachability, Reached};
 pub use problem::{Problem, ProblemKind};

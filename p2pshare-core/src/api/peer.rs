@@ -54,3 +54,40 @@ pub struct Heartbeat {
     #[serde(default)]
     pub keys: Vec<IndexKeyId>,
 }
+
+/// Which of a peer's addresses the index could reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Reachability {
+    /// The IP address that the request came from, which is the only one that the index tries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_from: Option<String>,
+    /// What became of each address that the peer announced.
+    pub addresses: Vec<AddressCheck>,
+}
+
+/// Whether the index could reach a peer at one of its addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AddressCheck {
+    /// The address.
+    pub address: PeerAddr,
+    /// Whether it is there.
+    pub reached: Reached,
+    /// Why not, in words for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What came of trying an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Reached {
+    /// The peer answered there and proved its key.
+    Yes,
+    /// It did not.
+    No,
+    /// The index does not try this address.
+    NotTried,
+}

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{Announce, Announced, Heartbeat},
     auth::IndexPublicKey,
-    identity::{AnnounceStatement, PeerId},
+    identity::{AnnounceStatement, PeerAddr, PeerId},
     time::Timestamp,
 };
 
@@ -87,6 +87,19 @@ impl Index {
         self.presence().seen.insert(peer, now);
         let keys = self.public_keys().iter().map(IndexPublicKey::key_id).collect();
         Ok(Heartbeat { heartbeat_seconds: self.heartbeat_seconds(), entries, keys })
+    }
+
+    /// Where the caller's peer announced that it can be reached; nowhere if it is offline.
+    pub async fn announced_addresses(
+        &self,
+        caller: &Caller,
+        peer: PeerId,
+    ) -> Result<Vec<PeerAddr>, IndexError> {
+        let known = self.own_peer(caller, &peer).await?;
+        if known.last_seen.is_none() {
+            return Err(not_found(peer));
+        }
+        Ok(known.addresses)
     }
 
     /// The caller's peer goes offline.

@@ -1,5 +1,7 @@
 //! The arguments as they are given.
 
+mod examples;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -30,6 +32,11 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
 const SERVE_HELP: &str = "\
+Examples:
+  p2pshare-index serve
+  p2pshare-index serve --listen 0.0.0.0:7400 --tls-self-signed --registration invite
+  p2pshare-index serve --config /etc/p2pshare/index.toml
+
 When it is ready it prints one line, `p2pshare-index is listening on URL`, and nothing more; its log goes to standard
 error. SIGINT and SIGTERM stop it after running requests have ended.
 
@@ -66,26 +73,40 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the index
-    #[command(after_long_help = SERVE_HELP)]
+    #[command(after_help = examples::SERVE, after_long_help = SERVE_HELP)]
     Serve(Box<ServeArgs>),
     /// Manage accounts
     ///
     /// Works on the store directly, whether or not the index runs. Passwords come from a prompt, --password-stdin or
     /// P2PSHARE_PASSWORD, never from an argument, which others on the machine could see.
+    #[command(after_help = examples::USER)]
     User(UserArgs),
     /// Manage the keys that sign grants
     ///
     /// Works on the file of the keys, whether or not the index runs; one that runs follows it.
+    #[command(after_help = examples::KEYS)]
     Keys(KeysArgs),
     /// Copy a community into another store, or check a store
     ///
     /// Stop every index of the community first.
+    #[command(after_help = examples::STORE)]
     Store(StoreArgs),
+    /// The configuration file: write one, show what is in force
+    #[command(after_help = examples::CONFIG)]
+    Config(ConfigArgs),
     /// Print the OpenAPI description of the HTTP API
+    #[command(after_help = examples::OPENAPI)]
     Openapi,
+    /// Print the manual page, or write those of all commands into a folder
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// The folder
+        dir: Option<PathBuf>,
+    },
     /// Print completions for a shell
     ///
     /// For bash: p2pshare-index completions bash > ~/.local/share/bash-completion/completions/p2pshare-index
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// The shell
         shell: Shell,
@@ -110,7 +131,8 @@ pub(super) struct ServeArgs {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct ConfigFile {
-    /// TOML file with options; unknown keys in it are an error
+    /// TOML file with options; unknown keys in it are an error [default: p2pshare/index.toml in the user's folder for
+    /// configuration, if it is there]
     #[arg(
         long = "config",
         env = "P2PSHARE_INDEX_CONFIG",
@@ -119,6 +141,49 @@ pub(super) struct ConfigFile {
         global = true
     )]
     pub(super) path: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The file of this user, which is read unless another is named; `None` if they have no home.
+    pub(super) fn default_path() -> Option<PathBuf> {
+        let dirs = directories::ProjectDirs::from("", "", "p2pshare")?;
+        Some(dirs.config_dir().join("index.toml"))
+    }
+
+    /// The file that is named, else that of this user if it is there.
+    pub(super) fn or_default(self) -> Self {
+        let path = self.path.or_else(|| Self::default_path().filter(|path| path.exists()));
+        Self { path }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ConfigArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
+    #[command(subcommand)]
+    pub(super) command: ConfigCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Write a file with every option, explained and commented out
+    #[command(after_help = examples::CONFIG_INIT)]
+    Init {
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print every option, its value and where that comes from
+    #[command(after_help = examples::CONFIG_SHOW)]
+    Show {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print where the configuration file is, or would be
+    #[command(after_help = examples::CONFIG_PATH)]
+    Path,
 }
 
 /// What every command takes that works beside an index.
@@ -151,6 +216,7 @@ pub(super) struct KeysArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum KeysCommand {
     /// List the keys, oldest first
+    #[command(after_help = examples::KEYS_LIST)]
     List {
         /// One JSON object a line
         #[arg(long)]
@@ -160,6 +226,7 @@ pub(super) enum KeysCommand {
     ///
     /// The old key gives its word for the new one, so peers trust it without asking their users, and is published until
     /// its grants are over: no transfer breaks.
+    #[command(after_help = examples::KEYS_ROTATE)]
     Rotate {
         /// From when on the new key signs: long enough for every running peer to hear of it at a heartbeat
         #[arg(long, value_name = "TIME", default_value = "5m")]
@@ -175,22 +242,26 @@ pub(super) enum KeysCommand {
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum UserCommand {
     /// List all accounts, in order of name
+    #[command(after_help = examples::USER_LIST)]
     List {
         /// One JSON object a line
         #[arg(long)]
         json: bool,
     },
     /// Disable an account: its sessions end at once, its grants within their lifetime
+    #[command(after_help = examples::USER_DISABLE)]
     Disable {
         /// Whose
         user: Username,
     },
     /// Enable a disabled account
+    #[command(after_help = examples::USER_ENABLE)]
     Enable {
         /// Whose
         user: Username,
     },
     /// Set a new password; all sessions of the account end
+    #[command(after_help = examples::USER_RESET_PASSWORD)]
     ResetPassword {
         /// Whose
         user: Username,
@@ -199,6 +270,7 @@ pub(super) enum UserCommand {
         password_stdin: bool,
     },
     /// Make an account, whatever the registration policy
+    #[command(after_help = examples::USER_CREATE)]
     Create {
         /// The name
         user: Username,
@@ -225,6 +297,7 @@ pub(super) enum StoreCommand {
     ///
     /// Read both afterwards and compare their counts and checksums. The keys that sign grants are not in the store: take
     /// the file along.
+    #[command(after_help = examples::STORE_COPY)]
     Copy {
         /// The store that is read: `sqlite:PATH` or `mongodb://…`
         #[arg(long, env = "P2PSHARE_INDEX_COPY_FROM", hide_env_values = true, value_name = "URI")]
@@ -237,6 +310,7 @@ pub(super) enum StoreCommand {
         resume: bool,
     },
     /// Check that a store keeps its promises
+    #[command(after_help = examples::STORE_CHECK)]
     Check {
         /// The store
         #[arg(long, env = "P2PSHARE_INDEX_STORE", hide_env_values = true, value_name = "URI")]

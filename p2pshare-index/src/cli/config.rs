@@ -20,6 +20,9 @@ use super::{
 };
 use crate::{HttpOptions, Metrics, RateLimits, ServerOptions};
 
+/// What `serve` logs unless told.
+const SERVE_LOG: &str = "info";
+
 const DEFAULT_PORT: u16 = 7400;
 
 /// Largest configuration file.
@@ -37,6 +40,25 @@ struct File {
     server: ServerSection,
     limits: LimitsSection,
     log: LogSection,
+}
+
+impl File {
+    /// The options of arguments and environment, as a file would have them.
+    fn of(args: ServeArgs) -> Self {
+        let ServeArgs { config: _, data, community, server, limits, log } = args;
+        Self { data, community, server, limits, log }
+    }
+
+    /// These options, and those of `other` where none is given here.
+    fn or(self, other: Self) -> Self {
+        Self {
+            data: self.data.or(other.data),
+            community: self.community.or(other.community),
+            server: self.server.or(other.server),
+            limits: self.limits.or(other.limits),
+            log: self.log.or(other.log),
+        }
+    }
 }
 
 /// What is read is written and read again the same, or refused.
@@ -81,8 +103,12 @@ impl Config {
     /// What these arguments mean, and what to log.
     pub(super) fn resolve(args: ServeArgs) -> Result<(Self, Log), CliError> {
         let file = read(&args.config)?;
-        let server = args.server.or(file.server);
-        let limits = args.limits.or(file.limits);
+        Self::from_file(File::of(args).or(file))
+    }
+
+    /// What these options mean.
+    fn from_file(file: File) -> Result<(Self, Log), CliError> {
+        let File { server, limits, .. } = file;
         let metrics = Metrics::new();
         let listen =
             server.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
@@ -96,8 +122,8 @@ impl Config {
                  --tls-self-signed, or --tls-cert and --tls-key, or --insecure if something else protects it"
             )));
         }
-        let log = log(&args.log.or(file.log), "info")?;
-        let data = data(args.data.or(file.data))?;
+        let log = log(&file.log, SERVE_LOG)?;
+        let data = data(file.data)?;
         let is_shared = matches!(data.store, StoreUri::Mongo(_));
         if is_shared && data.key_file.is_none() {
             return Err(CliError::Usage(
@@ -112,7 +138,7 @@ impl Config {
             tls,
             index: IndexConfig {
                 session_cache: if is_shared { SHARED_SESSION_CACHE } else { Duration::ZERO },
-                ..index(args.community.or(file.community), &limits)?
+                ..index(file.community, &limits)?
             },
             http: http(&server, &limits, metrics.clone())?,
             server: serving(&server, metrics)?,
@@ -123,7 +149,7 @@ impl Config {
 
 /// Where things are that a command works on beside an index, and its log.
 pub(super) fn for_tool(args: ToolArgs) -> Result<(Data, Log), CliError> {
-    let file = read(&args.config)?;
+    let file = read(&args.config.or_default())?;
     Ok((data(args.data.or(file.data))?, log(&args.log, "warn")?))
 }
 
@@ -269,6 +295,7 @@ fn http(
         },
         trusted_proxies: server.trusted_proxies.clone().unwrap_or_default(),
         metrics_from: server.metrics_from.clone().unwrap_or_default(),
+        reachability: server.no_reachability != Some(true),
         metrics,
         ..default
     })
@@ -336,6 +363,9 @@ fn at_least_1<T: PartialEq + From<bool>>(
     }
     Ok(value)
 }
+
+mod in_force;
+pub(super) use in_force::{commented, in_force};
 
 #[cfg(test)]
 mod tests;

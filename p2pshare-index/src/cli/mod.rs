@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod config_file;
 mod error;
 mod keys;
 mod listen;
@@ -16,7 +17,9 @@ mod stores;
 mod users;
 
 use std::{
+    fs,
     io::{self, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -51,25 +54,42 @@ pub fn run() -> ExitCode {
 
 fn work(args: Args) -> Result<(), CliError> {
     match args.command {
-        Command::Serve(options) => {
+        Command::Serve(mut options) => {
+            options.config = options.config.or_default();
             let (config, log) = Config::resolve(*options)?;
             serve::run(config, log)
         }
         Command::User(command) => users::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Store(command) => stores::run(&command),
+        Command::Config(command) => config_file::run(command),
         Command::Openapi => {
             let document = serde_json::to_string_pretty(&crate::document()).map_err(|error| {
                 CliError::Failed(format!("the document cannot be made: {error}"))
             })?;
             print(&document)
         }
+        Command::Man { dir } => man(dir.as_deref()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "p2pshare-index", &mut script);
             io::stdout().write_all(&script).map_err(CliError::Output)
         }
     }
+}
+
+/// Prints the manual page of the program, or writes those of all its commands into a folder.
+fn man(dir: Option<&Path>) -> Result<(), CliError> {
+    let Some(dir) = dir else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Args::command()).render(&mut page).map_err(CliError::Output)?;
+        return io::stdout().write_all(&page).map_err(CliError::Output);
+    };
+    let written =
+        fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Args::command(), dir));
+    written
+        .map_err(|error| CliError::file(dir, format_args!("no pages can be written: {error}")))?;
+    print(&format!("wrote the manual pages to {}", dir.display()))
 }
 
 /// Writes one line of output.

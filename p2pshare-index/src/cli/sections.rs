@@ -110,6 +110,10 @@ section! {
         #[arg(long, env = "P2PSHARE_INDEX_METRICS_FROM", value_name = "IP,…", value_delimiter = ',',
               help_heading = "Server")]
         metrics_from: Vec<IpAddr>,
+        /// Do not try for peers whether they can be reached from here
+        #[arg(long, env = "P2PSHARE_INDEX_NO_REACHABILITY", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true", help_heading = "Server")]
+        no_reachability: bool,
         /// Most open connections [default: 16384]
         #[arg(long, env = "P2PSHARE_INDEX_MAX_CONNECTIONS", value_name = "N", help_heading = "Server")]
         max_connections: usize,

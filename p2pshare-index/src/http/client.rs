@@ -55,6 +55,38 @@ impl FromRequestParts<App> for ClientAddr {
     }
 }
 
+/// The IP address of a client, if it is certain that nobody stands in between who was not told of: the index may
+/// connect to it. Behind a proxy that is not a trusted one, the address would be the proxy's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DirectAddr(pub(crate) Option<IpAddr>);
+
+impl FromRequestParts<App> for DirectAddr {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let Ok(ClientAddr(client)) = ClientAddr::from_request_parts(parts, app).await;
+        let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let connected = connected.map(|ConnectInfo(address)| address.ip().to_canonical());
+        let trusted = &app.options.trusted_proxies;
+        Ok(Self(client.filter(|client| is_direct(*client, connected, &parts.headers, trusted))))
+    }
+}
+
+fn is_direct(
+    client: IpAddr,
+    connected: Option<IpAddr>,
+    headers: &HeaderMap,
+    trusted: &[IpAddr],
+) -> bool {
+    const OF_PROXIES: [&str; 4] = [FORWARDED_FOR, "forwarded", "via", "x-real-ip"];
+
+    if trusted.contains(&client) {
+        return false;
+    }
+    let is_forwarded = OF_PROXIES.iter().any(|name| headers.contains_key(*name));
+    connected.is_some_and(|connected| trusted.contains(&connected) || !is_forwarded)
+}
+
 /// The client behind trusted proxies: each of them appends to `X-Forwarded-For` whom it was called by, so the last one
 /// who is not a trusted proxy is the client. What stands before that anybody can have written.
 fn behind(connected: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
@@ -100,6 +132,25 @@ mod tests {
         assert_eq!(see("10.0.0.1", &["6.6.6.6, 1.2.3.4", "10.0.0.2"]), ip("1.2.3.4"));
         assert_eq!(see("10.0.0.1", &["1.2.3.4, junk"]), ip("10.0.0.1"));
         assert_eq!(see("10.0.0.1", &[]), ip("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_known_hides_its_clients() {
+        let trusted = [ip("10.0.0.1")];
+        let direct = |from: &str, headers: &HeaderMap| {
+            let client = behind(ip(from), headers, &trusted);
+            is_direct(client, Some(ip(from)), headers, &trusted)
+        };
+        let none = HeaderMap::new();
+        assert!(direct("203.0.113.9", &none));
+        assert!(direct("10.0.0.1", &forwarded(&["203.0.113.9"])));
+        assert!(!direct("10.0.0.1", &none), "the proxy itself");
+        assert!(!direct("10.0.0.2", &forwarded(&["203.0.113.9"])), "a proxy that nobody named");
+        for name in ["via", "forwarded", "x-real-ip"] {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), "x".parse().unwrap())]);
+            assert!(!direct("10.0.0.2", &headers), "{name}");
+        }
+        assert!(!is_direct(ip("10.0.0.2"), None, &none, &trusted));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct RateLimits {
     pub registrations_per_address: u32,
     /// Contents for which one user asks a grant.
     pub grants_per_user: u32,
+    /// How often one user has the index try whether a peer can be reached.
+    pub reachability_per_user: u32,
     /// Addresses, accounts and users that are told apart. When more come within a minute or so, the many share limits.
     pub tracked: usize,
 }
@@ -41,6 +43,7 @@ impl Default for RateLimits {
             logins_per_account_and_address: 20,
             registrations_per_address: 30,
             grants_per_user: 120_000,
+            reachability_per_user: 10,
             tracked: 100_000,
         }
     }
@@ -52,6 +55,7 @@ pub(super) struct Limits {
     account: Keyed,
     registration: Keyed,
     grants: Keyed,
+    reachability: Keyed,
 }
 
 impl Limits {
@@ -62,6 +66,7 @@ impl Limits {
             account: keyed(rates.logins_per_account_and_address),
             registration: keyed(rates.registrations_per_address),
             grants: keyed(rates.grants_per_user),
+            reachability: keyed(rates.reachability_per_user),
         }
     }
 
@@ -87,6 +92,13 @@ impl Limits {
         self.grants
             .take(user, contents)
             .map_err(|wait| too_many("too many grants were asked for in a short time", wait))
+    }
+
+    /// Before a peer is called.
+    pub(super) fn reachability(&self, user: &Username) -> Result<(), Failure> {
+        self.reachability
+            .take(user, 1)
+            .map_err(|wait| too_many("it was tried too often whether a peer can be reached", wait))
     }
 }
 

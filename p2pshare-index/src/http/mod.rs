@@ -14,6 +14,7 @@ mod openapi;
 mod options;
 mod outer;
 mod pool;
+mod reach;
 mod routes;
 mod share;
 mod state;

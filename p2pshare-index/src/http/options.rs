@@ -34,6 +34,9 @@ pub struct HttpOptions {
     /// Addresses that may read the metrics, besides this machine's own: they tell how much is shared, private groups
     /// included. A client whose address is not known may not.
     pub metrics_from: Vec<IpAddr>,
+    /// Whether peers may have it tried from here whether they can be reached: it connects to the address that the request
+    /// came from, and to no other.
+    pub reachability: bool,
     /// Where requests are counted. The same one goes into [`ServerOptions`](crate::ServerOptions).
     pub metrics: Metrics,
 }
@@ -51,6 +54,7 @@ impl Default for HttpOptions {
             rates: RateLimits::default(),
             trusted_proxies: Vec::new(),
             metrics_from: Vec::new(),
+            reachability: true,
             metrics: Metrics::default(),
         }
     }

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use axum::extract::FromRef;
 use p2pshare_core::index::Index;
 
-use super::{body::BodyMemory, limits::Limits, options::HttpOptions, pool::Pool};
+use super::{body::BodyMemory, limits::Limits, options::HttpOptions, pool::Pool, reach::Prober};
 
 /// State of the router. A clone shares everything.
 #[derive(Clone)]
@@ -17,6 +17,7 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     pub(super) bodies: BodyMemory,
     pub(super) pool: Pool,
+    pub(super) prober: Prober,
 }
 
 impl App {
@@ -26,6 +27,7 @@ impl App {
             limits: Limits::new(&options.rates),
             bodies: BodyMemory::new(options.body_memory),
             pool: Pool::new(options.concurrent_requests, options.requests_per_address),
+            prober: Prober::default(),
             options,
         }))
     }

@@ -5,6 +5,7 @@
 
 mod changes;
 mod files;
+mod integrity;
 pub(crate) mod local;
 mod manifests;
 mod model;
@@ -25,6 +26,7 @@ use p2pshare_core::backend::sqlite::{Database, DatabaseError, DatabaseResult};
 use rusqlite::Connection;
 
 pub use changes::CatalogChanges;
+pub use integrity::check_integrity;
 pub use model::{CatalogFile, FileId, Share, ShareId, ShareTotals};
 pub use partial::{CompositeSource, PartialRegistration, PartialSources};
 pub use published::PublishAccount;

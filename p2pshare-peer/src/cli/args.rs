@@ -10,6 +10,14 @@ use p2pshare_core::{
     path::SharePath,
 };
 
+mod asked;
+mod config;
+mod examples;
+
+pub(super) use asked::Asked;
+pub(super) use config::ConfigCommand;
+pub(super) use examples::with_examples;
+
 use super::values::{named, parse_advertise, parse_share_path, parse_size};
 use crate::{download::Target, index_client::IndexUrl};
 
@@ -24,6 +32,10 @@ Examples:
   p2pshare-peer push notes.pdf bob
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not logged in, 4 not found, 5 no source online, 6 verification failed.";
+
+const DOCTOR_HELP: &str = "\
+It looks at the data directory, its private files, the disk and the catalog; at the index, its key, its clock and the
+session; and has the index try whether this peer can be reached. It ends with 1 if something fails.";
 
 /// Share files with the people of your index: straight from peer to peer, every piece verified.
 #[derive(Debug, Parser)]
@@ -44,6 +56,9 @@ pub struct GlobalArgs {
     /// URL of the index; several, separated by commas, if it runs as several servers.
     #[arg(long, global = true, env = "P2PSHARE_INDEX", value_name = "URL", value_delimiter = ',')]
     pub index: Vec<IndexUrl>,
+    /// TOML file with settings. Unless told, `p2pshare/peer.toml` in the user's folder for configuration.
+    #[arg(long, global = true, env = "P2PSHARE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where this peer keeps its key, its session and its catalog.
     #[arg(long, global = true, env = "P2PSHARE_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -89,17 +104,39 @@ pub enum Command {
     Push(PushArgs),
     /// Say how things are: index, session, shares, peer.
     Status,
+    /// Check all that a peer needs, and say what to do where something is wrong.
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor,
     /// Private groups.
     #[command(subcommand)]
     Group(GroupCommand),
     /// Invites to the index.
     #[command(subcommand)]
     Invite(InviteCommand),
+    /// The configuration file: write one, show what is in force.
+    #[command(subcommand, after_help = config::HELP)]
+    Config(ConfigCommand),
+    /// Print the manual page, or write those of all commands into a folder.
+    Man {
+        /// The folder.
+        dir: Option<PathBuf>,
+    },
     /// Print a script that completes commands in a shell.
     Completions {
         /// Which shell.
         shell: Shell,
     },
+}
+
+impl Command {
+    /// Whether the configuration file matters to it: what makes or names the file must work when the file is broken.
+    pub(super) fn reads_config(&self) -> bool {
+        !matches!(
+            self,
+            Self::Completions { .. }
+                | Self::Config(ConfigCommand::Init { .. } | ConfigCommand::Path)
+        )
+    }
 }
 
 /// How a password is given: never as an argument, where others could see it.
@@ -213,6 +250,9 @@ pub struct ServeArgs {
     /// Most bytes a second to send, such as 5MB. No limit unless set.
     #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
     pub upload_limit: Option<u64>,
+    /// Do not tell the local network that this peer is there, and do not look for others there.
+    #[arg(long, env = "P2PSHARE_NO_LAN")]
+    pub no_lan: bool,
     /// Serve without encryption. Only for tests on one machine or a network you trust.
     #[arg(long, env = "P2PSHARE_INSECURE")]
     pub insecure: bool,
@@ -262,9 +302,9 @@ pub struct BrowseArgs {
 /// `get`
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// Content ids, `USER:/PATH` of files or folders, or `p2pshare:` links.
-    #[arg(required = true, value_name = "ID|USER:/PATH|LINK")]
-    pub what: Vec<Target>,
+    /// Content ids, `USER:/PATH` of files or folders, `p2pshare:` links; or words to search for and choose from.
+    #[arg(required = true, value_name = "ID|USER:/PATH|LINK|WORDS")]
+    pub what: Vec<Asked>,
     /// Where to put it: a folder, or for one file its name. The current folder unless told.
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
@@ -286,6 +326,9 @@ pub struct GetArgs {
     /// Seconds to wait for a source when none is online.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,
+    /// Do not look for sources in the local network.
+    #[arg(long, env = "P2PSHARE_NO_LAN")]
+    pub no_lan: bool,
     /// Do not wait until the files are safely on disk: faster, but a power failure may lose them.
     #[arg(long)]
     pub no_sync: bool,

@@ -6,6 +6,7 @@ use p2pshare_core::{api::IndexInfo, auth::IndexPublicKey};
 
 use super::{
     args::GlobalArgs,
+    config::Settings,
     exit::{CliError, Exit},
     output::Output,
 };
@@ -15,6 +16,7 @@ use crate::{
     index_client::{IndexClient, IndexUrl},
     index_keys::IndexKeys,
     known_index::{KnownIndexes, PinError},
+    lan::Lan,
     net::{ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits},
     publish::OwnPeer,
 };
@@ -39,17 +41,23 @@ pub(crate) struct Context {
     pub(crate) dir: DataDir,
     /// Where to print.
     pub(crate) output: Output,
+    /// Where the options come from.
+    pub(crate) settings: Settings,
     index: Vec<IndexUrl>,
 }
 
 impl Context {
     /// Resolves the options that every command takes.
-    pub(crate) fn new(args: &GlobalArgs, output: Output) -> Result<Self, CliError> {
+    pub(crate) fn new(
+        args: &GlobalArgs,
+        settings: Settings,
+        output: Output,
+    ) -> Result<Self, CliError> {
         let path = match &args.data_dir {
             Some(path) => path.clone(),
             None => DataDir::default_path()?,
         };
-        Ok(Self { dir: DataDir::open(&path)?, output, index: args.index.clone() })
+        Ok(Self { dir: DataDir::open(&path)?, output, settings, index: args.index.clone() })
     }
 
     /// The index to register or log in at.
@@ -93,14 +101,18 @@ impl Context {
         Ok(OwnPeer::new(client, session.username.clone(), keys, Arc::new(self.dir.peer_key()?)))
     }
 
-    /// Connections to other peers, which know this one by its key unless `insecure`.
-    pub(crate) fn peer_pool(&self, insecure: bool) -> Result<PeerPool, CliError> {
+    /// Connections to other peers, which know this one by its key unless `insecure`; with `lan` also to where they are in
+    /// the local network.
+    pub(crate) fn peer_pool(&self, insecure: bool, lan: Option<Lan>) -> Result<PeerPool, CliError> {
         let security = if insecure {
             ClientSecurity::Plain
         } else {
             ClientSecurity::Tls(PeerTls::new(&self.dir.peer_key()?).map_err(CliError::failed)?)
         };
-        let connector = PeerConnector::new(security, ClientLimits::default());
+        let mut connector = PeerConnector::new(security, ClientLimits::default());
+        if let Some(lan) = lan {
+            connector = connector.with_nearby(Arc::new(lan));
+        }
         Ok(PeerPool::new(connector, PoolLimits::default()))
     }
 

@@ -2,14 +2,15 @@
 
 mod args;
 mod commands;
+mod config;
 mod context;
 mod exit;
 mod output;
 mod values;
 
-use std::{ffi::OsString, io, process::ExitCode};
+use std::{ffi::OsString, fs, io, path::Path, process::ExitCode};
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::error::ErrorKind;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -17,16 +18,26 @@ pub use args::Cli;
 pub use exit::{CliError, Exit};
 
 use args::Command;
-use commands::{account, community, find, get, push, serve, share, status};
+use commands::{
+    account, community, config as config_command, doctor, find, get, push, serve, share, status,
+};
+use config::{ParseError, Parsed, Settings};
 use context::Context;
 use output::Output;
 
 /// Runs one command to its end and gives the exit code. A first Ctrl-C or SIGTERM ends long work cleanly, a second at
 /// once; what is short, or waits for somebody to type, ends at the first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let Parsed { cli, settings } = match config::parse(&arguments) {
+        Ok(parsed) => parsed,
+        Err(ParseError::File(error)) => {
+            // How to print was not read for good: whoever reads JSON asks for it plainly.
+            let json = arguments.iter().any(|argument| argument == "--json");
+            Output::new(json, false).error(&error);
+            return ExitCode::from(error.exit as u8);
+        }
+        Err(ParseError::Arguments(error)) => {
             // Help and version go to standard output and are no failure.
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
@@ -38,7 +49,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => {
-            let done = runtime.block_on(run(cli, output));
+            let done = runtime.block_on(run(cli, settings, output));
             // A blocking call may hang on a disk or a terminal: it must not keep the program from ending.
             runtime.shutdown_background();
             done
@@ -54,12 +65,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
-    if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "p2pshare-peer", &mut io::stdout());
-        return Ok(());
+async fn run(cli: Cli, settings: Settings, output: Output) -> Result<(), CliError> {
+    match &cli.command {
+        Command::Completions { shell } => {
+            let mut command = config::command();
+            clap_complete::generate(*shell, &mut command, "p2pshare-peer", &mut io::stdout());
+            return Ok(());
+        }
+        Command::Man { dir } => return man(output, dir.as_deref()),
+        _ => {}
     }
-    let context = Context::new(&cli.global, output)?;
+    if let Command::Config(command) = &cli.command {
+        return config_command::config(output, &settings, command);
+    }
+    let context = Context::new(&cli.global, settings, output)?;
     match cli.command {
         Command::Register(args) => account::register(&context, args).await,
         Command::Login(args) => account::login(&context, args).await,
@@ -78,11 +97,28 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Get(args) => Box::pin(get::get(&context, args, &stop_on_signal(output))).await,
         Command::Link(args) => find::link(&context, args).await,
         Command::Push(args) => Box::pin(push::push(&context, args, &stop_on_signal(output))).await,
+        Command::Doctor => Box::pin(doctor::doctor(&context)).await,
         Command::Status => status::status(&context).await,
         Command::Group(command) => community::group(&context, command).await,
         Command::Invite(command) => community::invite(&context, command).await,
-        Command::Completions { .. } => Ok(()),
+        Command::Completions { .. } | Command::Man { .. } | Command::Config(_) => Ok(()),
     }
+}
+
+/// Prints the manual page of the program, or writes those of all its commands into a folder.
+fn man(output: Output, dir: Option<&Path>) -> Result<(), CliError> {
+    let command = config::command();
+    let Some(dir) = dir else {
+        // Whoever reads may go away.
+        let _ = clap_mangen::Man::new(command).render(&mut io::stdout());
+        return Ok(());
+    };
+    let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir));
+    written.map_err(|error| {
+        CliError::failed(format!("writing the pages to {} failed: {error}", dir.display()))
+    })?;
+    output.note(format!("Wrote the manual pages to {}", dir.display()));
+    Ok(())
 }
 
 /// A token that the first Ctrl-C or SIGTERM cancels; the second ends the program.

@@ -39,6 +39,11 @@ impl Output {
         Self { json, quiet }
     }
 
+    /// Whether it prints JSON, for a script.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// A line of the result, for people.
     pub(crate) fn line(&self, text: impl Display) {
         if !self.json {

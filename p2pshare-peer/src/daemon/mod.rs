@@ -12,7 +12,7 @@ use std::{io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time
 
 use p2pshare_core::{
     api::ProblemKind,
-    identity::PeerAddr,
+    identity::{PeerAddr, PeerId},
     time::SystemClock,
     transfer::{PushReceiver, RateLimit, ReadOptions, UploadSlots},
 };
@@ -25,6 +25,7 @@ use crate::{
     inbox::{Inbox, InboxError, InboxOptions},
     index_client::ClientError,
     index_keys::IndexKeysError,
+    lan::{Announcement, Lan},
     net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, serve},
     publish::{AnnounceFailure, OwnPeer, PublishError},
     share::Sharer,
@@ -50,6 +51,8 @@ pub struct ServeOptions {
     pub insecure: bool,
     /// What others may take of this peer.
     pub limits: ServerLimits,
+    /// The local network, where the peer is announced too; `None`: it is not.
+    pub lan: Option<Lan>,
 }
 
 /// Something that whoever runs the peer may want to know.
@@ -176,6 +179,7 @@ impl Daemon {
             ServerSecurity::Tls(PeerTls::new(self.peer.key())?)
         };
 
+        let _announcement = announce_nearby(&options, self.peer.id(), address);
         // A child: what ends the peer from inside does not look like a wish of its owner.
         let stop = shutdown.child_token();
         let serving = serve(
@@ -211,6 +215,20 @@ impl Daemon {
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
     TcpListener::bind(address).await.map_err(|error| DaemonError::Listen { address, error })
+}
+
+/// Says in the local network that the peer is there. Without it the index is the only one who tells.
+fn announce_nearby(
+    options: &ServeOptions,
+    peer: PeerId,
+    address: SocketAddr,
+) -> Option<Announcement> {
+    // Without TLS nobody nearby could prove who answers, and nobody asks.
+    let lan = options.lan.as_ref().filter(|_| !options.insecure)?;
+    lan.announce(peer, address).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the peer is not announced in the local network");
+        None
+    })
 }
 
 async fn open_inbox(folder: Option<PathBuf>) -> Result<Option<Arc<dyn PushReceiver>>, DaemonError> {

@@ -5,8 +5,8 @@ use p2pshare_core::{
         Account, AddMember, Announce, Announced, BrowsePage, BrowseQuery, CatalogPage,
         CatalogQuery, ChangePassword, ContentDetails, CreateGroup, CreateInvite, DeleteAccount,
         GrantRequest, Grants, Group, GroupList, GroupMembers, Heartbeat, IndexInfo, InviteCreated,
-        InviteList, Login, PublishRequest, Published, PushGrantRequest, PushGrants, Register,
-        SearchPage, SearchQuery, SessionOpened, SessionsEnded, TransferGroup,
+        InviteList, Login, PublishRequest, Published, PushGrantRequest, PushGrants, Reachability,
+        Register, SearchPage, SearchQuery, SessionOpened, SessionsEnded, TransferGroup,
     },
     content::ContentId,
     identity::{GroupName, PeerId, Username},
@@ -78,6 +78,11 @@ impl IndexClient {
     /// The peer is still there.
     pub async fn heartbeat(&self, peer: &PeerId) -> Answer<Heartbeat> {
         self.write(Method::POST, &["v1", "peers", &peer.to_string(), "heartbeat"], NONE).await
+    }
+
+    /// Has the index try whether the peer can be reached.
+    pub async fn reachability(&self, peer: &PeerId) -> Answer<Reachability> {
+        self.write(Method::POST, &["v1", "peers", &peer.to_string(), "reachability"], NONE).await
     }
 
     /// The peer goes offline.

@@ -47,6 +47,11 @@ impl IndexUrl {
         }
     }
 
+    /// Whether it is reached by TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
     /// The address of the index, looked up by name if need be; `None` if that fails.
     pub(crate) fn socket_addr(&self) -> Option<SocketAddr> {
         self.base.socket_addrs(|| None).ok()?.into_iter().next()

@@ -6,6 +6,7 @@ mod dial;
 mod fetch;
 mod grants;
 mod lane;
+mod nearby;
 mod pool;
 mod push;
 mod remote;
@@ -14,6 +15,7 @@ mod watch;
 
 pub use connector::{ClientSecurity, PeerConnector};
 pub use grants::{GrantProvider, GrantRequest};
+pub use nearby::Nearby;
 pub use pool::{PeerPool, PoolLimits};
 pub use push::{PushProgress, PushProposal};
 pub use remote::RemotePeer;

@@ -104,6 +104,9 @@ pub struct ClientLimits {
     pub connect_timeout: Duration,
     /// How long one address has to itself before the next is tried beside it (RFC 8305).
     pub connect_stagger: Duration,
+    /// How long the addresses that are known from the local network may take, all together: nothing proves them, and
+    /// whoever is near answers at once.
+    pub nearby_timeout: Duration,
     /// How long a call may take until its answer begins, and how long a receiver of a push may take for its next step.
     pub answer_timeout: Duration,
     /// How long a peer may send nothing worth mentioning of a fetch, unless it has put it into a queue, or take nothing of
@@ -118,6 +121,7 @@ impl Default for ClientLimits {
         Self {
             connect_timeout: Duration::from_secs(10),
             connect_stagger: Duration::from_millis(250),
+            nearby_timeout: Duration::from_millis(750),
             answer_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(30),
             http2: Http2Settings::default(),

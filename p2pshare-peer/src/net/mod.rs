@@ -23,8 +23,8 @@ mod tls;
 mod wire;
 
 pub use client::{
-    ClientSecurity, GrantProvider, GrantRequest, PeerConnector, PeerPool, PoolLimits, PushProgress,
-    PushProposal, RemotePeer, RemoteSource,
+    ClientSecurity, GrantProvider, GrantRequest, Nearby, PeerConnector, PeerPool, PoolLimits,
+    PushProgress, PushProposal, RemotePeer, RemoteSource,
 };
 pub use limits::{ClientLimits, Http2Settings, ServerLimits};
 pub use server::{ServerSecurity, serve};

@@ -48,6 +48,7 @@ tls-self-signed = false
 insecure = false
 trusted-proxies = ["127.0.0.1", "::1"]
 metrics-from = ["10.0.0.9"]
+no-reachability = true
 max-connections = 100
 max-connections-per-address = 10
 header-timeout = "2s"
@@ -115,6 +116,7 @@ fn the_file_is_used_and_arguments_count_before_it() {
     assert_eq!(config.server.idle_timeout, Duration::from_secs(20));
     assert_eq!(config.http.rates.grants_per_user, 4);
     assert_eq!(config.http.trusted_proxies.len(), 2);
+    assert!(!config.http.reachability);
     assert_eq!(config.data.store, StoreUri::Sqlite("/srv/index/other.db".into()));
     assert!(matches!(config.tls, Tls::Files { .. }));
 }

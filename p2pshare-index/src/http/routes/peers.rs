@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use p2pshare_core::{
-    api::{Announce, Announced, Heartbeat},
+    api::{Announce, Announced, Heartbeat, ProblemKind, Reachability},
     identity::PeerId,
     index::Index,
 };
@@ -11,14 +11,18 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::http::{
     audit::noted,
+    client::DirectAddr,
     extract::{Json, LoggedIn, Path},
-    failure::Answer,
+    failure::{Answer, Failure},
     outer::Origin,
     state::App,
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(announce, leave)).routes(routes!(heartbeat))
+    OpenApiRouter::new()
+        .routes(routes!(announce, leave))
+        .routes(routes!(heartbeat))
+        .routes(routes!(reachability))
 }
 
 /// Announces where a peer of one's own can be reached, signed with the peer's key.
@@ -61,6 +65,40 @@ async fn heartbeat(
     let heartbeat = app.index.heartbeat(&caller, peer).await?;
     app.options.metrics.heartbeat();
     Ok(Json(heartbeat))
+}
+
+/// Tries whether a peer of one's own can be reached from here, where it announced that it can.
+///
+/// Only the address that the request comes from is tried, at the ports that the peer announced, and there the peer must
+/// prove its key. So nobody can have the index connect to anybody else.
+#[utoipa::path(
+    post, path = "/peers/{id}/reachability", tag = "peers", operation_id = "reachability",
+    params(("id" = PeerId, Path, description = "The peer")),
+    responses(
+        (status = 200, description = "What came of each address", body = Reachability),
+        (status = 403, description = "This index does not try it"),
+        (status = 404, description = "No such peer of one's own, or it has left: announce it again"),
+        (status = 429, description = "Tried too often in a short time"),
+    )
+)]
+async fn reachability(
+    State(app): State<App>,
+    LoggedIn(caller): LoggedIn,
+    origin: Origin,
+    DirectAddr(from): DirectAddr,
+    Path(peer): Path<PeerId>,
+) -> Answer<Json<Reachability>> {
+    let answer = async {
+        if !app.options.reachability {
+            let what = "this index does not try whether peers can be reached";
+            return Err(Failure::new(ProblemKind::Forbidden, what));
+        }
+        app.limits.reachability(&caller.user)?;
+        let addresses = app.index.announced_addresses(&caller, peer).await?;
+        let checked = app.prober.check(peer, addresses, from).await;
+        Ok(Reachability { seen_from: from.map(|ip| ip.to_string()), addresses: checked })
+    };
+    Ok(Json(noted(&origin, "reachability", caller.user.as_str(), answer.await)?))
 }
 
 /// A peer of one's own goes offline. What it published stays.

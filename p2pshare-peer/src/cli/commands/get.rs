@@ -18,6 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::{choose::targets, serve::lan};
 use crate::{
     catalog::PartialSources,
     cli::{
@@ -47,11 +48,15 @@ pub(crate) async fn get(
     cancel: &CancellationToken,
 ) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
-    let wanted = resolve(&client, &args.what, args.output.as_deref()).await?;
+    let what = targets(context, &client, &args.what).await?;
+    let wanted = resolve(&client, &what, args.output.as_deref()).await?;
     let files = wanted.len() as u64;
 
     let limit = rate(args.download_limit);
-    let pool = Arc::new(context.peer_pool(args.insecure)?);
+    // With an index on this machine so are the peers.
+    let is_alone = args.no_lan || args.insecure || client.url().is_local();
+    let lan = (!is_alone).then(lan).flatten();
+    let pool = Arc::new(context.peer_pool(args.insecure, lan)?);
     let me = context.own_peer(&session, client)?;
     let served = match args.no_serve {
         true => None,

@@ -1,7 +1,10 @@
 //! One function for each command.
 
 pub(crate) mod account;
+pub(crate) mod choose;
 pub(crate) mod community;
+pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod find;
 pub(crate) mod get;
 pub(crate) mod push;

@@ -32,7 +32,7 @@ pub(crate) async fn push(
 ) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
     let me = context.own_peer(&session, client)?;
-    let pool = context.peer_pool(args.insecure)?;
+    let pool = context.peer_pool(args.insecure, None)?;
 
     let work = async {
         let parcel = pack(&args.file, show_hashing(context, &args.file)).await?;

@@ -16,6 +16,7 @@ use crate::{
         output::{Output, count},
     },
     daemon::{Daemon, DaemonError, DaemonEvent, ServeOptions},
+    lan::{Lan, LanOptions},
     net::ServerLimits,
     share::Sharer,
 };
@@ -47,12 +48,21 @@ pub(crate) async fn serve(
         upload_limit: RateLimit::new(args.upload_limit.and_then(std::num::NonZeroU64::new)),
         insecure: args.insecure,
         limits: ServerLimits::default(),
+        // Only who can be reached from there has something to say there.
+        lan: (!args.no_lan && !args.listen.ip().is_loopback()).then(lan).flatten(),
     };
     let output = context.output;
     let events = Arc::new(move |event: DaemonEvent| show(output, &event));
     Box::pin(daemon.run(options, events, stop.clone())).await?;
     context.output.note("Stopped.");
     Ok(())
+}
+
+/// The local network; `None` if the system does not let it be used.
+pub(crate) fn lan() -> Option<Lan> {
+    Lan::start(LanOptions::default())
+        .inspect_err(|error| tracing::warn!(%error, "the local network is not used"))
+        .ok()
 }
 
 fn show(output: Output, event: &DaemonEvent) {

@@ -1,7 +1,11 @@
 //! Making connections to peers.
 
+use std::fmt::Display;
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use p2pshare_core::identity::{Host, PeerAddr, PeerId};
 use p2pshare_core::transfer::TransferError;
@@ -12,6 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::channel::Channel;
 use super::dial::first_to_connect;
+use super::nearby::Nearby;
 use super::remote::RemotePeer;
 use crate::net::io::{BoxIo, Counted, ReadAhead, Received, TLS_BUFFER};
 use crate::net::limits::ClientLimits;
@@ -19,6 +24,12 @@ use crate::net::tls::{PeerTls, server_name};
 
 /// Most addresses of one peer that are tried.
 const MAX_ADDRS: usize = 16;
+
+/// Most addresses from the local network that are tried.
+const MAX_NEARBY: usize = 4;
+
+/// How long one address from the local network has to itself before the next is tried beside it.
+const NEARBY_STAGGER: Duration = Duration::from_millis(50);
 
 /// Beside the error of a connection in plain text.
 const PLAIN_HINT: &str =
@@ -42,12 +53,30 @@ pub enum ClientSecurity {
 pub struct PeerConnector {
     security: ClientSecurity,
     limits: Arc<ClientLimits>,
+    nearby: Option<Arc<dyn Nearby>>,
+}
+
+/// One way to a peer.
+enum Way {
+    /// Addresses from the local network.
+    Nearby(Vec<SocketAddr>),
+    /// An address that the index tells.
+    Announced(PeerAddr),
 }
 
 impl PeerConnector {
     /// A connector with this security and these limits.
     pub fn new(security: ClientSecurity, limits: ClientLimits) -> Self {
-        Self { security, limits: Arc::new(limits) }
+        Self { security, limits: Arc::new(limits), nearby: None }
+    }
+
+    /// One that tries addresses from the local network first, and those that are announced a moment later.
+    ///
+    /// Without TLS nothing would prove who answers there, so then they are not used.
+    #[must_use]
+    pub fn with_nearby(mut self, nearby: Arc<dyn Nearby>) -> Self {
+        self.nearby = matches!(self.security, ClientSecurity::Tls(_)).then_some(nearby);
+        self
     }
 
     /// The peer with this id, reached at one of these addresses, best first. Connects when it is first called.
@@ -65,22 +94,46 @@ impl PeerConnector {
         id: PeerId,
         addrs: &[PeerAddr],
     ) -> Result<Channel, TransferError> {
-        if addrs.is_empty() {
-            let error = format!("no address of peer {} is known", id.short());
-            return Err(TransferError::Unavailable(error));
-        }
         let tls = match &self.security {
             ClientSecurity::Plain => None,
             ClientSecurity::Tls(tls) => Some(Arc::new(tls.for_peer(id).map_err(io::Error::other)?)),
         };
-        let targets = addrs.iter().take(MAX_ADDRS);
-        let connected = first_to_connect(targets, self.limits.connect_stagger, |addr| {
-            self.connect_to(id, addr, tls.clone())
+        let known = self.nearby.as_ref().map(|nearby| nearby.addresses(&id)).unwrap_or_default();
+        let is_known_nearby = !known.is_empty();
+        // Owned: a borrow that lives so long keeps futures from being sent to other threads.
+        let mut ways = Vec::with_capacity(addrs.len().min(MAX_ADDRS) + 1);
+        if is_known_nearby {
+            ways.push(Way::Nearby(known));
+        }
+        ways.extend(addrs.iter().take(MAX_ADDRS).cloned().map(Way::Announced));
+        let connected = first_to_connect(ways, self.limits.connect_stagger, |way| {
+            let tls = tls.clone();
+            async move {
+                match way {
+                    Way::Nearby(addresses) => self.connect_nearby(id, addresses, tls).await,
+                    Way::Announced(addr) => self.connect_to(id, &addr, tls).await,
+                }
+            }
         });
-        connected.await.map_err(|errors| {
-            let reasons = errors.join("; ");
-            TransferError::Unavailable(format!("peer {}: {reasons}", id.short()))
-        })
+        let mut errors = match connected.await {
+            Ok(channel) => return Ok(channel),
+            Err(errors) => errors,
+        };
+        // Those who are near may only just be answering.
+        if let Some(nearby) = self.nearby.as_ref().filter(|_| !is_known_nearby) {
+            let found = nearby.look(&id).await;
+            if !found.is_empty() {
+                match self.connect_nearby(id, found, tls).await {
+                    Ok(channel) => return Ok(channel),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        let peer = id.short();
+        Err(TransferError::Unavailable(match errors.is_empty() {
+            true => format!("no address of peer {peer} is known"),
+            false => format!("peer {peer}: {}", errors.join("; ")),
+        }))
     }
 
     /// What a connection that broke before it was answered most likely means.
@@ -99,31 +152,63 @@ impl PeerConnector {
         addr: &PeerAddr,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<Channel, String> {
-        let limits = &self.limits;
-        let connect = async {
-            let (io, received) = connect_io(id, addr, tls).await?;
-            Channel::open(io, received, id, &limits.http2).await
+        let tcp = async {
+            match addr {
+                PeerAddr::Tcp { host, port } => connect_tcp(host, port.get()).await,
+                _ => {
+                    let error = "this version does not know this kind of address";
+                    Err(io::Error::new(io::ErrorKind::Unsupported, error))
+                }
+            }
         };
-        match timeout(limits.connect_timeout, connect).await {
+        self.connect_over(id, addr, tcp, tls, self.limits.connect_timeout).await
+    }
+
+    /// Connects to the first of these addresses that proves to be the peer. A liar among them costs a moment.
+    async fn connect_nearby(
+        &self,
+        id: PeerId,
+        addresses: Vec<SocketAddr>,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Channel, String> {
+        let time = self.limits.nearby_timeout;
+        let tries: Vec<_> = addresses.iter().take(MAX_NEARBY).copied().collect();
+        let connected = first_to_connect(tries, NEARBY_STAGGER, |address| {
+            self.connect_over(id, address, TcpStream::connect(address), tls.clone(), time)
+        });
+        connected.await.map_err(|errors| {
+            if let Some(nearby) = &self.nearby {
+                nearby.failed(&id, &addresses);
+            }
+            format!("in this network: {}", errors.join("; "))
+        })
+    }
+
+    async fn connect_over(
+        &self,
+        id: PeerId,
+        place: impl Display,
+        tcp: impl Future<Output = io::Result<TcpStream>>,
+        tls: Option<Arc<ClientConfig>>,
+        time: Duration,
+    ) -> Result<Channel, String> {
+        let connect = async {
+            let (io, received) = secure(id, tcp.await?, tls).await?;
+            Channel::open(io, received, id, &self.limits.http2).await
+        };
+        match timeout(time, connect).await {
             Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(error)) => Err(format!("{addr}: {error}")),
-            Err(_) => Err(format!("{addr}: no answer in {:?}", limits.connect_timeout)),
+            Ok(Err(error)) => Err(format!("{place}: {error}")),
+            Err(_) => Err(format!("{place}: no answer in {time:?}")),
         }
     }
 }
 
-async fn connect_io(
+async fn secure(
     id: PeerId,
-    addr: &PeerAddr,
+    stream: TcpStream,
     tls: Option<Arc<ClientConfig>>,
 ) -> io::Result<(BoxIo, Received)> {
-    let stream = match addr {
-        PeerAddr::Tcp { host, port } => connect_tcp(host, port.get()).await?,
-        _ => {
-            let error = "this version does not know this kind of address";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, error));
-        }
-    };
     stream.set_nodelay(true)?;
     let (stream, received) = Counted::new(stream);
     let Some(config) = tls else {
