@@ -31,6 +31,7 @@ use p2pshare_peer::{
     data_dir::DataDir,
     index_client::{IndexClient, IndexUrl},
     index_keys::IndexKeys,
+    metrics::PeerMetrics,
     net::{
         ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, ServerLimits,
     },
@@ -129,6 +130,7 @@ impl Peer {
             insecure: false,
             limits: ServerLimits::default(),
             lan: None,
+            metrics: PeerMetrics::new(),
         };
         let (ready, is_ready) = oneshot::channel();
         let ready = Mutex::new(Some(ready));

@@ -18,6 +18,7 @@ pub mod publish;
 pub mod share;
 
 pub mod lan;
+pub mod metrics;
 
 pub mod daemon;
 pub mod download;

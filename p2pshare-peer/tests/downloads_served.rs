@@ -33,6 +33,7 @@ use p2pshare_peer::{
     download::{Age, Locator},
     index_client::{IndexClient, IndexUrl},
     index_keys::IndexKeys,
+    metrics::PeerMetrics,
     net::{
         ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, ServerLimits,
     },
@@ -99,6 +100,7 @@ async fn serve(me: &OwnPeer, folder: &Path, partial: &PartialSources, stop: &Can
         insecure: false,
         limits: ServerLimits::default(),
         lan: None,
+        metrics: PeerMetrics::new(),
     };
     let (ready, is_ready) = oneshot::channel();
     let ready = Mutex::new(Some(ready));

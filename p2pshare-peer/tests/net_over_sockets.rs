@@ -11,6 +11,8 @@ mod fetch;
 mod hostile;
 #[path = "net/hostile_server.rs"]
 mod hostile_server;
+#[path = "net/nearby.rs"]
+mod nearby;
 #[path = "net/push.rs"]
 mod push;
 #[path = "net/script.rs"]

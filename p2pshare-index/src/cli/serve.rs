@@ -7,6 +7,7 @@ use p2pshare_core::{
     index::Index,
     time::SystemClock,
 };
+use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -55,8 +56,10 @@ async fn work(mut config: Config) -> Result<(), CliError> {
     if let Err(error) = print(&format!("p2pshare-index is listening on {}", ready.url)) {
         tracing::warn!(%error, "nobody reads the line that says where the index listens");
     }
+    tell_manager(NotifyState::Ready);
     let stop = async {
         signals.await;
+        tell_manager(NotifyState::Stopping);
         tracing::info!("stopping: requests that run may come to their end");
     };
     serve(ready.listener, router(index, config.http), config.server, stop).await;
@@ -67,6 +70,13 @@ async fn work(mut config: Config) -> Result<(), CliError> {
     })?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tells the service manager, if there is one.
+fn tell_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "the service manager was not told");
+    }
 }
 
 fn keys(data: &Data) -> Result<SigningKeys, CliError> {

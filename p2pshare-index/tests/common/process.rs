@@ -26,6 +26,8 @@ pub fn program(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    // Whoever runs the tests may have a configuration of their own.
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true);
     command

@@ -18,7 +18,7 @@ pub(super) use asked::Asked;
 pub(super) use config::ConfigCommand;
 pub(super) use examples::with_examples;
 
-use super::values::{named, parse_advertise, parse_share_path, parse_size};
+use super::values::{named, parse_advertise, parse_local, parse_share_path, parse_size};
 use crate::{download::Target, index_client::IndexUrl};
 
 const EXAMPLES: &str = "\
@@ -250,6 +250,9 @@ pub struct ServeArgs {
     /// Most bytes a second to send, such as 5MB. No limit unless set.
     #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
     pub upload_limit: Option<u64>,
+    /// Let Prometheus read at /metrics of this address, or of this port on 127.0.0.1, what the peer does. Off unless set.
+    #[arg(long, env = "P2PSHARE_METRICS", value_name = "ADDR", value_parser = parse_local)]
+    pub metrics: Option<SocketAddr>,
     /// Do not tell the local network that this peer is there, and do not look for others there.
     #[arg(long, env = "P2PSHARE_NO_LAN")]
     pub no_lan: bool,

@@ -1,5 +1,7 @@
 //! Values on the command line, as people write them.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use p2pshare_core::{identity::PeerAddr, path::SharePath};
 use serde::de::DeserializeOwned;
@@ -51,6 +53,14 @@ pub(super) fn parse_advertise(text: &str) -> Result<PeerAddr, String> {
     full.parse().map_err(|error: p2pshare_core::identity::AddrError| error.to_string())
 }
 
+/// Reads `IP:PORT`, or a port on this machine's own address.
+pub(super) fn parse_local(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().map_err(|_| "write a port, or an address such as 127.0.0.1:9401".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +81,12 @@ mod tests {
         for text in ["", "x", "5X", "-1", "1e30T", "NaN"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_port_alone_is_one_of_this_machine() {
+        assert_eq!(parse_local("9401").unwrap().to_string(), "127.0.0.1:9401");
+        assert_eq!(parse_local("0.0.0.0:9401").unwrap().to_string(), "0.0.0.0:9401");
+        assert!(parse_local("here").is_err() && parse_local("99999").is_err());
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     index_client::ClientError,
     index_keys::IndexKeysError,
     lan::{Announcement, Lan},
+    metrics::{Metered, PeerMetrics},
     net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, serve},
     publish::{AnnounceFailure, OwnPeer, PublishError},
     share::Sharer,
@@ -53,6 +54,8 @@ pub struct ServeOptions {
     pub limits: ServerLimits,
     /// The local network, where the peer is announced too; `None`: it is not.
     pub lan: Option<Lan>,
+    /// Where what it does is counted.
+    pub metrics: PeerMetrics,
 }
 
 /// Something that whoever runs the peer may want to know.
@@ -166,11 +169,14 @@ impl Daemon {
             self.peer.id(),
             Arc::new(SystemClock),
         );
+        let source = CompositeSource::new(Arc::new(shared), self.partial.clone());
+        let slots = UploadSlots::new(options.upload_slots, WAITING_UPLOADS);
+        options.metrics.set_slots(slots.clone());
         let services = ServerServices {
-            source: Arc::new(CompositeSource::new(Arc::new(shared), self.partial.clone())),
+            source: Arc::new(Metered::new(Arc::new(source), options.metrics.clone())),
             guard: Arc::new(guard.clone()),
             receiver: open_inbox(options.inbox.clone()).await?,
-            slots: UploadSlots::new(options.upload_slots, WAITING_UPLOADS),
+            slots,
             upload_rate: options.upload_limit.clone(),
         };
         let security = if options.insecure {
@@ -196,6 +202,7 @@ impl Daemon {
             listen: address,
             advertise: options.advertise.clone(),
             events: events.clone(),
+            metrics: options.metrics.clone(),
         };
         let upkeep = upkeep::run(self.sharer.clone(), changed, events.clone(), stop.clone());
         let partial = partial::run(&self.peer, &self.partial, &stop);
@@ -205,6 +212,7 @@ impl Daemon {
             ended
         };
         let (served, online, (), ()) = tokio::join!(serving, online, upkeep, partial);
+        options.metrics.set_online(false);
         if !online.as_ref().is_err_and(DaemonError::is_logged_out) {
             goodbye(&self.peer).await;
         }

@@ -13,6 +13,7 @@ use super::{DaemonError, DaemonEvent, DaemonEvents, addresses::announce};
 use crate::{
     catalog::{Catalog, CatalogChanges},
     guard::GrantGuard,
+    metrics::PeerMetrics,
     publish::{OwnPeer, PublishError},
 };
 
@@ -32,6 +33,7 @@ pub(super) struct Presence {
     pub(super) listen: SocketAddr,
     pub(super) advertise: Vec<PeerAddr>,
     pub(super) events: DaemonEvents,
+    pub(super) metrics: PeerMetrics,
 }
 
 impl Presence {
@@ -94,6 +96,9 @@ impl Presence {
         let answer = beat(&self.peer, &self.guard).await?;
         let publisher = self.peer.publisher(self.catalog.clone());
         publisher.reconcile(answer.entries, &|_| ()).await?;
+        self.metrics.set_online(true);
+        self.metrics.set_shares(self.catalog.shares().await?.len() as u64);
+        self.metrics.set_published(self.catalog.published_count().await?);
         Ok(beat_of(answer.heartbeat_seconds))
     }
 
@@ -108,12 +113,15 @@ impl Presence {
         }
         if report.published + report.withdrawn > 0 {
             let total = self.catalog.published_count().await?;
+            self.metrics.set_published(total);
             (self.events)(DaemonEvent::Published { total });
         }
         Ok(())
     }
 
     fn trouble(&self, error: &DaemonError) {
+        self.metrics.set_online(false);
+        self.metrics.index_failed();
         // The index has forgotten the peer, as one in memory does when it starts anew: it is announced again.
         if is_unknown(error) {
             tracing::info!("the index does not know this peer any more: it is announced again");

@@ -5,6 +5,8 @@
 
 mod awkward_files;
 mod changing_files;
+mod configuration;
+mod doctor;
 mod faults;
 mod full_disk;
 mod groups;
@@ -15,6 +17,7 @@ mod kills;
 mod links;
 mod lying_peer;
 mod many_files;
+mod nearby;
 mod push;
 mod session;
 mod signals;

@@ -1,10 +1,11 @@
 //! `serve`.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc};
 
 use p2pshare_core::{text::visible, transfer::RateLimit};
+use sd_notify::NotifyState;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::share::open_catalog;
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     },
     daemon::{Daemon, DaemonError, DaemonEvent, ServeOptions},
     lan::{Lan, LanOptions},
+    metrics::{MetricsServer, PeerMetrics},
     net::ServerLimits,
     share::Sharer,
 };
@@ -40,6 +42,8 @@ pub(crate) async fn serve(
         catalog,
         partial: PartialSources::new(),
     };
+    let metrics = PeerMetrics::new();
+    let _metrics_stop = serve_metrics(context.output, args.metrics, &metrics).await?;
     let options = ServeOptions {
         listen: args.listen,
         advertise: args.advertise,
@@ -50,12 +54,36 @@ pub(crate) async fn serve(
         limits: ServerLimits::default(),
         // Only who can be reached from there has something to say there.
         lan: (!args.no_lan && !args.listen.ip().is_loopback()).then(lan).flatten(),
+        metrics,
     };
     let output = context.output;
     let events = Arc::new(move |event: DaemonEvent| show(output, &event));
     Box::pin(daemon.run(options, events, stop.clone())).await?;
+    tell_manager(NotifyState::Stopping);
     context.output.note("Stopped.");
     Ok(())
+}
+
+/// Lets the metrics be read, if that is wanted, until what it gives is dropped.
+pub(crate) async fn serve_metrics(
+    output: Output,
+    address: Option<SocketAddr>,
+    metrics: &PeerMetrics,
+) -> Result<Option<DropGuard>, CliError> {
+    let Some(address) = address else { return Ok(None) };
+    let server = MetricsServer::bind(address).await.map_err(CliError::failed)?;
+    output.note(format!("Metrics: http://{}/metrics", server.address()));
+    output.event("metrics", json!({ "address": server.address().to_string() }));
+    let stop = CancellationToken::new();
+    tokio::spawn(server.run(metrics.clone(), stop.clone()));
+    Ok(Some(stop.drop_guard()))
+}
+
+/// Tells the service manager, if there is one.
+fn tell_manager(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "the service manager was not told");
+    }
 }
 
 /// The local network; `None` if the system does not let it be used.
@@ -78,6 +106,7 @@ fn show(output: Output, event: &DaemonEvent) {
                 "ready",
                 json!({ "listen": listen.to_string(), "addresses": addresses, "published": published }),
             );
+            tell_manager(NotifyState::Ready);
         }
         DaemonEvent::Published { total } => {
             output.note(format!("Published: the index knows {} of yours.", count(*total, "file")));

@@ -56,6 +56,11 @@ impl Index {
         self.process = Some(process);
     }
 
+    /// The program itself.
+    pub(crate) fn program() -> std::path::PathBuf {
+        program()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

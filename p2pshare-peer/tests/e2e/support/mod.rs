@@ -19,5 +19,7 @@ fn clean(mut command: Command) -> Command {
             command.env_remove(name);
         }
     }
+    // Whoever runs the tests may have a configuration of their own.
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command
 }

@@ -1,0 +1,51 @@
+//! A source whose bytes are counted as they are given out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use p2pshare_core::{
+    content::{ContentId, Manifest, PieceRun},
+    transfer::{FetchEvent, HaveStream, PieceSource, SegmentStream, TransferError},
+};
+
+use super::PeerMetrics;
+
+/// What is shared, as others fetch it.
+pub(crate) struct Metered {
+    source: Arc<dyn PieceSource>,
+    metrics: PeerMetrics,
+}
+
+impl Metered {
+    /// `source`, with what it gives counted as sent.
+    pub(crate) fn new(source: Arc<dyn PieceSource>, metrics: PeerMetrics) -> Self {
+        Self { source, metrics }
+    }
+}
+
+#[async_trait]
+impl PieceSource for Metered {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.source.manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        self.source.have(content).await
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        let metrics = self.metrics.clone();
+        let events = self.source.fetch(content, runs).await?;
+        let counted = events.inspect(move |event| {
+            if let Ok(FetchEvent::Segment(segment)) = event {
+                metrics.sent(segment.data.len() as u64);
+            }
+        });
+        Ok(counted.boxed())
+    }
+}

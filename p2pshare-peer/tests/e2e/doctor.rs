@@ -1,0 +1,62 @@
+//! `doctor`.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use serde_json::Value;
+
+use crate::support::{Ended, Index, Peer};
+
+fn check(seen: &Ended, name: &str) -> Value {
+    let all = seen.all("check");
+    let found = all.iter().find(|check| check["name"] == name);
+    found.unwrap_or_else(|| panic!("{name} was not checked: {all:?}")).clone()
+}
+
+#[test]
+fn all_is_well_where_all_is_well() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    alice.share_file("film", b"a film");
+    let serving = alice.serve(&[]);
+    let seen = alice.ok(["doctor"]);
+    assert_eq!(seen.one("doctor")["failures"], 0);
+    for name in
+        ["data directory", "private files", "catalog", "TLS", "index", "index's key", "clock"]
+    {
+        assert_eq!(check(&seen, name)["state"], "ok", "{}", seen.story());
+    }
+    assert_eq!(check(&seen, "session")["state"], "ok");
+    let reached = check(&seen, "reachability");
+    assert_eq!(reached["state"], "ok", "{reached}");
+    assert!(reached["message"].as_str().unwrap().contains(&serving.listen()), "{reached}");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_what_to_do() {
+    let mut index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    alice.share_file("film", b"a film");
+
+    // An announce of an address where nobody listens.
+    let serving = alice.serve(&["--advertise", "127.0.0.1:1"]);
+    let seen = alice.run(["doctor"]).expect_code(1);
+    let reached = check(&seen, "reachability");
+    assert_eq!(reached["state"], "fail", "{reached}");
+    assert!(reached["advice"].as_str().unwrap().contains("firewall"), "{reached}");
+    serving.stop().expect_code(0);
+
+    let key = alice.data_dir().join("known_indexes.json");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let seen = alice.run(["doctor"]).expect_code(1);
+    let private = check(&seen, "private files");
+    assert_eq!(private["state"], "fail");
+    assert!(private["message"].as_str().unwrap().contains("chmod 600"), "{private}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+
+    fs::write(alice.data_dir().join("catalog.sqlite"), b"this is no database, is it?").unwrap();
+    index.kill();
+    let seen = alice.run(["doctor"]).expect_code(1);
+    assert_eq!(check(&seen, "catalog")["state"], "fail");
+    assert_eq!(check(&seen, "index")["state"], "fail");
+    assert_eq!(seen.one("doctor")["failures"], 2);
+}
