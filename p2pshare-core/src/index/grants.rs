@@ -18,6 +18,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// Most groups for whose sake sources of one content are told: each costs a signature. There is rarely more than one.
+const GROUPS_PER_CONTENT: usize = 8;
+
 impl Index {
     /// Sources of contents, and for each a grant to fetch it. What the caller cannot reach is left out.
     ///
@@ -150,6 +153,11 @@ fn located(location: Location, sight: &Sight, permit: impl Fn(Reach) -> String) 
         let Some(reach) = sight.reach(&source.groups) else { continue };
         let grant = match reach {
             Reach::Everyone => None,
+            Reach::Groups(_)
+                if grants.len() >= GROUPS_PER_CONTENT && !grants.contains_key(&reach) =>
+            {
+                continue;
+            }
             Reach::Groups(_) => Some(grants.entry(reach).or_insert_with(|| permit(reach)).clone()),
         };
         sources.push(Source {
