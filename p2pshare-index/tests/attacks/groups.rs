@@ -6,16 +6,11 @@
 use std::sync::Arc;
 
 use p2pshare_core::{
-    api::{
-        CatalogChange, Entry, Grants, GroupReach, Located, ProblemKind, PublishAnswer,
-        PublishRequest,
-    },
-    auth::GrantVerifier,
+    api::{CatalogChange, Entry, ProblemKind, PublishRequest},
     backend::sqlite::SqliteStore,
     content::ContentId,
-    identity::{PeerId, PeerKey, Reach},
+    identity::{PeerId, PeerKey},
     index::IndexConfig,
-    time::{Clock, SystemClock},
 };
 use p2pshare_index::{HttpOptions, ServerOptions, router};
 use reqwest::{Method, Response, StatusCode};
@@ -24,24 +19,24 @@ use serde_json::{Value, json};
 use crate::common::{Login, TestIndex, assert_problem, cheap_passwords, index_over, start_router};
 
 /// Shared with the group only.
-const SECRET: ContentId = ContentId::from_bytes([1; 32]);
+pub(super) const SECRET: ContentId = ContentId::from_bytes([1; 32]);
 /// Shared with everybody by alice, and in the group under another name by bob.
-const KNOWN: ContentId = ContentId::from_bytes([2; 32]);
+pub(super) const KNOWN: ContentId = ContentId::from_bytes([2; 32]);
 
-struct Peers {
-    alice: PeerKey,
-    bob: PeerKey,
-    eve: PeerKey,
+pub(super) struct Peers {
+    pub(super) alice: PeerKey,
+    pub(super) bob: PeerKey,
+    pub(super) eve: PeerKey,
 }
 
-struct World {
+pub(super) struct World {
     index: TestIndex,
-    alice: Login,
-    bob: Login,
-    eve: Login,
+    pub(super) alice: Login,
+    pub(super) bob: Login,
+    pub(super) eve: Login,
 }
 
-fn entry(path: &str, content: ContentId, size: u64, visibility: &str) -> CatalogChange {
+pub(super) fn entry(path: &str, content: ContentId, size: u64, visibility: &str) -> CatalogChange {
     CatalogChange::Publish(Entry {
         path: path.parse().unwrap(),
         content,
@@ -51,7 +46,7 @@ fn entry(path: &str, content: ContentId, size: u64, visibility: &str) -> Catalog
 }
 
 impl World {
-    async fn new(peers: &Peers, with_group: bool) -> Self {
+    pub(super) async fn new(peers: &Peers, with_group: bool) -> Self {
         let store = Arc::new(SqliteStore::open_in_memory().unwrap());
         let index = index_over(store, cheap_passwords(), IndexConfig::default());
         let api = router(index.clone(), HttpOptions::default());
@@ -96,13 +91,19 @@ impl World {
         self.publish(&self.bob, &peers.bob, shared).await;
     }
 
-    async fn publish(&self, who: &Login, key: &PeerKey, changes: Vec<CatalogChange>) {
+    pub(super) async fn publish(&self, who: &Login, key: &PeerKey, changes: Vec<CatalogChange>) {
         let path = format!("/v1/peers/{}/files", key.peer_id());
         let body = json!(PublishRequest { changes });
         self.done(who, Method::POST, &path, Some(body)).await;
     }
 
-    async fn ask(&self, who: &Login, method: Method, path: &str, body: Option<Value>) -> Response {
+    pub(super) async fn ask(
+        &self,
+        who: &Login,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Response {
         let mut call = self.index.call(method, path).bearer_auth(&who.token);
         if let Some(body) = body {
             call = call.json(&body);
@@ -110,7 +111,7 @@ impl World {
         call.send().await.unwrap()
     }
 
-    async fn done(&self, who: &Login, method: Method, path: &str, body: Option<Value>) {
+    pub(super) async fn done(&self, who: &Login, method: Method, path: &str, body: Option<Value>) {
         let answer = self.ask(who, method, path, body).await;
         assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
     }
@@ -151,10 +152,10 @@ fn blur(value: &mut Value) {
     }
 }
 
-type Call = (Method, String, Option<Value>);
+pub(super) type Call = (Method, String, Option<Value>);
 
 /// Calls that tell something to a member, and change nothing.
-fn looking(eve: PeerId) -> Vec<Call> {
+pub(super) fn looking(eve: PeerId) -> Vec<Call> {
     let get = |path: &str| (Method::GET, path.to_owned(), None);
     let both = json!([SECRET, KNOWN]);
     let mut calls = vec![
@@ -225,13 +226,13 @@ fn meddling(eve: PeerId) -> Vec<Call> {
     ]
 }
 
-fn peers() -> Peers {
+pub(super) fn peers() -> Peers {
     let key = || PeerKey::generate().unwrap();
     Peers { alice: key(), bob: key(), eve: key() }
 }
 
 /// Asserts that `left` and `right` answer `call` alike.
-async fn alike(call: &Call, left: (&World, &Login), right: (&World, &Login)) {
+pub(super) async fn alike(call: &Call, left: (&World, &Login), right: (&World, &Login)) {
     let (method, path, body) = call;
     let mut told = Vec::new();
     for (world, who) in [left, right] {
@@ -284,81 +285,6 @@ async fn a_claim_of_ones_own_tells_nothing_of_the_others() {
     for call in looking(peers.eve.peer_id()) {
         alike(&call, (&with, &with.eve), (&without, &without.eve)).await;
     }
-}
-
-/// Whatever eve shares herself, with whomever, she is not told of a member of another group who downloads it there.
-#[tokio::test]
-async fn who_downloads_in_a_group_is_told_to_its_members_alone() {
-    let peers = peers();
-    let with = World::new(&peers, true).await;
-    let without = World::new(&peers, false).await;
-    let source = format!("/v1/contents/{SECRET}/sources/{}", peers.bob.peer_id());
-    for when in ["before", "after"] {
-        for world in [&with, &without] {
-            let claim = vec![
-                entry(&format!("{when}.pdf"), SECRET, 99, "public"),
-                entry(&format!("{when}, hidden.pdf"), SECRET, 99, "unlisted"),
-            ];
-            world.publish(&world.eve, &peers.eve, claim).await;
-        }
-        let noted = with.ask(&with.bob, Method::PUT, &source, None).await;
-        let noted: Value = noted.json().await.unwrap();
-        assert_ne!(noted["reach"], "everyone");
-        for call in looking(peers.eve.peer_id()) {
-            alike(&call, (&with, &with.eve), (&without, &without.eve)).await;
-        }
-    }
-    // Not in a group of her own either, into which she takes him.
-    let trap = Some(json!({ "name": "trap" }));
-    with.done(&with.eve, Method::POST, "/v1/groups", trap).await;
-    let bob = Some(json!({ "username": "bob" }));
-    with.done(&with.eve, Method::POST, "/v1/groups/trap/members", bob).await;
-    with.publish(&with.eve, &peers.eve, vec![entry("bait.pdf", SECRET, 99, "group:trap")]).await;
-    with.done(&with.bob, Method::PUT, &source, None).await;
-    let sources = |located: Value| -> Vec<String> {
-        let sources = located["contents"][0]["sources"].as_array().unwrap().clone();
-        sources.iter().map(|source| source["owner"].as_str().unwrap().to_owned()).collect()
-    };
-    let ask = Some(json!({ "contents": [SECRET] }));
-    let told = with.ask(&with.eve, Method::POST, "/v1/grants", ask.clone()).await;
-    assert_eq!(sources(told.json().await.unwrap()), ["eve"]);
-    // Who is in both groups is told of him, whoever that is.
-    let alice = Some(json!({ "username": "alice" }));
-    with.done(&with.eve, Method::POST, "/v1/groups/trap/members", alice).await;
-    let told = with.ask(&with.alice, Method::POST, "/v1/grants", ask).await;
-    assert!(sources(told.json().await.unwrap()).contains(&"bob".to_owned()));
-}
-
-/// What a source is shown says why the user was told of it, and nothing of groups that it has nothing to do with.
-#[tokio::test]
-async fn a_grant_tells_a_source_nothing_of_other_groups() {
-    let peers = peers();
-    let with = World::new(&peers, true).await;
-    let claim = vec![entry("mine.pdf", SECRET, 99, "public")];
-    with.publish(&with.eve, &peers.eve, claim).await;
-    let ask = Some(json!({ "contents": [SECRET, KNOWN], "max_sources": 100 }));
-    let grants = with.ask(&with.bob, Method::POST, "/v1/grants", ask).await;
-    let grants: Grants = grants.json().await.unwrap();
-    let verifier = GrantVerifier::new(with.bob.index.public_keys.clone());
-    let reach = |grant: &str| verifier.verify(grant, SystemClock.now()).unwrap().reach;
-    let shown = |located: &Located, owner: &str| {
-        let source = located.sources.iter().find(|source| source.owner.as_str() == owner);
-        reach(source.unwrap().grant.as_ref().unwrap_or(&located.grant))
-    };
-    let [secret, known] = &grants.contents[..] else { panic!("{grants:?}") };
-    assert_eq!(shown(secret, "eve"), Reach::Everyone);
-    assert_eq!(shown(known, "alice"), Reach::Everyone);
-    let group = shown(secret, "alice");
-    assert_ne!(group, Reach::Everyone);
-    assert_eq!((shown(secret, "bob"), shown(known, "bob")), (group, group));
-    // Alice's peer, which shares with the group, compares with what she was told when she published.
-    let shared = vec![entry("plans/takeover.pdf", SECRET, 99, "group:secret")];
-    let path = format!("/v1/peers/{}/files", peers.alice.peer_id());
-    let body = Some(json!(PublishRequest { changes: shared }));
-    let answer = with.ask(&with.alice, Method::POST, &path, body).await;
-    let answer: PublishAnswer = answer.json().await.unwrap();
-    let told = GroupReach { group: "secret".parse().unwrap(), reach: group };
-    assert_eq!((answer.published.unchanged, answer.reaches), (1, vec![told]));
 }
 
 #[tokio::test]
