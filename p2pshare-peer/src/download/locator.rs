@@ -129,6 +129,15 @@ impl PieceSource for Throttled {
     ) -> Result<SegmentStream, TransferError> {
         Ok(self.limit.throttle(self.source.fetch(content, runs).await?))
     }
+
+    async fn fetch_any(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+        others: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        Ok(self.limit.throttle(self.source.fetch_any(content, runs, others).await?))
+    }
 }
 
 impl Locator {
