@@ -19,6 +19,7 @@ pub mod share;
 
 pub mod daemon;
 pub mod download;
+pub mod downloads;
 pub mod push;
 
 pub mod cli;
