@@ -12,7 +12,7 @@ pub(super) fn options() -> DatabaseOptions {
     options
 }
 
-const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2];
+const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
@@ -110,6 +110,11 @@ CREATE TABLE reaches (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO pending SELECT path FROM published p WHERE visibility LIKE 'group:%'
     AND NOT EXISTS (SELECT 1 FROM pending q WHERE q.path = p.path);
+";
+
+/// A share that is `watched` is followed by the running peer.
+const VERSION_3: Migration = "
+ALTER TABLE shares ADD COLUMN watched INTEGER NOT NULL DEFAULT 1;
 ";
 
 #[cfg(test)]
