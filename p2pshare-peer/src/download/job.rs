@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Locator, Wanted,
-    fetch::{FetchError, Fetched, Fetcher, is_small},
+    fetch::{FetchError, Fetched, Fetcher, are_free, is_small},
 };
 use crate::catalog::PartialSources;
 
@@ -174,23 +174,26 @@ impl Job<'_> {
             if let Err(error) = self.fetcher.locator.prime(&contents).await {
                 tracing::debug!(%error, "asking for many contents at once failed");
             }
-            let batch = stream::iter(std::mem::replace(&mut wanted, rest));
-            batch.for_each_concurrent(SMALL_AT_ONCE, |(number, one)| self.fetch(number, one)).await;
+            let free = are_free(wanted.iter().map(|(_, one)| one)).await;
+            let batch = stream::iter(std::mem::replace(&mut wanted, rest).into_iter().zip(free));
+            let fetch = |((number, one), free)| self.fetch(number, one, free);
+            batch.for_each_concurrent(SMALL_AT_ONCE, fetch).await;
         }
     }
 
     async fn fetch_large(&self, wanted: Vec<(usize, Wanted)>) {
         let all = stream::iter(wanted);
-        all.for_each_concurrent(LARGE_AT_ONCE, |(number, one)| self.fetch(number, one)).await;
+        all.for_each_concurrent(LARGE_AT_ONCE, |(number, one)| self.fetch(number, one, false))
+            .await;
     }
 
-    async fn fetch(&self, number: usize, wanted: Wanted) {
+    async fn fetch(&self, number: usize, wanted: Wanted, free: bool) {
         let events = SwarmEvents::default();
         self.progress.running().insert(number, events.clone());
         let result = if self.fetcher.cancel.is_cancelled() {
             Err(DownloadError::Cancelled.into())
         } else if is_small(&wanted) {
-            self.fetcher.small(&wanted, &events).await
+            self.fetcher.small(&wanted, free, &events).await
         } else {
             self.fetcher.pieces(&wanted, &events).await
         };

@@ -1,11 +1,12 @@
 //! Answers of the call `Fetch`: the bulk path of the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use p2pshare_core::content::{ContentId, PieceRun};
 use p2pshare_core::identity::Username;
-use p2pshare_core::transfer::FetchEvent;
+use p2pshare_core::transfer::{FetchEvent, PieceSource};
 
 use super::pump::{self, Failure, Outbound};
 use super::{Answers, ServerServices, StallReport};
@@ -15,6 +16,8 @@ use crate::net::wire;
 /// A fetch that was let in.
 pub(super) struct Fetch {
     pub(super) services: ServerServices,
+    /// As it is for the user.
+    pub(super) source: Arc<dyn PieceSource>,
     pub(super) user: Username,
     pub(super) content: ContentId,
     pub(super) runs: Vec<PieceRun>,
@@ -32,8 +35,8 @@ pub(super) fn answer(
 
 impl Fetch {
     async fn run(self, answers: Outbound<Encoded>) -> Result<(), Failure> {
-        let ServerServices { source, slots, upload_rate, .. } = self.services;
-        let (content, runs) = (self.content, self.runs);
+        let ServerServices { slots, upload_rate, .. } = self.services;
+        let (source, content, runs) = (self.source, self.content, self.runs);
         let start = move || async move { source.fetch(&content, &runs).await };
         let mut events = upload_rate.throttle(slots.run(self.user, start)?);
         while let Some(event) = events.next().await {
