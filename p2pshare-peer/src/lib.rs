@@ -20,6 +20,7 @@ pub mod watch;
 
 pub mod daemon;
 pub mod download;
+pub mod downloads;
 pub mod push;
 
 pub mod cli;
