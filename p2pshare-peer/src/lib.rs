@@ -16,6 +16,7 @@ pub mod catalog;
 pub mod inbox;
 pub mod publish;
 pub mod share;
+pub mod watch;
 
 pub mod daemon;
 pub mod download;
