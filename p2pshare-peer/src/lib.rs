@@ -16,12 +16,14 @@ pub mod catalog;
 pub mod inbox;
 pub mod publish;
 pub mod share;
+pub mod watch;
 
 pub mod lan;
 pub mod metrics;
 
 pub mod daemon;
 pub mod download;
+pub mod downloads;
 pub mod push;
 
 pub mod cli;

@@ -7,6 +7,7 @@ mod changes;
 mod files;
 mod integrity;
 pub(crate) mod local;
+mod lock;
 mod manifests;
 mod model;
 mod naming;
@@ -27,12 +28,13 @@ use rusqlite::Connection;
 
 pub use changes::CatalogChanges;
 pub use integrity::check_integrity;
+pub(crate) use lock::CatalogLock;
 pub use model::{CatalogFile, FileId, Share, ShareId, ShareTotals};
 pub use partial::{CompositeSource, PartialRegistration, PartialSources};
 pub use published::PublishAccount;
 pub use source::{CatalogSource, ChangedFile, ChangedFiles};
 
-pub(crate) use model::{KnownFile, NewContent, NewFile, NewShare, PutOutcome};
+pub(crate) use model::{KnownFile, KnownFrom, NewContent, NewFile, NewShare, PutOutcome};
 pub(crate) use naming::{MAX_NUMBER, numbered};
 
 /// Why the catalog cannot be used.

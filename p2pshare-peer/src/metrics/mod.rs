@@ -83,7 +83,7 @@ impl PeerMetrics {
         self.0.sent.inc_by(bytes);
     }
 
-    /// A download of a content runs until the guard is dropped.
+    /// A download runs until the guard is dropped.
     #[must_use = "the download counts only as long as this lives"]
     pub fn download(&self) -> impl Drop + Send + use<> {
         Up::new(&self.0.downloads)
@@ -98,6 +98,12 @@ impl PeerMetrics {
                 self.failed(failure);
             }
         }
+    }
+
+    /// A content of at most one piece was downloaded.
+    pub fn downloaded_small(&self, bytes: u64) {
+        self.0.received.inc_by(bytes);
+        self.0.verified.inc();
     }
 
     /// A source failed in this way.
@@ -154,7 +160,7 @@ impl Inner {
         );
         to.register("uploads_running", "Uploads that run", self.uploads.clone());
         to.register("uploads_waiting", "Uploads that wait for a slot", self.waiting.clone());
-        to.register("downloads_running", "Contents being downloaded", self.downloads.clone());
+        to.register("downloads_running", "Downloads that run", self.downloads.clone());
         to.register("shares", "Files and folders that are shared", self.shares.clone());
         to.register("published_files", "Files that the index knows", self.published.clone());
         to.register(

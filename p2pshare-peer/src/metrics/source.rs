@@ -6,26 +6,39 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun},
-    transfer::{FetchEvent, HaveStream, PieceSource, SegmentStream, TransferError},
+    identity::Reach,
+    transfer::{FetchEvent, GuardedSource, HaveStream, PieceSource, SegmentStream, TransferError},
 };
 
 use super::PeerMetrics;
 
 /// What is shared, as others fetch it.
 pub(crate) struct Metered {
-    source: Arc<dyn PieceSource>,
+    source: Arc<dyn GuardedSource>,
     metrics: PeerMetrics,
 }
 
 impl Metered {
     /// `source`, with what it gives counted as sent.
-    pub(crate) fn new(source: Arc<dyn PieceSource>, metrics: PeerMetrics) -> Self {
+    pub(crate) fn new(source: Arc<dyn GuardedSource>, metrics: PeerMetrics) -> Self {
         Self { source, metrics }
     }
 }
 
+impl GuardedSource for Metered {
+    fn within(&self, reach: Reach) -> Arc<dyn PieceSource> {
+        Arc::new(Within { source: self.source.within(reach), metrics: self.metrics.clone() })
+    }
+}
+
+/// What of it is for somebody.
+struct Within {
+    source: Arc<dyn PieceSource>,
+    metrics: PeerMetrics,
+}
+
 #[async_trait]
-impl PieceSource for Metered {
+impl PieceSource for Within {
     async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
         self.source.manifest(content).await
     }

@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::share::open_catalog;
+use super::{share::open_catalog, watch::show_watch};
 use crate::{
     catalog::PartialSources,
     cli::{
@@ -112,6 +112,7 @@ fn show(output: Output, event: &DaemonEvent) {
             output.note(format!("Published: the index knows {} of yours.", count(*total, "file")));
             output.event("published", json!({ "total": total }));
         }
+        DaemonEvent::Watch(event) => show_watch(output, event),
         DaemonEvent::Trouble(what) => output.warn(visible(what)),
     }
 }
