@@ -191,7 +191,7 @@ impl fmt::Debug for PeerMetrics {
 }
 
 /// Every reason that [`reason`] gives.
-const REASONS: [&str; 8] = [
+const REASONS: [&str; 9] = [
     "wrong-bytes",
     "wrong-manifest",
     "protocol",
@@ -200,6 +200,7 @@ const REASONS: [&str; 8] = [
     "refused",
     "unavailable",
     "reading",
+    "other",
 ];
 
 /// Why a source failed, in one of a few words.
@@ -213,6 +214,7 @@ fn reason(failure: &TransferError) -> &'static str {
         TransferError::Refused(_) => "refused",
         TransferError::Unavailable(_) | TransferError::Stalled(_) => "unavailable",
         TransferError::Io(_) => "reading",
+        _ => "other",
     }
 }
 
