@@ -57,7 +57,7 @@ impl Index {
     }
 
     /// The program itself.
-    pub(crate) fn program() -> std::path::PathBuf {
+    pub(crate) fn program() -> PathBuf {
         program()
     }
 
