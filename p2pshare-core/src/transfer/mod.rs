@@ -7,7 +7,7 @@
 //! - [`PieceAssembler`] and [`fetch_small`] receive: they check what a source sends.
 //! - [`MemorySource`] and [`MemorySink`] keep contents in memory, [`FileSource`] serves files where they lie, and
 //!   [`FileSink`] is a download that survives crashes.
-//! - [`UploadSlots`] and [`RateLimit`] share out what a server has.
+//! - [`UploadSlots`] and [`RateLimit`] share out what a server has; [`Spread`] chooses what it gives to whom.
 
 mod assembler;
 mod error;
@@ -25,6 +25,7 @@ mod slices;
 mod slots;
 mod small;
 mod source;
+mod spread;
 
 pub use assembler::PieceAssembler;
 pub use error::{SinkError, TransferError};
@@ -43,3 +44,4 @@ pub use sink::PieceSink;
 pub use slots::{SlotRequest, Turn, UploadSlot, UploadSlots};
 pub use small::{SmallFetch, fetch_small};
 pub use source::{FetchEvent, HaveStream, HaveUpdate, PieceSource, Segment, SegmentStream};
+pub use spread::{Spread, Spreading};

@@ -16,8 +16,8 @@ use futures::stream::BoxStream;
 use p2pshare_core::content::ContentId;
 use p2pshare_core::identity::{Access, PeerConnection};
 use p2pshare_core::transfer::{
-    AccessRequest, Admission, GuardedSource, PieceSource, PushReceiver, RateLimit, TransferGuard,
-    UploadSlots,
+    AccessRequest, Admission, GuardedSource, PieceSource, PushReceiver, RateLimit, Spread,
+    TransferGuard, UploadSlots,
 };
 use p2pshare_proto::v1::{self, transfer_server::Transfer};
 use tokio::sync::Semaphore;
@@ -70,6 +70,7 @@ impl StallReport {
 /// The service as the generated code wants it.
 pub(crate) struct TransferService {
     services: ServerServices,
+    spread: Spread,
     pushes: Arc<Semaphore>,
     stall_timeout: Duration,
     answer_timeout: Duration,
@@ -79,6 +80,7 @@ impl TransferService {
     pub(crate) fn new(services: ServerServices, limits: &ServerLimits) -> Self {
         Self {
             services,
+            spread: Spread::default(),
             pushes: Arc::new(Semaphore::new(limits.pushes)),
             stall_timeout: limits.stall_timeout,
             answer_timeout: limits.answer_timeout,
@@ -120,13 +122,14 @@ impl TransferService {
         let asked = messages.only().await?;
         let request = Request::from_parts(metadata, extensions, ());
         let (content, admission, source) = self.admit_fetch(&request, &asked.content_id)?;
-        let runs = wire::runs_in(&asked.runs);
+        let wish = wire::wish_in(&asked);
         let work = fetch::Fetch {
             services: self.services.clone(),
             source,
+            spread: self.spread.clone(),
             user: admission.user,
             content,
-            runs: runs.map_err(|error| transfer_status(&error))?,
+            wish: wish.map_err(|error| transfer_status(&error))?,
         };
         Ok(fetch::answer(work, self.stall_timeout, report))
     }

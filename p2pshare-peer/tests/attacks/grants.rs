@@ -164,7 +164,7 @@ impl Client {
         let manifest = within(calls.manifest(with(request, grant))).await.map(drop);
         let request = v1::HaveRequest { content_id: content_id.clone() };
         let have = within(calls.have(with(request, grant))).await.map(drop);
-        let request = v1::FetchRequest { content_id, runs: Vec::new() };
+        let request = v1::FetchRequest { content_id, ..Default::default() };
         let fetch = match within(calls.fetch(with(request, grant))).await {
             Ok(answers) => within(answers.into_inner().message()).await.map(drop),
             Err(status) => Err(status),
