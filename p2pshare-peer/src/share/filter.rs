@@ -144,7 +144,7 @@ mod tests {
             ("a", true),
             ("a.log", false),
             ("sub/keep.log", true),
-            ("sub/deeper/keep.log", false),
+            ("sub/deeper/keep.log", true),
             ("sub/a.log", false),
             // Patterns hide, and never show what is hidden.
             (".secret", false),
