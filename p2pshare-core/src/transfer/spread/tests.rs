@@ -98,7 +98,7 @@ fn wishes_that_no_content_can_fulfil_are_left_to_the_source() {
         assert_eq!(fetch.choose(&wish, &[]), wish);
     }
     assert_eq!(fetch.choose(&[run(0, 0)], &[run(1, 1)]), [run(0, 0)]);
-    assert_eq!(fetch.choose(&[], &[run(1, 1)]), []);
+    assert!(fetch.choose(&[], &[run(1, 1)]).is_empty());
 }
 
 #[tokio::test]
