@@ -1,6 +1,7 @@
 //! Chunked transfer: sources that pieces come from, sinks that they go to.
 //!
-//! Nothing here knows who is allowed what: a server asks an injected [`TransferGuard`].
+//! Nothing here knows who is allowed what: a server asks an injected [`TransferGuard`], and serves what a
+//! [`GuardedSource`] has for whom it lets in.
 //!
 //! - [`PieceSource`] and [`PieceSink`] are the traits, with the laws that every one keeps.
 //! - [`PieceAssembler`] and [`fetch_small`] receive: they check what a source sends.
@@ -12,6 +13,7 @@ mod assembler;
 mod error;
 mod file;
 mod guard;
+mod guarded;
 mod held;
 mod memory;
 mod push;
@@ -32,6 +34,7 @@ pub use file::{
     ResumeProgress, SharedFile, SinkOptions, StampCheck, read_runs,
 };
 pub use guard::{AccessDenied, AccessRequest, Admission, TransferGuard};
+pub use guarded::{GuardedSource, OpenSource};
 pub use memory::{MemorySink, MemorySource};
 pub use push::{PushOffer, PushReceiver, PushTarget};
 pub use queue_news::QueueNews;

@@ -8,7 +8,8 @@
 //! - A piece is assigned only to sources that have joined, are not struck off, and had it when it was assigned. It is in
 //!   the queue of exactly those sources, once in each.
 //! - A piece gets a second source only while it does nothing but *wait* in the queues of those who are to deliver it, or
-//!   in the *endgame*, when no piece of the content is free: so the download never hangs on one busy source, and at the
+//!   in the *endgame*, when no piece of the content is free, or while somebody is about to read it
+//!   ([`Planner::want`]): so the download never hangs on one busy source, and at the
 //!   end on no slow one. Once one begins to deliver it, those in whose queues it waits lose it. Pieces that have a second
 //!   source may keep it when others become free again because a source failed. There are never more than
 //!   [`PlannerConfig::max_copies`].
@@ -26,7 +27,8 @@ mod choice;
 mod config;
 mod rarity;
 mod source;
-mod speed;
+pub(super) mod speed;
+mod wanted;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -65,6 +67,8 @@ pub struct Planner {
     assigned: HashMap<PieceIndex, Vec<SourceId>>,
     sources: BTreeMap<SourceId, Source>,
     struck: BTreeMap<SourceId, String>,
+    /// What is to come before the rest.
+    wanted: Vec<PieceRun>,
 }
 
 /// What a source is to do next.
@@ -144,6 +148,7 @@ impl Planner {
             assigned: HashMap::new(),
             sources: BTreeMap::new(),
             struck: BTreeMap::new(),
+            wanted: Vec::new(),
         };
         for piece in layout.all().iter() {
             if held.contains(piece) {

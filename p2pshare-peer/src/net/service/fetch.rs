@@ -1,11 +1,12 @@
 //! Answers of the call `Fetch`: the bulk path of the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use p2pshare_core::content::{ContentId, PieceRun};
 use p2pshare_core::identity::Username;
-use p2pshare_core::transfer::{FetchEvent, Spread};
+use p2pshare_core::transfer::{FetchEvent, PieceSource, Spread};
 
 use super::pump::{self, Failure, Outbound};
 use super::{Answers, ServerServices, StallReport};
@@ -15,6 +16,8 @@ use crate::net::wire;
 /// A fetch that was let in.
 pub(super) struct Fetch {
     pub(super) services: ServerServices,
+    /// As it is for the user.
+    pub(super) source: Arc<dyn PieceSource>,
     pub(super) spread: Spread,
     pub(super) user: Username,
     pub(super) content: ContentId,
@@ -34,8 +37,8 @@ pub(super) fn answer(
 
 impl Fetch {
     async fn run(self, answers: Outbound<Encoded>) -> Result<(), Failure> {
-        let ServerServices { source, slots, upload_rate, .. } = self.services;
-        let stream = self.spread.serve(&slots, self.user, source, self.content, self.wish)?;
+        let ServerServices { slots, upload_rate, .. } = self.services;
+        let stream = self.spread.serve(&slots, self.user, self.source, self.content, self.wish)?;
         let mut events = upload_rate.throttle(stream);
         while let Some(event) = events.next().await {
             let event = event?;
