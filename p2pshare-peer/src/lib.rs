@@ -20,6 +20,7 @@ pub mod share;
 
 pub mod daemon;
 pub mod download;
+pub mod downloads;
 pub mod push;
 
 pub mod node;
