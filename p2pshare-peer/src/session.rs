@@ -10,9 +10,7 @@ use crate::{
     index_client::{ClientError, IndexClient},
     index_keys::IndexKeys,
     known_index::{KnownIndexes, PinError},
-    net::{
-        ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, TlsError,
-    },
+    net::{ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, TlsError},
     publish::OwnPeer,
 };
 
@@ -48,6 +46,8 @@ pub enum SessionError {
 pub struct Opened {
     /// As it is kept in the data directory.
     pub session: SavedSession,
+    /// Whether its user may operate the index.
+    pub operator: bool,
     /// The index that opened it.
     pub index: IndexInfo,
 }
@@ -74,10 +74,10 @@ pub async fn log_in(
     {
         let _ = old.with_session(before.token).log_out().await;
     }
-    let index = opened.index.clone();
+    let (index, operator) = (opened.index.clone(), opened.account.operator);
     let session = SavedSession::new(&urls, opened, keys);
     session.save(dir)?;
-    Ok(Opened { session, index })
+    Ok(Opened { session, operator, index })
 }
 
 /// Ends the session of `client`, or `everywhere` all of its user's, and forgets it. Gives how many ended; none if it had

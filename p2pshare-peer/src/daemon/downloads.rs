@@ -2,11 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use p2pshare_core::{
-    identity::PeerId,
-    time::SystemClock,
-    transfer::RateLimit,
-};
+use p2pshare_core::{identity::PeerId, time::SystemClock, transfer::RateLimit};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 

@@ -73,9 +73,7 @@ pub(crate) async fn logout(context: &Context, args: LogoutArgs) -> Result<(), Cl
         0 => "The session had ended already.".to_owned(),
         _ => format!("Logged out {}.", session.username),
     });
-    context
-        .output
-        .event("logged_out", json!({ "username": session.username, "sessions": ended }));
+    context.output.event("logged_out", json!({ "username": session.username, "sessions": ended }));
     Ok(())
 }
 
