@@ -12,7 +12,7 @@ pub(super) fn options() -> DatabaseOptions {
     options
 }
 
-const MIGRATIONS: &[Migration] = &[VERSION_1];
+const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2];
 
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
@@ -99,4 +99,9 @@ CREATE TRIGGER manifests_replaced AFTER UPDATE OF content ON files WHEN new.cont
     DELETE FROM manifests WHERE content = old.content
         AND NOT EXISTS (SELECT 1 FROM files WHERE content = old.content);
 END;
+";
+
+/// A share that is `watched` is followed by the running peer.
+const VERSION_2: Migration = "
+ALTER TABLE shares ADD COLUMN watched INTEGER NOT NULL DEFAULT 1;
 ";
