@@ -42,6 +42,17 @@ impl CatalogLock {
     }
 }
 
+impl CatalogLock {
+    /// Removes what is left of a right that nobody will want again.
+    pub(crate) async fn forget(catalog: &Catalog, what: &str) {
+        let path = place(catalog.path(), what);
+        let removed = spawn_blocking(move || std::fs::remove_file(path)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::debug!(%error, what, "a lock's file is left");
+        }
+    }
+}
+
 /// Whether the file could be locked.
 fn is_locked(file: &File) -> io::Result<bool> {
     match file.try_lock() {

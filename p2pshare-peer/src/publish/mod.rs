@@ -166,14 +166,15 @@ impl Publisher {
         let request = PublishRequest { changes: batch };
         match self.index.publish(&request).await {
             Ok(done) => {
-                report.total = Some(done.total);
+                report.total = Some(done.published.total);
                 for change in &request.changes {
                     match change {
                         CatalogChange::Publish(_) => report.published += 1,
                         CatalogChange::Withdraw(_) => report.withdrawn += 1,
                     }
                 }
-                Ok(self.catalog.acknowledge(self.account.clone(), request.changes).await?)
+                let (account, reaches) = (self.account.clone(), done.reaches);
+                Ok(self.catalog.acknowledge(account, request.changes, reaches).await?)
             }
             Err(error) if error.kind() == Some(ProblemKind::NotFound) => {
                 self.check_announced().await?;

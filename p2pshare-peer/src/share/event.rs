@@ -11,6 +11,8 @@ pub type ShareEvents = Arc<dyn Fn(ShareEvent) + Send + Sync>;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ShareEvent {
+    /// Another process looks through the same: it is waited for.
+    Waiting,
     /// So many files were found up to now.
     Scanning {
         /// Files.

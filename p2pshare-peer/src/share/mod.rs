@@ -176,7 +176,7 @@ impl Sharer {
     ) -> Result<ShareReport, ShareError> {
         let new = self.new_share(path, options).await?;
         // Before others see the share, so that they find it hashed instead of hashing it too.
-        let lock = self.lock(&new.root);
+        let lock = self.lock(&new.root, events);
         let lock = cancel.run_until_cancelled(lock).await.transpose()?;
         let share = self.catalog.add_share(new).await?;
         match lock {
@@ -221,7 +221,7 @@ impl Sharer {
         cancel: &CancellationToken,
     ) -> Result<ShareReport, ShareError> {
         let share = self.catalog.share(share).await?.ok_or(ShareError::NoShare)?;
-        let lock = self.lock(&share.root);
+        let lock = self.lock(&share.root, events);
         match cancel.run_until_cancelled(lock).await.transpose()? {
             Some(_lock) => self.scan(share, events, cancel).await,
             None => Ok(ShareReport { cancelled: true, ..ShareReport::new(share) }),
@@ -231,7 +231,11 @@ impl Sharer {
 
 impl Sharer {
     /// The right to look through all of a share: two at once would hash the same.
-    async fn lock(&self, root: &Path) -> Result<CatalogLock, ShareError> {
+    async fn lock(&self, root: &Path, events: &ShareEvents) -> Result<CatalogLock, ShareError> {
+        if let Some(lock) = self.try_lock(root).await? {
+            return Ok(lock);
+        }
+        events(ShareEvent::Waiting);
         let taken = CatalogLock::take(&self.catalog, &lock_name(root)).await;
         taken.map_err(|error| ShareError::Lock { root: root.to_owned(), error })
     }

@@ -40,6 +40,10 @@ impl Patterns {
             Ok(None) => return (Self::None, None),
             Err(fault) => return (Self::Unknown, Some(fault)),
         };
+        Self::parse(&text, folder)
+    }
+
+    fn parse(text: &str, folder: &Path) -> (Self, Option<Fault>) {
         let mut builder = GitignoreBuilder::new(folder);
         let mut fault = None;
         for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1..) {
@@ -94,7 +98,19 @@ fn read(path: &Path) -> Result<Option<String>, Fault> {
 mod tests {
     use std::fs;
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken(text in "[*?\\[\\]{}!/a-c,\\\\ \n\u{0}\u{e9}]{0,60}", name in "[a-c/*]{1,8}") {
+            let folder = Path::new("/folder");
+            let (patterns, fault) = Patterns::parse(&text, folder);
+            patterns.ignore(&folder.join(name.trim_start_matches('/')), false);
+            prop_assert!(!matches!(patterns, Patterns::Unknown) || fault.is_some());
+        }
+    }
 
     fn loaded(text: impl AsRef<[u8]>) -> (Patterns, Option<Fault>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();

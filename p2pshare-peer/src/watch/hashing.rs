@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,8 +25,9 @@ pub(super) struct Hashing {
     sharer: Sharer,
     events: WatchEvents,
     stop: CancellationToken,
-    /// Files that wait or are hashed.
-    files: Arc<Mutex<HashSet<(ShareId, Vec<u8>)>>>,
+    /// Marks of files that wait or are hashed. Two files may have the same one by chance: then one waits for the other.
+    files: Arc<Mutex<HashSet<u64>>>,
+    marks: RandomState,
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
@@ -33,12 +35,20 @@ pub(super) struct Hashing {
 impl Hashing {
     pub(super) fn new(sharer: Sharer, events: WatchEvents, stop: CancellationToken) -> Self {
         let lane = || Arc::new(Semaphore::new(1));
-        Self { sharer, events, stop, files: Arc::default(), small: lane(), large: lane() }
+        Self {
+            sharer,
+            events,
+            stop,
+            files: Arc::default(),
+            marks: RandomState::new(),
+            small: lane(),
+            large: lane(),
+        }
     }
 
     /// Whether a file waits or is hashed.
     pub(super) fn has(&self, share: ShareId, key: &[u8]) -> bool {
-        self.files().contains(&(share, key.to_vec()))
+        self.files().contains(&self.mark(share, key))
     }
 
     /// Hashes files of a share and puts them into its catalog.
@@ -81,14 +91,19 @@ impl Hashing {
             if fresh.is_empty() {
                 return parts;
             }
-            let keys: Vec<_> = fresh.iter().map(|fresh| (share, fresh.key().to_vec())).collect();
-            self.files().extend(keys.iter().cloned());
-            parts.push(HashPart { fresh, noted: NotedFiles { hashing: self.clone(), keys } });
+            let marks: Vec<_> = fresh.iter().map(|fresh| self.mark(share, fresh.key())).collect();
+            self.files().extend(&marks);
+            let noted = NotedFiles { files: self.files.clone(), marks };
+            parts.push(HashPart { fresh, noted });
         }
     }
 
-    fn files(&self) -> MutexGuard<'_, HashSet<(ShareId, Vec<u8>)>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    fn mark(&self, share: ShareId, key: &[u8]) -> u64 {
+        self.marks.hash_one((share, key))
+    }
+
+    fn files(&self) -> MutexGuard<'_, HashSet<u64>> {
+        lock(&self.files)
     }
 }
 
@@ -100,17 +115,21 @@ struct HashPart {
 
 /// Takes files out when their hashing ends, however it does.
 struct NotedFiles {
-    hashing: Hashing,
-    keys: Vec<(ShareId, Vec<u8>)>,
+    files: Arc<Mutex<HashSet<u64>>>,
+    marks: Vec<u64>,
 }
 
 impl Drop for NotedFiles {
     fn drop(&mut self) {
-        let mut files = self.hashing.files();
-        for key in &self.keys {
-            files.remove(key);
+        let mut files = lock(&self.files);
+        for mark in &self.marks {
+            files.remove(mark);
         }
     }
+}
+
+fn lock(files: &Mutex<HashSet<u64>>) -> MutexGuard<'_, HashSet<u64>> {
+    files.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tells what has come into the catalog, if anything has.

@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     sync::Semaphore,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,7 @@ pub(super) struct Rounds {
     places: JoinSet<(ShareId, Place)>,
     scans: JoinSet<(ShareId, Result<Scanned, ShareError>)>,
     hashes: JoinSet<(ShareId, Result<(), ShareError>)>,
+    last_round: Instant,
 }
 
 /// A share that is followed.
@@ -101,6 +102,7 @@ impl Rounds {
             places: JoinSet::new(),
             scans: JoinSet::new(),
             hashes: JoinSet::new(),
+            last_round: Instant::now(),
         }
     }
 
@@ -120,9 +122,11 @@ impl Rounds {
         presence.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let feed = self.work.feed.clone();
+            // Counted from the last round, since whatever else happens begins this anew.
+            let next = self.last_round + LOOK_EVERY;
             let due = async {
                 feed.wait().await;
-                sleep(LOOK_EVERY).await;
+                sleep_until(next.into()).await;
             };
             tokio::select! {
                 changed = changes.changed() => {
@@ -217,6 +221,7 @@ impl Rounds {
 
     /// Does something about what was left alone for long enough.
     async fn round(&mut self) {
+        self.last_round = Instant::now();
         let is_ready = |id: ShareId| {
             self.shares.get(&id).is_some_and(|following| !following.scanning && !following.silent)
         };

@@ -15,6 +15,7 @@ mod json;
 mod keys;
 mod kills;
 mod links;
+mod live;
 mod lying_peer;
 mod many_files;
 mod page;

@@ -184,7 +184,7 @@ fn the_control_file_is_its_owners_and_goes_with_the_peer() {
     assert!(!file.exists());
     assert!(alice.fails(1, ["downloads"]).contains("no peer"));
     let strangers = alice.run(["serve", "--ui", "0.0.0.0:0"]).expect_code(2);
-    assert!(strangers.stderr.join("").contains("loopback"), "{}", strangers.story());
+    assert!(strangers.stderr.contains("loopback"), "{}", strangers.story());
 }
 
 #[test]

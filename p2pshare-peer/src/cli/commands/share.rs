@@ -213,6 +213,9 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
     let bar = shown.clone();
     bar.message(&path.display().to_string());
     let events = move |event: ShareEvent| match event {
+        ShareEvent::Waiting => {
+            bar.note("Another p2pshare-peer looks through the same: waiting for it.");
+        }
         ShareEvent::Scanned { bytes, .. } => {
             total.store(bytes, Relaxed);
             bar.set(0, bytes);
