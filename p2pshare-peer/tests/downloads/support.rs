@@ -25,7 +25,7 @@ use p2pshare_peer::{
     index_client::IndexUrl,
     net::{
         ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, ServerLimits,
-        ServerSecurity, ServerServices, serve,
+        ServerSecurity, ServerServices, Uploads, serve,
     },
     publish::OwnPeer,
 };
@@ -67,6 +67,7 @@ impl Seeder {
             receiver: None,
             slots: UploadSlots::new(NonZeroUsize::new(64).unwrap(), 1024),
             upload_rate: rate.clone(),
+            uploads: Uploads::default(),
         };
         let security = ServerSecurity::Tls(PeerTls::new(me.key()).unwrap());
         let stop = CancellationToken::new();
