@@ -109,12 +109,13 @@ function pieceMap(id, signal) {
     body);
   const nobody = h("p", { class: "muted" }, "Nobody gives anything at the moment.");
   const setRows = keyed(body, (source) => source.source, sourceRow);
-  let file = 0;
+  // Until one is chosen, the first.
+  let file;
   let settled = false;
 
   const ask = async () => {
     try {
-      const map = await api.get(`/api/downloads/${id}/map${queryText({ file: String(file), cells: CELLS })}`, { signal });
+      const map = await api.get(`/api/downloads/${id}/map${queryText({ file, cells: CELLS })}`, { signal });
       draw(map);
     } catch (problem) {
       if (problem.name !== "AbortError") setText(note, problem.message);
@@ -166,7 +167,8 @@ function sourceRow() {
       setText(name, source.source);
       setText(failure, source.failure ? `Struck off: ${source.failure}` : "");
       setText(given, bytes(source.bytes));
-      setText(speed, source.rate > 0 ? rate(source.rate) : "–");
+      const queued = source.queued_at ? `place ${source.queued_at} in its queue` : "–";
+      setText(speed, source.rate > 0 ? rate(source.rate) : queued);
     },
   };
 }

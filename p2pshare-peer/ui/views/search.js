@@ -187,7 +187,7 @@ function hitRow(hit, signal) {
         owner && h("span", { class: "from" }, ownerLink(owner), folderOf(path) && ` / ${folderOf(path).replaceAll("/", " / ")}`),
         others > 0 && h("button", { class: "link", type: "button", on: { click: open } }, `+ ${count(others, "name")}`))),
     h("div", { class: "row tight" },
-      isPlayable(name) && openButton(hit.content, name, { bare: true, kind: "quiet", label: `Open ${name}` }),
+      isPlayable(name) && openButton(hit.content, name, { bare: true, kind: "quiet not-phone", label: `Open ${name}` }),
       downloadButton({ what: hit.content, name })),
   );
   return { element, update() {} };

@@ -128,11 +128,11 @@ function shareRow(groups) {
 
   const element = h("li", { class: "card share" },
     h("div", { class: "share-head" }, tile,
-      h("div", { class: "hit-text" }, h("div", { class: "title-line" }, name, offline, hidden), facts, path),
-      h("div", { class: "row tight" }, browse, link, rescan, unshare)),
+      h("div", { class: "hit-text" }, h("div", { class: "title-line" }, name, offline, hidden), facts, path)),
     scanning,
     h("div", { class: "share-foot" },
-      h("label", { class: "inline" }, h("span", { class: "muted" }, "Visible to"), visibility), watch.element),
+      h("label", { class: "inline" }, h("span", { class: "muted" }, "Visible to"), visibility), watch.element,
+      h("div", { class: "row tight" }, browse, link, rescan, unshare)),
     trouble.element);
 
   function update(share) {
