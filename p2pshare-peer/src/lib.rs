@@ -15,11 +15,17 @@ pub mod link;
 pub mod catalog;
 pub mod inbox;
 pub mod publish;
+pub mod session;
 pub mod share;
 
 pub mod daemon;
 pub mod download;
+pub mod downloads;
 pub mod push;
+
+pub mod node;
+
+pub mod local;
 
 pub mod cli;
 #[doc(hidden)]

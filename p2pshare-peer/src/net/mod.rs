@@ -20,6 +20,7 @@ mod server;
 mod service;
 mod status;
 mod tls;
+mod uploads;
 mod wire;
 
 pub use client::{
@@ -30,3 +31,4 @@ pub use limits::{ClientLimits, Http2Settings, ServerLimits};
 pub use server::{ServerSecurity, serve};
 pub use service::ServerServices;
 pub use tls::{PeerTls, TlsError};
+pub use uploads::{Upload, Uploads};

@@ -27,6 +27,7 @@ use tonic::{Extensions, Request, Response, Status, Streaming};
 use super::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
 use super::limits::{MAX_OFFER, MAX_REQUEST, MAX_SEGMENT_MESSAGE, ServerLimits};
 use super::status::{denied_status, transfer_status};
+use super::uploads::Uploads;
 use super::wire;
 
 /// What a peer's server serves, and to whom.
@@ -42,6 +43,8 @@ pub struct ServerServices {
     pub slots: UploadSlots,
     /// How fast all fetches together may go.
     pub upload_rate: RateLimit,
+    /// Where fetches that run or wait are listed.
+    pub uploads: Uploads,
 }
 
 impl fmt::Debug for ServerServices {
@@ -120,9 +123,14 @@ impl TransferService {
         let request = Request::from_parts(metadata, extensions, ());
         let (content, admission) = self.admit_fetch(&request, &asked.content_id)?;
         let runs = wire::runs_in(&asked.runs);
+        let peer = match request.extensions().get() {
+            Some(PeerConnection::Tls { key }) => *key,
+            _ => None,
+        };
         let work = fetch::Fetch {
             services: self.services.clone(),
             user: admission.user,
+            peer,
             content,
             runs: runs.map_err(|error| transfer_status(&error))?,
         };

@@ -23,6 +23,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 pub use event::{ShareEvent, ShareEvents, SkipReason};
+pub(crate) use inspect::is_unfinished;
 pub use refresh::Refreshed;
 pub use unshare::{UnshareTarget, Unshared};
 
@@ -148,6 +149,13 @@ impl Sharer {
         events: &ShareEvents,
         cancel: &CancellationToken,
     ) -> Result<ShareReport, ShareError> {
+        let share = self.add(path, options).await?;
+        self.scan(share, events, cancel).await
+    }
+
+    /// Notes that a file or folder is shared, or changes how it is. What is in it is found by the next
+    /// [`rescan`](Self::rescan).
+    pub async fn add(&self, path: &Path, options: &ShareOptions) -> Result<Share, ShareError> {
         let (given, data_dir) = (path.to_owned(), self.data_dir.clone());
         let resolved = spawn_blocking(move || resolve(&given, &data_dir)).await;
         let (root, name) = resolved.unwrap_or_else(|_| Err(interrupted(path)))?;
@@ -158,8 +166,24 @@ impl Sharer {
             hidden: options.hidden,
             follow_links: options.follow_links,
         };
-        let share = self.catalog.add_share(new).await?;
-        self.scan(share, events, cancel).await
+        Ok(self.catalog.add_share(new).await?)
+    }
+
+    /// Changes how something is shared, whether it is there at the moment or not.
+    pub async fn change(
+        &self,
+        share: ShareId,
+        options: &ShareOptions,
+    ) -> Result<Share, ShareError> {
+        let share = self.catalog.share(share).await?.ok_or(ShareError::NoShare)?;
+        let new = NewShare {
+            root: share.root,
+            name: share.name,
+            visibility: options.visibility.clone(),
+            hidden: options.hidden,
+            follow_links: options.follow_links,
+        };
+        Ok(self.catalog.add_share(new).await?)
     }
 
     /// Brings a share up to date. If its root is not there, its hashes are kept but nothing of it is published: see

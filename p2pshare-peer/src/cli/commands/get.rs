@@ -1,7 +1,11 @@
-//! `get`.
+//! `get`: by the running peer if there is one, else here.
+
+mod handed;
+mod stream;
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -32,11 +36,21 @@ use crate::{
         DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
         ResolveError, Serving, resolve, run,
     },
+    local::client::LocalClient,
     publish::OwnPeer,
 };
 
 /// Uploads at a time of what is being downloaded.
 const UPLOAD_SLOTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+
+/// As an output: to standard output.
+const STDOUT: &str = "-";
+
+/// What to do when nobody is online who has it.
+const TRY_LATER: &str = "try again later, or wait for a source with --wait SECONDS";
+
+/// What to do when a download stopped half way.
+const RESUME: &str = "run the same command again: it goes on where it stopped";
 
 /// How often the progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
@@ -47,6 +61,21 @@ pub(crate) async fn get(
     cancel: &CancellationToken,
 ) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
+    let node = match must_be_here(&args) {
+        true => None,
+        false => LocalClient::find(&context.dir)?,
+    };
+    if args.output.as_deref() == Some(Path::new(STDOUT)) {
+        let me = context.own_peer(&session, client)?;
+        return Box::pin(stream::get(context, args, me, node, cancel)).await;
+    }
+    if let Some(node) = node {
+        return Box::pin(handed::get(context, args, node, cancel)).await;
+    }
+    if args.detach {
+        return Err(CliError::failed("no peer runs from this data directory that could do it")
+            .hint("start one with `p2pshare-peer serve`, or leave out --detach"));
+    }
     let wanted = resolve(&client, &args.what, args.output.as_deref()).await?;
     let files = wanted.len() as u64;
 
@@ -81,6 +110,19 @@ pub(crate) async fn get(
         served.end().await;
     }
     conclude(context, files, report)
+}
+
+/// The running peer downloads as its own options say: whoever says otherwise wants it done here. It is told paths as
+/// text.
+fn must_be_here(args: &GetArgs) -> bool {
+    args.here
+        || args.no_serve
+        || args.no_sync
+        || args.insecure
+        || args.listen.is_some()
+        || args.download_limit.is_some()
+        || args.upload_limit.is_some()
+        || args.output.as_deref().is_some_and(|output| output.to_str().is_none())
 }
 
 /// The server of what is downloaded, which runs beside the download.
@@ -222,9 +264,8 @@ fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliE
     if failures.is_empty() {
         return Ok(());
     }
-    let resume = "run the same command again: it goes on where it stopped";
     if failures.iter().any(|(_, error)| is_cancelled(error)) {
-        return Err(CliError::failed("stopped").hint(resume));
+        return Err(CliError::failed("stopped").hint(RESUME));
     }
     // Of several the gravest decides: wrong bytes before a source that is away.
     failures.sort_by_key(|(_, error)| match exit_of(error) {
@@ -238,14 +279,12 @@ fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliE
     if files == 1 {
         let error = CliError::new(exit, first.to_string());
         return Err(match exit {
-            Exit::NoSource => {
-                error.hint("try again later, or wait for a source with --wait SECONDS")
-            }
-            Exit::Failed => error.hint(resume),
+            Exit::NoSource => error.hint(TRY_LATER),
+            Exit::Failed => error.hint(RESUME),
             _ => error,
         });
     }
-    Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(resume))
+    Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(RESUME))
 }
 
 fn is_cancelled(error: &FetchError) -> bool {

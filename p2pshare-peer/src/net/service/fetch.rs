@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use p2pshare_core::content::{ContentId, PieceRun};
-use p2pshare_core::identity::Username;
+use p2pshare_core::identity::{PeerId, Username};
 use p2pshare_core::transfer::FetchEvent;
 
 use super::pump::{self, Failure, Outbound};
 use super::{Answers, ServerServices, StallReport};
 use crate::net::grpc::Encoded;
+use crate::net::uploads::Key;
 use crate::net::wire;
 
 /// A fetch that was let in.
 pub(super) struct Fetch {
     pub(super) services: ServerServices,
     pub(super) user: Username,
+    pub(super) peer: Option<PeerId>,
     pub(super) content: ContentId,
     pub(super) runs: Vec<PieceRun>,
 }
@@ -32,12 +34,19 @@ pub(super) fn answer(
 
 impl Fetch {
     async fn run(self, answers: Outbound<Encoded>) -> Result<(), Failure> {
-        let ServerServices { source, slots, upload_rate, .. } = self.services;
+        let ServerServices { source, slots, upload_rate, uploads, .. } = self.services;
         let (content, runs) = (self.content, self.runs);
+        let listed = uploads.begin(Key { user: self.user.clone(), peer: self.peer, content });
         let start = move || async move { source.fetch(&content, &runs).await };
         let mut events = upload_rate.throttle(slots.run(self.user, start)?);
         while let Some(event) = events.next().await {
             let event = event?;
+            if let Some(listed) = &listed {
+                match &event {
+                    FetchEvent::Queued { position } => listed.queued(*position),
+                    FetchEvent::Segment(segment) => listed.sent(segment.data.len() as u64),
+                }
+            }
             let queued = matches!(event, FetchEvent::Queued { .. });
             let answer = wire::fetch_event_out(event);
             match queued {

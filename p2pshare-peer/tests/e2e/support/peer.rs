@@ -106,10 +106,15 @@ impl Peer {
         shared.into_iter().next().expect("it has one").1
     }
 
-    /// Serves on a free port, with more options.
+    /// Serves on a free port and without a page, with more options.
     pub(crate) fn serve(&self, options: &[&str]) -> Serving {
-        let args = ["serve", "--listen", "127.0.0.1:0"].into_iter().chain(options.iter().copied());
-        let mut process = self.start(args);
+        self.serve_with_page("off", options)
+    }
+
+    /// Serves on a free port, and the page there.
+    pub(crate) fn serve_with_page(&self, ui: &str, options: &[&str]) -> Serving {
+        let args = ["serve", "--listen", "127.0.0.1:0", "--ui", ui];
+        let mut process = self.start(args.into_iter().chain(options.iter().copied()));
         let ready = process.wait_for_event("ready");
         Serving { process, ready }
     }

@@ -1,0 +1,21 @@
+//! Downloads of the running peer: a queue that survives restarts, and contents that are read while they come.
+//!
+//! [`DownloadManager`] keeps the queue in a database and works on it over [`download`](crate::download) while somebody
+//! is logged in. [`ContentReader`] reads a content before it is complete.
+
+mod changes;
+mod error;
+mod manager;
+mod options;
+mod reader;
+mod view;
+
+pub use changes::{Changed, Changes};
+pub use error::DownloadsError;
+pub use manager::DownloadManager;
+pub use options::{Connection, ManagerOptions, NewDownload};
+pub use reader::{ByteStream, ContentReader, ReadError};
+pub use view::{
+    DownloadFile, DownloadFilter, DownloadId, DownloadState, DownloadTotals, DownloadView,
+    FileState, Page, PieceMap, SourceView,
+};
