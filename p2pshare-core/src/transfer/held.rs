@@ -67,6 +67,20 @@ impl HoldingsView {
         self.state().set.contains(piece)
     }
 
+    /// Waits until the piece is held. False when nobody can gain it any more.
+    pub(super) async fn wait_for(&self, piece: PieceIndex) -> bool {
+        let mut gained = self.gained.clone();
+        loop {
+            gained.borrow_and_update();
+            if self.contains(piece) {
+                return true;
+            }
+            if gained.changed().await.is_err() {
+                return self.contains(piece);
+            }
+        }
+    }
+
     /// How many pieces are missing.
     pub(super) fn missing(&self) -> u32 {
         let set = &self.state().set;

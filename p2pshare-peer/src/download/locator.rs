@@ -1,7 +1,7 @@
 //! Where contents are and permission to fetch them, asked of the index in batches and kept while it is good.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -105,9 +105,17 @@ impl Locator {
         Arc::new(Self { me, pool, limit, known: Mutex::default() })
     }
 
-    /// Asks for all these contents, in as few calls as can be.
+    /// Asks for all these contents of which nothing is known, in as few calls as can be.
     pub async fn prime(&self, contents: &[ContentId]) -> Result<(), ClientError> {
-        for batch in contents.chunks(MAX_GRANT_BATCH) {
+        let now = Instant::now();
+        let unknown: Vec<_> = {
+            let known = self.known();
+            let good = |content: &ContentId| {
+                known.get(content).is_some_and(|known| known.is_good(Age::Granted, now))
+            };
+            contents.iter().copied().filter(|content| !good(content)).collect()
+        };
+        for batch in unknown.chunks(MAX_GRANT_BATCH) {
             self.ask(batch).await?;
         }
         Ok(())
@@ -155,6 +163,21 @@ impl Locator {
             }
         });
         Ok(Some(candidates.collect()))
+    }
+
+    /// Which of these contents are not hopeless now: somebody gives them, or it turned out that they are nowhere.
+    pub async fn with_news(
+        &self,
+        contents: &[ContentId],
+    ) -> Result<HashSet<ContentId>, ClientError> {
+        for batch in contents.chunks(MAX_GRANT_BATCH) {
+            self.ask(batch).await?;
+        }
+        let known = self.known();
+        let waits = |content: &&ContentId| {
+            known.get(content).is_none_or(|known| !known.located.sources.is_empty())
+        };
+        Ok(contents.iter().filter(waits).copied().collect())
     }
 
     /// Forgets what is known of a content that nobody fetches any more.

@@ -3,12 +3,21 @@
 //! [`DownloadManager`] keeps the queue in a database and works on it over [`download`](crate::download) while somebody
 //! is logged in. [`ContentReader`] reads a content before it is complete.
 
+mod cells;
 mod changes;
+mod clear;
+mod engine;
 mod error;
+mod look;
 mod manager;
+mod meter;
 mod options;
 mod reader;
+mod reading;
+mod store;
+mod verdict;
 mod view;
+mod work;
 
 pub use changes::{Changed, Changes};
 pub use error::DownloadsError;

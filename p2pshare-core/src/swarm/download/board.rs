@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    content::{ContentId, Layout, PieceIndex},
+    content::{ContentId, Layout, PieceIndex, PieceRun},
     swarm::{
         DownloadOptions, Next, Planner, SourceId, SwarmEvent, SwarmEvents, SwarmLimits,
         options::pieces,
@@ -160,7 +160,7 @@ impl Board {
     /// Bytes have come.
     pub(super) fn received(&self, id: SourceId, bytes: u64) {
         let now = self.now();
-        self.events.received(bytes);
+        self.events.received(id, bytes);
         let mut state = self.state();
         state.planner.received(id, bytes, now);
         state.part(id).bytes += bytes;
@@ -168,6 +168,14 @@ impl Board {
             state.last_sign = now;
             state.last_useful = now;
         }
+    }
+
+    /// Somebody reads here: that is to come before the rest.
+    pub(super) fn want(&self, windows: &[PieceRun]) {
+        let now = self.now();
+        let mut state = self.state();
+        state.planner.want(windows, now);
+        state.wake_all();
     }
 
     /// The request is in the source's queue.

@@ -17,9 +17,9 @@ use crate::{
 const GUESS: f64 = 1_048_576.0;
 
 /// A victim, and what is taken from it.
-struct Loot {
-    victim: SourceId,
-    pieces: Vec<PieceIndex>,
+pub(super) struct Loot {
+    pub(super) victim: SourceId,
+    pub(super) pieces: Vec<PieceIndex>,
 }
 
 impl Planner {
@@ -37,6 +37,12 @@ impl Planner {
         }
         let typical = self.typical_speed(now);
         let budget = self.budget(source, now, typical);
+        if let Some(next) = self.next_wanted(id, budget, now, typical) {
+            return next;
+        }
+        let Some(source) = self.sources.get(&id) else {
+            return Next::Gone;
+        };
         if let Some(loot) = self.early_loot(id, source, budget, now) {
             return self.rob(id, loot, now);
         }
@@ -79,7 +85,7 @@ impl Planner {
     }
 
     /// The mean of the known speeds, in bytes per second.
-    fn typical_speed(&self, now: Duration) -> f64 {
+    pub(super) fn typical_speed(&self, now: Duration) -> f64 {
         let speeds = self.sources.values().filter_map(|source| source.meter.estimate(now));
         let (sum, count) =
             speeds.fold((0.0, 0.0), |(sum, count), speed| (sum + speed, count + 1.0));
@@ -196,7 +202,7 @@ impl Planner {
     /// What could be taken from another source, the last piece in its queue first, with the place in the queue. A piece
     /// that was taken from somebody stays for a while where it is: else two sources that each seem slow to the other
     /// would take it from each other without end.
-    fn loose_pieces<'a>(
+    pub(super) fn loose_pieces<'a>(
         &'a self,
         source: &'a Source,
         other: &'a Source,
@@ -211,12 +217,12 @@ impl Planner {
         pieces.filter(|(_, piece)| source.has(*piece) && self.copies(*piece) == 1)
     }
 
-    fn copies(&self, piece: PieceIndex) -> usize {
+    pub(super) fn copies(&self, piece: PieceIndex) -> usize {
         self.assigned.get(&piece).map_or(0, Vec::len)
     }
 
     /// Moves pieces from one source to another.
-    fn rob(&mut self, id: SourceId, loot: Loot, now: Duration) -> Next {
+    pub(super) fn rob(&mut self, id: SourceId, loot: Loot, now: Duration) -> Next {
         let mut pieces = loot.pieces;
         pieces.sort_unstable();
         for piece in &pieces {
@@ -270,7 +276,13 @@ impl Planner {
     }
 
     /// Whether none of those who fetch the piece would deliver it before `worth` seconds have passed.
-    fn is_latest(&self, piece: PieceIndex, worth: f64, now: Duration, typical: f64) -> bool {
+    pub(super) fn is_latest(
+        &self,
+        piece: PieceIndex,
+        worth: f64,
+        now: Duration,
+        typical: f64,
+    ) -> bool {
         let holders = self.assigned.get(&piece).into_iter().flatten();
         holders.filter_map(|holder| self.sources.get(holder)).all(|holder| {
             let at = holder.queue.iter().position(|order| order.piece == piece);
@@ -278,7 +290,7 @@ impl Planner {
         })
     }
 
-    fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration, stolen: bool) {
+    pub(super) fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration, stolen: bool) {
         if let Some(source) = self.sources.get_mut(&id) {
             source.push(Order { piece, since: now, stolen });
             self.assigned.entry(piece).or_default().push(id);
@@ -286,7 +298,7 @@ impl Planner {
     }
 }
 
-fn fetch(pieces: &[PieceIndex]) -> Next {
+pub(super) fn fetch(pieces: &[PieceIndex]) -> Next {
     Next::Fetch(Assignment { runs: runs(pieces), steals: Vec::new() })
 }
 

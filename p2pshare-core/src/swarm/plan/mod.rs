@@ -7,8 +7,8 @@
 //! - Every piece is in exactly one state: *free* (nobody fetches it), *assigned* (to one source or more) or *verified*.
 //! - A piece is assigned only to sources that have joined, are not struck off, and had it when it was assigned. It is in
 //!   the queue of exactly those sources, once in each.
-//! - A piece gets a second source only in the *endgame*, when no piece of the content is free: so at the end the
-//!   download never hangs on one slow source. Pieces that have a second source may keep it when others become free
+//! - A piece gets a second source only in the *endgame*, when no piece of the content is free, so that at the end the
+//!   download never hangs on one slow source, or when somebody is about to read it ([`Planner::want`]). Pieces that have a second source may keep it when others become free
 //!   again because a source failed. There are never more than [`PlannerConfig::max_copies`].
 //! - A piece that was stolen is not stolen again before [`PlannerConfig::recheck`] has passed.
 //! - A verified piece stays verified.
@@ -21,7 +21,8 @@ mod check;
 mod config;
 mod rarity;
 mod source;
-mod speed;
+pub(super) mod speed;
+mod wanted;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -60,6 +61,8 @@ pub struct Planner {
     assigned: HashMap<PieceIndex, Vec<SourceId>>,
     sources: BTreeMap<SourceId, Source>,
     struck: BTreeMap<SourceId, String>,
+    /// What is to come before the rest.
+    wanted: Vec<PieceRun>,
 }
 
 /// What a source is to do next.
@@ -137,6 +140,7 @@ impl Planner {
             assigned: HashMap::new(),
             sources: BTreeMap::new(),
             struck: BTreeMap::new(),
+            wanted: Vec::new(),
         };
         for piece in layout.all().iter() {
             if held.contains(piece) {

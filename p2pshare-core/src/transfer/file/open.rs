@@ -26,8 +26,8 @@ use crate::{
 /// How often a file that was moved while it was opened is looked for again.
 const ATTEMPTS: usize = 8;
 /// A write that nobody waits for any more holds its lock a little longer than its sink lives.
-const LOCK_ATTEMPTS: usize = 50;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const LOCK_ATTEMPTS: usize = 50;
+pub(super) const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How a download is written.
 #[derive(Clone, Default)]

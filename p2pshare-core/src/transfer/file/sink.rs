@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     Committer, PartialSource, SinkOptions,
+    discard::discard,
     open::{self, Opened},
     part::Part,
     sys,
@@ -82,6 +83,17 @@ impl FileSink {
         let (target, content) = (target.to_owned(), *content);
         let work = spawn_blocking(move || open::stored_manifest(&target, &content));
         work.await.ok().flatten()
+    }
+
+    /// Removes what an unfinished download of a content to this target has left: part file and manifest. The target itself
+    /// is not touched. False when there was nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Locked`] while somebody downloads to it, [`SinkError::Io`].
+    pub async fn discard(target: &Path, content: &ContentId) -> Result<bool, SinkError> {
+        let (path, content) = (target.to_owned(), *content);
+        blocking(target, move || discard(&path, &content)).await
     }
 
     /// Whether the target had the content before the sink was opened.
