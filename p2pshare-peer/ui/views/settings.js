@@ -59,8 +59,8 @@ function form(now, signal) {
   };
   const down = rateInput("download_limit");
   const up = rateInput("upload_limit");
-  const slots = numberInput("upload_slots", 1000);
-  const atOnce = numberInput("downloads_at_once", 1000);
+  const slots = numberInput("upload_slots", 1024);
+  const atOnce = numberInput("downloads_at_once", 64);
   const downloads = folder("download_folder", "Downloads", "Where downloads go.", true);
   const drop = folder("drop_folder", "Dropped files", "Where files go that are dropped on the page.", true);
   const inbox = folder("inbox", "Inbox", "Where files go that others push to you. Empty: nobody can.", false);
