@@ -59,6 +59,8 @@ impl Peer {
     pub(crate) fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Command {
         let mut command = clean(Command::new(env!("CARGO_BIN_EXE_p2pshare-peer")));
         command.env("P2PSHARE_PASSWORD", PASSWORD).current_dir(self.home());
+        // Tests that want a page ask for it.
+        command.env("P2PSHARE_UI", "off");
         command.args(["--index", &self.url, "--data-dir"]).arg(self.data_dir()).args(args);
         command
     }
@@ -106,15 +108,10 @@ impl Peer {
         shared.into_iter().next().expect("it has one").1
     }
 
-    /// Serves on a free port and without a page, with more options.
+    /// Serves on a free port, with more options.
     pub(crate) fn serve(&self, options: &[&str]) -> Serving {
-        self.serve_with_page("off", options)
-    }
-
-    /// Serves on a free port, and the page there.
-    pub(crate) fn serve_with_page(&self, ui: &str, options: &[&str]) -> Serving {
-        let args = ["serve", "--listen", "127.0.0.1:0", "--ui", ui];
-        let mut process = self.start(args.into_iter().chain(options.iter().copied()));
+        let args = ["serve", "--listen", "127.0.0.1:0"].into_iter().chain(options.iter().copied());
+        let mut process = self.start(args);
         let ready = process.wait_for_event("ready");
         Serving { process, ready }
     }
