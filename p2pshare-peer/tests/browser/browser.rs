@@ -61,6 +61,9 @@ impl Browser {
         let driver = WebDriver::new(&process.url, wanted).await.expect("the browser starts");
         let browser = Self { driver, _profile: profile, _process: process };
         browser.look(Look::DESKTOP).await;
+        // What a new window shows by itself is of no interest.
+        browser.driver.goto("about:blank").await.expect("an empty page");
+        browser.driver.get_log("performance").await.expect("what it asked for");
         Some(browser)
     }
 
@@ -77,7 +80,11 @@ impl Browser {
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.tool("Emulation.setDeviceMetricsOverride", metrics).await;
         let scheme = if dark { "dark" } else { "light" };
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        // Without motion, so that nothing is looked at half way between two colours.
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
         self.tool("Emulation.setEmulatedMedia", media).await;
     }
 

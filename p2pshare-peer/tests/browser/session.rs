@@ -42,7 +42,7 @@ impl Session {
         page.fill("User name", &self.peer.user).await;
         page.fill("Password", PASSWORD).await;
         page.press("Make an account").await;
-        page.see("Shared lately").await;
+        page.until_true("one is logged in", LOGGED_IN, &[]).await;
     }
 
     /// Fails if the browser complains or has asked another server for anything.
@@ -50,6 +50,9 @@ impl Session {
         self.browser.expect_clean(&self.origin, &[]).await;
     }
 }
+
+/// Whether the page shows whose it is.
+pub(crate) const LOGGED_IN: &str = "return Boolean(document.querySelector('.who')?.textContent) && isSettled() && !sees('Password')";
 
 /// Starts a peer with a page on a free port. Its user has a home of their own, where downloads go.
 fn serve(peer: &Peer) -> Process {

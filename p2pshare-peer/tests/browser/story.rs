@@ -62,7 +62,7 @@ async fn a_log_in_and_out(session: &Session) {
     page.expect_clean(&session.origin, &[answer]).await;
     page.fill("Password", super::support::PASSWORD).await;
     page.press("Log in").await;
-    page.see("Shared lately").await;
+    page.until_true("one is logged in again", super::session::LOGGED_IN, &[]).await;
 }
 
 /// Finds a film, downloads it, watches, pauses, goes on, and has it.

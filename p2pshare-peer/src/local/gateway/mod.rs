@@ -68,7 +68,7 @@ async fn content(
         Failure::new(ProblemKind::Unavailable, "too many contents are read at once")
             .hint("try again when another reader has ended")
     })?;
-    let reader = app.node.downloads().reader(id, None, Some(&name)).await?;
+    let reader = app.node.downloads().reader(id, None).await?;
     let len = reader.len();
     let ranges = request.method() == Method::GET && range::is_current(request.headers(), &etag);
     let wanted = match ranges {

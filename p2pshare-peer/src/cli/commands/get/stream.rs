@@ -43,7 +43,7 @@ pub(super) async fn get(
     let work = async {
         match node {
             Some(node) => through(&node, file, &name, &shown).await,
-            None => Box::pin(here(context, &args, me, file, &name, &shown)).await,
+            None => Box::pin(here(context, &args, me, file, &shown)).await,
         }
     };
     let done = cancel.run_until_cancelled(work).await;
@@ -88,7 +88,6 @@ async fn here(
     args: &GetArgs,
     me: OwnPeer,
     file: &Found,
-    name: &str,
     shown: &Progress,
 ) -> Result<(), Ended> {
     let Some((folder, _lock)) = context.dir.reading_folder()? else {
@@ -105,7 +104,7 @@ async fn here(
     let pool = Arc::new(context.peer_pool(args.insecure)?);
     let connection = Connection { me, pool, serving: None };
     manager.connect(Some(connection)).await.map_err(CliError::failed)?;
-    let reader = manager.reader(file.content, Some(file.size), Some(name)).await?;
+    let reader = manager.reader(file.content, Some(file.size)).await?;
     let mut bytes = reader.read(0..reader.len()).or_else(|error| match reader.is_empty() {
         true => Ok(futures::stream::empty().boxed()),
         false => Err(error),
