@@ -7,7 +7,7 @@ use thirtyfour::{
     WebDriver,
 };
 
-use super::chromium::Driver;
+use super::{chromium::Driver, page::PATIENCE};
 
 /// What the window is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ impl Browser {
         let driver = WebDriver::new(&process.url, wanted).await.expect("the browser starts");
         let browser = Self { driver, _profile: profile, _process: process };
         browser.look(Look::DESKTOP).await;
+        browser.driver.set_script_timeout(PATIENCE).await.unwrap();
         // What a new window shows by itself is of no interest.
         browser.driver.goto("about:blank").await.expect("an empty page");
         browser.driver.get_log("performance").await.expect("what it asked for");

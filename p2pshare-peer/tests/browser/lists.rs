@@ -80,7 +80,7 @@ const some = async () => {
     if (answer.status === 201) taken += 1;
   }
 };
-Promise.all(Array.from({ length: 4 }, some)).then(() => done(taken), (error) => done(String(error)));
+Promise.all(Array.from({ length: 6 }, some)).then(() => done(taken), (error) => done(String(error)));
 ";
 
 /// Presses End in a row of the list, and tells whether that is the last one of so many.

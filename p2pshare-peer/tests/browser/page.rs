@@ -11,7 +11,7 @@ use thirtyfour::{WebElement, error::WebDriverResult};
 use super::browser::Browser;
 
 /// Longest that anything may take before the test is taken for hung. The machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
