@@ -17,6 +17,7 @@ pub mod inbox;
 pub mod publish;
 pub mod session;
 pub mod share;
+pub mod watch;
 
 pub mod daemon;
 pub mod download;

@@ -23,7 +23,7 @@ pub use error::DownloadError;
 pub use event::{SourceProgress, SwarmEvent, SwarmEvents, SwarmProgress};
 pub use manifest::{FoundManifest, ManifestOptions, manifest_from};
 pub use options::{DownloadOptions, SwarmLimits};
-pub use plan::{Assignment, Failure, Next, Planner, PlannerConfig, Progress, Verified};
+pub use plan::{Assignment, Chosen, Failure, Next, Planner, PlannerConfig, Progress, Verified};
 pub use report::{Report, SourceReport};
 pub use small::{SmallDownload, download_small};
 

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     path::Path,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,13 +13,13 @@ use std::{
 
 use bytes::Bytes;
 use p2pshare_core::{
-    content::{ContentId, HashError, Manifest, PieceIndex, hash_bytes, hash_file},
+    content::{ContentId, HashError, Manifest, hash_bytes, hash_file},
     identity::PeerId,
     swarm::{
         Candidate, DownloadError, DownloadOptions as SwarmOptions, Downloader, ManifestOptions,
         Report, SmallDownload, download_small, manifest_from,
     },
-    transfer::{FileSink, PieceSink, SinkError, SinkOptions, TransferError},
+    transfer::{FileSink, SinkError, SinkOptions, TransferError},
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -89,13 +90,15 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    /// Fetches a content that, as the index was told, has at most one piece: in one call, without a manifest.
+    /// Fetches a content that, as the index was told, has at most one piece: in one call, without a manifest. If its
+    /// name is `free` nothing was there a moment ago.
     pub(super) async fn small(
         &self,
         wanted: &Wanted,
+        free: bool,
         file: &FileProgress,
     ) -> Result<Fetched, FetchError> {
-        if self.is_there(wanted).await? {
+        if !free && self.is_there(wanted).await? {
             return Ok(Fetched::AlreadyThere);
         }
         let empty = hash_bytes(b"");
@@ -163,8 +166,7 @@ impl Fetcher {
                 found.manifest
             }
         };
-        let opening = FileSink::open(&wanted.target, manifest, self.sink.clone());
-        let sink = Arc::new(self.unless_cancelled(opening).await??);
+        let sink = Arc::new(self.open(wanted, manifest).await?);
         file.open(sink.source());
         let _served = self
             .serving
@@ -182,6 +184,23 @@ impl Fetcher {
         Ok(Fetched::Pieces(download.await?))
     }
 
+    /// Opens the file of a download. When this returns nothing goes on with it that was not asked for: whoever cancels may
+    /// remove it at once.
+    async fn open(&self, wanted: &Wanted, manifest: Manifest) -> Result<FileSink, FetchError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let options = SinkOptions { stop: Some(stop.clone()), ..self.sink.clone() };
+        let mut opening = pin!(FileSink::open(&wanted.target, manifest, options));
+        tokio::select! {
+            opened = &mut opening => Ok(opened?),
+            () = self.cancel.cancelled() => {
+                stop.store(true, Ordering::Relaxed);
+                // That it was told to stop is all that there is to say of it.
+                drop(opening.await);
+                Err(DownloadError::Cancelled.into())
+            }
+        }
+    }
+
     /// Writes a content of one piece, all of which has come.
     async fn keep(
         &self,
@@ -189,9 +208,7 @@ impl Fetcher {
         manifest: Manifest,
         data: Vec<Bytes>,
     ) -> Result<(), FetchError> {
-        let sink = FileSink::open(&wanted.target, manifest, self.sink.clone()).await?;
-        sink.put(PieceIndex(0), data).await?;
-        Ok(sink.finish().await?)
+        Ok(FileSink::keep(&wanted.target, manifest, data, self.sink.clone()).await?)
     }
 
     /// Whether the file is there with the very content. Something else there is an error, unless it may be replaced.
@@ -278,6 +295,18 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// Says of each whether nothing is there under its name, asking for all at once.
+pub(super) async fn are_free(wanted: impl Iterator<Item = &Wanted>) -> Vec<bool> {
+    let targets: Vec<_> = wanted.map(|one| one.target.clone()).collect();
+    let count = targets.len();
+    let look = move || targets.iter().map(|target| is_free(target)).collect();
+    tokio::task::spawn_blocking(look).await.unwrap_or_else(|_| vec![false; count])
+}
+
+fn is_free(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Hashes what is there under a name; `None` if nothing is.

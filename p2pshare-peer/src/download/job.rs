@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     JobProgress, Locator, Wanted,
-    fetch::{FetchError, Fetched, Fetcher},
+    fetch::{FetchError, Fetched, Fetcher, are_free},
 };
 use crate::catalog::PartialSources;
 
@@ -176,21 +176,24 @@ impl Job<'_> {
             if let Err(error) = self.fetcher.locator.prime(&contents).await {
                 tracing::debug!(%error, "asking for many contents at once failed");
             }
-            let group = stream::iter(group);
-            group.for_each_concurrent(SMALL_AT_ONCE, |(number, one)| self.fetch(number, one)).await;
+            let free = are_free(group.iter().map(|(_, one)| one)).await;
+            let group = stream::iter(group.into_iter().zip(free));
+            let fetch = |((number, one), free)| self.fetch(number, one, free);
+            group.for_each_concurrent(SMALL_AT_ONCE, fetch).await;
         }
     }
 
     async fn fetch_large(&self, wanted: BoxStream<'_, (u64, Wanted)>) {
-        wanted.for_each_concurrent(LARGE_AT_ONCE, |(number, one)| self.fetch(number, one)).await;
+        let fetch = |(number, one)| self.fetch(number, one, false);
+        wanted.for_each_concurrent(LARGE_AT_ONCE, fetch).await;
     }
 
-    async fn fetch(&self, number: u64, wanted: Wanted) {
+    async fn fetch(&self, number: u64, wanted: Wanted, free: bool) {
         let file = self.progress.begin(number, &wanted);
         let result = if self.fetcher.cancel.is_cancelled() {
             Err(DownloadError::Cancelled.into())
         } else if wanted.is_small() {
-            self.fetcher.small(&wanted, &file).await
+            self.fetcher.small(&wanted, free, &file).await
         } else {
             self.fetcher.pieces(&wanted, &file).await
         };

@@ -20,6 +20,9 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 /// What is told to whoever shows no proof. Of its own, so that it is not taken for "nobody is logged in".
 const NO_ACCESS: &str = "urn:p2pshare:problem:no-access";
 
+/// The index shows another key than the one that is known.
+const KEY_CHANGED: &str = "urn:p2pshare:problem:index-key-changed";
+
 /// A failed request.
 #[derive(Debug)]
 pub(super) struct Failure(Box<Problem>);
@@ -94,11 +97,7 @@ impl From<NodeError> for Failure {
             NodeError::Index(error)
             | NodeError::Announce(AnnounceFailure::Index(error))
             | NodeError::Session(SessionError::Index(error)) => error.into(),
-            NodeError::Session(SessionError::Pin(PinError::Changed { .. })) => {
-                Self::new(Kind::Conflict, text).hint(
-                    "ask the index's operator whether its key was replaced; if so, log in and accept the new key",
-                )
-            }
+            NodeError::Session(SessionError::Pin(PinError::Changed { .. })) => key_changed(text),
             NodeError::Session(SessionError::Saved(_)) => not_logged_in(text),
             NodeError::Share(
                 ShareError::NotFound(_) | ShareError::NoShare | ShareError::NotShared(_),
@@ -176,4 +175,13 @@ impl From<TargetError> for Failure {
 
 fn not_logged_in(text: String) -> Failure {
     Failure::new(ProblemKind::NotLoggedIn, text).hint("log in, or make an account")
+}
+
+/// Of its own, so that whoever asks can offer to accept the new key.
+fn key_changed(text: String) -> Failure {
+    let mut failure = Failure::new(ProblemKind::Conflict, text).hint(
+        "ask the index's operator whether its key was replaced; if so, log in and accept the new key",
+    );
+    failure.0.problem_type = KEY_CHANGED.into();
+    failure
 }

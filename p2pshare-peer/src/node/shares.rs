@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use p2pshare_core::{api::Visibility, path::SharePath, text::visible};
+use p2pshare_core::{api::Visibility, content::ContentId, path::SharePath, text::visible};
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use super::{Node, NodeError, Topic, absolute, lock, text};
 use crate::{
     catalog::{Share, ShareId, ShareTotals},
     share::{ShareError, ShareEvent, ShareOptions},
+    watch::WatchEvent,
 };
 
 /// Counting the files of shares takes time in proportion to them: the counts may be so old.
@@ -75,6 +76,8 @@ pub struct ShareView {
     pub watched: bool,
     /// Whether hidden files are shared too.
     pub hidden: bool,
+    /// What is in it, if it is one file that was hashed.
+    pub content: Option<ContentId>,
     /// The scan that runs.
     pub scan: Option<ScanView>,
 }
@@ -92,8 +95,13 @@ pub struct SharesView {
 #[derive(Default)]
 pub(super) struct Scans {
     running: Mutex<HashMap<ShareId, Arc<Scan>>>,
-    counts: tokio::sync::Mutex<Option<(Instant, Vec<(Share, ShareTotals)>)>>,
+    /// Steps of those who follow changes.
+    followed: Mutex<HashMap<ShareId, Arc<Scan>>>,
+    counts: tokio::sync::Mutex<Option<(Instant, Vec<Counted>)>>,
 }
+
+/// A share, how much it holds, and of a single file what it is.
+type Counted = (Share, ShareTotals, Option<ContentId>);
 
 struct Scan {
     progress: Mutex<ScanView>,
@@ -164,13 +172,12 @@ impl Node {
             _ => {
                 let mut counted = Vec::new();
                 for share in self.inner.catalog.shares().await? {
-                    let totals = self.inner.catalog.totals(share.id).await?;
-                    counted.push((share, totals));
+                    counted.push(self.count(share).await?);
                 }
                 (Instant::now(), counted)
             }
         };
-        let items = counted.1.iter().map(|(share, totals)| self.view(share, totals)).collect();
+        let items = counted.1.iter().map(|counted| self.view(counted)).collect();
         *counts = Some(counted);
         Ok(SharesView { items, published: lock(&self.inner.live).published })
     }
@@ -214,8 +221,51 @@ impl Node {
 
     async fn one(&self, share: Share) -> Result<ShareView, NodeError> {
         self.recount().await;
-        let totals = self.inner.catalog.totals(share.id).await?;
-        Ok(self.view(&share, &totals))
+        Ok(self.view(&self.count(share).await?))
+    }
+
+    async fn count(&self, share: Share) -> Result<Counted, NodeError> {
+        let catalog = &self.inner.catalog;
+        let totals = catalog.totals(share.id).await?;
+        let content = match totals.files {
+            1 => {
+                // The file of a share that is one file has the very name of the share.
+                let files = catalog.files(Some(share.name.clone()), None, 1).await?;
+                files.first().filter(|file| file.path == share.name).map(|file| file.content)
+            }
+            _ => None,
+        };
+        Ok((share, totals, content))
+    }
+
+    /// Notes what happens to shares that are followed.
+    pub(super) fn note_watch(&self, event: &WatchEvent) {
+        let scans = &self.inner.shares;
+        let tell = match event {
+            WatchEvent::Step { share, event } => {
+                let mut followed = lock(&scans.followed);
+                let scan = followed
+                    .entry(*share)
+                    .or_insert_with(|| Arc::new(Scan::new(CancellationToken::new())));
+                scan.note(event)
+            }
+            WatchEvent::Followed { share, .. } => {
+                lock(&scans.followed).remove(&share.id);
+                true
+            }
+            WatchEvent::Polled { share, reason } => {
+                self.inner.changes.warn(format!(
+                    "{} is looked through now and then instead of being followed at once: {}",
+                    visible(&text(&share.root)),
+                    visible(reason)
+                ));
+                false
+            }
+            _ => false,
+        };
+        if tell {
+            self.inner.changes.tell(Topic::Shares);
+        }
     }
 
     /// The counts are old.
@@ -224,8 +274,10 @@ impl Node {
         self.inner.changes.tell(Topic::Shares);
     }
 
-    fn view(&self, share: &Share, totals: &ShareTotals) -> ShareView {
-        let scan = lock(&self.inner.shares.running).get(&share.id).cloned();
+    fn view(&self, (share, totals, content): &Counted) -> ShareView {
+        let scans = &self.inner.shares;
+        let scan = lock(&scans.running).get(&share.id).cloned();
+        let scan = scan.or_else(|| lock(&scans.followed).get(&share.id).cloned());
         ShareView {
             id: share.id.number(),
             path: text(&share.root),
@@ -234,7 +286,8 @@ impl Node {
             files: totals.files,
             bytes: totals.bytes,
             online: share.online,
-            watched: false,
+            watched: share.watched,
+            content: *content,
             hidden: share.hidden,
             scan: scan.map(|scan| lock(&scan.progress).clone()),
         }

@@ -90,6 +90,9 @@ impl Node {
 
     /// Notes what the daemon tells.
     pub(super) fn note(&self, event: &DaemonEvent) {
+        if let DaemonEvent::Watch(event) = event {
+            return self.note_watch(event);
+        }
         self.live(|live| match event {
             DaemonEvent::Ready { listen, addresses, published } => {
                 live.listen = Some(*listen);
@@ -108,6 +111,7 @@ impl Node {
             }
             DaemonEvent::Published { total } => live.published = *total,
             DaemonEvent::Trouble(why) => live.trouble = Some(why.clone()),
+            DaemonEvent::Watch(_) => {}
         });
         if let DaemonEvent::Trouble(why) = event {
             self.inner.changes.warn(why.clone());

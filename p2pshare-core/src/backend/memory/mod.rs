@@ -26,7 +26,7 @@ use crate::{
     content::ContentId,
     identity::{GroupName, PeerId, Username},
     index::{
-        model::{InviteHash, InviteRecord, Peer, Session, StoreCounts, User},
+        model::{InviteHash, InviteRecord, PartialSource, Peer, Session, StoreCounts, User},
         store::{IndexStore, StoreError, StoreResult},
     },
     time::Timestamp,
@@ -85,8 +85,7 @@ struct State {
     sessions: BTreeMap<TokenHash, Session>,
     peers: BTreeMap<PeerId, Peer>,
     entries: Entries,
-    /// Until when a peer holds part of a content.
-    partial_sources: BTreeMap<(ContentId, PeerId), Timestamp>,
+    partial_sources: BTreeMap<(ContentId, PeerId), PartialSource>,
     groups: BTreeMap<GroupName, Group>,
     invites: BTreeMap<InviteHash, InviteRecord>,
 }

@@ -162,7 +162,9 @@ impl Board {
         let now = self.now();
         self.events.received(id, bytes);
         let mut state = self.state();
-        state.planner.received(id, bytes, now);
+        for loser in state.planner.received(id, bytes, now) {
+            state.wake(loser);
+        }
         state.part(id).bytes += bytes;
         if self.is_hopeful(state.part(id)) {
             state.last_sign = now;
@@ -189,6 +191,17 @@ impl Board {
         drop(state);
         let source = id;
         self.events.send(SwarmEvent::Queued { source, position });
+    }
+
+    /// A source has chosen what it gives of what was left to it.
+    pub(super) fn chosen(&self, id: SourceId, asked: &[PieceIndex], chosen: &[PieceIndex]) {
+        let now = self.now();
+        let mut state = self.state();
+        let result = state.planner.chosen(id, asked, chosen, now);
+        match result.freed {
+            true => state.wake_all(),
+            false => result.victims.into_iter().for_each(|victim| state.wake(victim)),
+        }
     }
 
     /// A piece is in the sink.

@@ -48,7 +48,15 @@ impl Planner {
         }
         let free = self.take_free(id, budget, now);
         if !free.is_empty() {
-            return fetch(&free);
+            let others = self.others(id);
+            return Next::Fetch(Assignment { others, ..assignment(free) });
+        }
+        let waiting = self.waiting_pieces(id, budget);
+        if !waiting.is_empty() {
+            for piece in &waiting {
+                self.assign(id, *piece, now, false);
+            }
+            return Next::Fetch(assignment(waiting));
         }
         let Some(source) = self.sources.get(&id) else {
             return Next::Gone;
@@ -58,7 +66,7 @@ impl Planner {
         }
         if let Some(piece) = self.endgame_piece(id, source, now, typical) {
             self.assign(id, piece, now, false);
-            return fetch(&[piece]);
+            return Next::Fetch(assignment([piece]));
         }
         Next::Wait { until: now.saturating_add(self.config.recheck) }
     }
@@ -126,6 +134,30 @@ impl Planner {
             count += 1;
         }
         Some(PieceRun::new(PieceIndex(start), count))
+    }
+
+    /// Pieces that the source has and that only wait in the queues of others, rarest first: whoever has his turn first is to
+    /// deliver them.
+    fn waiting_pieces(&self, id: SourceId, budget: u32) -> Vec<PieceIndex> {
+        let Some(source) = self.sources.get(&id) else {
+            return Vec::new();
+        };
+        let waits = |piece: PieceIndex| {
+            self.assigned.get(&piece).is_some_and(|holders| {
+                holders.len() < self.config.max_copies
+                    && holders.iter().all(|holder| {
+                        *holder != id && self.sources.get(holder).is_some_and(|other| other.waiting)
+                    })
+            })
+        };
+        let others = self.sources.values().filter(|other| other.waiting);
+        let pieces = others.flat_map(|other| other.queue.iter().map(|order| order.piece));
+        let mut pieces: Vec<_> =
+            pieces.filter(|piece| source.has(*piece) && waits(*piece)).collect();
+        pieces.sort_by_key(|piece| (self.rarity.count(*piece), *piece));
+        pieces.dedup();
+        pieces.truncate(budget as usize);
+        pieces
     }
 
     /// While there is still something free: what a source holds that has become ten times slower, after twice the time
@@ -232,9 +264,9 @@ impl Planner {
             self.assigned.remove(piece);
             self.assign(id, *piece, now, true);
         }
-        let runs = runs(&pieces);
-        let steals = runs.iter().map(|run| (loot.victim, *run)).collect();
-        Next::Fetch(Assignment { runs, steals })
+        let robbed = assignment(pieces);
+        let steals = robbed.runs.iter().map(|run| (loot.victim, *run)).collect();
+        Next::Fetch(Assignment { steals, ..robbed })
     }
 
     /// When nothing is free in the whole content: the piece that would come latest, if this source, which has nothing
@@ -298,18 +330,6 @@ impl Planner {
     }
 }
 
-pub(super) fn fetch(pieces: &[PieceIndex]) -> Next {
-    Next::Fetch(Assignment { runs: runs(pieces), steals: Vec::new() })
-}
-
-/// Pieces, in the order given, as runs.
-fn runs(pieces: &[PieceIndex]) -> Vec<PieceRun> {
-    let mut runs: Vec<PieceRun> = Vec::new();
-    for piece in pieces {
-        match runs.last_mut() {
-            Some(run) if run.end() == Some(*piece) => run.count += 1,
-            _ => runs.push((*piece).into()),
-        }
-    }
-    runs
+pub(super) fn assignment(pieces: impl IntoIterator<Item = PieceIndex>) -> Assignment {
+    Assignment { runs: PieceRun::join(pieces), ..Assignment::default() }
 }

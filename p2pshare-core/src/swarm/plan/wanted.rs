@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Next, Planner,
-    assign::{Loot, fetch},
+    assign::{Loot, assignment},
     source::Source,
 };
 use crate::{
@@ -74,12 +74,12 @@ impl Planner {
                     self.rarity.take(*piece);
                     self.assign(id, *piece, now, false);
                 }
-                Some(fetch(&run))
+                Some(Next::Fetch(assignment(run)))
             }
             Deed::Rob(loot) => Some(self.rob(id, loot, now)),
             Deed::Copy(piece) => {
                 self.assign(id, piece, now, false);
-                Some(fetch(&[piece]))
+                Some(Next::Fetch(assignment([piece])))
             }
         }
     }

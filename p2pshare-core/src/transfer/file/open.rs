@@ -41,6 +41,8 @@ pub struct SinkOptions {
     pub progress: Option<Arc<dyn Fn(ResumeProgress) + Send + Sync>>,
     /// How many threads check what is there; all cores by default.
     pub threads: Option<NonZeroUsize>,
+    /// Once it is set, the check of what is there ends soon, and opening fails: for those who want to wait for the end.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl fmt::Debug for SinkOptions {
@@ -257,10 +259,11 @@ impl Opening<'_> {
         let part = self.part(file, OnceLock::new());
         let fail = |error| self.error("preparing", &self.names.part, error);
         let len = part.file.metadata().map_err(fail)?.len();
-        if self.manifest.layout().piece_count() > 1 {
+        if self.has_manifest() {
             self.store_manifest()?;
         }
-        if len != self.manifest.len() {
+        // One piece makes the file as long as it is.
+        if len != self.manifest.len() && (len > 0 || self.has_manifest()) {
             part.file.set_len(self.manifest.len()).map_err(fail)?;
         }
         let mut held = PieceSet::empty(self.manifest.layout().piece_count());
@@ -297,12 +300,17 @@ impl Opening<'_> {
         write().map_err(|error| self.error("writing", manifest, error))
     }
 
+    /// Whether it is kept beside the part: that of one piece says nothing that the id does not.
+    fn has_manifest(&self) -> bool {
+        self.manifest.layout().piece_count() > 1
+    }
+
     fn part(&self, file: File, finished: OnceLock<FileStamp>) -> Part {
         Part {
             file: Arc::new(file),
             path: self.names.part.clone(),
             target: self.target.to_owned(),
-            manifest_path: self.names.manifest.clone(),
+            manifest_path: self.has_manifest().then(|| self.names.manifest.clone()),
             overwrite: self.options.overwrite,
             renamed: AtomicBool::new(false),
             finished: Arc::new(finished),

@@ -67,7 +67,7 @@ impl FileSink {
         manifest: Manifest,
         options: SinkOptions,
     ) -> Result<Self, SinkError> {
-        let cancel = CancelOnDrop::default();
+        let cancel = CancelOnDrop(options.stop.clone().unwrap_or_default());
         let flag = cancel.0.clone();
         let path = target.to_owned();
         let work = move || {
@@ -75,6 +75,35 @@ impl FileSink {
             Ok(Self::new(manifest, opened, options.committer))
         };
         blocking(target, work).await
+    }
+
+    /// Makes a content of one piece, all of whose bytes are there, the file `target`: what opening a sink, putting the
+    /// piece and finishing does, in one turn of the blocking pool. Few are written at a time, however many ask.
+    ///
+    /// Cancellation: the file is there or not, and a part file may be left.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), [`put`](PieceSink::put) and [`finish`](PieceSink::finish).
+    pub async fn keep(
+        target: &Path,
+        manifest: Manifest,
+        data: Vec<Bytes>,
+        options: SinkOptions,
+    ) -> Result<(), SinkError> {
+        let turn = options.committer.turn().await;
+        let path = target.to_owned();
+        let work = move || {
+            let _turn = turn;
+            let opened = open::open(&path, &manifest, &options, &AtomicBool::new(false))?;
+            let sink = Self::new(manifest, opened, options.committer);
+            if !sink.already_complete() {
+                sink.inner.put(PieceIndex(0), &data)?;
+                sink.inner.committer.commit_unsynced(&sink.inner.part)?;
+            }
+            Ok(sink)
+        };
+        blocking(target, work).await?.finish().await
     }
 
     /// The manifest that an unfinished download of a content to this target left, verified; `None` when there is none

@@ -15,6 +15,7 @@ use crate::{
         exit::CliError,
         output::{bytes, count},
     },
+    download::Cause,
     downloads::{DownloadId, DownloadState},
     local::client::{LocalClient, LocalClientError},
 };
@@ -41,7 +42,7 @@ pub(super) struct Download {
     pub(super) sources: u32,
     pub(super) queued_at: Option<u32>,
     pub(super) error: Option<String>,
-    pub(super) cause: Option<String>,
+    pub(super) cause: Option<Cause>,
     /// What else it tells.
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,

@@ -13,7 +13,7 @@ use std::{
 use p2pshare_core::{
     swarm::DownloadError,
     text::visible,
-    transfer::{Durability, RateLimit, TransferError},
+    transfer::{Durability, RateLimit},
 };
 use serde_json::json;
 use tokio::{
@@ -33,7 +33,7 @@ use crate::{
     daemon::{DownloadServeOptions, DownloadServer},
     data_dir::DownloadLock,
     download::{
-        DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
+        Cause, DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
         ResolveError, Serving, resolve, run,
     },
     local::client::LocalClient,
@@ -69,14 +69,20 @@ pub(crate) async fn get(
         let me = context.own_peer(&session, client)?;
         return Box::pin(stream::get(context, args, me, node, cancel)).await;
     }
-    if let Some(node) = node {
+    let wanted = resolve(&client, &args.what, args.output.as_deref()).await?;
+    // The running peer knows folders alone: what gets a name of its own is done here.
+    let is_named = matches!(wanted.as_slice(), [one] if Some(&one.target) == args.output.as_ref());
+    if let Some(node) = node.filter(|_| !is_named) {
         return Box::pin(handed::get(context, args, node, cancel)).await;
+    }
+    if args.detach && is_named {
+        return Err(CliError::new(Exit::Usage, "in the background files keep their names")
+            .hint("name a folder with -o, or leave out --detach"));
     }
     if args.detach {
         return Err(CliError::failed("no peer runs from this data directory that could do it")
             .hint("start one with `p2pshare-peer serve`, or leave out --detach"));
     }
-    let wanted = resolve(&client, &args.what, args.output.as_deref()).await?;
     let files = wanted.len() as u64;
 
     let limit = rate(args.download_limit);
@@ -268,15 +274,9 @@ fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliE
     if failures.iter().any(|(_, error)| is_cancelled(error)) {
         return Err(CliError::failed("stopped").hint(RESUME));
     }
-    // Of several the gravest decides: wrong bytes before a source that is away.
-    failures.sort_by_key(|(_, error)| match exit_of(error) {
-        Exit::VerificationFailed => 0,
-        Exit::NoSource => 2,
-        Exit::NotFound => 3,
-        _ => 1,
-    });
+    failures.sort_by_key(|(_, error)| std::cmp::Reverse(Cause::from(error).gravity()));
     let (_, first) = failures.swap_remove(0);
-    let exit = exit_of(&first);
+    let exit = exit_of(Cause::from(&first));
     if files == 1 {
         let error = CliError::new(exit, first.to_string());
         return Err(match exit {
@@ -292,30 +292,14 @@ fn is_cancelled(error: &FetchError) -> bool {
     matches!(error, FetchError::Download(DownloadError::Cancelled))
 }
 
-fn exit_of(error: &FetchError) -> Exit {
-    match error {
-        FetchError::NotFound(_) => Exit::NotFound,
-        FetchError::Download(DownloadError::NoSources { .. }) => Exit::NoSource,
-        FetchError::Download(DownloadError::AllFailed { causes }) => exit_of_causes(causes),
-        _ => Exit::Failed,
+fn exit_of(cause: Cause) -> Exit {
+    match cause {
+        Cause::Verification => Exit::VerificationFailed,
+        Cause::NoSource => Exit::NoSource,
+        Cause::NotFound => Exit::NotFound,
+        Cause::LoggedOut => Exit::NotLoggedIn,
+        Cause::Other => Exit::Failed,
     }
-}
-
-/// If any source lied it is worth knowing; if all were merely away or have it no more, that is it.
-fn exit_of_causes(causes: &[(String, TransferError)]) -> Exit {
-    if causes.iter().any(|(_, cause)| cause.is_lie()) {
-        return Exit::VerificationFailed;
-    }
-    let away = |cause: &TransferError| {
-        matches!(
-            cause,
-            TransferError::Unavailable(_)
-                | TransferError::Stalled(_)
-                | TransferError::NotFound(_)
-                | TransferError::NotHeld(_)
-        )
-    };
-    if causes.iter().all(|(_, cause)| away(cause)) { Exit::NoSource } else { Exit::Failed }
 }
 
 impl From<ResolveError> for CliError {

@@ -10,3 +10,4 @@ pub(crate) mod serve;
 pub(crate) mod share;
 pub(crate) mod status;
 pub(crate) mod ui;
+mod watch;

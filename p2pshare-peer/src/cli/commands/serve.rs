@@ -6,6 +6,7 @@ use p2pshare_core::text::visible;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::watch::show_watch;
 use crate::{
     account::{SavedSession, SavedSessionError},
     cli::{
@@ -127,6 +128,7 @@ fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
         }
         DaemonEvent::Online => output.note("Online again."),
         DaemonEvent::Offline(what) | DaemonEvent::Trouble(what) => output.warn(visible(what)),
+        DaemonEvent::Watch(event) => show_watch(output, event),
     }
 }
 

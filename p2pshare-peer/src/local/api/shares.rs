@@ -39,14 +39,14 @@ struct NewShare {
     path: String,
     visibility: Option<Visibility>,
     hidden: Option<bool>,
+    watch: Option<bool>,
 }
 
 async fn share(
     State(app): State<App>,
     Json(new): Json<NewShare>,
 ) -> Answer<(StatusCode, Json<ShareView>)> {
-    let options =
-        ShareOptions { visibility: new.visibility, hidden: new.hidden, follow_links: None };
+    let options = options(new.visibility, new.hidden, new.watch);
     Ok(accepted(app.node.share(&new.path, options).await?))
 }
 
@@ -55,6 +55,7 @@ async fn share(
 struct ShareChange {
     visibility: Option<Visibility>,
     hidden: Option<bool>,
+    watch: Option<bool>,
 }
 
 async fn change(
@@ -62,8 +63,7 @@ async fn change(
     Path(id): Path<i64>,
     Json(change): Json<ShareChange>,
 ) -> Answer<Json<ShareView>> {
-    let options =
-        ShareOptions { visibility: change.visibility, hidden: change.hidden, follow_links: None };
+    let options = options(change.visibility, change.hidden, change.watch);
     Ok(Json(app.node.change_share(ShareId::from_number(id), options).await?))
 }
 
@@ -77,6 +77,14 @@ async fn rescan(
 async fn unshare(State(app): State<App>, Path(id): Path<i64>) -> Answer<StatusCode> {
     app.node.unshare(ShareId::from_number(id)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn options(
+    visibility: Option<Visibility>,
+    hidden: Option<bool>,
+    watched: Option<bool>,
+) -> ShareOptions {
+    ShareOptions { visibility, hidden, follow_links: None, watched }
 }
 
 #[derive(Deserialize)]

@@ -4,11 +4,11 @@ use std::{env, time::Duration};
 
 use p2pshare_core::{content::ContentId, text::visible};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{RESUME, SHOW_EVERY};
+use super::{RESUME, SHOW_EVERY, TRY_LATER, exit_of};
 use crate::{
     cli::{
         args::GetArgs,
@@ -17,6 +17,7 @@ use crate::{
         exit::{CliError, Exit},
         output::{Progress, bytes, count},
     },
+    download::Cause,
     downloads::{DownloadId, DownloadState, FileState},
     local::client::{LocalClient, LocalClientError},
 };
@@ -30,22 +31,13 @@ const PAGE: usize = 500;
 /// A file of a download, as the running peer tells of it.
 #[derive(Deserialize)]
 struct File {
-    number: u64,
     path: String,
     content: ContentId,
     size: u64,
     state: FileState,
     error: Option<String>,
-    cause: Option<String>,
-    #[serde(default)]
+    cause: Option<Cause>,
     there: bool,
-    #[serde(default)]
-    resumed_pieces: u32,
-}
-
-#[derive(Deserialize)]
-struct Map {
-    sources: Vec<Value>,
 }
 
 /// Hands the download to the running peer, and follows it to its end unless told otherwise.
@@ -120,7 +112,7 @@ impl Follower<'_> {
                 DownloadState::Queued => shown.message("(waiting for others to end)"),
                 _ => shown.message(""),
             }
-            let no_source = download.cause.as_deref() == Some(NO_SOURCE);
+            let no_source = download.cause == Some(Cause::NoSource);
             match (no_source, waiting) {
                 (false, _) => waiting = None,
                 (true, Some(since)) if since.elapsed() >= wait => return Ok(download),
@@ -157,7 +149,7 @@ impl Follower<'_> {
     async fn conclude(&mut self, download: Download) -> Result<(), CliError> {
         let output = self.context.output;
         let (mut fetched, mut there, mut failed, mut got) = (0, 0, 0, 0);
-        let mut first = None;
+        let mut gravest: Option<(String, Cause)> = None;
         let mut after = None;
         loop {
             let query = after.map_or(String::new(), |after: u64| format!("&after={after}"));
@@ -172,7 +164,7 @@ impl Follower<'_> {
                             fetched += 1;
                             got += file.size;
                         }
-                        self.tell_done(file, download.files == 1).await?;
+                        self.tell_done(file, download.files == 1);
                     }
                     _ => {
                         failed += 1;
@@ -184,7 +176,12 @@ impl Follower<'_> {
                         if download.files > 1 && download.state == DownloadState::Failed {
                             output.warn(format!("{}: {}", visible(&file.path), visible(&why)));
                         }
-                        first.get_or_insert((why, file.cause.clone()));
+                        let cause = file.cause.unwrap_or(Cause::Other);
+                        let graver =
+                            |(_, other): &(String, Cause)| cause.gravity() > other.gravity();
+                        if gravest.as_ref().is_none_or(graver) {
+                            gravest = Some((why, cause));
+                        }
                     }
                 }
             }
@@ -204,46 +201,33 @@ impl Follower<'_> {
             };
             output.line(format!("Got {} ({}){also}.", count(fetched, "file"), bytes(got)));
         }
-        result(&download, failed, first)
+        result(&download, failed, gravest)
     }
 
-    async fn tell_done(&mut self, file: &File, only: bool) -> Result<(), CliError> {
+    fn tell_done(&self, file: &File, only: bool) {
         let output = self.context.output;
-        let state = if file.there { "there" } else { "fetched" };
-        // Who gave what is known for as long as the peer runs.
-        let map: Result<Map, _> = self
-            .node
-            .get(&format!("/downloads/{}/map?file={}&cells=1", self.id, file.number))
-            .await;
-        let sources = map.map(|map| map.sources).unwrap_or_default();
         output.event(
             "file",
             json!({
                 "path": file.path,
                 "content": file.content,
                 "size": file.size,
-                "state": state,
-                "resumed_pieces": file.resumed_pieces,
-                "sources": sources,
+                "state": if file.there { "there" } else { "fetched" },
             }),
         );
         if only {
             let verb = if file.there { "Is there already:" } else { "Got" };
             output.line(format!("{verb} {} ({})", visible(&file.path), bytes(file.size)));
         }
-        Ok(())
     }
 }
-
-const NO_SOURCE: &str = "no_source";
 
 /// How the command ends, with the same codes as without a running peer.
 fn result(
     download: &Download,
     failed: u64,
-    first: Option<(String, Option<String>)>,
+    gravest: Option<(String, Cause)>,
 ) -> Result<(), CliError> {
-    let (file_error, file_cause) = first.unzip();
     match download.state {
         DownloadState::Done => return Ok(()),
         DownloadState::Cancelled => {
@@ -251,8 +235,9 @@ fn result(
         }
         _ => {}
     }
-    let cause = download.cause.clone().or(file_cause.flatten());
-    let exit = exit_of(cause.as_deref());
+    let (file_error, file_cause) = gravest.unzip();
+    // Of one that waits its own says more than that of a file whose turn has not come.
+    let exit = exit_of(download.cause.or(file_cause).unwrap_or(Cause::Other));
     let why = download.error.clone().or(file_error).unwrap_or_else(|| "it failed".to_owned());
     let several = download.files > 1 && failed > 0;
     let message = match several {
@@ -265,20 +250,9 @@ fn result(
             "download {} waits for a source in the background; wait for it with --wait SECONDS, or end it: p2pshare-peer downloads cancel {}",
             download.id, download.id
         )),
-        Exit::NoSource => error.hint(super::TRY_LATER),
+        Exit::NoSource => error.hint(TRY_LATER),
         Exit::NotFound => error.hint("look for it with `search` or `browse`"),
         Exit::Failed => error.hint(RESUME),
         _ => error,
     })
-}
-
-fn exit_of(cause: Option<&str>) -> Exit {
-    match cause {
-        Some(NO_SOURCE) => Exit::NoSource,
-        Some("verification") => Exit::VerificationFailed,
-        Some("not_found") => Exit::NotFound,
-        Some("not_a_folder") => Exit::Usage,
-        Some("logged_out" | "other_index") => Exit::NotLoggedIn,
-        _ => Exit::Failed,
-    }
 }
