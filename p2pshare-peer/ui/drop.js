@@ -44,8 +44,12 @@ export function dropZone({ signal }) {
     inside = 0;
     over(false);
     // The entries must be asked for at once: they are gone after this event.
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    send((await Promise.all(entries.map((entry) => filesOf(entry, "")))).flat(), state, signal);
+    const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file").map((item) => {
+      const entry = item.webkitGetAsEntry?.();
+      const file = entry ? null : item.getAsFile();
+      return entry ? filesOf(entry, "") : [{ file, name: file.name }];
+    });
+    send((await Promise.all(dropped)).flat(), state, signal);
   }, { signal });
   return h("div", {}, zone, state);
 }

@@ -9,8 +9,12 @@ const nameOf = (element) => {
 };
 const all = (selector) => [...top_().querySelectorAll(selector)].filter(isSeen);
 const named = (selector, name) =>
-  all(selector).find((each) => nameOf(each) === name) ?? all(selector).find((each) => tidy(each.innerText) === name) ?? null;
-const control = (name) => named("button, a[href], [role=switch]", name);
+  all(selector).find((each) => nameOf(each) === name) ??
+  all(selector).find((each) => tidy(each.innerText) === name) ?? null;
+// A place in the navigation may have a number behind its name, and a kind of file is chosen by its label.
+const control = (name) =>
+  named("button, a[href], [role=switch], label.chip", name) ??
+  all("nav a").find((each) => tidy(each.innerText).startsWith(`${name} `)) ?? null;
 const field = (name) => named("input:not([type=checkbox], [type=radio], [type=file])", name);
 const sees = (text) => tidy(top_().innerText).includes(text);
 const choose = (name, value) => {
