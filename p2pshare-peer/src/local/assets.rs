@@ -7,6 +7,9 @@ use p2pshare_core::{api::ProblemKind, content::ContentId};
 use super::failure::Failure;
 
 const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 
 /// A file of the page.
 struct Asset {
@@ -28,7 +31,43 @@ macro_rules! asset {
 }
 
 /// All files. `/` is `index.html`.
-const ASSETS: &[Asset] = &[asset!("index.html", HTML)];
+const ASSETS: &[Asset] = &[
+    asset!("api.js", SCRIPT),
+    asset!("base.css", CSS),
+    asset!("dialog.js", SCRIPT),
+    asset!("dom.js", SCRIPT),
+    asset!("download-row.js", SCRIPT),
+    asset!("downloads.js", SCRIPT),
+    asset!("drop.js", SCRIPT),
+    asset!("hit.js", SCRIPT),
+    asset!("icons.svg", SVG),
+    asset!("index.html", HTML),
+    asset!("list.js", SCRIPT),
+    asset!("live.js", SCRIPT),
+    asset!("logo.svg", SVG),
+    asset!("main.js", SCRIPT),
+    asset!("parts.css", CSS),
+    asset!("parts.js", SCRIPT),
+    asset!("picker.js", SCRIPT),
+    asset!("router.js", SCRIPT),
+    asset!("shell.js", SCRIPT),
+    asset!("targets.js", SCRIPT),
+    asset!("text.js", SCRIPT),
+    asset!("theme.js", SCRIPT),
+    asset!("views.css", CSS),
+    asset!("views/browse.js", SCRIPT),
+    asset!("views/download.js", SCRIPT),
+    asset!("views/downloads.js", SCRIPT),
+    asset!("views/group.js", SCRIPT),
+    asset!("views/groups.js", SCRIPT),
+    asset!("views/login.js", SCRIPT),
+    asset!("views/more.js", SCRIPT),
+    asset!("views/push.js", SCRIPT),
+    asset!("views/search.js", SCRIPT),
+    asset!("views/settings.js", SCRIPT),
+    asset!("views/shares.js", SCRIPT),
+    asset!("views/uploads.js", SCRIPT),
+];
 
 /// Answers with the file of this path.
 pub(super) fn answer(path: &str, headers: &HeaderMap) -> Response {
