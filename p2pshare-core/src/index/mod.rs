@@ -9,6 +9,7 @@ mod grants;
 mod groups;
 mod invites;
 mod maintenance;
+mod operator;
 mod peers;
 mod session_cache;
 mod sessions;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub use config::IndexConfig;
 pub use error::{IndexError, Thing};
 pub use maintenance::FLUSH_EVERY;
+pub use operator::Operator;
 pub use sessions::Caller;
 
 use peers::Presence;
@@ -32,7 +34,10 @@ use store::IndexStore;
 use crate::{
     api::{IndexInfo, Registration},
     auth::{Authenticator, IndexPublicKey, SigningKeys},
-    index::{model::Viewer, store::StoreResult},
+    index::{
+        model::{StoreCounts, Viewer},
+        store::StoreResult,
+    },
     time::{Clock, Timestamp},
 };
 
@@ -110,6 +115,11 @@ impl Index {
         self.store().check().await
     }
 
+    /// How much is in the store, private groups included: for the operator.
+    pub async fn counts(&self) -> StoreResult<StoreCounts> {
+        self.store().counts(self.now(), self.online_since()).await
+    }
+
     /// Who may register, told from the configuration alone.
     pub fn registration(&self) -> Registration {
         self.config().registration
@@ -133,7 +143,8 @@ impl Index {
         self.keys().published(self.now(), self.config().grant_lifetime)
     }
 
-    fn now(&self) -> Timestamp {
+    /// What time it is for the index.
+    pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 
