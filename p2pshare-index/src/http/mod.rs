@@ -25,7 +25,7 @@ pub use limits::RateLimits;
 pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::HttpOptions;
-pub use pages::{PageOptions, PublicUrl, PublicUrlError};
+pub use pages::{PageOptions, PublicUrl, PublicUrlError, fuzz_public_url};
 pub(crate) use share::Shared;
 
 use axum::{Router, middleware::from_fn_with_state};

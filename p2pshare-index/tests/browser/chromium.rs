@@ -159,6 +159,9 @@ fn options(folder: &Path) -> ChromeOptions {
         "--disable-component-update",
         "--disable-sync",
         "--disable-dev-shm-usage",
+        "--window-size=1280,800",
+        // What moves is not where it was when a click was aimed at it.
+        "--force-prefers-reduced-motion",
     ] {
         options.add_arg(argument).unwrap();
     }

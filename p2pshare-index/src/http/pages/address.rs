@@ -148,6 +148,21 @@ pub(super) fn of_request(
     PublicUrl::from_authority(https, authority)
 }
 
+/// What is taken for the URL of an index has no character that means something in a page or a shell, and stays the same
+/// when it is read again.
+pub fn fuzz_public_url(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let of_host = [true, false].map(|https| PublicUrl::from_authority(https, text));
+    for url in of_host.into_iter().flatten().chain(text.parse()) {
+        let told = url.to_string();
+        let is_plain = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_:[]/".contains(&byte)
+        };
+        assert!(told.bytes().all(is_plain), "{told:?} of {text:?}");
+        assert_eq!(told.parse(), Ok(url), "{text:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::Request;

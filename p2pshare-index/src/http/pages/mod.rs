@@ -21,7 +21,7 @@ use axum::{
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 
-pub use address::{PublicUrl, PublicUrlError};
+pub use address::{PublicUrl, PublicUrlError, fuzz_public_url};
 
 use super::state::App;
 use template::fill;
