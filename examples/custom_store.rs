@@ -25,7 +25,7 @@ use p2pshare_core::{
     index::{
         model::{
             AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location,
-            OpenSession, OverviewRequest, Peer, Session, StoreCounts, User, Viewer,
+            OpenSession, OverviewRequest, PartialSource, Peer, Session, StoreCounts, User, Viewer,
         },
         search::{Search, SearchSlice},
         store::{
@@ -219,7 +219,7 @@ impl CatalogStore for MeteredStore {
         self.meter("dated_entries", self.inner.dated_entries(peer, after, limit)).await
     }
 
-    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>> {
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<PartialSource>> {
         self.meter("partial_sources_of", self.inner.partial_sources_of(peer)).await
     }
 
@@ -275,11 +275,9 @@ impl CatalogStore for MeteredStore {
         &self,
         owner: &Username,
         peer: &PeerId,
-        content: &ContentId,
-        until: Timestamp,
-    ) -> StoreResult<bool> {
-        self.meter("add_partial_source", self.inner.add_partial_source(owner, peer, content, until))
-            .await
+        partial: &PartialSource,
+    ) -> StoreResult<Option<Vec<GroupName>>> {
+        self.meter("add_partial_source", self.inner.add_partial_source(owner, peer, partial)).await
     }
 
     async fn remove_partial_source(

@@ -1,6 +1,7 @@
 //! The races.
 
 use std::{
+    cell::Cell,
     env,
     fs::{self, File},
     io::Write,
@@ -140,11 +141,16 @@ fn many(programs: &Programs, folder: &Path, count: u64, size: u64) -> Outcome<()
     community.seed("seed", &shared)?;
     community.register("leech")?;
     let web = Web::start(&folder.join("web"), &shared)?;
-    let get =
-        || timed(vec![community.get("leech", "seed:/shared", &out)], &community.servers(), &out);
+    // Each run has a folder of its own: a file system is slow to make files where many were just deleted.
+    let run = Cell::new(0);
+    let fresh = || {
+        run.set(run.get() + 1);
+        out.join(run.get().to_string())
+    };
+    let get = || race(vec![community.get("leech", "seed:/shared", &fresh())], &community.servers());
     let mut racers: Vec<Racer<'_>> = vec![("get", Box::new(get))];
     if let Some(web) = &web {
-        let fetch = || timed(vec![web.fetch_all(&names, &out)?], &web.servers(), &out);
+        let fetch = || race(vec![web.fetch_all(&names, &fresh())?], &web.servers());
         racers.push(("curl https", Box::new(fetch)));
     }
     contest(&format!("{count} files of {size} bytes"), count * size, &racers)

@@ -38,6 +38,10 @@ pub(crate) enum Event {
     Requested(UploadId),
     /// A source has told that the request waits.
     Queued(UploadId),
+    /// A source has told what it gives of what was left to it.
+    Chosen(UploadId),
+    /// A source begins to send a piece: its receiver sees it.
+    Begun(UploadId),
     /// A request that was given up is so at its source too.
     Dropped(UploadId),
     /// A source's line has sent a piece, if nothing has changed since.
@@ -46,8 +50,8 @@ pub(crate) enum Event {
     Taken(UploadId),
     /// A piece has come from a source.
     Came(Peer, Peer, UploadId, PieceIndex),
-    /// Those who follow a peer learn that it has gained a piece.
-    Gained(Peer, PieceIndex),
+    /// Those who follow a peer learn what it has gained.
+    Told(Peer),
 }
 
 /// What is to happen, in order of time; in order of their making at the same time.

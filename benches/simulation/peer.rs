@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use p2pshare_core::{
-    content::{PieceIndex, PieceSet},
+    content::{PieceIndex, PieceRun, PieceSet},
     identity::Username,
     swarm::{Planner, SourceId},
-    transfer::{SlotRequest, UploadSlot, UploadSlots},
+    transfer::{SlotRequest, Spread, Spreading, UploadSlot, UploadSlots},
 };
 
 use crate::{
@@ -41,9 +41,14 @@ pub(crate) struct Node {
     pub(crate) searches: u32,
     /// Who wants to hear what it gains.
     pub(crate) followers: Vec<Peer>,
+    /// What it has gained and not told yet.
+    pub(crate) gained: Vec<PieceIndex>,
+    /// When it tells next, or told last.
+    pub(crate) tells_at: Time,
     pub(crate) up: Uplink,
     pub(crate) down: Downlink,
     pub(crate) slots: UploadSlots,
+    pub(crate) spread: Spread,
     /// The uploads that wait for a slot, in order.
     pub(crate) waiting: Vec<UploadId>,
     /// Pieces sent whole.
@@ -85,12 +90,12 @@ pub(crate) struct Request {
     pub(crate) upload: UploadId,
     /// What is still to come and wanted, in order.
     pub(crate) pieces: VecDeque<PieceIndex>,
-    pub(crate) size: usize,
+    pub(crate) asked: Vec<PieceIndex>,
 }
 
 impl Request {
     pub(crate) fn is_half_done(&self) -> bool {
-        self.pieces.len() * 2 <= self.size
+        self.pieces.len() * 2 <= self.asked.len()
     }
 }
 
@@ -98,7 +103,12 @@ impl Request {
 pub(crate) struct Upload {
     pub(crate) source: Peer,
     pub(crate) to: Peer,
+    pub(crate) runs: Vec<PieceRun>,
+    pub(crate) others: Vec<PieceRun>,
+    /// What is still to be sent, once that is chosen.
     pub(crate) pieces: VecDeque<PieceIndex>,
+    /// What the source knows of what it has given to others; nothing before the request has come.
+    pub(crate) spreading: Option<Spreading>,
     pub(crate) place: Place,
     /// A piece is under way to the receiver's line.
     pub(crate) sending: bool,

@@ -16,6 +16,8 @@ pub(crate) struct Line {
 pub(crate) struct Scenario {
     /// Peers besides the seed. Liars are among them.
     pub(crate) peers: u32,
+    /// Those who have the content from the beginning.
+    pub(crate) seeds: u32,
     /// How many pieces the content has.
     pub(crate) pieces: u32,
     /// A simulated piece stands for so many real ones: rates are divided by it.
@@ -46,6 +48,7 @@ impl Scenario {
         let line = |up: f64| Line { up: up * MB, down: 80.0 * MB };
         Self {
             peers,
+            seeds: 1,
             pieces,
             grain: f64::from(grain),
             seed_line: line(40.0),
@@ -54,24 +57,27 @@ impl Scenario {
             rush: Duration::from_millis(500),
             churn: 0.1,
             liars: 0.05,
-            slots: 8,
-            options: DownloadOptions::default(),
+            slots: knob("SLOTS", 8.0) as usize,
+            options: options(f64::from(grain)),
             seed,
         }
     }
 
     /// What Kraken tells of: 3 GB to 2,600 hosts of a data centre, 300 MB/s each.
-    pub(crate) fn kraken(pieces: u32, seed: u64) -> Self {
+    pub(crate) fn kraken(seeds: u32, pieces: u32, seed: u64) -> Self {
         let line = Line { up: 300.0 * MB, down: 300.0 * MB };
+        let grain = 3000.0 * MB / (f64::from(pieces) * PIECE_LEN as f64);
         Self {
-            grain: 3000.0 * MB / (f64::from(pieces) * PIECE_LEN as f64),
+            seeds,
+            grain,
+            options: options(grain),
             seed_line: line,
             lines: vec![line],
             latency: (0, 1),
             rush: Duration::from_millis(100),
             churn: 0.0,
             liars: 0.0,
-            ..Self::crowd(2600, pieces, 1, seed)
+            ..Self::crowd(knob("HOSTS", 2600.0) as u32, pieces, 1, seed)
         }
     }
 
@@ -89,4 +95,24 @@ impl Scenario {
     pub(crate) fn scaled(&self, rate: f64) -> f64 {
         rate / self.grain / 1e9
     }
+}
+
+/// As in real life; what is counted in pieces is counted in those of the simulation.
+fn options(grain: f64) -> DownloadOptions {
+    let mut options = DownloadOptions::default();
+    let planner = &mut options.planner;
+    for count in [&mut planner.first_run, &mut planner.max_run, &mut planner.max_others] {
+        *count = (f64::from(*count) / grain).ceil() as u32;
+    }
+    planner.first_run = knob("FIRST", f64::from(planner.first_run)) as u32;
+    planner.max_others = knob("OTHERS", f64::from(planner.max_others)) as u32;
+    planner.swarm_run_time = std::time::Duration::from_secs_f64(knob("SWARMRUN", 0.3));
+    planner.run_time = std::time::Duration::from_secs_f64(knob("RUN", 1.0));
+    options.max_sources = knob("SOURCES", 32.0) as usize;
+    options.first_refresh = std::time::Duration::from_secs_f64(knob("REFRESH", 1.0));
+    options
+}
+
+pub(crate) fn knob(name: &str, default: f64) -> f64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }

@@ -13,6 +13,9 @@ use crate::{
     world::World,
 };
 
+/// A peer tells what it gains no more often.
+const PACE: Time = 25_000_000;
+
 impl World {
     /// Lets all sessions do something who have a reason to.
     pub(crate) fn settle(&mut self) {
@@ -97,12 +100,21 @@ impl World {
             assignment.runs.iter().flat_map(PieceRun::iter).collect();
         let upload = self.next_upload;
         self.next_upload += 1;
-        let (size, sends) = (pieces.len(), pieces.clone());
-        let place = Place::Travelling;
-        self.uploads
-            .insert(upload, Upload { source, to: peer, pieces: sends, place, sending: false });
+        let Assignment { runs, others, .. } = assignment.clone();
+        let sent = Upload {
+            source,
+            to: peer,
+            runs,
+            others,
+            pieces: Default::default(),
+            spreading: None,
+            place: Place::Travelling,
+            sending: false,
+        };
+        self.uploads.insert(upload, sent);
         if let Some(session) = self.nodes[peer as usize].sessions.get_mut(&source) {
-            session.upcoming = Some(Request { upload, pieces, size });
+            let asked = pieces.iter().copied().collect();
+            session.upcoming = Some(Request { upload, pieces, asked });
         }
         self.clock.after(self.way(peer, source), Event::Requested(upload));
         for (victim, _) in &assignment.steals {
@@ -136,6 +148,53 @@ impl World {
             && let Some(planner) = &mut node.planner
         {
             planner.queued(id(*source), now);
+        }
+    }
+
+    /// A source has told what it gives.
+    pub(crate) fn chosen(&mut self, upload: UploadId) {
+        let Some(Upload { source, to, pieces, .. }) = self.uploads.get(&upload) else {
+            return;
+        };
+        let (peer, source, chosen) = (*to, *source, pieces.clone());
+        let now = self.clock.elapsed();
+        let node = &mut self.nodes[peer as usize];
+        let (Some(planner), Some(session)) = (&mut node.planner, node.sessions.get_mut(&source))
+        else {
+            return;
+        };
+        let mut requests = session.current.iter_mut().chain(&mut session.upcoming);
+        let Some(request) = requests.find(|request| request.upload == upload) else {
+            return;
+        };
+        let pieces: Vec<_> = chosen.iter().copied().collect();
+        let result = planner.chosen(id(source), &request.asked, &pieces, now);
+        request.asked = pieces;
+        request.pieces = chosen;
+        if result.freed {
+            return self.wake_all(peer);
+        }
+        for victim in result.victims {
+            self.wake(peer, peer_of(victim));
+        }
+        self.wake(peer, source);
+    }
+
+    /// The first bytes of a piece come.
+    pub(crate) fn begun(&mut self, upload: UploadId) {
+        let Some(Upload { source, to, .. }) = self.uploads.get(&upload) else {
+            return;
+        };
+        let (peer, source, now) = (*to, *source, self.clock.elapsed());
+        let node = &mut self.nodes[peer as usize];
+        let session = node.sessions.get(&source);
+        let current = session.and_then(|session| session.current.as_ref());
+        if current.is_some_and(|request| request.upload == upload)
+            && let Some(planner) = &mut node.planner
+        {
+            for loser in planner.received(id(source), 0, now) {
+                self.wake(peer, peer_of(loser));
+            }
         }
     }
 
@@ -181,6 +240,7 @@ impl World {
             self.wasted += 1;
             return;
         };
+        // Who loses it by this was told when it began to come.
         planner.received(id(source), self.layout.piece_len(piece) as u64, now);
         if lies {
             self.wasted += 1;
@@ -201,7 +261,12 @@ impl World {
         let done = planner.is_done();
         if verified.new {
             node.held.insert(piece);
-            self.clock.after(node.latency, Event::Gained(peer, piece));
+            node.gained.push(piece);
+            let now = self.clock.now();
+            if node.gained.len() == 1 {
+                node.tells_at = now.max(node.tells_at + PACE);
+                self.clock.at(node.tells_at + node.latency, Event::Told(peer));
+            }
         } else {
             self.wasted += 1;
         }
@@ -214,12 +279,14 @@ impl World {
         self.wake_to_top_up(peer, source);
     }
 
-    /// Those who follow a peer learn what it has gained.
-    pub(crate) fn gained(&mut self, source: Peer, piece: PieceIndex) {
+    /// Those who follow a peer learn what it has gained. (A little early: what it gains while this is on the way is with it.)
+    pub(crate) fn told(&mut self, source: Peer) {
+        let gained = std::mem::take(&mut self.nodes[source as usize].gained);
+        let runs: Vec<PieceRun> = gained.into_iter().map(PieceRun::from).collect();
         let followers = std::mem::take(&mut self.nodes[source as usize].followers);
         for follower in &followers {
             if let Some(planner) = &mut self.nodes[*follower as usize].planner {
-                planner.gained(id(source), &[piece.into()]);
+                planner.gained(id(source), &runs);
                 self.wake(*follower, source);
             }
         }

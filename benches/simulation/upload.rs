@@ -1,7 +1,10 @@
 //! The side that sends: upload slots and what goes out on the line.
 
 use futures::FutureExt;
-use p2pshare_core::transfer::Turn;
+use p2pshare_core::{
+    content::PieceRun,
+    transfer::{Spreading, Turn, UploadSlot},
+};
 
 use crate::{
     clock::{Event, Peer, UploadId},
@@ -23,16 +26,35 @@ impl World {
             let event = Event::Broken(to, source, version);
             return self.clock.after(self.way(source, to), event);
         };
-        let place = match asked.next().now_or_never() {
-            Some(Ok(Turn::Granted(slot))) => Place::Granted { _slot: slot },
+        let spreading = self.node(source).spread.begin(self.content);
+        if let Some(upload) = self.uploads.get_mut(&id) {
+            upload.spreading = Some(spreading);
+        }
+        match asked.next().now_or_never() {
+            Some(Ok(Turn::Granted(slot))) => self.grant(id, slot),
             _ => {
                 self.nodes[source as usize].waiting.push(id);
                 self.clock.after(self.way(source, to), Event::Queued(id));
-                Place::Waiting(asked)
+                if let Some(upload) = self.uploads.get_mut(&id) {
+                    upload.place = Place::Waiting(asked);
+                }
             }
+        }
+    }
+
+    /// An upload has its slot: what it sends is chosen now.
+    fn grant(&mut self, id: UploadId, slot: UploadSlot) {
+        let Some(upload) = self.uploads.get_mut(&id) else {
+            return;
         };
-        if let Some(upload) = self.uploads.get_mut(&id) {
-            upload.place = place;
+        upload.place = Place::Granted { _slot: slot };
+        if let Some(spreading) = &mut upload.spreading {
+            let chosen = spreading.choose(&upload.runs, &upload.others);
+            upload.pieces = chosen.iter().flat_map(PieceRun::iter).collect();
+        }
+        if !upload.others.is_empty() {
+            let (source, to) = (upload.source, upload.to);
+            self.clock.after(self.way(source, to), Event::Chosen(id));
         }
         self.send(id);
     }
@@ -51,6 +73,7 @@ impl World {
         if is_read && granted && !upload.sending && !upload.pieces.is_empty() {
             upload.sending = true;
             self.nodes[source as usize].up.begin(id, self.clock.now());
+            self.clock.after(self.way(source, to), Event::Begun(id));
             self.expect_sent(source);
         }
     }
@@ -71,6 +94,7 @@ impl World {
             return;
         };
         let (to, piece) = (upload.to, upload.pieces.pop_front());
+        upload.spreading.iter_mut().for_each(Spreading::gave_piece);
         let taken = self.nodes[to as usize].down.take(now);
         self.clock.at(taken, Event::Taken(id));
         if let Some(piece) = piece {
@@ -121,15 +145,14 @@ impl World {
             // News of the place in the queue are passed over.
             while let Some(Ok(turn)) = asked.next().now_or_never() {
                 if let Turn::Granted(slot) = turn {
-                    upload.place = Place::Granted { _slot: slot };
-                    return Some((at, *id));
+                    return Some((at, *id, slot));
                 }
             }
             None
         });
-        if let Some((at, id)) = granted {
+        if let Some((at, id, slot)) = granted {
             self.nodes[source as usize].waiting.remove(at);
-            self.send(id);
+            self.grant(id, slot);
         }
     }
 

@@ -7,9 +7,9 @@ use std::{
 };
 
 use p2pshare_core::{
-    content::{Layout, PIECE_LEN, PieceSet},
+    content::{ContentId, Layout, PIECE_LEN, PieceSet},
     swarm::Planner,
-    transfer::UploadSlots,
+    transfer::{Spread, UploadSlots},
 };
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
@@ -34,6 +34,7 @@ const END: Time = 3_600_000_000_000;
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
     pub(crate) layout: Layout,
+    pub(crate) content: ContentId,
     pub(crate) clock: Clock,
     pub(crate) nodes: Vec<Node>,
     pub(crate) uploads: HashMap<UploadId, Upload>,
@@ -58,6 +59,7 @@ impl World {
         let mut world = Self {
             rng: Xoshiro256PlusPlus::seed_from_u64(scenario.seed),
             layout,
+            content: ContentId::of(b"what all want"),
             clock: Clock::default(),
             nodes: Vec::new(),
             uploads: HashMap::new(),
@@ -91,7 +93,9 @@ impl World {
     }
 
     fn populate(&mut self) -> Result<(), Box<dyn std::error::Error>> {
-        self.add(Nature::Seed, 0)?;
+        for _ in 0..self.scenario.seeds {
+            self.add(Nature::Seed, 0)?;
+        }
         let liars = (f64::from(self.scenario.peers) * self.scenario.liars).ceil() as u32;
         for number in 0..self.scenario.peers {
             // Spread evenly over the index's circle.
@@ -140,9 +144,12 @@ impl World {
             running: 0,
             searches: 0,
             followers: Vec::new(),
+            gained: Vec::new(),
+            tells_at: 0,
             up: Uplink::new(self.scenario.scaled(line.up)),
             down: Downlink::new(self.scenario.scaled(line.down)),
             slots: UploadSlots::new(slots, WAITING_UPLOADS),
+            spread: Spread::default(),
             waiting: Vec::new(),
             sent: 0,
         });
@@ -181,11 +188,13 @@ impl World {
             Event::Ask(peer, source) => self.ask(peer, source),
             Event::Requested(upload) => self.requested(upload),
             Event::Queued(upload) => self.queued(upload),
+            Event::Chosen(upload) => self.chosen(upload),
+            Event::Begun(upload) => self.begun(upload),
             Event::Dropped(upload) => self.drop_upload(upload),
             Event::Sent(source, version) => self.sent(source, version),
             Event::Taken(upload) => self.taken(upload),
             Event::Came(peer, source, upload, piece) => self.came(peer, source, upload, piece),
-            Event::Gained(source, piece) => self.gained(source, piece),
+            Event::Told(source) => self.told(source),
         }
         Ok(())
     }

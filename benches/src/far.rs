@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use p2pshare_core::content::hash_file;
-use p2pshare_core::identity::{PeerId, PeerKey};
+use p2pshare_core::identity::{PeerId, PeerKey, Reach};
 use p2pshare_core::time::Timestamp;
 use p2pshare_core::transfer::{
     AccessDenied, AccessRequest, Admission, Committer, Durability, FileSink, FileSource, FileStamp,
-    PushOffer, PushReceiver, PushTarget, RateLimit, ReadOptions, SharedFile, SinkOptions,
-    TransferError, TransferGuard, UploadSlots,
+    OpenSource, PushOffer, PushReceiver, PushTarget, RateLimit, ReadOptions, SharedFile,
+    SinkOptions, TransferError, TransferGuard, UploadSlots,
 };
 use p2pshare_peer::net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, serve};
 
@@ -141,7 +141,7 @@ fn services(file: &Path, inbox: PathBuf) -> io::Result<ServerServices> {
     let stamp = FileStamp::of(&opened.metadata()?);
     source.insert(SharedFile { path: file.to_owned(), manifest, stamp });
     Ok(ServerServices {
-        source: Arc::new(source),
+        source: Arc::new(OpenSource::new(Arc::new(source))),
         guard: Arc::new(Anybody),
         receiver: Some(Arc::new(Inbox { folder: inbox })),
         slots: UploadSlots::new(NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN), 64),
@@ -155,7 +155,8 @@ struct Anybody;
 impl TransferGuard for Anybody {
     fn admit(&self, _: &AccessRequest<'_>) -> Result<Admission, AccessDenied> {
         let user = "racer".parse().map_err(|_| AccessDenied::Forbidden(String::new()))?;
-        Ok(Admission { user, expires_at: Timestamp::from_millis(i64::MAX) })
+        let expires_at = Timestamp::from_millis(i64::MAX);
+        Ok(Admission { user, expires_at, reach: Reach::Everyone })
     }
 }
 

@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use p2pshare_benches::far::{quick, read_options};
 use p2pshare_core::{
     content::{Manifest, PIECE_LEN, hash_file},
-    identity::{PeerAddr, PeerKey},
+    identity::{PeerAddr, PeerKey, Reach},
     swarm::{Candidate, DownloadOptions, Downloader, Report, SwarmEvents},
     testing::{Fault, FaultySource},
     time::Timestamp,
     transfer::{
-        AccessDenied, AccessRequest, Admission, FileSink, FileSource, FileStamp, PieceSource,
-        RateLimit, SharedFile, TransferError, TransferGuard, UploadSlots,
+        AccessDenied, AccessRequest, Admission, FileSink, FileSource, FileStamp, OpenSource,
+        PieceSource, RateLimit, SharedFile, TransferError, TransferGuard, UploadSlots,
     },
 };
 use p2pshare_peer::net::{
@@ -117,7 +117,7 @@ impl Source {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = PeerAddr::from_socket(listener.local_addr()?).ok_or("no address")?;
         let services = ServerServices {
-            source,
+            source: Arc::new(OpenSource::new(source)),
             guard: Arc::new(Anybody),
             receiver: None,
             slots: UploadSlots::new(NonZeroUsize::MIN.saturating_add(7), 64),
@@ -181,7 +181,8 @@ struct Anybody;
 impl TransferGuard for Anybody {
     fn admit(&self, _: &AccessRequest<'_>) -> Result<Admission, AccessDenied> {
         let user = "racer".parse().map_err(|_| AccessDenied::Forbidden(String::new()))?;
-        Ok(Admission { user, expires_at: Timestamp::from_millis(i64::MAX) })
+        let expires_at = Timestamp::from_millis(i64::MAX);
+        Ok(Admission { user, expires_at, reach: Reach::Everyone })
     }
 }
 

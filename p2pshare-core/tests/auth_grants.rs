@@ -10,7 +10,7 @@ use p2pshare_core::auth::{
     GrantClaims, GrantError, GrantId, GrantSigner, GrantVerifier, NotPermitted, SignerError,
 };
 use p2pshare_core::content::ContentId;
-use p2pshare_core::identity::{Access, PeerConnection, PeerId, PeerKey, Username};
+use p2pshare_core::identity::{Access, GroupsId, PeerConnection, PeerId, PeerKey, Reach, Username};
 use p2pshare_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ fn claims(signer: &GrantSigner, action: Access) -> GrantClaims {
         content: content(1),
         holder: Some(peer(2)),
         audience: (action == Access::Push).then(|| peer(3)),
+        reach: Reach::Everyone,
         issued_at: NOW,
         expires_at: NOW.saturating_add(LIFE),
         id: GrantClaims::new_id(),
@@ -95,7 +96,9 @@ fn what_is_signed_is_read_back() {
     for action in [Access::Fetch, Access::Push] {
         let bound = claims(&index.signer, action);
         let unbound = GrantClaims { holder: None, ..bound.clone() };
-        for claims in [bound, unbound] {
+        let groups = Reach::Groups(GroupsId::from_bytes([7; 16]));
+        let for_groups = GrantClaims { reach: groups, ..bound.clone() };
+        for claims in [bound, unbound, for_groups] {
             let token = index.signer.sign(&claims);
             assert!(token.len() < 1024, "{}", token.len());
             assert_eq!(index.verify(&token), Ok(claims));
@@ -118,6 +121,14 @@ fn the_wire_form_stays_as_it_is_documented() {
     };
     assert_eq!(read(parts[0]), index.header());
     assert_eq!(read(parts[1]), index.payload());
+
+    assert_eq!(claims.reach, Reach::Everyone, "what names no groups is for everyone");
+    let mut payload = index.payload();
+    payload["grp"] = json!("0123456789abcdef0123456789abcdef");
+    let claims = index.verify(&index.sign(&index.header(), &payload)).unwrap();
+    assert_eq!(claims.reach.to_string(), "0123456789abcdef0123456789abcdef");
+    let token = index.signer.sign(&claims);
+    assert_eq!(read(token.split('.').nth(1).unwrap()), payload);
 }
 
 #[test]
@@ -232,6 +243,8 @@ fn missing_or_wrong_claims_are_refused_and_unknown_ones_are_not() {
         ("cnf", json!({})),
         ("cnf", json!({ "jkt": "x" })),
         ("cnf", json!({ "p2p": "x" })),
+        ("grp", json!("everyone")),
+        ("grp", json!(["0123456789abcdef0123456789abcdef"])),
     ] {
         let mut payload = index.payload();
         payload[name] = value.clone();

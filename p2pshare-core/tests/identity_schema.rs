@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use p2pshare_core::auth::IndexPublicKey;
-use p2pshare_core::identity::{GroupName, IndexKeyId, PeerAddr, PeerId, Username};
+use p2pshare_core::identity::{GroupName, IndexKeyId, PeerAddr, PeerId, Reach, Username};
 use p2pshare_core::path::SharePath;
 use p2pshare_core::time::Timestamp;
 use utoipa::{PartialSchema, ToSchema};
@@ -35,6 +35,7 @@ fn the_documented_examples_are_valid() {
     assert_example_is_one::<PeerAddr>();
     assert_example_is_one::<IndexPublicKey>();
     assert_example_is_one::<IndexKeyId>();
+    assert_example_is_one::<Reach>();
 }
 
 #[test]

@@ -12,8 +12,8 @@ use p2pshare_core::{
     identity::{GroupName, PeerId, Username},
     index::{
         model::{
-            GroupRecord, InviteHash, InviteRecord, LocateRequest, OverviewRequest, Peer, Session,
-            User, Viewer,
+            GroupRecord, InviteHash, InviteRecord, LocateRequest, OverviewRequest, PartialSource,
+            Peer, Session, User, Viewer,
         },
         search::{Filter, Query, Search},
         store::{
@@ -279,7 +279,9 @@ async fn change_everything(store: &MongoStore) {
     done(store.announce(&newer).await);
     done(store.touch_peers(&[(id, NOW.saturating_add(Duration::from_secs(1)))]).await);
     let content = ContentId::of(b"x");
-    assert!(done(store.add_partial_source(&alice, &id, &content, NOW).await));
+    let partial = PartialSource { content, until: NOW, groups: vec![group()] };
+    assert_eq!(done(store.add_partial_source(&alice, &id, &partial).await), Some(vec![group()]));
+    assert_eq!(done(store.partial_sources_of(&id).await), [partial]);
     done(store.remove_partial_source(&alice, &id, &content).await);
     let shared = Visibility::Group(group());
     done(store.publish(&alice, &id, &[entry(1, shared.clone()), entry(9999, shared)], NOW).await);

@@ -12,11 +12,11 @@ use std::{
 use p2pshare_core::{
     api::{CatalogChange, Entry, Sort, Visibility},
     auth::Verifier,
-    backend::sqlite::{Database, SqliteStore},
+    backend::sqlite::{Database, DatabaseOptions, SqliteStore},
     content::ContentId,
     identity::{PeerId, Username},
     index::{
-        model::{Peer, User, Viewer},
+        model::{PartialSource, Peer, User, Viewer},
         search::{Filter, Query, Search},
         store::{
             CatalogStore, IndexStore, PeerStore, SessionStore, StoreError, StoreResult, UserStore,
@@ -311,4 +311,33 @@ async fn check_stored(path: &Path, stored: &[(u8, u64)]) {
     assert_eq!(store.counts(NOW, NOW).await.unwrap().entries, entries as u64);
     assert_eq!(count_found(&store, "round").await, entries);
     assert_eq!(store.purge_sessions(NOW).await.unwrap(), 0, "it can be written again");
+}
+
+/// What the first version noted of partial sources says nothing of the groups they are for: it is forgotten, as peers
+/// note it again each minute. All else is as it was.
+#[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    let newest = SqliteStore::options();
+    let first = DatabaseOptions { migrations: &newest.migrations[..1], ..newest };
+    let database = Database::open(&path, &first).unwrap();
+    let old = SqliteStore::over(database.clone());
+    add_alice(&old).await;
+    publish(&old, 0, 1).await.unwrap();
+    let note = |connection: &Connection| {
+        let sql = "INSERT INTO partial_sources SELECT content, 2, 99 FROM entries LIMIT 3";
+        Ok(connection.execute(sql, [])?)
+    };
+    assert_eq!(database.write(note).await.unwrap(), 3);
+    drop((old, database));
+
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(count_found(&store, "round 1").await, BATCH);
+    assert_eq!(store.partial_sources_of(&peer(1)).await.unwrap(), []);
+    let partial = PartialSource { content: ContentId::of(b"x"), until: NOW, groups: Vec::new() };
+    let noted = store.add_partial_source(&alice(), &peer(1), &partial).await.unwrap();
+    assert_eq!(noted, Some(Vec::new()));
+    drop(store);
+    check_file(&path);
 }

@@ -12,10 +12,14 @@ use p2pshare_core::{
     content::{Manifest, PIECE_LEN, PieceIndex, PieceRun, PieceSet, hash_bytes},
     swarm::{Candidate, DownloadError, DownloadOptions},
     testing::{Fault, FaultySource, sample},
-    transfer::{FileSink, MemorySink, PieceSink, SinkError, SinkOptions, TransferError},
+    transfer::{
+        FileSink, MemorySink, PieceSink, PieceSource, SinkError, SinkOptions, TransferError,
+    },
 };
 use proptest::prelude::*;
-use swarm_sources::{Throttled, candidate, content, download, download_to, full, options, partial};
+use swarm_sources::{
+    Capricious, Throttled, candidate, content, download, download_to, full, options, partial,
+};
 use tokio::time::{Instant, timeout};
 
 #[derive(Clone, Debug)]
@@ -25,6 +29,7 @@ struct Peer {
     queue: u32,
     latency: u64,
     holds: u32,
+    capricious: bool,
 }
 
 fn fault(len: u64) -> impl Strategy<Value = Fault> {
@@ -40,6 +45,10 @@ fn fault(len: u64) -> impl Strategy<Value = Fault> {
         bytes.clone().prop_map(Fault::Stall),
         bytes.prop_map(|at| Fault::Fail(at, TransferError::Unavailable("cut".into()))),
         Just(Fault::LyingHave),
+        prop::collection::vec((0..14_u32, 0..3_u32), 0..3).prop_map(|runs| {
+            let run = |(start, count)| PieceRun::new(PieceIndex(start), count);
+            Fault::Chooses(runs.into_iter().map(run).collect())
+        }),
     ]
 }
 
@@ -49,8 +58,15 @@ fn peer(len: u64, faulty: bool) -> impl Strategy<Value = Peer> {
         false => Just(None).boxed(),
     };
     let speed = prop::sample::select(vec![30_000.0, 300_000.0, 5e6, 1e9]);
-    (fault, speed, 0..4_u32, 0..300_u64, 0..14_u32).prop_map(
-        |(fault, speed, queue, latency, holds)| Peer { fault, speed, queue, latency, holds },
+    (fault, speed, 0..4_u32, 0..300_u64, 0..14_u32, any::<bool>()).prop_map(
+        |(fault, speed, queue, latency, holds, capricious)| Peer {
+            fault,
+            speed,
+            queue,
+            latency,
+            holds,
+            capricious,
+        },
     )
 }
 
@@ -61,7 +77,11 @@ fn make(number: u8, peer: &Peer, data: &Bytes, manifest: &Manifest, holds: u32) 
     let runs = [PieceRun::new(PieceIndex(0), holds)];
     let runs = if holds == 0 { &[][..] } else { &runs };
     let honest = partial(data, manifest, runs);
-    let source = FaultySource::new(Arc::new(honest), peer.fault.clone());
+    let honest: Arc<dyn PieceSource> = match peer.capricious {
+        true => Arc::new(Capricious(honest)),
+        false => Arc::new(honest),
+    };
+    let source = FaultySource::new(honest, peer.fault.clone());
     let source = Throttled::new(source, peer.speed)
         .queued(peer.queue)
         .latency(Duration::from_millis(peer.latency));
@@ -180,7 +200,14 @@ async fn a_file_from_several_sources_on_several_threads() {
 /// Found by chance: one source waited in a queue, the other was slow, and they took a piece from each other without end.
 #[test]
 fn sources_do_not_take_a_piece_from_each_other_for_ever() {
-    let p = |fault, speed, queue, latency, holds| Peer { fault, speed, queue, latency, holds };
+    let p = |fault, speed, queue, latency, holds| Peer {
+        fault,
+        speed,
+        queue,
+        latency,
+        holds,
+        capricious: false,
+    };
     let peers = [
         p(Some(Fault::Stall(1725775)), 300000.0, 3, 90, 7),
         p(Some(Fault::TooLittle(1182168)), 1000000000.0, 2, 23, 8),

@@ -21,7 +21,7 @@ use p2pshare_core::{
     swarm::{Candidate, Discovery, DiscoveryError, DownloadOptions},
     transfer::{
         FetchEvent, HaveStream, MemorySink, MemorySource, PieceSource, RateLimit, SegmentStream,
-        TransferError, UploadSlots,
+        Spread, TransferError, UploadSlots,
     },
 };
 use swarm_sources::{candidate, content, download, full, id};
@@ -32,6 +32,7 @@ use tokio::time::Instant;
 struct Peer {
     source: MemorySource,
     slots: UploadSlots,
+    spread: Spread,
     rate: RateLimit,
     sent: Arc<AtomicU64>,
 }
@@ -47,6 +48,7 @@ impl Peer {
         Self {
             source,
             slots: UploadSlots::new(NonZeroUsize::new(8).unwrap(), 4096),
+            spread: Spread::default(),
             rate: RateLimit::new(NonZeroU64::new(bytes_per_second)),
             sent: Arc::default(),
         }
@@ -72,9 +74,18 @@ impl PieceSource for Seen {
         content: &ContentId,
         runs: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
-        let (source, content, runs) = (self.peer.source.clone(), *content, runs.to_vec());
-        let start = move || async move { source.fetch(&content, &runs).await };
-        let stream = self.peer.slots.run(self.by.clone(), start)?;
+        self.fetch_any(content, runs, &[]).await
+    }
+
+    async fn fetch_any(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+        others: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        let Peer { source, slots, spread, .. } = &self.peer;
+        let (source, wish) = (Arc::new(source.clone()), (runs.to_vec(), others.to_vec()));
+        let stream = spread.serve(slots, self.by.clone(), source, *content, wish)?;
         let sent = self.peer.sent.clone();
         let counted = self.peer.rate.throttle(stream).inspect(move |event| {
             if let Ok(FetchEvent::Segment(segment)) = event {

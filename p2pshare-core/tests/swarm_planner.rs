@@ -45,6 +45,7 @@ fn nature() -> impl Strategy<Value = Nature> {
         1 => Just(Nature::Stalls),
         1 => Just(Nature::DeniesPieces),
         2 => Just(Nature::Queues),
+        2 => Just(Nature::Chooses),
     ]
 }
 

@@ -84,10 +84,10 @@ async fn register_announce_publish_search_locate_log_out() {
     assert_eq!(pushes.peers[0].peer, key.peer_id());
 
     let source = format!("/v1/contents/{content}/sources/{}", key.peer_id());
-    for method in [Method::PUT, Method::DELETE] {
-        let answer = index.call(method, &source).bearer_auth(&alice.token).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
-    }
+    let noted = index.call(Method::PUT, &source).bearer_auth(&alice.token).send().await.unwrap();
+    assert_eq!(noted.json::<Value>().await.unwrap(), json!({ "reach": "everyone" }));
+    let gone = index.call(Method::DELETE, &source).bearer_auth(&alice.token).send().await.unwrap();
+    assert_eq!(gone.status(), StatusCode::NO_CONTENT);
     let left = index.call(Method::DELETE, &peer).bearer_auth(&alice.token).send().await.unwrap();
     assert_eq!(left.status(), StatusCode::NO_CONTENT);
     let found: SearchPage = get(&index, &bob, "/v1/search?q=zlutoucky").await;

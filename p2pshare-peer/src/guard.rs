@@ -6,7 +6,7 @@ use std::{
 };
 
 use p2pshare_core::{
-    auth::{GrantVerifier, IndexPublicKey},
+    auth::{GrantClaims, GrantVerifier, IndexPublicKey},
     identity::PeerId,
     time::Clock,
     transfer::{AccessDenied, AccessRequest, Admission, TransferGuard},
@@ -14,7 +14,8 @@ use p2pshare_core::{
 
 /// Lets in whoever shows a grant that the index signed for just this.
 ///
-/// Every call is checked anew: nothing that was allowed once is remembered. A clone is the same guard.
+/// Every call is checked anew: nothing that was allowed once is remembered. Whether the peer has the content for those
+/// for whom the grant is, is up to what it serves. A clone is the same guard.
 #[derive(Clone)]
 pub struct GrantGuard {
     inner: Arc<Inner>,
@@ -59,7 +60,8 @@ impl TransferGuard for GrantGuard {
         claims
             .permits(request.access, request.content, request.connection, self.inner.me)
             .map_err(|error| AccessDenied::Forbidden(error.to_string()))?;
-        Ok(Admission { user: claims.user, expires_at: claims.expires_at })
+        let GrantClaims { user, expires_at, reach, .. } = claims;
+        Ok(Admission { user, expires_at, reach })
     }
 }
 
@@ -74,9 +76,9 @@ mod tests {
     use std::time::Duration;
 
     use p2pshare_core::{
-        auth::{GrantClaims, GrantSigner},
+        auth::GrantSigner,
         content::ContentId,
-        identity::{Access, PeerConnection},
+        identity::{Access, GroupsId, PeerConnection, Reach},
         time::{ManualClock, Timestamp},
     };
 
@@ -118,6 +120,7 @@ mod tests {
             content: content(),
             holder: Some(holder()),
             audience: None,
+            reach: Reach::Groups(GroupsId::from_bytes([7; 16])),
             issued_at: NOW,
             expires_at: NOW.saturating_add(LIFETIME),
             id: GrantClaims::new_id(),
@@ -153,7 +156,8 @@ mod tests {
         let claims = claims(&signer);
         let grant = signer.sign(&claims);
         let admission = guard.admit(&request(Some(&grant))).unwrap();
-        assert_eq!(admission, Admission { user: claims.user, expires_at: claims.expires_at });
+        let GrantClaims { user, expires_at, reach, .. } = claims;
+        assert_eq!(admission, Admission { user, expires_at, reach });
         let plain = AccessRequest { connection: PeerConnection::Plain, ..request(Some(&grant)) };
         guard.admit(&plain).unwrap();
     }

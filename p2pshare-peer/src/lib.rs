@@ -16,9 +16,11 @@ pub mod catalog;
 pub mod inbox;
 pub mod publish;
 pub mod share;
+pub mod watch;
 
 pub mod daemon;
 pub mod download;
+pub mod downloads;
 pub mod push;
 
 pub mod cli;

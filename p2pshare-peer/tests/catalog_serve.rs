@@ -13,8 +13,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use p2pshare_core::{
     content::{ContentId, PieceIndex, PieceRun},
+    identity::Reach,
     testing::source::{SourceFixture, source_conformance},
-    transfer::{FetchEvent, PieceSource, ReadOptions, StampCheck, TransferError},
+    transfer::{FetchEvent, GuardedSource, PieceSource, ReadOptions, StampCheck, TransferError},
 };
 use p2pshare_peer::{
     catalog::{CatalogSource, ChangedFiles},
@@ -29,7 +30,7 @@ async fn make(contents: Vec<Bytes>) -> SourceFixture {
     }
     setting.share_all().await;
     let (source, _changed) = source(&setting);
-    SourceFixture { source: Arc::new(source), keep: Box::new(setting) }
+    SourceFixture { source, keep: Box::new(setting) }
 }
 
 #[tokio::test]
@@ -37,11 +38,14 @@ async fn keeps_the_laws_of_sources() {
     source_conformance(&make).await;
 }
 
-fn source(setting: &Setting) -> (CatalogSource, ChangedFiles) {
-    CatalogSource::new(setting.catalog().clone(), ReadOptions::default())
+/// What of a catalog is for everyone.
+fn source(setting: &Setting) -> (Arc<dyn PieceSource>, ChangedFiles) {
+    let catalog = setting.catalog().clone();
+    let (source, changed) = CatalogSource::new(catalog, ReadOptions::default());
+    (source.within(Reach::Everyone), changed)
 }
 
-async fn fetch(source: &CatalogSource, content: &ContentId) -> Result<Vec<u8>, TransferError> {
+async fn fetch(source: &dyn PieceSource, content: &ContentId) -> Result<Vec<u8>, TransferError> {
     let mut segments = source.fetch(content, &[]).await?;
     let mut bytes = Vec::new();
     while let Some(event) = segments.next().await {
@@ -59,18 +63,18 @@ async fn a_changed_or_deleted_file_is_reported_and_not_served() {
     setting.share_all().await;
     let (source, mut reports) = source(&setting);
     let (one, two) = (ContentId::of(b"one"), ContentId::of(b"two"));
-    assert_eq!(fetch(&source, &one).await.unwrap(), b"one");
+    assert_eq!(fetch(&*source, &one).await.unwrap(), b"one");
     setting.write("changed", "other");
     fs::remove_file(&deleted).unwrap();
     for (content, path) in [(one, &changed), (two, &deleted)] {
-        assert!(matches!(fetch(&source, &content).await, Err(TransferError::Changed)));
+        assert!(matches!(fetch(&*source, &content).await, Err(TransferError::Changed)));
         assert_eq!(reports.next().await.unwrap().local, *path);
         assert!(matches!(source.have(&content).await, Err(TransferError::Changed)));
         assert_eq!(reports.next().await.unwrap().local, *path);
         setting.sharer.refresh_file(path).await.unwrap();
-        assert!(matches!(fetch(&source, &content).await, Err(TransferError::NotFound(_))));
+        assert!(matches!(fetch(&*source, &content).await, Err(TransferError::NotFound(_))));
     }
-    assert_eq!(fetch(&source, &ContentId::of(b"other")).await.unwrap(), b"other");
+    assert_eq!(fetch(&*source, &ContentId::of(b"other")).await.unwrap(), b"other");
 }
 
 #[tokio::test]
@@ -95,7 +99,7 @@ async fn a_file_that_changes_while_it_is_served_ends_the_stream() {
     assert_eq!(reports.next().await.unwrap().local, path);
     assert_eq!(setting.sharer.refresh_file(&path).await.unwrap(), Refreshed::Hashed);
     let now = ContentId::of(&vec![2; 8 << 20]);
-    assert_eq!(fetch(&source, &now).await.unwrap().len(), 8 << 20);
+    assert_eq!(fetch(&*source, &now).await.unwrap().len(), 8 << 20);
 }
 
 #[tokio::test]
@@ -106,7 +110,7 @@ async fn another_file_with_the_same_content_is_served_instead() {
     setting.share_all().await;
     let (source, mut reports) = source(&setting);
     setting.write("a", "something else");
-    assert_eq!(fetch(&source, &ContentId::of(b"same")).await.unwrap(), b"same");
+    assert_eq!(fetch(&*source, &ContentId::of(b"same")).await.unwrap(), b"same");
     assert_eq!(reports.next().await.unwrap().local, first);
 }
 
@@ -147,7 +151,7 @@ async fn a_file_that_cannot_be_read_is_a_clear_error() {
     };
     let options = ReadOptions { check: Some(check), ..ReadOptions::default() };
     let (source, _reports) = CatalogSource::new(setting.catalog().clone(), options);
-    let error = fetch(&source, &ContentId::of(b"a")).await.unwrap_err();
+    let error = fetch(&*source.within(Reach::Everyone), &ContentId::of(b"a")).await.unwrap_err();
     assert!(error.to_string().contains("permission denied"), "{error}");
     assert_eq!(*calls.lock().unwrap(), 1);
 }

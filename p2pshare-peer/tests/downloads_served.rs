@@ -2,113 +2,27 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    num::NonZeroUsize,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod with_index;
+
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt;
 use p2pshare_core::{
-    api::{
-        CatalogChange, Entry, GrantRequest, Login, PublishRequest, Register, SourceKind, Visibility,
-    },
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password, SigningKeys},
-    backend::memory::MemoryStore,
+    api::{CatalogChange, Entry, GrantRequest, PublishRequest, SourceKind, Visibility},
     content::{PIECE_LEN, PieceIndex, PieceRun, hash_bytes},
-    identity::PeerKey,
-    index::{Index, IndexConfig},
     testing::sample,
-    time::SystemClock,
     transfer::{FetchEvent, MemorySource, RateLimit, TransferError},
 };
-use p2pshare_index::{HttpOptions, ServerOptions, router};
 use p2pshare_peer::{
-    account::SavedSession,
-    catalog::{Catalog, PartialSources},
-    daemon::{Daemon, DaemonEvent, ServeOptions},
+    catalog::PartialSources,
     data_dir::DataDir,
     download::{Age, Locator},
-    index_client::{IndexClient, IndexUrl},
-    index_keys::IndexKeys,
-    net::{
-        ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, ServerLimits,
-    },
-    publish::OwnPeer,
-    share::Sharer,
+    net::{ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits},
 };
-use tokio::{net::TcpListener, sync::oneshot, time::sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-
-/// An index in this process, for as long as the test runs.
-async fn start_index() -> IndexUrl {
-    let index = Index::new(
-        Arc::new(MemoryStore::new()),
-        Arc::new(Argon2Authenticator::new(Argon2Params::new(8, 1, 1).unwrap())),
-        SigningKeys::new(GrantSigner::generate().unwrap()),
-        Arc::new(SystemClock),
-        IndexConfig::default(),
-    );
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let routes = router(index, HttpOptions::default());
-    tokio::spawn(p2pshare_index::serve(
-        listener,
-        routes,
-        ServerOptions::default(),
-        std::future::pending(),
-    ));
-    url
-}
-
-/// A peer of a new user.
-async fn join(name: &str, index: &IndexUrl) -> OwnPeer {
-    let urls = [index.clone()];
-    let client = IndexClient::new(&urls, Duration::from_secs(10)).unwrap();
-    let password = || Password::new("correct horse battery staple".to_owned()).unwrap();
-    let username = || name.parse().unwrap();
-    let register = Register { username: username(), password: password(), invite: None };
-    client.register(&register).await.unwrap();
-    let login = Login { username: username(), password: password() };
-    let opened = client.log_in(&login).await.unwrap();
-    let keys = opened.index.public_keys.clone();
-    let session = SavedSession::new(&urls, opened, keys);
-    let client = client.with_session(session.token.clone());
-    let key = Arc::new(PeerKey::generate().unwrap());
-    OwnPeer::new(client, username(), IndexKeys::new(&session, None), key)
-}
-
-/// Serves in the background until `stop`; returns once the peer is announced.
-async fn serve(me: &OwnPeer, folder: &Path, partial: &PartialSources, stop: &CancellationToken) {
-    let dir = DataDir::open(folder).unwrap();
-    let catalog = Catalog::open(&dir.catalog()).unwrap();
-    let daemon = Daemon {
-        peer: me.clone(),
-        sharer: Sharer::new(catalog.clone(), &dir),
-        catalog,
-        partial: partial.clone(),
-    };
-    let options = ServeOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
-        advertise: Vec::new(),
-        inbox: None,
-        upload_slots: NonZeroUsize::MIN,
-        upload_limit: RateLimit::unlimited(),
-        insecure: false,
-        limits: ServerLimits::default(),
-    };
-    let (ready, is_ready) = oneshot::channel();
-    let ready = Mutex::new(Some(ready));
-    let events = Arc::new(move |event: DaemonEvent| {
-        if let DaemonEvent::Ready { .. } = event {
-            let _ = ready.lock().unwrap().take().unwrap().send(());
-        }
-    });
-    tokio::spawn(daemon.run(options, events, stop.clone()));
-    is_ready.await.unwrap();
-}
+use with_index::{join, serve, start_index};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_in_a_daemon_is_told_of_and_served_while_it_runs() {
@@ -130,7 +44,7 @@ async fn a_download_in_a_daemon_is_told_of_and_served_while_it_runs() {
 
     let folder = tempfile::tempdir().unwrap();
     let (partial, stop) = (PartialSources::new(), CancellationToken::new());
-    serve(&bob, folder.path(), &partial, &stop).await;
+    serve(&bob, &DataDir::open(folder.path()).unwrap(), &partial, &stop).await;
     let sources = async || {
         let request = GrantRequest { contents: vec![id], peer: None, max_sources: None };
         alice.client().grants(&request).await.unwrap().contents.remove(0).sources

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use p2pshare_core::{
     api::{
         Announce, Announced, CatalogChange, CatalogPage, CatalogQuery, Entry, Problem, ProblemKind,
-        PublishRequest, Published, Visibility,
+        PublishAnswer, PublishRequest, Visibility,
     },
     auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password, SigningKeys},
     backend::memory::MemoryStore,
@@ -134,7 +134,7 @@ fn problem(error: &IndexError) -> ClientError {
 
 #[async_trait]
 impl CatalogIndex for LocalIndex {
-    async fn publish(&self, request: &PublishRequest) -> Result<Published, ClientError> {
+    async fn publish(&self, request: &PublishRequest) -> Result<PublishAnswer, ClientError> {
         self.batches.fetch_add(1, Ordering::Relaxed);
         if let Some(kind) = *self.refused.lock().unwrap() {
             return Err(ClientError::Problem(Box::new(Problem::new(kind, "refused on purpose"))));

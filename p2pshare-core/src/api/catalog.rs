@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     content::ContentId,
-    identity::{GroupName, Username},
+    identity::{GroupName, Reach, Username},
     path::SharePath,
     time::Timestamp,
 };
@@ -129,6 +129,29 @@ pub struct Published {
     pub withdrawn: u64,
     /// How many entries the peer has now.
     pub total: u64,
+}
+
+/// The answer to a [`PublishRequest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PublishAnswer {
+    /// What changed.
+    #[serde(flatten)]
+    pub published: Published,
+    /// What the grants of those say who may fetch what the batch shares with groups, for each group once, in order of
+    /// name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reaches: Vec<GroupReach>,
+}
+
+/// What the grants of a group's members say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GroupReach {
+    /// The group.
+    pub group: GroupName,
+    /// The reach of what is shared with it.
+    pub reach: Reach,
 }
 
 /// Asks for a page of a peer's own catalog, in order of path.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api::Hit,
     content::ContentId,
-    identity::{PeerAddr, PeerId, Username},
+    identity::{PeerAddr, PeerId, Reach, Username},
     time::Timestamp,
 };
 
@@ -53,6 +53,10 @@ pub struct Source {
     pub addresses: Vec<PeerAddr>,
     /// How much it has.
     pub kind: SourceKind,
+    /// The grant to be shown to this source, where it is another than that of the content: the source has the content
+    /// for a group only, and to nobody else it exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
 }
 
 /// Sources of one content and the grant to fetch it.
@@ -63,7 +67,7 @@ pub struct Located {
     pub content: ContentId,
     /// Its length in bytes, as most of its sources published it. A hint: the content's own manifest decides.
     pub size: u64,
-    /// The grant, to be shown to any source.
+    /// The grant to be shown to each source that comes with none of its own.
     pub grant: String,
     /// Online sources, in no order that means anything.
     pub sources: Vec<Source>,
@@ -79,6 +83,15 @@ pub struct Grants {
     pub contents: Vec<Located>,
     /// When the grants end.
     pub expires_at: Timestamp,
+}
+
+/// The answer to a peer that said it holds part of a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PartialNoted {
+    /// To whom the peer is named, and for whom it may serve what it has of the content: others show grants that say the
+    /// same.
+    pub reach: Reach,
 }
 
 /// Everything the index knows of a content. Most often one hit; several if sources disagree on its size.

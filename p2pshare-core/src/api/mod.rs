@@ -17,17 +17,17 @@ pub use account::{
     SessionOpened, SessionsEnded,
 };
 pub use catalog::{
-    BrowsePage, BrowseQuery, CatalogChange, CatalogPage, CatalogQuery, Entry, FileListing, Hit,
-    HitName, Kind, MAX_PUBLISH_BATCH, PublishRequest, Published, SearchPage, SearchQuery, Sort,
-    UserFile, Visibility,
+    BrowsePage, BrowseQuery, CatalogChange, CatalogPage, CatalogQuery, Entry, FileListing,
+    GroupReach, Hit, HitName, Kind, MAX_PUBLISH_BATCH, PublishAnswer, PublishRequest, Published,
+    SearchPage, SearchQuery, Sort, UserFile, Visibility,
 };
 pub use community::{
     AddMember, CreateGroup, CreateInvite, Group, GroupList, GroupMembers, Invite, InviteCreated,
     InviteList, TransferGroup,
 };
 pub use grant::{
-    ContentDetails, GrantRequest, Grants, Located, MAX_GRANT_BATCH, PushGrant, PushGrantRequest,
-    PushGrants, Source, SourceKind,
+    ContentDetails, GrantRequest, Grants, Located, MAX_GRANT_BATCH, PartialNoted, PushGrant,
+    PushGrantRequest, PushGrants, Source, SourceKind,
 };
 pub use operator::{
     AuditEvent, AuditOutcome, AuditPage, AuditQuery, ChangeUser, IndexCounts, IndexLoad,

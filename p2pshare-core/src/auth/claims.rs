@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::random::random;
 use crate::content::ContentId;
-use crate::identity::{Access, IndexKeyId, PeerConnection, PeerId, Username};
+use crate::identity::{Access, IndexKeyId, PeerConnection, PeerId, Reach, Username};
 use crate::text::serde_as_text;
 use crate::time::Timestamp;
 use data_encoding::HEXLOWER;
@@ -25,6 +25,9 @@ pub struct GrantClaims {
     pub holder: Option<PeerId>,
     /// The peer at which it may be used; `None` if at any. A push always names one.
     pub audience: Option<PeerId>,
+    /// Under which reach the index found the content for the user. Whether the peer that serves it shares it so is
+    /// looked up there ([`Reach::opens`]).
+    pub reach: Reach,
     /// Since when, in whole seconds once signed.
     pub issued_at: Timestamp,
     /// Until when, in whole seconds once signed.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::claims::{GrantClaims, GrantId};
 use super::index_key::IndexPublicKey;
 use crate::content::ContentId;
-use crate::identity::{Access, IndexKeyId, PeerId, Username};
+use crate::identity::{Access, GroupsId, IndexKeyId, PeerId, Reach, Username};
 use crate::time::Timestamp;
 
 /// The type in a grant's header: another token signed with the same key is no grant (RFC 8725, section 3.11).
@@ -233,6 +233,9 @@ struct Payload {
     cnf: Option<Confirmation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<PeerId>,
+    /// The groups; none: everyone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grp: Option<GroupsId>,
     iat: i64,
     exp: i64,
     jti: GrantId,
@@ -253,6 +256,10 @@ impl From<&GrantClaims> for Payload {
             cid: claims.content,
             cnf: claims.holder.map(|p2p| Confirmation { p2p }),
             aud: claims.audience,
+            grp: match claims.reach {
+                Reach::Everyone => None,
+                Reach::Groups(groups) => Some(groups),
+            },
             iat: claims.issued_at.as_secs(),
             exp: claims.expires_at.as_secs(),
             jti: claims.id,
@@ -269,6 +276,7 @@ impl From<Payload> for GrantClaims {
             content: payload.cid,
             holder: payload.cnf.map(|cnf| cnf.p2p),
             audience: payload.aud,
+            reach: payload.grp.map_or(Reach::Everyone, Reach::Groups),
             issued_at: Timestamp::from_secs(payload.iat),
             expires_at: Timestamp::from_secs(payload.exp),
             id: payload.jti,

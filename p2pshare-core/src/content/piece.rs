@@ -62,6 +62,18 @@ impl PieceRun {
         self.start.0.checked_add(self.count).map(PieceIndex)
     }
 
+    /// Pieces, in the order given, as runs that are as long as they can be.
+    pub fn join(pieces: impl IntoIterator<Item = PieceIndex>) -> Vec<Self> {
+        let mut runs: Vec<Self> = Vec::new();
+        for piece in pieces {
+            match runs.last_mut() {
+                Some(run) if run.end() == Some(piece) => run.count += 1,
+                _ => runs.push(piece.into()),
+            }
+        }
+        runs
+    }
+
     /// The pieces in order. A run that goes beyond the largest number ends before it.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = PieceIndex> + DoubleEndedIterator + use<> {
         let start = self.start.as_usize();

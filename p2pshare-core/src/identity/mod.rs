@@ -7,6 +7,7 @@ mod index_key;
 mod key;
 mod name;
 mod peer_id;
+mod reach;
 
 pub use addr::{AddrError, DnsName, Host, PeerAddr};
 pub use announce::{AnnounceError, AnnounceStatement};
@@ -15,3 +16,4 @@ pub use index_key::{IndexKeyId, IndexKeyIdError};
 pub use key::{KeyError, PeerKey, verify_peer_signature};
 pub use name::{GroupName, NameError, NameProblem, Username};
 pub use peer_id::{PeerId, PeerIdError};
+pub use reach::{GroupsId, Reach, ReachError};

@@ -1,16 +1,21 @@
 //! Publishing, searching, and being a source.
 
+use std::collections::BTreeSet;
+
 use super::{
     Caller, Index, IndexError, Thing,
+    model::{LocateRequest, PartialSource},
+    reach::Sight,
     search::{Cursor, Filter, Query, Search},
 };
 use crate::{
     api::{
-        CatalogChange, CatalogPage, CatalogQuery, ContentDetails, MAX_PUBLISH_BATCH,
-        PublishRequest, Published, SearchPage, SearchQuery, Visibility,
+        CatalogChange, CatalogPage, CatalogQuery, ContentDetails, Entry, GroupReach,
+        MAX_PUBLISH_BATCH, PartialNoted, PublishAnswer, PublishRequest, SearchPage, SearchQuery,
+        Visibility,
     },
     content::{ContentId, MAX_CONTENT_LEN},
-    identity::PeerId,
+    identity::{GroupName, PeerId},
 };
 
 /// Most different sizes that are told of one content.
@@ -26,17 +31,19 @@ impl Index {
         caller: &Caller,
         peer: PeerId,
         request: &PublishRequest,
-    ) -> Result<Published, IndexError> {
+    ) -> Result<PublishAnswer, IndexError> {
         if request.changes.len() > MAX_PUBLISH_BATCH {
             return Err(IndexError::Invalid(format!(
                 "a batch has at most {MAX_PUBLISH_BATCH} changes"
             )));
         }
-        self.check_changes(caller, &request.changes).await?;
+        check_sizes(&request.changes)?;
+        let reaches = self.reaches(caller, &request.changes).await?;
         self.check_entry_quota(caller, &request.changes).await?;
         let published =
             self.store().publish(&caller.user, &peer, &request.changes, self.now()).await?;
-        published.ok_or(IndexError::NotFound(Thing::Peer(peer)))
+        let published = published.ok_or(IndexError::NotFound(Thing::Peer(peer)))?;
+        Ok(PublishAnswer { published, reaches })
     }
 
     /// A page of what the caller's peer has published.
@@ -94,22 +101,42 @@ impl Index {
     }
 
     /// The caller's peer holds part of a content, which they can reach, and serves it.
+    ///
+    /// It is told to those who are in all the groups in which the caller finds the content, whoever else shares it: so
+    /// nobody gets to know that a group's member downloads it by sharing it too, with everybody or with a group of their
+    /// own.
     pub async fn add_partial_source(
         &self,
         caller: &Caller,
         peer: PeerId,
         content: &ContentId,
-    ) -> Result<(), IndexError> {
-        let viewer = self.viewer(caller).await?;
-        if self.store().content(&viewer, content, self.online_since(), 1).await?.is_empty() {
-            return Err(IndexError::NotFound(Thing::Content));
-        }
+    ) -> Result<PartialNoted, IndexError> {
+        let sight = self.sight(caller).await?;
+        let groups = self.groups_with(&sight, content).await?;
         let until = self.now().saturating_add(self.config().partial_lifetime);
-        if self.store().add_partial_source(&caller.user, &peer, content, until).await? {
-            Ok(())
-        } else {
-            Err(IndexError::NotFound(Thing::Peer(peer)))
-        }
+        let partial = PartialSource { content: *content, until, groups };
+        let noted = self.store().add_partial_source(&caller.user, &peer, &partial).await?;
+        let groups = noted.ok_or(IndexError::NotFound(Thing::Peer(peer)))?;
+        // Only if the caller has joined a group, and the content has come to be in it, since they were looked up.
+        let reach = sight.reach(&groups).ok_or(IndexError::NotFound(Thing::Content))?;
+        Ok(PartialNoted { reach })
+    }
+
+    /// The groups in which a content is found.
+    async fn groups_with(
+        &self,
+        sight: &Sight,
+        content: &ContentId,
+    ) -> Result<Vec<GroupName>, IndexError> {
+        let request = LocateRequest {
+            contents: vec![*content],
+            online_since: self.online_since(),
+            now: self.now(),
+            limit: 0,
+            pivot: PeerId::from_bytes([0; 32]),
+        };
+        let found = self.store().locate(&sight.viewer, &request).await?.pop();
+        Ok(found.ok_or(IndexError::NotFound(Thing::Content))?.groups)
     }
 
     /// The caller's peer no longer serves part of a content.
@@ -126,33 +153,28 @@ impl Index {
         }
     }
 
-    /// Who publishes to a group must be in it, and no file is larger than a manifest can describe.
-    async fn check_changes(
+    /// The reaches of the groups that the changes publish to. Who publishes to a group must be in it.
+    async fn reaches(
         &self,
         caller: &Caller,
         changes: &[CatalogChange],
-    ) -> Result<(), IndexError> {
-        let mut viewer = None;
-        for change in changes {
-            let CatalogChange::Publish(entry) = change else {
-                continue;
-            };
-            if entry.size > MAX_CONTENT_LEN {
-                return Err(IndexError::Invalid(format!(
-                    "{} has {} bytes; a shared file has at most {MAX_CONTENT_LEN}",
-                    entry.path, entry.size
-                )));
-            }
-            if let Visibility::Group(group) = &entry.visibility {
-                if viewer.is_none() {
-                    viewer = Some(self.viewer(caller).await?);
-                }
-                if !viewer.as_ref().is_some_and(|viewer| viewer.groups.contains(group)) {
-                    return Err(IndexError::NotFound(Thing::Group(group.clone())));
-                }
-            }
+    ) -> Result<Vec<GroupReach>, IndexError> {
+        let groups: BTreeSet<&GroupName> = published(changes)
+            .filter_map(|entry| match &entry.visibility {
+                Visibility::Group(group) => Some(group),
+                Visibility::Public | Visibility::Unlisted => None,
+            })
+            .collect();
+        if groups.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let sight = self.sight(caller).await?;
+        let reach = |group: &GroupName| {
+            let reach = sight.reach(std::slice::from_ref(group));
+            let reach = reach.ok_or_else(|| IndexError::NotFound(Thing::Group(group.clone())))?;
+            Ok(GroupReach { group: group.clone(), reach })
+        };
+        groups.into_iter().map(reach).collect()
     }
 
     /// Refuses what would take a user over their quota. Batches that run at the same time can pass it together by less
@@ -163,15 +185,32 @@ impl Index {
         changes: &[CatalogChange],
     ) -> Result<(), IndexError> {
         let limit = self.config().entries_per_user;
-        let new =
-            changes.iter().filter(|change| matches!(change, CatalogChange::Publish(_))).count()
-                as u64;
+        let new = published(changes).count() as u64;
         if new > 0
             && self.store().count_user_entries(&caller.user).await?.saturating_add(new) > limit
         {
             return Err(IndexError::Quota { what: "published files", limit });
         }
         Ok(())
+    }
+}
+
+/// The entries that changes publish.
+fn published(changes: &[CatalogChange]) -> impl Iterator<Item = &Entry> {
+    changes.iter().filter_map(|change| match change {
+        CatalogChange::Publish(entry) => Some(entry),
+        CatalogChange::Withdraw(_) => None,
+    })
+}
+
+/// No file is larger than a manifest can describe.
+fn check_sizes(changes: &[CatalogChange]) -> Result<(), IndexError> {
+    match published(changes).find(|entry| entry.size > MAX_CONTENT_LEN) {
+        None => Ok(()),
+        Some(entry) => Err(IndexError::Invalid(format!(
+            "{} has {} bytes; a shared file has at most {MAX_CONTENT_LEN}",
+            entry.path, entry.size
+        ))),
     }
 }
 

@@ -5,19 +5,27 @@ use std::collections::HashMap;
 use super::{
     Caller, Index, IndexError, Thing,
     model::{LocateRequest, Location},
+    reach::Sight,
 };
 use crate::{
     api::{
         GrantRequest, Grants, Located, MAX_GRANT_BATCH, PushGrant, PushGrantRequest, PushGrants,
+        Source,
     },
     auth::GrantClaims,
     content::ContentId,
-    identity::{Access, PeerId},
+    identity::{Access, PeerId, Reach},
     time::Timestamp,
 };
 
+/// Most groups for whose sake sources of one content are told: each costs a signature. There is rarely more than one.
+const GROUPS_PER_CONTENT: usize = 8;
+
 impl Index {
     /// Sources of contents, and for each a grant to fetch it. What the caller cannot reach is left out.
+    ///
+    /// Each source gets to see the grant that says why the caller is told of it and nothing else: one that shares a
+    /// content with everybody does not learn in which groups the caller finds it too.
     pub async fn grants(
         &self,
         caller: &Caller,
@@ -31,7 +39,7 @@ impl Index {
         let limit = super::catalog::page(request.max_sources, 20, 100)?;
         self.check_holder(caller, request.peer).await?;
 
-        let viewer = self.viewer(caller).await?;
+        let sight = self.sight(caller).await?;
         let now = self.now();
         let wanted = LocateRequest {
             contents: request.contents.clone(),
@@ -40,7 +48,7 @@ impl Index {
             limit,
             pivot: PeerId::from_bytes(rand::random()),
         };
-        let found = self.store().locate(&viewer, &wanted).await?;
+        let found = self.store().locate(&sight.viewer, &wanted).await?;
         let mut found: HashMap<ContentId, Location> =
             found.into_iter().map(|location| (location.content, location)).collect();
 
@@ -51,19 +59,17 @@ impl Index {
             };
             // A peer that downloads is not a source for itself.
             location.sources.retain(|source| Some(source.peer) != request.peer);
-            let permission = Permission {
-                action: Access::Fetch,
-                content: *content,
-                holder: request.peer,
-                audience: None,
+            let permit = |reach| {
+                let permission = Permission {
+                    action: Access::Fetch,
+                    content: *content,
+                    holder: request.peer,
+                    audience: None,
+                    reach,
+                };
+                self.sign(caller, now, permission)
             };
-            contents.push(Located {
-                content: *content,
-                size: location.size,
-                grant: self.sign(caller, now, permission),
-                sources: location.sources,
-                total: location.total,
-            });
+            contents.push(located(location, &sight, permit));
         }
         Ok(Grants { contents, expires_at: self.grants_end(now) })
     }
@@ -91,6 +97,7 @@ impl Index {
                     content: request.content,
                     holder: request.peer,
                     audience: Some(peer.id),
+                    reach: Reach::Everyone,
                 };
                 let grant = self.sign(caller, now, permission);
                 PushGrant { peer: peer.id, addresses: peer.addresses, grant }
@@ -124,6 +131,7 @@ impl Index {
             content: permission.content,
             holder: permission.holder,
             audience: permission.audience,
+            reach: permission.reach,
             issued_at,
             expires_at: self.grants_end(issued_at),
             id: GrantClaims::new_id(),
@@ -136,6 +144,39 @@ impl Index {
     }
 }
 
+/// A location with a grant of `permit` for each source: one for all that are told of for the same reason.
+fn located(location: Location, sight: &Sight, permit: impl Fn(Reach) -> String) -> Located {
+    let mut grants: HashMap<Reach, String> = HashMap::new();
+    let mut sources = Vec::with_capacity(location.sources.len());
+    for source in location.sources {
+        // Only if the caller has joined a group since their groups were read.
+        let Some(reach) = sight.reach(&source.groups) else { continue };
+        let grant = match reach {
+            Reach::Everyone => None,
+            Reach::Groups(_)
+                if grants.len() >= GROUPS_PER_CONTENT && !grants.contains_key(&reach) =>
+            {
+                continue;
+            }
+            Reach::Groups(_) => Some(grants.entry(reach).or_insert_with(|| permit(reach)).clone()),
+        };
+        sources.push(Source {
+            peer: source.peer,
+            owner: source.owner,
+            addresses: source.addresses,
+            kind: source.kind,
+            grant,
+        });
+    }
+    Located {
+        content: location.content,
+        size: location.size,
+        grant: permit(Reach::Everyone),
+        sources,
+        total: location.total,
+    }
+}
+
 /// What a grant is to permit.
 #[derive(Clone, Copy)]
 struct Permission {
@@ -143,4 +184,5 @@ struct Permission {
     content: ContentId,
     holder: Option<PeerId>,
     audience: Option<PeerId>,
+    reach: Reach,
 }

@@ -11,6 +11,7 @@ mod invites;
 mod maintenance;
 mod operator;
 mod peers;
+mod reach;
 mod session_cache;
 mod sessions;
 
@@ -155,11 +156,7 @@ impl Index {
 
     /// The caller with the groups that they are in at this moment.
     async fn viewer(&self, caller: &Caller) -> StoreResult<Viewer> {
-        let groups = self.store().groups_of(&caller.user).await?;
-        Ok(Viewer {
-            user: caller.user.clone(),
-            groups: groups.into_iter().map(|group| group.name).collect(),
-        })
+        Ok(self.sight(caller).await?.viewer)
     }
 }
 

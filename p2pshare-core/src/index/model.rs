@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    api::{Source, Visibility},
+    api::{SourceKind, Visibility},
     auth::{TokenHash, Verifier},
     content::ContentId,
     identity::{GroupName, PeerAddr, PeerId, Username},
@@ -143,10 +143,40 @@ pub struct Location {
     pub size: u64,
     /// How many peers have a reachable entry, online or not, with an address or without.
     pub total: u32,
+    /// The groups that reachable entries are shared with, each once, in order of name.
+    pub groups: Vec<GroupName>,
     /// Online sources that have an address, in order of peer id from the pivot on (a peer with the pivot's own id comes
     /// first), around the circle; at most `limit`. A peer with a reachable entry, of whatever size, is a full source,
-    /// whatever else it announced.
-    pub sources: Vec<Source>,
+    /// whatever else it announced. A partial source is one only for a viewer in all groups that it is noted for.
+    pub sources: Vec<FoundSource>,
+}
+
+/// A peer that has a content, or part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundSource {
+    /// The peer.
+    pub peer: PeerId,
+    /// Whose peer.
+    pub owner: Username,
+    /// Where it can be reached, best first.
+    pub addresses: Vec<PeerAddr>,
+    /// How much it has.
+    pub kind: SourceKind,
+    /// The groups that the viewer is told of it for, in order of name; none: everybody is. Of a full source, unless it
+    /// has a reachable entry that is for everybody, the first of the groups that its reachable entries are shared with;
+    /// of a partial one all that it is noted for.
+    pub groups: Vec<GroupName>,
+}
+
+/// That a peer holds part of a content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartialSource {
+    /// The content.
+    pub content: ContentId,
+    /// Until when it counts.
+    pub until: Timestamp,
+    /// It is told to those who are in all of these groups, each once, in order of name; none: to everybody.
+    pub groups: Vec<GroupName>,
 }
 
 /// A group.

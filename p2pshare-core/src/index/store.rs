@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use super::{
     model::{
         AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location,
-        OpenSession, OverviewRequest, Peer, Session, StoreCounts, User, Viewer,
+        OpenSession, OverviewRequest, PartialSource, Peer, Session, StoreCounts, User, Viewer,
     },
     search::{Search, SearchSlice},
 };
@@ -192,8 +192,8 @@ pub trait CatalogStore: Send + Sync {
         limit: u32,
     ) -> StoreResult<Vec<(Entry, Timestamp)>>;
 
-    /// The contents of which a peer holds part, with the times until when, in order of content: to copy a store.
-    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>>;
+    /// The contents of which a peer holds part, in order of content: to copy a store.
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<PartialSource>>;
 
     /// How many entries a peer has.
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64>;
@@ -242,15 +242,19 @@ pub trait CatalogStore: Send + Sync {
         limit: u32,
     ) -> StoreResult<Vec<FileListing>>;
 
-    /// Notes that a peer holds part of a content until `until`; replaces what was noted before. `false`: no such peer,
-    /// it is not `owner`'s, or it said goodbye.
+    /// Notes that a peer holds part of a content, and gives the groups that it is noted for now, in order of name.
+    /// `None`: no such peer, it is not `owner`'s, it said goodbye, or the owner is not in all of the groups at this very
+    /// moment; nothing changed.
+    ///
+    /// What was noted before is replaced, but its groups stay, so that a content that was downloaded as a group's is not
+    /// told to others because it has come to be shared elsewhere too. With the end of a membership, and with a group,
+    /// goes every note for it ([`GroupStore`]).
     async fn add_partial_source(
         &self,
         owner: &Username,
         peer: &PeerId,
-        content: &ContentId,
-        until: Timestamp,
-    ) -> StoreResult<bool>;
+        partial: &PartialSource,
+    ) -> StoreResult<Option<Vec<GroupName>>>;
 
     /// A peer no longer holds part of a content. `false`: that was not noted, or the peer is not `owner`'s.
     async fn remove_partial_source(
@@ -263,8 +267,8 @@ pub trait CatalogStore: Send + Sync {
 
 /// Private groups.
 ///
-/// Whatever ends a membership withdraws what the member shared with the group, so that every entry of a group belongs to
-/// a member of it.
+/// Whatever ends a membership withdraws what the member shared with the group, and forgets the partial sources of their
+/// peers that are noted for it, so that every entry of a group and every partial source noted for it belongs to a member.
 #[async_trait]
 pub trait GroupStore: Send + Sync {
     /// Adds a group with its owner as member. `false`: the name is taken or there is no such user.
@@ -289,7 +293,8 @@ pub trait GroupStore: Send + Sync {
     /// member.
     async fn set_group_owner(&self, name: &GroupName, owner: &Username) -> StoreResult<bool>;
 
-    /// Deletes a group, its memberships, the entries shared with it and the invites into it. `false`: no such group.
+    /// Deletes a group, its memberships, the entries shared with it, the partial sources noted for it and the invites
+    /// into it. `false`: no such group.
     async fn delete_group(&self, name: &GroupName) -> StoreResult<bool>;
 }
 

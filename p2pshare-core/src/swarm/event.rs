@@ -7,7 +7,8 @@ use std::sync::{
 
 use tokio::sync::broadcast;
 
-use super::SourceId;
+pub use super::sources::SourceProgress;
+use super::{SourceId, sources::SourceTable};
 use crate::{content::PieceIndex, transfer::TransferError};
 
 /// Something that happened in a download.
@@ -57,6 +58,7 @@ pub enum SwarmEvent {
 pub struct SwarmEvents {
     sender: broadcast::Sender<SwarmEvent>,
     counters: Arc<Counters>,
+    sources: Arc<SourceTable>,
 }
 
 /// How far a download is. Read without locking it.
@@ -90,7 +92,11 @@ impl SwarmEvents {
     /// Keeps up to `capacity` events for slow listeners.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { sender: broadcast::Sender::new(capacity.max(1)), counters: Arc::default() }
+        Self {
+            sender: broadcast::Sender::new(capacity.max(1)),
+            counters: Arc::default(),
+            sources: Arc::default(),
+        }
     }
 
     /// The events from now on.
@@ -110,6 +116,12 @@ impl SwarmEvents {
         }
     }
 
+    /// What each source has given since the download began, those that have left among them.
+    #[must_use]
+    pub fn by_source(&self) -> Vec<SourceProgress> {
+        self.sources.snapshot()
+    }
+
     pub(super) fn begin(&self, verified: u64, total: u64) {
         self.counters.verified.store(verified, Relaxed);
         self.counters.total.store(total, Relaxed);
@@ -119,8 +131,9 @@ impl SwarmEvents {
         self.counters.verified.fetch_add(bytes, Relaxed);
     }
 
-    pub(super) fn received(&self, bytes: u64) {
+    pub(super) fn received(&self, source: SourceId, bytes: u64) {
         self.counters.received.fetch_add(bytes, Relaxed);
+        self.sources.received(source, bytes);
     }
 
     pub(super) fn sources(&self, count: usize) {
@@ -129,6 +142,7 @@ impl SwarmEvents {
     }
 
     pub(super) fn send(&self, event: SwarmEvent) {
+        self.sources.note(&event);
         // Without a listener it is lost, as it should be.
         let _ = self.sender.send(event);
     }

@@ -4,6 +4,7 @@
 //! - [`manifest_from`] gets the manifest that the sink needs; [`download_small`] gets a small content without one.
 //! - [`Planner`] decides who fetches which piece. It is pure.
 
+mod cursor;
 mod discovery;
 mod download;
 mod error;
@@ -13,14 +14,16 @@ mod options;
 mod plan;
 mod report;
 mod small;
+mod sources;
 
+pub use cursor::{ReadCursor, ReadCursors};
 pub use discovery::{Candidate, Discovery, DiscoveryError};
 pub use download::Downloader;
 pub use error::DownloadError;
-pub use event::{SwarmEvent, SwarmEvents, SwarmProgress};
+pub use event::{SourceProgress, SwarmEvent, SwarmEvents, SwarmProgress};
 pub use manifest::{FoundManifest, ManifestOptions, manifest_from};
 pub use options::{DownloadOptions, SwarmLimits};
-pub use plan::{Assignment, Failure, Next, Planner, PlannerConfig, Progress, Verified};
+pub use plan::{Assignment, Chosen, Failure, Next, Planner, PlannerConfig, Progress, Verified};
 pub use report::{Report, SourceReport};
 pub use small::{SmallDownload, download_small};
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::PlannerConfig;
+use super::{PlannerConfig, ReadCursors};
 use crate::content::PIECE_LEN;
 
 /// The settings of one download.
@@ -38,6 +38,8 @@ pub struct DownloadOptions {
     pub planner: PlannerConfig,
     /// Seed for random choices, `None`: a random one.
     pub seed: Option<u64>,
+    /// Who reads the content while it is downloaded.
+    pub cursors: ReadCursors,
 }
 
 impl Default for DownloadOptions {
@@ -56,6 +58,7 @@ impl Default for DownloadOptions {
             rest: Duration::from_secs(5),
             planner: PlannerConfig::default(),
             seed: None,
+            cursors: ReadCursors::default(),
         }
     }
 }

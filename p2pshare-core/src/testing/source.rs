@@ -188,6 +188,7 @@ pub async fn collect(
                 assert!(!begun, "queued after the first segment");
                 assert!(position > 0, "place 0 in the queue");
             }
+            FetchEvent::Chosen { .. } => panic!("the source chose what it was not left"),
             FetchEvent::Segment(segment) => {
                 begun = true;
                 pieces.extend(assembler.push(segment)?);

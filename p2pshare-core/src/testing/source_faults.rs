@@ -38,6 +38,8 @@ pub enum Fault {
     LyingManifest(Manifest),
     /// Says that it has everything.
     LyingHave,
+    /// Says first that it has chosen to give these pieces.
+    Chooses(Vec<PieceRun>),
 }
 
 /// Another source, and what it does wrong. The faults are applied to every stream in order, and can be changed any time.
@@ -98,6 +100,16 @@ impl PieceSource for FaultySource {
         let honest = self.inner.fetch(content, runs).await?;
         Ok(self.faults().into_iter().fold(honest, apply))
     }
+
+    async fn fetch_any(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+        others: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        let honest = self.inner.fetch_any(content, runs, others).await?;
+        Ok(self.faults().into_iter().fold(honest, apply))
+    }
 }
 
 fn apply(stream: SegmentStream, fault: Fault) -> SegmentStream {
@@ -121,6 +133,9 @@ fn apply(stream: SegmentStream, fault: Fault) -> SegmentStream {
         Fault::Fail(bytes, error) => {
             let failure = stream::iter([Err(error)]);
             first(stream, bytes).chain(failure).boxed()
+        }
+        Fault::Chooses(runs) => {
+            stream::iter([Ok(FetchEvent::Chosen { runs })]).chain(stream).boxed()
         }
         Fault::LyingManifest(_) | Fault::LyingHave => stream,
     }

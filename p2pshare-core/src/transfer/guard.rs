@@ -2,7 +2,7 @@
 
 use crate::{
     content::ContentId,
-    identity::{Access, PeerConnection, Username},
+    identity::{Access, PeerConnection, Reach, Username},
     time::Timestamp,
 };
 
@@ -37,6 +37,8 @@ pub struct Admission {
     pub user: Username,
     /// When the permission ends. A transfer that has begun may go on past it.
     pub expires_at: Timestamp,
+    /// As whom they are let in: what is for others is not there for them.
+    pub reach: Reach,
 }
 
 /// Why a call was not let in.

@@ -67,6 +67,20 @@ impl HoldingsView {
         self.state().set.contains(piece)
     }
 
+    /// Waits until the piece is held. False when nobody can gain it any more.
+    pub(super) async fn wait_for(&self, piece: PieceIndex) -> bool {
+        let mut gained = self.gained.clone();
+        loop {
+            gained.borrow_and_update();
+            if self.contains(piece) {
+                return true;
+            }
+            if gained.changed().await.is_err() {
+                return self.contains(piece);
+            }
+        }
+    }
+
     /// How many pieces are missing.
     pub(super) fn missing(&self) -> u32 {
         let set = &self.state().set;
@@ -134,7 +148,7 @@ impl Follower {
         let state = self.view.state();
         let gained = match self.seen {
             None => state.set.runs().collect(),
-            Some(seen) if seen < state.log.len() => join(state.log.get(seen..)?.to_vec()),
+            Some(seen) if seen < state.log.len() => in_order(state.log.get(seen..)?),
             Some(_) => return None,
         };
         self.seen = Some(state.log.len());
@@ -143,16 +157,10 @@ impl Follower {
 }
 
 /// Different pieces as runs, in order and as long as they can be.
-fn join(mut pieces: Vec<PieceIndex>) -> Vec<PieceRun> {
+fn in_order(pieces: &[PieceIndex]) -> Vec<PieceRun> {
+    let mut pieces = pieces.to_vec();
     pieces.sort_unstable();
-    let mut runs: Vec<PieceRun> = Vec::new();
-    for piece in pieces {
-        match runs.last_mut() {
-            Some(run) if run.end() == Some(piece) => run.count += 1,
-            _ => runs.push(piece.into()),
-        }
-    }
-    runs
+    PieceRun::join(pieces)
 }
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! Chunked transfer: sources that pieces come from, sinks that they go to.
 //!
-//! Nothing here knows who is allowed what: a server asks an injected [`TransferGuard`].
+//! Nothing here knows who is allowed what: a server asks an injected [`TransferGuard`], and serves what a
+//! [`GuardedSource`] has for whom it lets in.
 //!
 //! - [`PieceSource`] and [`PieceSink`] are the traits, with the laws that every one keeps.
 //! - [`PieceAssembler`] and [`fetch_small`] receive: they check what a source sends.
 //! - [`MemorySource`] and [`MemorySink`] keep contents in memory, [`FileSource`] serves files where they lie, and
 //!   [`FileSink`] is a download that survives crashes.
-//! - [`UploadSlots`] and [`RateLimit`] share out what a server has.
+//! - [`UploadSlots`] and [`RateLimit`] share out what a server has; [`Spread`] chooses what it gives to whom.
 
 mod assembler;
 mod error;
 mod file;
 mod guard;
+mod guarded;
 mod held;
 mod memory;
 mod push;
@@ -23,6 +25,7 @@ mod slices;
 mod slots;
 mod small;
 mod source;
+mod spread;
 
 pub use assembler::PieceAssembler;
 pub use error::{SinkError, TransferError};
@@ -31,6 +34,7 @@ pub use file::{
     ResumeProgress, SharedFile, SinkOptions, StampCheck, read_runs,
 };
 pub use guard::{AccessDenied, AccessRequest, Admission, TransferGuard};
+pub use guarded::{GuardedSource, OpenSource};
 pub use memory::{MemorySink, MemorySource};
 pub use push::{PushOffer, PushReceiver, PushTarget};
 pub use queue_news::QueueNews;
@@ -40,3 +44,4 @@ pub use sink::PieceSink;
 pub use slots::{SlotRequest, Turn, UploadSlot, UploadSlots};
 pub use small::{SmallFetch, fetch_small};
 pub use source::{FetchEvent, HaveStream, HaveUpdate, PieceSource, Segment, SegmentStream};
+pub use spread::{Spread, Spreading};

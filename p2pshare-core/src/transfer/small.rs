@@ -72,6 +72,7 @@ async fn take_all(
             FetchEvent::Queued { .. } => {
                 return broken("the source queued a fetch that had begun");
             }
+            FetchEvent::Chosen { .. } => return broken("the source chose what it was not left"),
             FetchEvent::Segment(segment) => segment,
         };
         let expected = slices.len() as u64;

@@ -18,6 +18,9 @@ use crate::content::{ContentId, Manifest, PieceRun};
 /// - [`fetch`](Self::fetch) yields the bytes of the runs in the order asked, each byte once; a segment is never empty
 ///   (but the one of an empty content) and never crosses the border of a piece. After the last segment the stream
 ///   ends. [`FetchEvent::Queued`] comes only before the first segment.
+/// - [`FetchEvent::Chosen`] comes only when others were named to [`fetch_any`](Self::fetch_any), at most once, before the
+///   first segment and after the last place in the queue; it names as many different pieces as were asked for, out of
+///   those that were named, and these then come. Without it what was asked for comes.
 /// - A content that the source does not have is [`TransferError::NotFound`]; a piece that it does not have (yet) is
 ///   [`TransferError::NotHeld`]; a run outside of the content is [`TransferError::Protocol`].
 /// - A content whose bytes are no longer what they were is [`TransferError::Changed`], never wrong bytes on purpose.
@@ -42,6 +45,19 @@ pub trait PieceSource: Send + Sync {
         content: &ContentId,
         runs: &[PieceRun],
     ) -> Result<SegmentStream, TransferError>;
+
+    /// The same, and `others` would do as well as `runs`: the source may give any of them instead, as many pieces in all
+    /// as `runs` has. A source that many download from gives each of them something else this way; one that does not care
+    /// gives `runs`. A wrapper hands it on.
+    async fn fetch_any(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+        others: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        let _ = others;
+        self.fetch(content, runs).await
+    }
 }
 
 /// What [`PieceSource::have`] answers.
@@ -66,6 +82,11 @@ pub enum FetchEvent {
     Queued {
         /// 1 or more.
         position: u32,
+    },
+    /// What it gives of what was left to it, in this order.
+    Chosen {
+        /// As many pieces as were asked for.
+        runs: Vec<PieceRun>,
     },
     /// Bytes.
     Segment(Segment),

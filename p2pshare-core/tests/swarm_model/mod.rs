@@ -34,6 +34,8 @@ pub(crate) enum Nature {
     DeniesPieces,
     /// Honest, but puts requests into a queue now and then.
     Queues,
+    /// Honest, but gives something else of what would do as well.
+    Chooses,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +55,10 @@ pub(crate) struct Actor {
     gone: bool,
     /// What it was asked for, in order.
     orders: VecDeque<u32>,
+    /// What it was asked for is in its queue.
+    waiting: bool,
+    /// Requests that leave it a choice: what was asked for, and all that was named.
+    choices: VecDeque<(Vec<u32>, Vec<u32>)>,
     /// Bytes of the first order that have come.
     bytes: f64,
     silent: u32,
@@ -79,6 +85,8 @@ impl Actor {
             joined: false,
             gone: false,
             orders: VecDeque::new(),
+            waiting: false,
+            choices: VecDeque::new(),
             bytes: 0.0,
             silent: 0,
             ask_at: Duration::ZERO,
@@ -87,6 +95,11 @@ impl Actor {
 
     fn is_there(&self) -> bool {
         self.joined && !self.gone
+    }
+
+    fn loses(&mut self, piece: u32) {
+        self.orders.retain(|order| *order != piece);
+        self.waiting &= !self.orders.is_empty();
     }
 }
 
@@ -138,6 +151,7 @@ impl World {
             for who in 0..self.actors.len() {
                 self.come_and_go(who);
                 self.gain(who);
+                self.choose(who);
                 self.deliver(who);
             }
             // Who is robbed asks again at once, so stealing must come to an end within one moment.
@@ -220,6 +234,15 @@ impl World {
     fn take(&mut self, who: usize, assignment: &Assignment) {
         let pieces: Vec<u32> = all(&assignment.runs);
         assert!(!pieces.is_empty() && pieces.len() as u32 <= self.max_run);
+        let others = all(&assignment.others);
+        for piece in &others {
+            assert!(self.is_free(*piece) && !pieces.contains(piece), "left what is not free");
+            assert!(self.actors[who].holds.contains(piece), "left what it has not");
+        }
+        if self.actors[who].nature == Nature::Chooses && !others.is_empty() {
+            let named = pieces.iter().copied().chain(others).collect();
+            self.actors[who].choices.push_back((pieces.clone(), named));
+        }
         let stolen: BTreeMap<u32, usize> = assignment
             .steals
             .iter()
@@ -241,11 +264,14 @@ impl World {
                 let pause = PlannerConfig::default().recheck;
                 assert!(before.is_none_or(|before| self.now - before >= pause), "stolen again");
                 self.actors[*victim].ask_at = Duration::ZERO;
-                let orders = &mut self.actors[*victim].orders;
-                assert_ne!(orders.front(), Some(piece), "the piece that it was at");
-                orders.retain(|order| order != piece);
+                let front = self.actors[*victim].orders.front();
+                assert_ne!(front, Some(piece), "the piece that it was at");
+                self.actors[*victim].loses(*piece);
             } else if holders.is_empty() {
                 took_free = true;
+            } else if holders.iter().all(|holder| self.actors[*holder].waiting) {
+                assert!(self.free_for(who).is_empty(), "a copy while it has free pieces");
+                assert!(!holders.contains(&who) && holders.len() < self.copies);
             } else {
                 assert!(!free_anywhere, "a copy while pieces are free");
                 assert!(!holders.contains(&who) && holders.len() < self.copies);
@@ -263,6 +289,87 @@ impl World {
         }
     }
 
+    /// Sooner or later it says what it gives, before anything of it has come.
+    fn choose(&mut self, who: usize) {
+        let actor = &mut self.actors[who];
+        let due = actor.choices.front().is_some_and(|(asked, _)| {
+            actor.orders.front().is_none_or(|first| asked.contains(first))
+        });
+        if !actor.is_there() || !(due || self.rng.random_bool(0.3)) {
+            return;
+        }
+        let Some((asked, mut named)) = actor.choices.pop_front() else {
+            return;
+        };
+        // What others took meanwhile can have been all of it: then the request was given up.
+        if !actor.orders.iter().any(|order| asked.contains(order)) || actor.bytes > 0.0 && due {
+            return;
+        }
+        for at in 0..asked.len() {
+            let other = self.rng.random_range(at..named.len());
+            named.swap(at, other);
+        }
+        named.truncate(asked.len());
+        let before = self.holders.clone();
+        let [asked_pieces, pieces] =
+            [&asked, &named].map(|all| all.iter().copied().map(PieceIndex).collect::<Vec<_>>());
+        if self.actors[who].orders.front().is_some_and(|first| asked.contains(first)) {
+            self.actors[who].waiting = false;
+        }
+        let result = self.planner.chosen(id(who), &asked_pieces, &pieces, self.now);
+        let orders = &mut self.actors[who].orders;
+        let place = orders.iter().position(|order| asked.contains(order)).unwrap();
+        let mut old: BTreeSet<u32> =
+            orders.iter().copied().filter(|order| asked.contains(order)).collect();
+        orders.retain(|order| !asked.contains(order));
+        let mut wanted = Vec::new();
+        let mut victims = BTreeSet::new();
+        for piece in named {
+            let holders = before.get(&piece).cloned().unwrap_or_default();
+            let assigned = self.planner.is_assigned(id(who), PieceIndex(piece));
+            let mut losers: BTreeSet<usize> = BTreeSet::new();
+            if old.remove(&piece) {
+                assert!(assigned, "lost what it gives");
+                losers.extend(holders.iter().filter(|other| self.actors[**other].waiting));
+                losers.remove(&who);
+            } else if holders.contains(&who) || !assigned {
+                let taken = self.verified.contains(&piece) || !holders.is_empty();
+                assert!(taken, "did not take what is free");
+                continue;
+            } else if !holders.is_empty() {
+                let before = self.stolen.insert(piece, self.now);
+                let pause = PlannerConfig::default().recheck;
+                assert!(before.is_none_or(|before| self.now - before >= pause), "stolen again");
+                losers = holders;
+            }
+            for loser in losers {
+                let actor = &mut self.actors[loser];
+                assert!(actor.waiting || actor.orders.front() != Some(&piece), "it was at it");
+                actor.loses(piece);
+                actor.ask_at = Duration::ZERO;
+                self.holders.entry(piece).or_default().remove(&loser);
+                victims.insert(loser);
+            }
+            assert!(!self.verified.contains(&piece), "assigned what is verified");
+            self.holders.entry(piece).or_default().insert(who);
+            wanted.push(piece);
+        }
+        for piece in &old {
+            self.holders.entry(*piece).or_default().remove(&who);
+        }
+        assert_eq!(result.freed, !old.is_empty());
+        assert_eq!(victims, result.victims.iter().copied().map(index).collect());
+        let orders = &mut self.actors[who].orders;
+        let rest = orders.split_off(place.min(orders.len()));
+        orders.extend(wanted);
+        orders.extend(rest);
+        if orders.is_empty() {
+            self.actors[who].waiting = false;
+        }
+        self.holders.retain(|_, holders| !holders.is_empty());
+        self.compare();
+    }
+
     fn deliver(&mut self, who: usize) {
         let actor = &mut self.actors[who];
         if !actor.is_there() || actor.orders.is_empty() {
@@ -270,6 +377,7 @@ impl World {
         }
         if actor.nature == Nature::Queues && self.rng.random_bool(0.5) {
             self.planner.queued(id(who), self.now);
+            actor.waiting = true;
             return;
         }
         match actor.nature {
@@ -288,7 +396,18 @@ impl World {
         let bytes = actor.bytes;
         if bytes > 0.0 {
             let come = actor.speed * STEP * PIECE_LEN as f64;
-            self.planner.received(id(who), come as u64, self.now);
+            let losers = self.planner.received(id(who), come as u64, self.now);
+            self.actors[who].waiting = false;
+            let piece = self.actors[who].orders[0];
+            let waits = |other: &usize| *other != who && self.actors[*other].waiting;
+            let expected: Vec<usize> = self.holders[&piece].iter().copied().filter(waits).collect();
+            let losers: BTreeSet<usize> = losers.into_iter().map(index).collect();
+            assert!(losers.iter().eq(&expected), "{losers:?} lose what {expected:?} wait for");
+            for loser in losers {
+                self.actors[loser].loses(piece);
+                self.actors[loser].ask_at = Duration::ZERO;
+                self.holders.entry(piece).or_default().remove(&loser);
+            }
         }
         while self.actors[who].bytes >= PIECE_LEN as f64 {
             let actor = &mut self.actors[who];
@@ -316,12 +435,12 @@ impl World {
         let others: BTreeSet<usize> = holders.into_iter().filter(|other| *other != who).collect();
         assert_eq!(told, others);
         for other in others {
-            let orders = &mut self.actors[other].orders;
+            let orders = &self.actors[other].orders;
             if orders.front() == Some(&piece) {
                 let bytes = std::mem::take(&mut self.actors[other].bytes);
                 self.planner.discarded(id(other), bytes as u64);
             }
-            self.actors[other].orders.retain(|order| *order != piece);
+            self.actors[other].loses(piece);
         }
     }
 
@@ -333,6 +452,8 @@ impl World {
     fn release(&mut self, who: usize) {
         let actor = &mut self.actors[who];
         actor.orders.clear();
+        actor.waiting = false;
+        actor.choices.clear();
         actor.bytes = 0.0;
         actor.silent = 0;
         for holders in self.holders.values_mut() {

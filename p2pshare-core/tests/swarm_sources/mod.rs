@@ -81,8 +81,20 @@ impl PieceSource for Throttled {
         content: &ContentId,
         runs: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
+        self.fetch_any(content, runs, &[]).await
+    }
+
+    async fn fetch_any(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+        others: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
         sleep(self.latency).await;
-        let inner = self.inner.fetch(content, runs).await?;
+        let inner = match others.is_empty() {
+            true => self.inner.fetch(content, runs).await?,
+            false => self.inner.fetch_any(content, runs, others).await?,
+        };
         let (rate, sent) = (self.bytes_per_second, self.sent.clone());
         let queue = stream::iter((1..=self.queue).rev()).then(|position| async move {
             sleep(Duration::from_secs(1)).await;
@@ -100,6 +112,44 @@ impl PieceSource for Throttled {
             }
         });
         Ok(queue.chain(slowed).boxed())
+    }
+}
+
+/// A source that gives whatever it likes of what is left to it.
+pub(crate) struct Capricious(pub(crate) MemorySource);
+
+#[async_trait]
+impl PieceSource for Capricious {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.0.manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        self.0.have(content).await
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        self.0.fetch(content, runs).await
+    }
+
+    async fn fetch_any(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+        others: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        let count = runs.iter().map(|run| run.count as usize).sum();
+        let mut named: Vec<_> = runs.iter().chain(others).flat_map(PieceRun::iter).collect();
+        // In an order that nobody expects, and the same in every run of a test.
+        named.sort_by_key(|piece| (piece.0.wrapping_mul(0x9e37_79b9) >> 8, piece.0));
+        named.truncate(count);
+        let chosen = PieceRun::join(named);
+        let stream = self.0.fetch(content, &chosen).await?;
+        Ok(stream::iter([Ok(FetchEvent::Chosen { runs: chosen })]).chain(stream).boxed())
     }
 }
 

@@ -19,24 +19,24 @@ use serde_json::{Value, json};
 use crate::common::{Login, TestIndex, assert_problem, cheap_passwords, index_over, start_router};
 
 /// Shared with the group only.
-const SECRET: ContentId = ContentId::from_bytes([1; 32]);
+pub(super) const SECRET: ContentId = ContentId::from_bytes([1; 32]);
 /// Shared with everybody by alice, and in the group under another name by bob.
-const KNOWN: ContentId = ContentId::from_bytes([2; 32]);
+pub(super) const KNOWN: ContentId = ContentId::from_bytes([2; 32]);
 
-struct Peers {
-    alice: PeerKey,
-    bob: PeerKey,
-    eve: PeerKey,
+pub(super) struct Peers {
+    pub(super) alice: PeerKey,
+    pub(super) bob: PeerKey,
+    pub(super) eve: PeerKey,
 }
 
-struct World {
+pub(super) struct World {
     index: TestIndex,
-    alice: Login,
-    bob: Login,
-    eve: Login,
+    pub(super) alice: Login,
+    pub(super) bob: Login,
+    pub(super) eve: Login,
 }
 
-fn entry(path: &str, content: ContentId, size: u64, visibility: &str) -> CatalogChange {
+pub(super) fn entry(path: &str, content: ContentId, size: u64, visibility: &str) -> CatalogChange {
     CatalogChange::Publish(Entry {
         path: path.parse().unwrap(),
         content,
@@ -46,7 +46,7 @@ fn entry(path: &str, content: ContentId, size: u64, visibility: &str) -> Catalog
 }
 
 impl World {
-    async fn new(peers: &Peers, with_group: bool) -> Self {
+    pub(super) async fn new(peers: &Peers, with_group: bool) -> Self {
         let store = Arc::new(SqliteStore::open_in_memory().unwrap());
         let index = index_over(store, cheap_passwords(), IndexConfig::default());
         let api = router(index.clone(), HttpOptions::default());
@@ -91,13 +91,19 @@ impl World {
         self.publish(&self.bob, &peers.bob, shared).await;
     }
 
-    async fn publish(&self, who: &Login, key: &PeerKey, changes: Vec<CatalogChange>) {
+    pub(super) async fn publish(&self, who: &Login, key: &PeerKey, changes: Vec<CatalogChange>) {
         let path = format!("/v1/peers/{}/files", key.peer_id());
         let body = json!(PublishRequest { changes });
         self.done(who, Method::POST, &path, Some(body)).await;
     }
 
-    async fn ask(&self, who: &Login, method: Method, path: &str, body: Option<Value>) -> Response {
+    pub(super) async fn ask(
+        &self,
+        who: &Login,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Response {
         let mut call = self.index.call(method, path).bearer_auth(&who.token);
         if let Some(body) = body {
             call = call.json(&body);
@@ -105,7 +111,7 @@ impl World {
         call.send().await.unwrap()
     }
 
-    async fn done(&self, who: &Login, method: Method, path: &str, body: Option<Value>) {
+    pub(super) async fn done(&self, who: &Login, method: Method, path: &str, body: Option<Value>) {
         let answer = self.ask(who, method, path, body).await;
         assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
     }
@@ -146,10 +152,10 @@ fn blur(value: &mut Value) {
     }
 }
 
-type Call = (Method, String, Option<Value>);
+pub(super) type Call = (Method, String, Option<Value>);
 
 /// Calls that tell something to a member, and change nothing.
-fn looking(eve: PeerId) -> Vec<Call> {
+pub(super) fn looking(eve: PeerId) -> Vec<Call> {
     let get = |path: &str| (Method::GET, path.to_owned(), None);
     let both = json!([SECRET, KNOWN]);
     let mut calls = vec![
@@ -220,13 +226,13 @@ fn meddling(eve: PeerId) -> Vec<Call> {
     ]
 }
 
-fn peers() -> Peers {
+pub(super) fn peers() -> Peers {
     let key = || PeerKey::generate().unwrap();
     Peers { alice: key(), bob: key(), eve: key() }
 }
 
 /// Asserts that `left` and `right` answer `call` alike.
-async fn alike(call: &Call, left: (&World, &Login), right: (&World, &Login)) {
+pub(super) async fn alike(call: &Call, left: (&World, &Login), right: (&World, &Login)) {
     let (method, path, body) = call;
     let mut told = Vec::new();
     for (world, who) in [left, right] {

@@ -15,6 +15,7 @@ mod groups;
 mod http2;
 mod large;
 mod operators;
+mod reach;
 mod slow;
 mod strange;
 mod tokens;

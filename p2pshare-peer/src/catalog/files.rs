@@ -1,16 +1,20 @@
 //! Files: what a scan puts into the catalog, and what others find there.
 
+use std::sync::Arc;
+
 use p2pshare_core::{
+    api::Visibility,
     backend::sqlite::{DatabaseError, DatabaseResult},
     content::{ContentId, Manifest, PIECE_LEN},
+    identity::Reach,
     path::SharePath,
     transfer::FileStamp,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    Catalog, CatalogError, CatalogFile, FileId, KnownFile, MAX_NUMBER, NewContent, NewFile,
-    PutOutcome, ShareId, numbered,
+    Catalog, CatalogError, CatalogFile, FileId, KnownFile, KnownFrom, MAX_NUMBER, NewContent,
+    NewFile, PutOutcome, ShareId, numbered,
     rows::{self, signed},
 };
 
@@ -65,29 +69,82 @@ impl Catalog {
         read.await
     }
 
+    /// Files with this content that are for somebody who was granted `reach`, at most `limit`. What is shared with a
+    /// group is for those whom the index tells to be in it, once it has acknowledged that and said what their grants say.
+    pub async fn files_for(
+        &self,
+        reach: Reach,
+        content: ContentId,
+        limit: u32,
+    ) -> Result<Vec<CatalogFile>, CatalogError> {
+        let read = self.read(move |c| {
+            let sql = format!(
+                "SELECT {} FROM files f JOIN shares s ON s.id = f.share WHERE f.content = ?1 \
+                 AND (s.visibility IN (?2, ?3) \
+                      OR ?4 IN (SELECT r.reach FROM reaches r WHERE r.visibility = s.visibility)) \
+                 ORDER BY f.id LIMIT ?5",
+                rows::FILE
+            );
+            let mut query = c.prepare_cached(&sql)?;
+            let open = [Visibility::Public, Visibility::Unlisted].map(|open| open.to_string());
+            let values = params![content.as_bytes(), open[0], open[1], reach.to_string(), limit];
+            let found = query.query_and_then(values, rows::file)?;
+            found.collect()
+        });
+        read.await
+    }
+
     /// The manifest of a content that some shared file has.
     pub async fn manifest(&self, content: ContentId) -> Result<Option<Manifest>, CatalogError> {
         self.read(move |c| manifest(c, content)).await
     }
 
-    /// A page of a share's files in order of their keys.
+    /// A page of a share's files at and below these places (keys in order, none below another), in order of their
+    /// keys: at most `limit`, from `from` on. Also tells from where the next page goes on; `None`: there is none.
     pub(crate) async fn known_files(
         &self,
         share: ShareId,
-        after: Option<Vec<u8>>,
+        places: Arc<[Vec<u8>]>,
+        from: KnownFrom,
         limit: u32,
-    ) -> Result<Vec<KnownFile>, CatalogError> {
+    ) -> Result<(Vec<KnownFile>, Option<KnownFrom>), CatalogError> {
         let read = self.read(move |c| {
-            // A single bound, so that a page begins where it begins.
-            let lower = if after.is_some() { ">" } else { ">=" };
-            let sql = format!(
-                "SELECT {} FROM files WHERE share = ?1 AND local {lower} ?2 ORDER BY local LIMIT ?3",
-                rows::KNOWN
-            );
-            let mut query = c.prepare_cached(&sql)?;
-            let from = after.unwrap_or_default();
-            let found = query.query_and_then(params![share.0, from, limit], rows::known)?;
-            found.collect()
+            let mut found = Vec::new();
+            let KnownFrom { mut place, mut after } = from;
+            while let Some(key) = places.get(place) {
+                let left = limit.saturating_sub(found.len() as u32);
+                let page = known_below(c, share, key, after.take(), left)?;
+                let full = page.len() == left as usize;
+                found.extend(page);
+                if full {
+                    let after = found.last().map(|file: &KnownFile| file.key.clone());
+                    return Ok((found, Some(KnownFrom { place, after })));
+                }
+                place += 1;
+            }
+            Ok((found, None))
+        });
+        read.await
+    }
+
+    /// Files whose stamp is one of these, other than the file beside it, at most `limit` for each: links to the same
+    /// file, most likely.
+    pub(crate) async fn with_stamps(
+        &self,
+        stamps: Vec<(FileStamp, FileId)>,
+        limit: u32,
+    ) -> Result<Vec<(ShareId, Vec<u8>)>, CatalogError> {
+        let read = self.read(move |c| {
+            let sql = "SELECT share, local FROM files WHERE inode = ?1 AND size = ?2 AND mtime_ns = ?3 AND id <> ?4 LIMIT ?5";
+            let mut query = c.prepare_cached(sql)?;
+            let mut files = Vec::new();
+            for (stamp, id) in stamps.iter().filter(|(stamp, _)| stamp.inode != 0) {
+                let (inode, size) = (stamp.inode.cast_signed(), signed(stamp.len)?);
+                let values = params![inode, size, stamp.mtime_ns, id.0, limit];
+                let found = query.query_map(values, |row| Ok((ShareId(row.get(0)?), row.get(1)?)))?;
+                files.extend(found.collect::<Result<Vec<_>, _>>()?);
+            }
+            Ok(files)
         });
         read.await
     }
@@ -161,6 +218,28 @@ impl Catalog {
         });
         removed.await
     }
+}
+
+/// Files at or below one place; nothing as a key is the root.
+fn known_below(
+    c: &Connection,
+    share: ShareId,
+    place: &[u8],
+    after: Option<Vec<u8>>,
+    limit: u32,
+) -> DatabaseResult<Vec<KnownFile>> {
+    // A single bound on each side, so that a page begins where it begins. What is below a place has a zero byte after it.
+    let lower = if after.is_some() { ">" } else { ">=" };
+    let upper = if place.is_empty() { "" } else { "AND local < ?3" };
+    let sql = format!(
+        "SELECT {} FROM files WHERE share = ?1 AND local {lower} ?2 {upper} ORDER BY local LIMIT ?4",
+        rows::KNOWN
+    );
+    let mut query = c.prepare_cached(&sql)?;
+    let from = after.unwrap_or_else(|| place.to_vec());
+    let end = [place, &[1]].concat();
+    let found = query.query_and_then(params![share.0, from, end, limit], rows::known)?;
+    found.collect()
 }
 
 fn put_file(c: &Connection, share: ShareId, file: &NewFile) -> DatabaseResult<PutOutcome> {

@@ -6,6 +6,7 @@
 mod changes;
 mod files;
 pub(crate) mod local;
+mod lock;
 mod manifests;
 mod model;
 mod naming;
@@ -25,12 +26,13 @@ use p2pshare_core::backend::sqlite::{Database, DatabaseError, DatabaseResult};
 use rusqlite::Connection;
 
 pub use changes::CatalogChanges;
+pub(crate) use lock::CatalogLock;
 pub use model::{CatalogFile, FileId, Share, ShareId, ShareTotals};
 pub use partial::{CompositeSource, PartialRegistration, PartialSources};
 pub use published::PublishAccount;
 pub use source::{CatalogSource, ChangedFile, ChangedFiles};
 
-pub(crate) use model::{KnownFile, NewContent, NewFile, NewShare, PutOutcome};
+pub(crate) use model::{KnownFile, KnownFrom, NewContent, NewFile, NewShare, PutOutcome};
 pub(crate) use naming::{MAX_NUMBER, numbered};
 
 /// Why the catalog cannot be used.

@@ -35,6 +35,8 @@ pub struct Share {
     /// Whether its root was there when it was last looked at. Of a share that is not, because its disk is not mounted
     /// or it was moved away, the hashes are kept but nothing is published.
     pub online: bool,
+    /// Whether the running peer follows what changes in it; else it is looked at only when that is asked for.
+    pub watched: bool,
 }
 
 /// What to share, and how. What is `None` stays as it is when the root is shared already.
@@ -46,6 +48,7 @@ pub(crate) struct NewShare {
     pub(crate) visibility: Option<Visibility>,
     pub(crate) hidden: Option<bool>,
     pub(crate) follow_links: Option<bool>,
+    pub(crate) watched: Option<bool>,
 }
 
 /// How much a share holds.
@@ -84,6 +87,15 @@ pub(crate) struct KnownFile {
     pub(crate) key: Vec<u8>,
     pub(crate) stamp: FileStamp,
     pub(crate) content: ContentId,
+}
+
+/// Where a page of known files begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KnownFrom {
+    /// Which of the places.
+    pub(crate) place: usize,
+    /// After the file with this key; `None`: with the first one.
+    pub(crate) after: Option<Vec<u8>>,
 }
 
 /// A file to be put into the catalog.

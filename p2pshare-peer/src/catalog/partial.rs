@@ -9,11 +9,13 @@ use std::{
 use async_trait::async_trait;
 use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun},
-    transfer::{HaveStream, PieceSource, SegmentStream, TransferError},
+    identity::Reach,
+    transfer::{GuardedSource, HaveStream, PieceSource, SegmentStream, TransferError},
 };
 use tokio::sync::watch;
 
-/// Downloads whose pieces are served while they run. A clone is the same registry.
+/// Downloads whose pieces are served while they run, each to those whom the index tells of it: to nobody before the
+/// index has said who that is. A clone is the same registry.
 ///
 /// As a source it has these downloads alone; beside what is shared they are served by a [`CompositeSource`].
 #[derive(Clone, Default)]
@@ -23,9 +25,15 @@ pub struct PartialSources {
 
 #[derive(Default)]
 struct Inner {
-    sources: Mutex<HashMap<ContentId, Arc<dyn PieceSource>>>,
+    downloads: Mutex<HashMap<ContentId, Download>>,
     /// Its value is never read, only that it changes.
     changed: watch::Sender<()>,
+}
+
+struct Download {
+    source: Arc<dyn PieceSource>,
+    /// For whom it is; `None` while the index has not said so.
+    reach: Option<Reach>,
 }
 
 /// Keeps a download among the [`PartialSources`]; dropping it takes the download away.
@@ -44,19 +52,27 @@ impl PartialSources {
 
     /// Serves a download, in place of another one of the same content.
     pub fn insert(&self, content: ContentId, source: Arc<dyn PieceSource>) -> PartialRegistration {
-        self.sources().insert(content, source.clone());
+        let download = Download { source: source.clone(), reach: None };
+        self.downloads().insert(content, download);
         self.inner.changed.send_replace(());
         PartialRegistration { sources: self.clone(), content, source }
     }
 
-    /// The download of a content.
-    pub fn find(&self, content: &ContentId) -> Option<Arc<dyn PieceSource>> {
-        self.sources().get(content).cloned()
-    }
-
     /// The contents that are served now.
     pub fn contents(&self) -> HashSet<ContentId> {
-        self.sources().keys().copied().collect()
+        self.downloads().keys().copied().collect()
+    }
+
+    /// Whether there is a download of this content, and the index has not said yet for whom.
+    pub fn is_untold(&self, content: &ContentId) -> bool {
+        self.downloads().get(content).is_some_and(|download| download.reach.is_none())
+    }
+
+    /// From now on the download of a content is served to those who were granted `reach`.
+    pub fn open_to(&self, content: &ContentId, reach: Reach) {
+        if let Some(download) = self.downloads().get_mut(content) {
+            download.reach = Some(reach);
+        }
     }
 
     /// Tells when downloads have come or gone since it was asked last.
@@ -64,29 +80,51 @@ impl PartialSources {
         self.inner.changed.subscribe()
     }
 
-    fn get(&self, content: &ContentId) -> Result<Arc<dyn PieceSource>, TransferError> {
-        self.find(content).ok_or(TransferError::NotFound(*content))
+    /// The download of a content, if it is for somebody who was granted `reach`.
+    fn find(&self, reach: Reach, content: &ContentId) -> Option<Arc<dyn PieceSource>> {
+        let downloads = self.downloads();
+        let download = downloads.get(content)?;
+        download.reach.is_some_and(|of| reach.opens(of)).then(|| download.source.clone())
     }
 
-    fn sources(&self) -> MutexGuard<'_, HashMap<ContentId, Arc<dyn PieceSource>>> {
-        self.inner.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    fn downloads(&self) -> MutexGuard<'_, HashMap<ContentId, Download>> {
+        self.inner.downloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for PartialRegistration {
     fn drop(&mut self) {
-        let mut sources = self.sources.sources();
+        let mut downloads = self.sources.downloads();
         // A later download of the same content stays.
-        if sources.get(&self.content).is_some_and(|source| Arc::ptr_eq(source, &self.source)) {
-            sources.remove(&self.content);
+        let own = |download: &Download| Arc::ptr_eq(&download.source, &self.source);
+        if downloads.get(&self.content).is_some_and(own) {
+            downloads.remove(&self.content);
         }
-        drop(sources);
+        drop(downloads);
         self.sources.inner.changed.send_replace(());
     }
 }
 
+impl GuardedSource for PartialSources {
+    fn within(&self, reach: Reach) -> Arc<dyn PieceSource> {
+        Arc::new(ReachedDownloads { sources: self.clone(), reach })
+    }
+}
+
+/// The downloads that are for somebody who was granted this.
+struct ReachedDownloads {
+    sources: PartialSources,
+    reach: Reach,
+}
+
+impl ReachedDownloads {
+    fn get(&self, content: &ContentId) -> Result<Arc<dyn PieceSource>, TransferError> {
+        self.sources.find(self.reach, content).ok_or(TransferError::NotFound(*content))
+    }
+}
+
 #[async_trait]
-impl PieceSource for PartialSources {
+impl PieceSource for ReachedDownloads {
     async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
         self.get(content)?.manifest(content).await
     }
@@ -106,7 +144,7 @@ impl PieceSource for PartialSources {
 
 impl fmt::Debug for PartialSources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.sources().keys()).finish()
+        f.debug_set().entries(self.downloads().keys()).finish()
     }
 }
 
@@ -119,26 +157,21 @@ impl fmt::Debug for PartialRegistration {
 /// A source of whole contents, and of downloads for contents that it does not have or cannot serve.
 #[derive(Clone)]
 pub struct CompositeSource {
-    whole: Arc<dyn PieceSource>,
+    whole: Arc<dyn GuardedSource>,
     partial: PartialSources,
 }
 
 impl CompositeSource {
     /// Serves what `whole` has, and else what is in `partial`.
-    pub fn new(whole: Arc<dyn PieceSource>, partial: PartialSources) -> Self {
+    pub fn new(whole: Arc<dyn GuardedSource>, partial: PartialSources) -> Self {
         Self { whole, partial }
     }
+}
 
-    /// The download to try after this error of the whole source.
-    fn instead(
-        &self,
-        content: &ContentId,
-        error: TransferError,
-    ) -> Result<Arc<dyn PieceSource>, TransferError> {
-        match error {
-            TransferError::Protocol(_) => Err(error),
-            _ => self.partial.find(content).ok_or(error),
-        }
+impl GuardedSource for CompositeSource {
+    fn within(&self, reach: Reach) -> Arc<dyn PieceSource> {
+        let partial = ReachedDownloads { sources: self.partial.clone(), reach };
+        Arc::new(ReachedOfBoth { whole: self.whole.within(reach), partial })
     }
 }
 
@@ -148,8 +181,28 @@ impl fmt::Debug for CompositeSource {
     }
 }
 
+/// What of a [`CompositeSource`] is for somebody who was granted something.
+struct ReachedOfBoth {
+    whole: Arc<dyn PieceSource>,
+    partial: ReachedDownloads,
+}
+
+impl ReachedOfBoth {
+    /// The download to try after this error of the whole source.
+    fn instead(
+        &self,
+        content: &ContentId,
+        error: TransferError,
+    ) -> Result<Arc<dyn PieceSource>, TransferError> {
+        match error {
+            TransferError::Protocol(_) => Err(error),
+            _ => self.partial.get(content).map_err(|_| error),
+        }
+    }
+}
+
 #[async_trait]
-impl PieceSource for CompositeSource {
+impl PieceSource for ReachedOfBoth {
     async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
         match self.whole.manifest(content).await {
             Err(error) => self.instead(content, error)?.manifest(content).await,
@@ -180,10 +233,30 @@ impl PieceSource for CompositeSource {
 mod tests {
     use p2pshare_core::{
         content::{PieceIndex, hash_bytes},
-        transfer::MemorySource,
+        identity::GroupsId,
+        transfer::{MemorySource, OpenSource},
     };
 
     use super::*;
+
+    const CLUB: Reach = Reach::Groups(GroupsId::from_bytes([1; 16]));
+    const TEAM: Reach = Reach::Groups(GroupsId::from_bytes([2; 16]));
+
+    fn empty(content: &'static [u8]) -> (ContentId, Arc<MemorySource>) {
+        let manifest = hash_bytes(content);
+        let download = MemorySource::new();
+        download.insert_empty(manifest.clone());
+        (manifest.id(), Arc::new(download))
+    }
+
+    /// Whether a source has a content, for every call alike.
+    async fn has(source: &dyn PieceSource, content: &ContentId) -> bool {
+        let fetched = source.fetch(content, &[]).await.err();
+        let has = !matches!(fetched, Some(TransferError::NotFound(_)));
+        assert_eq!(source.manifest(content).await.is_ok(), has);
+        assert_eq!(source.have(content).await.is_ok(), has);
+        has
+    }
 
     #[tokio::test]
     async fn downloads_are_served_until_they_are_taken_away() {
@@ -191,30 +264,54 @@ mod tests {
         let kept = whole.insert(&b"whole"[..]).id();
         let partial = PartialSources::new();
         let mut changes = partial.changes();
-        let source = CompositeSource::new(Arc::new(whole), partial.clone());
+        let whole = Arc::new(OpenSource::new(Arc::new(whole)));
+        let source = CompositeSource::new(whole, partial.clone()).within(Reach::Everyone);
 
-        let download = MemorySource::new();
-        let manifest = hash_bytes(b"download");
-        download.insert_empty(manifest.clone());
-        let id = manifest.id();
-        assert!(matches!(source.manifest(&id).await, Err(TransferError::NotFound(_))));
-
-        let first = partial.insert(id, Arc::new(download.clone()));
+        let (id, download) = empty(b"download");
+        assert!(!has(&*source, &id).await);
+        let first = partial.insert(id, download.clone());
         assert!(changes.has_changed().unwrap());
         changes.mark_unchanged();
         assert_eq!(partial.contents(), HashSet::from([id]));
+        assert!(!has(&*source, &id).await, "nobody was told of it");
+        partial.open_to(&id, Reach::Everyone);
         assert_eq!(source.manifest(&id).await.unwrap().id(), id);
-        assert_eq!(partial.manifest(&id).await.unwrap().id(), id);
-        assert!(source.have(&id).await.is_ok());
+        assert!(has(&*partial.within(Reach::Everyone), &id).await);
         let missing = source.fetch(&id, &[]).await.err();
         assert!(matches!(missing, Some(TransferError::NotHeld(PieceIndex(0)))), "{missing:?}");
-        assert!(source.fetch(&kept, &[]).await.is_ok());
+        assert!(has(&*source, &kept).await);
 
-        let second = partial.insert(id, Arc::new(download));
+        let second = partial.insert(id, download);
         drop(first);
-        assert!(source.manifest(&id).await.is_ok(), "the later one stays");
+        assert!(partial.is_untold(&id), "the later one stays, and is for whom the index says");
+        partial.open_to(&id, Reach::Everyone);
+        assert!(has(&*source, &id).await);
         drop(second);
-        assert!(matches!(source.have(&id).await, Err(TransferError::NotFound(_))));
+        assert!(!has(&*source, &id).await);
         assert!(changes.has_changed().unwrap() && partial.contents().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_download_is_there_for_those_alone_whom_it_is_for() {
+        let partial = PartialSources::new();
+        let whole = Arc::new(OpenSource::new(Arc::new(MemorySource::new())));
+        let both = CompositeSource::new(whole, partial.clone());
+        let (id, download) = empty(b"download");
+        let _kept = partial.insert(id, download);
+        for (open_to, everyone, club) in [
+            (None, false, false),
+            (Some(Reach::Everyone), true, true),
+            (Some(CLUB), false, true),
+            (Some(TEAM), false, false),
+        ] {
+            if let Some(reach) = open_to {
+                partial.open_to(&id, reach);
+            }
+            assert_eq!(partial.is_untold(&id), open_to.is_none());
+            for (reach, expected) in [(Reach::Everyone, everyone), (CLUB, club)] {
+                assert_eq!(has(&*both.within(reach), &id).await, expected, "{open_to:?} {reach}");
+                assert_eq!(has(&*partial.within(reach), &id).await, expected);
+            }
+        }
     }
 }

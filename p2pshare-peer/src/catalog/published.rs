@@ -1,7 +1,7 @@
 //! What of the catalog the index has acknowledged.
 
 use p2pshare_core::{
-    api::{CatalogChange, Entry},
+    api::{CatalogChange, Entry, GroupReach, Visibility},
     backend::sqlite::DatabaseResult,
     identity::{IndexKeyId, PeerId, Username},
     path::SharePath,
@@ -89,13 +89,15 @@ impl Catalog {
         read.await?.ok_or(CatalogError::AccountChanged)
     }
 
-    /// The index has done these changes.
+    /// The index has done these changes, and said what the grants of the groups' members say.
     pub(crate) async fn acknowledge(
         &self,
         account: PublishAccount,
         changes: Vec<CatalogChange>,
+        reaches: Vec<GroupReach>,
     ) -> Result<(), CatalogError> {
         let acknowledge = move |c: &Connection| {
+            reaches.iter().try_for_each(|told| note_reach(c, told))?;
             changes.iter().try_for_each(|change| match change {
                 CatalogChange::Publish(entry) => published(c, entry),
                 CatalogChange::Withdraw(path) => withdrawn(c, path),
@@ -177,6 +179,7 @@ fn use_account(c: &Connection, account: &PublishAccount) -> DatabaseResult<bool>
     if !same {
         c.execute("DELETE FROM published", [])?;
         c.execute("DELETE FROM pending", [])?;
+        c.execute("DELETE FROM reaches", [])?;
         c.execute("INSERT INTO pending SELECT f.path FROM files f JOIN shares s ON s.id = f.share WHERE s.online", [])?;
         c.execute("UPDATE state SET reconciled = 0", [])?;
     }
@@ -194,11 +197,21 @@ fn published(c: &Connection, entry: &Entry) -> DatabaseResult<()> {
     let values = params![path, content, size, visibility];
     c.prepare_cached("INSERT OR REPLACE INTO published VALUES (?1, ?2, ?3, ?4)")?
         .execute(values)?;
-    // It stays pending if the file has changed since this was sent.
+    // It stays pending if the file has changed since this was sent, and if it is for a group of which it is not known
+    // what its members' grants say: the answer to publishing it tells.
     let sql = "DELETE FROM pending WHERE path = ?1 AND EXISTS (\
                SELECT 1 FROM files f JOIN shares s ON s.id = f.share \
-               WHERE f.path = ?1 AND f.content = ?2 AND f.size = ?3 AND s.visibility = ?4 AND s.online)";
-    c.prepare_cached(sql)?.execute(values)?;
+               WHERE f.path = ?1 AND f.content = ?2 AND f.size = ?3 AND s.visibility = ?4 AND s.online \
+               AND (?5 OR EXISTS (SELECT 1 FROM reaches r WHERE r.visibility = ?4)))";
+    let open = !matches!(entry.visibility, Visibility::Group(_));
+    c.prepare_cached(sql)?.execute(params![path, content, size, visibility, open])?;
+    Ok(())
+}
+
+fn note_reach(c: &Connection, told: &GroupReach) -> DatabaseResult<()> {
+    let visibility = Visibility::Group(told.group.clone()).to_string();
+    c.prepare_cached("INSERT OR REPLACE INTO reaches VALUES (?1, ?2)")?
+        .execute(params![visibility, told.reach.to_string()])?;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The columns of [`share`].
-pub(super) const SHARE: &str = "id, root, name, visibility, hidden, follow_links, online";
+pub(super) const SHARE: &str = "id, root, name, visibility, hidden, follow_links, online, watched";
 
 pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
     Ok(Share {
@@ -27,6 +27,7 @@ pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
         hidden: row.get(4)?,
         follow_links: row.get(5)?,
         online: row.get(6)?,
+        watched: row.get(7)?,
     })
 }
 

@@ -12,7 +12,7 @@ pub(super) fn options() -> DatabaseOptions {
     options
 }
 
-const MIGRATIONS: &[Migration] = &[VERSION_1];
+const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
@@ -100,3 +100,57 @@ CREATE TRIGGER manifests_replaced AFTER UPDATE OF content ON files WHEN new.cont
         AND NOT EXISTS (SELECT 1 FROM files WHERE content = old.content);
 END;
 ";
+
+/// What the index said that grants for a group's members say: without it a group's files are served to nobody. So what
+/// was published before it was told is published once more.
+const VERSION_2: Migration = "
+CREATE TABLE reaches (
+    visibility TEXT PRIMARY KEY,
+    reach TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO pending SELECT path FROM published p WHERE visibility LIKE 'group:%'
+    AND NOT EXISTS (SELECT 1 FROM pending q WHERE q.path = p.path);
+";
+
+/// A share that is `watched` is followed by the running peer.
+const VERSION_3: Migration = "
+ALTER TABLE shares ADD COLUMN watched INTEGER NOT NULL DEFAULT 1;
+";
+
+#[cfg(test)]
+mod tests {
+    use p2pshare_core::backend::sqlite::Database;
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[tokio::test]
+    async fn what_was_published_to_groups_before_is_published_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let first = DatabaseOptions { migrations: &MIGRATIONS[..1], ..options() };
+        let old = Database::open(&path, &first).unwrap();
+        let fill = |connection: &Connection| {
+            connection.execute_batch(
+                "INSERT INTO published VALUES ('a', x'00', 1, 'public');
+                 INSERT INTO published VALUES ('b', x'00', 1, 'group:club');
+                 INSERT INTO published VALUES ('c', x'00', 1, 'group:club');
+                 INSERT INTO published VALUES ('d', x'00', 1, 'unlisted');
+                 INSERT INTO pending VALUES ('c');
+                 INSERT INTO pending VALUES ('e');",
+            )?;
+            Ok(())
+        };
+        old.write(fill).await.unwrap();
+        drop(old);
+
+        let catalog = Catalog::open(&path).unwrap();
+        let pending = catalog.read(|connection| {
+            let mut query = connection.prepare("SELECT path FROM pending ORDER BY path")?;
+            let paths = query.query_map([], |row| row.get::<_, String>(0))?;
+            Ok(paths.collect::<Result<Vec<_>, _>>()?)
+        });
+        assert_eq!(pending.await.unwrap(), ["b", "c", "e"]);
+    }
+}

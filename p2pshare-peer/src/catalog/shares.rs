@@ -1,6 +1,6 @@
 //! Shares: adding, listing, ending them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use p2pshare_core::{
     backend::sqlite::{DatabaseError, DatabaseResult},
@@ -91,6 +91,15 @@ impl Catalog {
         }
     }
 
+    /// Says whether the running peer follows a share. `false`: there is no such share.
+    pub async fn set_watched(&self, id: ShareId, watched: bool) -> Result<bool, CatalogError> {
+        let set = self.change(move |c| {
+            let sql = "UPDATE shares SET watched = ?2 WHERE id = ?1";
+            Ok(c.prepare_cached(sql)?.execute(params![id.0, watched])? > 0)
+        });
+        set.await
+    }
+
     /// Notes whether a share's root is there.
     pub(crate) async fn set_online(&self, id: ShareId, online: bool) -> Result<(), CatalogError> {
         let set = self.change(move |c| {
@@ -148,15 +157,17 @@ fn update(c: &Connection, share: Share, new: &NewShare) -> DatabaseResult<Share>
         visibility: new.visibility.clone().unwrap_or(share.visibility),
         hidden: new.hidden.unwrap_or(share.hidden),
         follow_links: new.follow_links.unwrap_or(share.follow_links),
+        watched: new.watched.unwrap_or(share.watched),
         ..share
     };
-    let sql = "UPDATE shares SET visibility = ?2, hidden = ?3, follow_links = ?4 WHERE id = ?1";
+    let sql = "UPDATE shares SET visibility = ?2, hidden = ?3, follow_links = ?4, watched = ?5 WHERE id = ?1";
     let visibility = share.visibility.to_string();
     c.prepare_cached(sql)?.execute(params![
         share.id.0,
         visibility,
         share.hidden,
-        share.follow_links
+        share.follow_links,
+        share.watched
     ])?;
     Ok(share)
 }
@@ -169,16 +180,26 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> DatabaseResult<Option<
     let visibility = new.visibility.clone().unwrap_or_default();
     let (hidden, follow_links) =
         (new.hidden.unwrap_or_default(), new.follow_links.unwrap_or_default());
-    let sql = "INSERT INTO shares (root, name, visibility, hidden, follow_links) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let watched = new.watched.unwrap_or(true);
+    let sql = "INSERT INTO shares (root, name, visibility, hidden, follow_links, watched) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let id = c.prepare_cached(sql)?.insert(params![
         root,
         name.as_str(),
         visibility.to_string(),
         hidden,
-        follow_links
+        follow_links,
+        watched
     ])?;
-    let root: PathBuf = new.root.clone();
-    Ok(Some(Share { id: ShareId(id), root, name, visibility, hidden, follow_links, online: true }))
+    Ok(Some(Share {
+        id: ShareId(id),
+        root: new.root.clone(),
+        name,
+        visibility,
+        hidden,
+        follow_links,
+        online: true,
+        watched,
+    }))
 }
 
 fn free_name(c: &Connection, wanted: &SharePath) -> DatabaseResult<Option<SharePath>> {

@@ -10,8 +10,10 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun},
+    identity::Reach,
     transfer::{
-        HaveStream, HaveUpdate, PieceSource, ReadOptions, SegmentStream, SharedFile, TransferError,
+        GuardedSource, HaveStream, HaveUpdate, PieceSource, ReadOptions, SegmentStream, SharedFile,
+        TransferError,
     },
 };
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -27,8 +29,8 @@ const MANIFEST_BYTES: usize = 64 << 20;
 /// Reports of changed files that wait. More are dropped: each file is reported again when it is next asked for.
 const REPORTS: usize = 1024;
 
-/// Serves the files of a catalog, each for as long as it is shared and is what it was when it was hashed. A clone is the
-/// same source.
+/// Serves the files of a catalog, each to those it is shared with, for as long as it is shared and is what it was when it
+/// was hashed. A clone is the same source.
 ///
 /// A file is checked when it is opened and while it is read. One that has changed or is gone is not served, whoever asks
 /// gets [`TransferError::Changed`] unless another shared file has the same content, and it is told to the
@@ -77,35 +79,45 @@ impl CatalogSource {
         let inner = Arc::new(Inner { catalog, manifests, options, changed });
         (Self { inner }, ChangedFiles { reports })
     }
+}
 
+impl GuardedSource for CatalogSource {
+    fn within(&self, reach: Reach) -> Arc<dyn PieceSource> {
+        Arc::new(ReachedFiles { inner: self.inner.clone(), reach })
+    }
+}
+
+/// The files that are for somebody who was granted this.
+struct ReachedFiles {
+    inner: Arc<Inner>,
+    reach: Reach,
+}
+
+impl ReachedFiles {
     /// The shared files with this content, at least one, and their manifest.
     async fn find(
         &self,
         content: &ContentId,
     ) -> Result<(Vec<CatalogFile>, Manifest), TransferError> {
-        // Asked each time, so that what is no longer shared is no longer served.
+        // Asked each time, so that what is no longer shared is no longer served, nor to whom it is no longer.
         let catalog = &self.inner.catalog;
-        let files =
-            catalog.files_with(*content, MAX_COPIES).await.map_err(|error| unavailable(&error))?;
+        let files = catalog.files_for(self.reach, *content, MAX_COPIES).await;
+        let files = files.map_err(|error| unavailable(&error))?;
         if files.is_empty() {
             return Err(TransferError::NotFound(*content));
         }
-        if let Some(manifest) = self.manifests().find(content) {
+        if let Some(manifest) = self.inner.manifests().find(content) {
             return Ok((files, manifest));
         }
         let manifest = catalog.manifest(*content).await.map_err(|error| unavailable(&error))?;
         let manifest = manifest.ok_or(TransferError::NotFound(*content))?;
-        self.manifests().insert(&manifest);
+        self.inner.manifests().insert(&manifest);
         Ok((files, manifest))
-    }
-
-    fn manifests(&self) -> MutexGuard<'_, ManifestCache> {
-        self.inner.manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
-impl PieceSource for CatalogSource {
+impl PieceSource for ReachedFiles {
     async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
         Ok(self.find(content).await?.1)
     }
@@ -145,6 +157,10 @@ impl PieceSource for CatalogSource {
 }
 
 impl Inner {
+    fn manifests(&self) -> MutexGuard<'_, ManifestCache> {
+        self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn report(&self, file: CatalogFile, error: &TransferError) {
         if matches!(error, TransferError::Changed) {
             let report = ChangedFile { share: file.share, local: file.local };

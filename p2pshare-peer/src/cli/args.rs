@@ -156,6 +156,23 @@ pub struct ShareArgs {
     /// Share hidden files too.
     #[arg(long)]
     pub hidden: bool,
+    /// Go on following what changes, until stopped. What is shared is followed by `serve` anyway, unless told otherwise.
+    #[arg(long)]
+    pub watch: bool,
+    /// Do not follow what changes, in `serve` either: only `share` looks at it.
+    #[arg(long, conflicts_with = "watch")]
+    pub no_watch: bool,
+}
+
+impl ShareArgs {
+    /// Whether what is shared is to be followed, if that was told.
+    pub fn watched(&self) -> Option<bool> {
+        match (self.watch, self.no_watch) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// Who can see what is shared; everybody unless told.

@@ -28,6 +28,7 @@ use crate::{
     net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, serve},
     publish::{AnnounceFailure, OwnPeer, PublishError},
     share::Sharer,
+    watch::WatchEvent,
 };
 
 /// Uploads that wait for a slot; more are turned away.
@@ -70,6 +71,8 @@ pub enum DaemonEvent {
         /// Files that the index knows of it now.
         total: u64,
     },
+    /// Something happened while shares were followed.
+    Watch(WatchEvent),
     /// Something failed and will be tried again.
     Trouble(String),
 }
@@ -148,7 +151,8 @@ impl Daemon {
     /// Serves until `shutdown` is cancelled or the session ends. Then the peer says goodbye to the index, and calls that
     /// run have some seconds to end.
     ///
-    /// An index that is away does not end it: grants are checked without it, and it is asked again and again.
+    /// An index that is away does not end it: grants are checked without it, and it is asked again and again. Shares that
+    /// are watched are followed meanwhile; what changes in them is published.
     pub async fn run(
         self,
         options: ServeOptions,
@@ -194,13 +198,14 @@ impl Daemon {
             events: events.clone(),
         };
         let upkeep = upkeep::run(self.sharer.clone(), changed, events.clone(), stop.clone());
+        let watch = Box::pin(upkeep::watch(self.sharer.clone(), events.clone(), stop.clone()));
         let partial = partial::run(&self.peer, &self.partial, &stop);
         let online = async {
             let ended = Box::pin(presence.run(&stop)).await;
             stop.cancel();
             ended
         };
-        let (served, online, (), ()) = tokio::join!(serving, online, upkeep, partial);
+        let (served, online, (), (), ()) = tokio::join!(serving, online, upkeep, watch, partial);
         if !online.as_ref().is_err_and(DaemonError::is_logged_out) {
             goodbye(&self.peer).await;
         }

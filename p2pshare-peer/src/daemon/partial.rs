@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, convert::Infallible, time::Duration};
 
-use p2pshare_core::{api::ProblemKind, content::ContentId};
+use p2pshare_core::{api::ProblemKind, content::ContentId, identity::Reach};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +15,8 @@ pub(super) const SETTLE: Duration = Duration::from_millis(250);
 /// The index is told again so often. It forgets what it was told after ten minutes, and may lose it sooner.
 const RENEW: Duration = Duration::from_secs(60);
 
-/// Keeps the index told of the downloads of a peer that somebody else keeps online, until `stop` is cancelled. An index
-/// that is away or refuses is told again later.
+/// Keeps the index told of the downloads of a peer that somebody else keeps online, and them open to those whom the index
+/// tells, until `stop` is cancelled. An index that is away or refuses is told again later.
 pub(super) async fn run(peer: &OwnPeer, sources: &PartialSources, stop: &CancellationToken) {
     let work = async {
         loop {
@@ -45,8 +45,11 @@ pub(super) async fn tell(
             withdraw(peer, &content).await?;
         }
         for content in held {
-            if told.get(&content).is_none_or(|at| *at + RENEW <= now) {
-                offer(peer, &content).await?;
+            let is_due = told.get(&content).is_none_or(|at| *at + RENEW <= now);
+            if is_due || sources.is_untold(&content) {
+                if let Some(reach) = offer(peer, &content).await? {
+                    sources.open_to(&content, reach);
+                }
                 told.insert(content, now);
             }
         }
@@ -62,13 +65,14 @@ pub(super) async fn tell(
     }
 }
 
-async fn offer(peer: &OwnPeer, content: &ContentId) -> Result<(), ClientError> {
+/// Tells the index of a download, and gives for whom it is; `None`: the index does not tell it to anybody.
+async fn offer(peer: &OwnPeer, content: &ContentId) -> Result<Option<Reach>, ClientError> {
     match peer.client().add_partial_source(content, &peer.id()).await {
         Err(error) if error.kind() == Some(ProblemKind::NotFound) => {
             // Either the content has gone, which the download will find out, or the index has forgotten the peer.
-            peer.client().heartbeat(&peer.id()).await.map(drop)
+            peer.client().heartbeat(&peer.id()).await.map(|_| None)
         }
-        other => other,
+        other => other.map(|noted| Some(noted.reach)),
     }
 }
 

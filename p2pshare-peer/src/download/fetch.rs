@@ -3,25 +3,28 @@
 use std::{
     fs::File,
     path::Path,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use p2pshare_core::{
-    content::{ContentId, HashError, Manifest, PIECE_LEN, PieceIndex, hash_bytes, hash_file},
+    content::{ContentId, HashError, Manifest, hash_bytes, hash_file},
     identity::PeerId,
     swarm::{
         Candidate, DownloadError, DownloadOptions as SwarmOptions, Downloader, ManifestOptions,
-        Report, SmallDownload, SwarmEvents, download_small, manifest_from,
+        Report, SmallDownload, download_small, manifest_from,
     },
-    transfer::{FileSink, PieceSink, SinkError, SinkOptions, TransferError},
+    transfer::{FileSink, SinkError, SinkOptions, TransferError},
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Serving, Wanted,
+    FileProgress, Serving, Wanted,
     locator::{Age, IndexDiscovery, Locator},
 };
 use crate::index_client::ClientError;
@@ -79,18 +82,22 @@ pub(super) struct Fetcher {
     pub(super) downloader: Downloader,
     pub(super) sink: SinkOptions,
     pub(super) swarm: SwarmOptions,
+    /// How long to wait for a source when none is online.
+    pub(super) patience: Duration,
     pub(super) serving: Option<Serving>,
     pub(super) cancel: CancellationToken,
 }
 
 impl Fetcher {
-    /// Fetches a content that, as the index was told, has at most one piece: in one call, without a manifest.
+    /// Fetches a content that, as the index was told, has at most one piece: in one call, without a manifest. If its
+    /// name is `free` nothing was there a moment ago.
     pub(super) async fn small(
         &self,
         wanted: &Wanted,
-        events: &SwarmEvents,
+        free: bool,
+        file: &FileProgress,
     ) -> Result<Fetched, FetchError> {
-        if self.is_there(wanted).await? {
+        if !free && self.is_there(wanted).await? {
             return Ok(Fetched::AlreadyThere);
         }
         let empty = hash_bytes(b"");
@@ -114,7 +121,7 @@ impl Fetcher {
         };
         match fetched? {
             Some(fetched) => Ok(fetched),
-            None => self.pieces(wanted, events).await,
+            None => self.pieces(wanted, file).await,
         }
     }
 
@@ -138,7 +145,7 @@ impl Fetcher {
     pub(super) async fn pieces(
         &self,
         wanted: &Wanted,
-        events: &SwarmEvents,
+        file: &FileProgress,
     ) -> Result<Fetched, FetchError> {
         if self.is_there(wanted).await? {
             return Ok(Fetched::AlreadyThere);
@@ -158,7 +165,9 @@ impl Fetcher {
                 found.manifest
             }
         };
-        let sink = Arc::new(FileSink::open(&wanted.target, manifest, self.sink.clone()).await?);
+        let opening = FileSink::open(&wanted.target, manifest, self.sink.clone());
+        let sink = Arc::new(self.unless_cancelled(opening).await??);
+        file.open(sink.source());
         let _served = self
             .serving
             .as_ref()
@@ -168,8 +177,8 @@ impl Fetcher {
         let download = self.downloader.download(
             sink,
             discovery,
-            self.swarm.clone(),
-            events.clone(),
+            SwarmOptions { cursors: file.cursors().clone(), ..self.swarm.clone() },
+            file.events().clone(),
             &self.cancel,
         );
         Ok(Fetched::Pieces(download.await?))
@@ -182,15 +191,16 @@ impl Fetcher {
         manifest: Manifest,
         data: Vec<Bytes>,
     ) -> Result<(), FetchError> {
-        let sink = FileSink::open(&wanted.target, manifest, self.sink.clone()).await?;
-        sink.put(PieceIndex(0), data).await?;
-        Ok(sink.finish().await?)
+        Ok(FileSink::keep(&wanted.target, manifest, data, self.sink.clone()).await?)
     }
 
     /// Whether the file is there with the very content. Something else there is an error, unless it may be replaced.
     async fn is_there(&self, wanted: &Wanted) -> Result<bool, FetchError> {
         let target = wanted.target.clone();
-        let hashed = tokio::task::spawn_blocking(move || hash_existing(&target)).await;
+        let stop = CancelOnDrop::default();
+        let stopped = stop.0.clone();
+        let hashing = tokio::task::spawn_blocking(move || hash_existing(&target, &stopped));
+        let hashed = self.unless_cancelled(hashing).await?;
         let existing = || wanted.target.display().to_string();
         let id = match hashed {
             Ok(Ok(id)) => id,
@@ -219,22 +229,23 @@ impl Fetcher {
         content: &ContentId,
         age: Age,
     ) -> Result<Vec<Candidate>, FetchError> {
-        let deadline = Instant::now() + self.swarm.patience;
+        let deadline = Instant::now() + self.patience;
         let mut age = age;
         loop {
-            let found = self
-                .locator
-                .candidates(content, age, self.own_peer())
-                .await?
-                .ok_or(FetchError::NotFound(*content))?;
+            let asking = self.locator.candidates(content, age, self.own_peer());
+            let found =
+                self.unless_cancelled(asking).await??.ok_or(FetchError::NotFound(*content))?;
             if !found.is_empty() || Instant::now() + ASK_AGAIN > deadline {
                 return Ok(found);
             }
-            if self.cancel.run_until_cancelled(sleep(ASK_AGAIN)).await.is_none() {
-                return Err(DownloadError::Cancelled.into());
-            }
+            self.unless_cancelled(sleep(ASK_AGAIN)).await?;
             age = Age::Fresh;
         }
+    }
+
+    /// What comes of this work, which is dropped when the job is cancelled.
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, DownloadError> {
+        self.cancel.run_until_cancelled(work).await.ok_or(DownloadError::Cancelled)
     }
 }
 
@@ -259,13 +270,30 @@ fn is_gone(error: &FetchError) -> bool {
     }
 }
 
-/// Whether a content has at most one piece, if the index was told the truth.
-pub(super) fn is_small(wanted: &Wanted) -> bool {
-    wanted.size <= PIECE_LEN
+/// Ends the hashing of a file that nobody waits for any more.
+#[derive(Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Says of each whether nothing is there under its name, asking for all at once.
+pub(super) async fn are_free(wanted: impl Iterator<Item = &Wanted>) -> Vec<bool> {
+    let targets: Vec<_> = wanted.map(|one| one.target.clone()).collect();
+    let count = targets.len();
+    let look = move || targets.iter().map(|target| is_free(target)).collect();
+    tokio::task::spawn_blocking(look).await.unwrap_or_else(|_| vec![false; count])
+}
+
+fn is_free(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Hashes what is there under a name; `None` if nothing is.
-fn hash_existing(path: &Path) -> Result<Option<ContentId>, HashError> {
+fn hash_existing(path: &Path, cancel: &AtomicBool) -> Result<Option<ContentId>, HashError> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(HashError::Io(error)),
@@ -273,6 +301,6 @@ fn hash_existing(path: &Path) -> Result<Option<ContentId>, HashError> {
         Ok(_) => {}
     }
     let file = File::open(path).map_err(HashError::Io)?;
-    let manifest = hash_file(&file, None, &|_| (), &AtomicBool::new(false))?;
+    let manifest = hash_file(&file, None, &|_| (), cancel)?;
     Ok(Some(manifest.id()))
 }

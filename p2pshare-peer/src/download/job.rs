@@ -1,26 +1,24 @@
 //! Downloading many contents at once.
 
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures::{StreamExt, future::join, stream};
+use async_trait::async_trait;
+use futures::{StreamExt, future::join, stream, stream::BoxStream};
 use p2pshare_core::{
     api::MAX_GRANT_BATCH,
+    content::PIECE_LEN,
     identity::PeerId,
-    swarm::{DownloadError, DownloadOptions as SwarmOptions, Downloader, SwarmEvents},
+    swarm::{DownloadError, DownloadOptions as SwarmOptions, Downloader},
     transfer::{Committer, Durability, SinkOptions},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Locator, Wanted,
-    fetch::{FetchError, Fetched, Fetcher, is_small},
+    JobProgress, Locator, Wanted,
+    fetch::{FetchError, Fetched, Fetcher, are_free},
 };
 use crate::catalog::PartialSources;
 
@@ -45,6 +43,10 @@ pub struct DownloadOptions {
     pub patience: Duration,
     /// By whom contents of several pieces are served while they are downloaded; `None`: by nobody.
     pub serving: Option<Serving>,
+    /// How long a download that has begun goes on when all its sources are gone; `None`: as long as `patience`.
+    pub lull: Option<Duration>,
+    /// Whose limits of sources and memory it shares.
+    pub downloader: Downloader,
 }
 
 /// Somebody who serves downloads while they run: a daemon, or a [`DownloadServer`](crate::daemon::DownloadServer).
@@ -63,6 +65,8 @@ impl Default for DownloadOptions {
             durability: Durability::Sync,
             patience: Duration::ZERO,
             serving: None,
+            lull: None,
+            downloader: Downloader::default(),
         }
     }
 }
@@ -75,37 +79,6 @@ pub enum JobEvent<'a> {
     Done(&'a Wanted, &'a Fetched),
     /// A file could not be fetched. The others go on.
     Failed(&'a Wanted, &'a FetchError),
-}
-
-/// How far a job is. Cheap to read at any time.
-#[derive(Debug, Default)]
-pub struct JobProgress {
-    total: AtomicU64,
-    settled: AtomicU64,
-    running: Mutex<HashMap<usize, SwarmEvents>>,
-}
-
-impl JobProgress {
-    /// Bytes that are verified.
-    pub fn done(&self) -> u64 {
-        let running: u64 = self.running().values().map(|events| events.progress().verified).sum();
-        (self.settled.load(Relaxed) + running).min(self.total())
-    }
-
-    /// Bytes of all files of the job, as far as the index was told.
-    pub fn total(&self) -> u64 {
-        self.total.load(Relaxed)
-    }
-
-    /// Sources that give bytes at the moment.
-    pub fn sources(&self) -> u32 {
-        self.running().values().map(|events| events.progress().sources).sum()
-    }
-
-    fn running(&self) -> MutexGuard<'_, HashMap<usize, SwarmEvents>> {
-        // A panic elsewhere leaves a map of counters: as good as before.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What a job came to.
@@ -121,6 +94,21 @@ pub struct JobReport {
     pub failed: Vec<(Wanted, FetchError)>,
 }
 
+/// The files of a job as they are come by, each with a number of its own.
+pub struct JobFiles<'a> {
+    /// Those of at most one piece, as far as the index was told, in groups for which the index is asked at once.
+    pub small: BoxStream<'a, Vec<(u64, Wanted)>>,
+    /// The others.
+    pub large: BoxStream<'a, (u64, Wanted)>,
+}
+
+/// Told what becomes of each file of a job.
+#[async_trait]
+pub trait JobResults: Send + Sync {
+    /// A file is complete, or could not be fetched. It counts as running until this returns.
+    async fn settled(&self, number: u64, wanted: Wanted, result: Result<Fetched, FetchError>);
+}
+
 /// Downloads contents to files: small ones many at a time, larger ones in pieces from all their sources.
 ///
 /// One that fails does not keep the others from being fetched. Cancelling ends all at once; what came of larger ones
@@ -133,72 +121,99 @@ pub async fn run(
     events: &(dyn Fn(JobEvent<'_>) + Send + Sync),
     cancel: &CancellationToken,
 ) -> JobReport {
-    progress.total.store(wanted.iter().map(|one| one.size).fold(0, u64::saturating_add), Relaxed);
+    progress.expect(wanted.iter().map(|one| one.size).fold(0, u64::saturating_add));
+    let (small, large): (Vec<_>, Vec<_>) = (0..).zip(wanted).partition(|(_, one)| one.is_small());
+    let files = JobFiles {
+        small: stream::iter(small).chunks(MAX_GRANT_BATCH).boxed(),
+        large: stream::iter(large).boxed(),
+    };
+    let results = Collect { events, report: Mutex::default() };
+    run_files(locator, files, options, progress, &results, cancel).await;
+    results.report.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`run`], for files that are not all known from the start: memory is that of those which are fetched at a time.
+pub async fn run_files(
+    locator: Arc<Locator>,
+    files: JobFiles<'_>,
+    options: DownloadOptions,
+    progress: &JobProgress,
+    results: &dyn JobResults,
+    cancel: &CancellationToken,
+) {
     let fetcher = Fetcher {
         locator,
-        downloader: Downloader::default(),
+        downloader: options.downloader,
         sink: SinkOptions {
             overwrite: options.overwrite,
             committer: Committer::new(options.durability),
             ..SinkOptions::default()
         },
         swarm: SwarmOptions {
-            patience: options.patience,
+            patience: options.lull.unwrap_or(options.patience),
             stall: SLOWEST_SEGMENT,
             ..SwarmOptions::default()
         },
+        patience: options.patience,
         serving: options.serving,
         cancel: cancel.clone(),
     };
-    let report = Mutex::new(JobReport::default());
-    let job = Job { fetcher, progress, events, report: &report };
-    let (small, large): (Vec<_>, Vec<_>) =
-        wanted.into_iter().enumerate().partition(|(_, one)| is_small(one));
-    join(job.fetch_small(small), job.fetch_large(large)).await;
-    report.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let job = Job { fetcher, progress, results };
+    join(job.fetch_small(files.small), job.fetch_large(files.large)).await;
 }
 
 struct Job<'a> {
     fetcher: Fetcher,
     progress: &'a JobProgress,
-    events: &'a (dyn Fn(JobEvent<'_>) + Send + Sync),
-    report: &'a Mutex<JobReport>,
+    results: &'a dyn JobResults,
 }
 
 impl Job<'_> {
-    async fn fetch_small(&self, mut wanted: Vec<(usize, Wanted)>) {
-        while !wanted.is_empty() {
-            let rest = wanted.split_off(wanted.len().min(MAX_GRANT_BATCH));
-            let contents: Vec<_> = wanted.iter().map(|(_, one)| one.content).collect();
+    async fn fetch_small(&self, mut groups: BoxStream<'_, Vec<(u64, Wanted)>>) {
+        while let Some(group) = groups.next().await {
+            let contents: Vec<_> = group.iter().map(|(_, one)| one.content).collect();
             // If it fails each content is asked for by itself, and fails with its own cause.
             if let Err(error) = self.fetcher.locator.prime(&contents).await {
                 tracing::debug!(%error, "asking for many contents at once failed");
             }
-            let batch = stream::iter(std::mem::replace(&mut wanted, rest));
-            batch.for_each_concurrent(SMALL_AT_ONCE, |(number, one)| self.fetch(number, one)).await;
+            let free = are_free(group.iter().map(|(_, one)| one)).await;
+            let group = stream::iter(group.into_iter().zip(free));
+            let fetch = |((number, one), free)| self.fetch(number, one, free);
+            group.for_each_concurrent(SMALL_AT_ONCE, fetch).await;
         }
     }
 
-    async fn fetch_large(&self, wanted: Vec<(usize, Wanted)>) {
-        let all = stream::iter(wanted);
-        all.for_each_concurrent(LARGE_AT_ONCE, |(number, one)| self.fetch(number, one)).await;
+    async fn fetch_large(&self, wanted: BoxStream<'_, (u64, Wanted)>) {
+        let fetch = |(number, one)| self.fetch(number, one, false);
+        wanted.for_each_concurrent(LARGE_AT_ONCE, fetch).await;
     }
 
-    async fn fetch(&self, number: usize, wanted: Wanted) {
-        let events = SwarmEvents::default();
-        self.progress.running().insert(number, events.clone());
+    async fn fetch(&self, number: u64, wanted: Wanted, free: bool) {
+        let file = self.progress.begin(number, &wanted);
         let result = if self.fetcher.cancel.is_cancelled() {
             Err(DownloadError::Cancelled.into())
-        } else if is_small(&wanted) {
-            self.fetcher.small(&wanted, &events).await
+        } else if wanted.is_small() {
+            self.fetcher.small(&wanted, free, &file).await
         } else {
-            self.fetcher.pieces(&wanted, &events).await
+            self.fetcher.pieces(&wanted, &file).await
         };
-        self.progress.running().remove(&number);
         self.fetcher.locator.forget(&wanted.content);
-        // What failed is settled too, or the bar would never be full.
-        self.progress.settled.fetch_add(wanted.size, Relaxed);
+        let whole =
+            if matches!(result, Ok(Fetched::Small(_))) { wanted.size.min(PIECE_LEN) } else { 0 };
+        self.results.settled(number, wanted.clone(), result).await;
+        self.progress.end(number, &wanted, whole);
+    }
+}
 
+/// Tells of each file, and sums them up.
+struct Collect<'a> {
+    events: &'a (dyn Fn(JobEvent<'_>) + Send + Sync),
+    report: Mutex<JobReport>,
+}
+
+#[async_trait]
+impl JobResults for Collect<'_> {
+    async fn settled(&self, _: u64, wanted: Wanted, result: Result<Fetched, FetchError>) {
         match &result {
             Ok(fetched) => (self.events)(JobEvent::Done(&wanted, fetched)),
             Err(error) => (self.events)(JobEvent::Failed(&wanted, error)),

@@ -1,7 +1,7 @@
 //! Where contents are and permission to fetch them, asked of the index in batches and kept while it is good.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -65,11 +65,44 @@ struct Known {
     located: Arc<Located>,
     asked_at: Instant,
     use_until: Instant,
+    /// The grants of those sources that want one of their own, also of those that the newest answer does not name:
+    /// downloads go on asking them.
+    own: HashMap<PeerId, OwnGrant>,
+}
+
+/// A grant for one source alone.
+#[derive(Clone)]
+struct OwnGrant {
+    text: String,
+    use_until: Instant,
 }
 
 impl Known {
+    /// What the index answered at `asked_at`, and what of the grants before is good still.
+    fn new(
+        located: Located,
+        before: HashMap<PeerId, OwnGrant>,
+        asked_at: Instant,
+        use_until: Instant,
+    ) -> Self {
+        let mut own = before;
+        own.retain(|_, grant| grant.use_until > asked_at);
+        for source in &located.sources {
+            match &source.grant {
+                Some(text) => own.insert(source.peer, OwnGrant { text: text.clone(), use_until }),
+                None => own.remove(&source.peer),
+            };
+        }
+        Self { located: Arc::new(located), asked_at, use_until, own }
+    }
+
     fn is_good(&self, age: Age, now: Instant) -> bool {
         self.use_until > now && (age == Age::Granted || self.asked_at + SOURCES_FRESH > now)
+    }
+
+    /// The grant to be shown to a source. One that is not known to want its own never sees that of another.
+    fn grant_for(&self, peer: &PeerId) -> &str {
+        self.own.get(peer).map_or(&self.located.grant, |own| &own.text)
     }
 }
 
@@ -96,6 +129,15 @@ impl PieceSource for Throttled {
     ) -> Result<SegmentStream, TransferError> {
         Ok(self.limit.throttle(self.source.fetch(content, runs).await?))
     }
+
+    async fn fetch_any(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+        others: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        Ok(self.limit.throttle(self.source.fetch_any(content, runs, others).await?))
+    }
 }
 
 impl Locator {
@@ -105,9 +147,17 @@ impl Locator {
         Arc::new(Self { me, pool, limit, known: Mutex::default() })
     }
 
-    /// Asks for all these contents, in as few calls as can be.
+    /// Asks for all these contents of which nothing is known, in as few calls as can be.
     pub async fn prime(&self, contents: &[ContentId]) -> Result<(), ClientError> {
-        for batch in contents.chunks(MAX_GRANT_BATCH) {
+        let now = Instant::now();
+        let unknown: Vec<_> = {
+            let known = self.known();
+            let good = |content: &ContentId| {
+                known.get(content).is_some_and(|known| known.is_good(Age::Granted, now))
+            };
+            contents.iter().copied().filter(|content| !good(content)).collect()
+        };
+        for batch in unknown.chunks(MAX_GRANT_BATCH) {
             self.ask(batch).await?;
         }
         Ok(())
@@ -157,6 +207,21 @@ impl Locator {
         Ok(Some(candidates.collect()))
     }
 
+    /// Which of these contents are not hopeless now: somebody gives them, or it turned out that they are nowhere.
+    pub async fn with_news(
+        &self,
+        contents: &[ContentId],
+    ) -> Result<HashSet<ContentId>, ClientError> {
+        for batch in contents.chunks(MAX_GRANT_BATCH) {
+            self.ask(batch).await?;
+        }
+        let known = self.known();
+        let waits = |content: &&ContentId| {
+            known.get(content).is_none_or(|known| !known.located.sources.is_empty())
+        };
+        Ok(contents.iter().filter(waits).copied().collect())
+    }
+
     /// Forgets what is known of a content that nobody fetches any more.
     pub fn forget(&self, content: &ContentId) {
         self.known().remove(content);
@@ -179,14 +244,14 @@ impl Locator {
         let lifetime = grants.expires_at.since(SystemClock.now()).mul_f64(0.8);
         let use_until = now + lifetime.clamp(SHORTEST_USE, LONGEST_USE);
         let mut known = self.known();
-        for content in contents {
-            known.remove(content);
-        }
+        let mut before: HashMap<ContentId, Known> = contents
+            .iter()
+            .filter_map(|content| Some((*content, known.remove(content)?)))
+            .collect();
         for located in grants.contents {
-            known.insert(
-                located.content,
-                Known { located: Arc::new(located), asked_at: now, use_until },
-            );
+            let content = located.content;
+            let before = before.remove(&content).map(|known| known.own).unwrap_or_default();
+            known.insert(content, Known::new(located, before, now, use_until));
         }
         Ok(())
     }
@@ -202,20 +267,21 @@ impl GrantProvider for Locator {
     async fn grant(&self, request: &GrantNeeded) -> Result<String, TransferError> {
         let known = self.known().get(&request.content).cloned();
         if let Some(known) = known.filter(|known| known.use_until > Instant::now()) {
-            return Ok(known.located.grant.clone());
+            return Ok(known.grant_for(&request.peer).to_owned());
         }
         self.ask(&[request.content])
             .await
             .map_err(|error| TransferError::Unavailable(error.to_string()))?;
         match self.known().get(&request.content) {
-            Some(known) => Ok(known.located.grant.clone()),
+            Some(known) => Ok(known.grant_for(&request.peer).to_owned()),
             None => Err(TransferError::NotFound(request.content)),
         }
     }
 
     fn refused(&self, request: &GrantNeeded, grant: &str) {
         let mut known = self.known();
-        if known.get(&request.content).is_some_and(|known| known.located.grant == grant) {
+        if known.get(&request.content).is_some_and(|known| known.grant_for(&request.peer) == grant)
+        {
             known.remove(&request.content);
         }
     }
@@ -239,5 +305,51 @@ impl Discovery for IndexDiscovery {
 impl std::fmt::Debug for Locator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Locator").field("me", &self.me).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2pshare_core::api::Source;
+
+    use super::*;
+
+    fn peer(number: u8) -> PeerId {
+        PeerId::from_bytes([number; 32])
+    }
+
+    fn located(grant: &str, sources: &[(u8, Option<&str>)]) -> Located {
+        let source = |&(number, grant): &(u8, Option<&str>)| Source {
+            peer: peer(number),
+            owner: "alice".parse().unwrap(),
+            addresses: Vec::new(),
+            kind: SourceKind::Full,
+            grant: grant.map(str::to_owned),
+        };
+        Located {
+            content: ContentId::of(b"content"),
+            size: 7,
+            grant: grant.to_owned(),
+            sources: sources.iter().map(source).collect(),
+            total: 3,
+        }
+    }
+
+    #[test]
+    fn each_source_sees_its_own_grant_for_as_long_as_it_is_good() {
+        let (begun, minute) = (Instant::now(), Duration::from_secs(60));
+        let answer = located("open", &[(1, None), (2, Some("club")), (3, Some("team"))]);
+        let known = Known::new(answer, HashMap::new(), begun, begun + 2 * minute);
+        let shown = |known: &Known| [1, 2, 3, 4].map(|one| known.grant_for(&peer(one)).to_owned());
+        assert_eq!(shown(&known), ["open", "club", "team", "open"]);
+
+        // An answer with other sources, and one of the old in another way.
+        let answer = located("open 2", &[(4, Some("club 2")), (3, None)]);
+        let known = Known::new(answer, known.own, begun + minute, begun + 3 * minute);
+        assert_eq!(shown(&known), ["open 2", "club", "open 2", "club 2"]);
+
+        let answer = located("open 3", &[]);
+        let known = Known::new(answer, known.own, begun + 2 * minute, begun + 4 * minute);
+        assert_eq!(shown(&known), ["open 3", "open 3", "open 3", "club 2"]);
     }
 }

@@ -5,11 +5,15 @@
 mod fetch;
 mod job;
 mod locator;
+mod progress;
 mod resolve;
 mod target;
 
 pub use fetch::{FetchError, Fetched};
-pub use job::{DownloadOptions, JobEvent, JobProgress, JobReport, Serving, run};
+pub use job::{
+    DownloadOptions, JobEvent, JobFiles, JobReport, JobResults, Serving, run, run_files,
+};
 pub use locator::{Age, Locator};
-pub use resolve::{Found, ResolveError, Wanted, find, resolve};
+pub use progress::{FileProgress, JobProgress};
+pub use resolve::{Found, ResolveError, Wanted, find, find_each, resolve};
 pub use target::{Target, TargetError};

@@ -3,11 +3,16 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use p2pshare_core::{
     api::{BrowseQuery, FileListing, ProblemKind},
-    content::ContentId,
+    content::{ContentId, PIECE_LEN},
     identity::Username,
     path::SharePath,
     text::visible,
@@ -29,6 +34,13 @@ pub struct Wanted {
     pub size: u64,
     /// Where it goes.
     pub target: PathBuf,
+}
+
+impl Wanted {
+    /// Whether it has at most one piece, if the index was told the truth.
+    pub fn is_small(&self) -> bool {
+        self.size <= PIECE_LEN
+    }
 }
 
 /// A content that is there, and how it is named.
@@ -80,21 +92,34 @@ pub async fn resolve(
 
 /// Finds out what is meant by `targets`.
 pub async fn find(client: &IndexClient, targets: &[Target]) -> Result<Vec<Found>, ResolveError> {
-    let mut found = Vec::new();
+    let all = Mutex::new(Vec::new());
+    let keep = |page| {
+        all.lock().unwrap_or_else(PoisonError::into_inner).extend(page);
+        ready(Ok::<_, ResolveError>(())).boxed()
+    };
     for target in targets {
-        match target {
-            Target::Content(content) => found.push(content_by_id(client, target, *content).await?),
-            Target::Link(link) => {
-                check_index(client, link)?;
-                let there = content_by_id(client, target, link.content()).await?;
-                found.push(Found { name: link.name().clone(), ..there });
-            }
-            Target::Path { owner, path } => {
-                found.extend(files_of(client, target, owner, path.as_ref()).await?);
-            }
-        }
+        find_each(client, target, &keep).await?;
     }
-    Ok(found)
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Finds out what is meant by `target`, and hands it over page by page.
+pub async fn find_each<E: From<ResolveError>>(
+    client: &IndexClient,
+    target: &Target,
+    each: &(dyn Fn(Vec<Found>) -> BoxFuture<'static, Result<(), E>> + Send + Sync),
+) -> Result<(), E> {
+    match target {
+        Target::Content(content) => {
+            each(vec![content_by_id(client, target, *content).await?]).await
+        }
+        Target::Link(link) => {
+            check_index(client, link)?;
+            let there = content_by_id(client, target, link.content()).await?;
+            each(vec![Found { name: link.name().clone(), ..there }]).await
+        }
+        Target::Path { owner, path } => files_of(client, target, owner, path.as_ref(), each).await,
+    }
 }
 
 /// A link for another index names nothing here: the same id may be somebody else's secret there.
@@ -137,16 +162,18 @@ async fn content_by_id(
     Ok(Found { content, size: hit.size, name: name.path.last(), exact: true })
 }
 
-async fn files_of(
+async fn files_of<E: From<ResolveError>>(
     client: &IndexClient,
     target: &Target,
     owner: &Username,
     path: Option<&SharePath>,
-) -> Result<Vec<Found>, ResolveError> {
+    each: &(dyn Fn(Vec<Found>) -> BoxFuture<'static, Result<(), E>> + Send + Sync),
+) -> Result<(), E> {
     let mut query = BrowseQuery { path: path.cloned(), recursive: true, ..BrowseQuery::default() };
     let above = path.and_then(SharePath::parent);
-    let mut found = Vec::new();
+    let mut any = false;
     loop {
+        let mut found = Vec::new();
         let page = client.browse(owner, &query).await.map_err(|error| not_found(error, target))?;
         for item in page.items {
             let FileListing::File(file) = item else { continue };
@@ -162,15 +189,17 @@ async fn files_of(
             let exact = path == Some(&file.path);
             found.push(Found { content: file.content, size: file.size, name, exact });
         }
+        any |= !found.is_empty();
+        each(found).await?;
         query.cursor = page.next;
         if query.cursor.is_none() {
             break;
         }
     }
-    if found.is_empty() {
-        return Err(ResolveError::NotFound(target.clone()));
+    match any {
+        true => Ok(()),
+        false => Err(ResolveError::NotFound(target.clone()).into()),
     }
-    Ok(found)
 }
 
 fn place(found: Vec<Found>, output: Option<&Path>) -> Result<Vec<Wanted>, ResolveError> {

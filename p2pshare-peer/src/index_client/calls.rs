@@ -5,8 +5,8 @@ use p2pshare_core::{
         Account, AddMember, Announce, Announced, BrowsePage, BrowseQuery, CatalogPage,
         CatalogQuery, ChangePassword, ContentDetails, CreateGroup, CreateInvite, DeleteAccount,
         GrantRequest, Grants, Group, GroupList, GroupMembers, Heartbeat, IndexInfo, InviteCreated,
-        InviteList, Login, PublishRequest, Published, PushGrantRequest, PushGrants, Register,
-        SearchPage, SearchQuery, SessionOpened, SessionsEnded, TransferGroup,
+        InviteList, Login, PartialNoted, PublishAnswer, PublishRequest, PushGrantRequest,
+        PushGrants, Register, SearchPage, SearchQuery, SessionOpened, SessionsEnded, TransferGroup,
     },
     content::ContentId,
     identity::{GroupName, PeerId, Username},
@@ -86,7 +86,7 @@ impl IndexClient {
     }
 
     /// Publishes and withdraws files.
-    pub async fn publish(&self, peer: &PeerId, request: &PublishRequest) -> Answer<Published> {
+    pub async fn publish(&self, peer: &PeerId, request: &PublishRequest) -> Answer<PublishAnswer> {
         self.write(Method::POST, &["v1", "peers", &peer.to_string(), "files"], Some(request)).await
     }
 
@@ -121,7 +121,11 @@ impl IndexClient {
     }
 
     /// The peer holds part of a content and serves it.
-    pub async fn add_partial_source(&self, content: &ContentId, peer: &PeerId) -> Answer<()> {
+    pub async fn add_partial_source(
+        &self,
+        content: &ContentId,
+        peer: &PeerId,
+    ) -> Answer<PartialNoted> {
         let path = ["v1", "contents", &content.to_string(), "sources", &peer.to_string()];
         self.write(Method::PUT, &path, NONE).await
     }

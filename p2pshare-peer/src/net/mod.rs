@@ -1,7 +1,7 @@
 //! Peer to peer: the gRPC server and client, and TLS between them.
 //!
-//! Both ends are a [`PieceSource`]: [`serve`] adapts the wire to any source, and [`RemoteSource`] makes a peer far away
-//! look local. So nothing outside of this module knows gRPC, HTTP/2 or TLS. Errors of a transfer come over the wire as
+//! Both ends are a [`PieceSource`]: [`serve`] adapts the wire to any source, as far as a [`GuardedSource`] has it for who
+//! calls, and [`RemoteSource`] makes a peer far away look local. So nothing outside of this module knows gRPC, HTTP/2 or TLS. Errors of a transfer come over the wire as
 //! they were.
 //!
 //! ```text
@@ -10,6 +10,7 @@
 //! ```
 //!
 //! [`PieceSource`]: p2pshare_core::transfer::PieceSource
+//! [`GuardedSource`]: p2pshare_core::transfer::GuardedSource
 
 mod client;
 pub(crate) mod fuzz;

@@ -1,4 +1,4 @@
-//! The transfer service: an adapter from gRPC to any [`PieceSource`] and [`PushReceiver`].
+//! The transfer service: an adapter from gRPC to any [`GuardedSource`] and [`PushReceiver`].
 //!
 //! It translates, asks the guard, and shares out upload slots. It reads no file and knows no user.
 
@@ -16,7 +16,8 @@ use futures::stream::BoxStream;
 use p2pshare_core::content::ContentId;
 use p2pshare_core::identity::{Access, PeerConnection};
 use p2pshare_core::transfer::{
-    AccessRequest, Admission, PieceSource, PushReceiver, RateLimit, TransferGuard, UploadSlots,
+    AccessRequest, Admission, GuardedSource, PieceSource, PushReceiver, RateLimit, Spread,
+    TransferGuard, UploadSlots,
 };
 use p2pshare_proto::v1::{self, transfer_server::Transfer};
 use tokio::sync::Semaphore;
@@ -32,8 +33,8 @@ use super::wire;
 /// What a peer's server serves, and to whom.
 #[derive(Clone)]
 pub struct ServerServices {
-    /// Where manifests, have-sets and bytes come from.
-    pub source: Arc<dyn PieceSource>,
+    /// Where manifests, have-sets and bytes come from, for each caller as far as they are for them.
+    pub source: Arc<dyn GuardedSource>,
     /// Who is let in.
     pub guard: Arc<dyn TransferGuard>,
     /// Who takes pushes; `None` refuses them all.
@@ -69,6 +70,7 @@ impl StallReport {
 /// The service as the generated code wants it.
 pub(crate) struct TransferService {
     services: ServerServices,
+    spread: Spread,
     pushes: Arc<Semaphore>,
     stall_timeout: Duration,
     answer_timeout: Duration,
@@ -78,6 +80,7 @@ impl TransferService {
     pub(crate) fn new(services: ServerServices, limits: &ServerLimits) -> Self {
         Self {
             services,
+            spread: Spread::default(),
             pushes: Arc::new(Semaphore::new(limits.pushes)),
             stall_timeout: limits.stall_timeout,
             answer_timeout: limits.answer_timeout,
@@ -118,13 +121,15 @@ impl TransferService {
         let messages = Incoming::<v1::FetchRequest>::of_request(body, None, MAX_REQUEST);
         let asked = messages.only().await?;
         let request = Request::from_parts(metadata, extensions, ());
-        let (content, admission) = self.admit_fetch(&request, &asked.content_id)?;
-        let runs = wire::runs_in(&asked.runs);
+        let (content, admission, source) = self.admit_fetch(&request, &asked.content_id)?;
+        let wish = wire::wish_in(&asked);
         let work = fetch::Fetch {
             services: self.services.clone(),
+            source,
+            spread: self.spread.clone(),
             user: admission.user,
             content,
-            runs: runs.map_err(|error| transfer_status(&error))?,
+            wish: wish.map_err(|error| transfer_status(&error))?,
         };
         Ok(fetch::answer(work, self.stall_timeout, report))
     }
@@ -159,15 +164,17 @@ impl TransferService {
         })
     }
 
+    /// Lets in a call that reads, and gives the source as it is for the caller.
     fn admit_fetch<T>(
         &self,
         request: &Request<T>,
         content_id: &[u8],
-    ) -> Result<(ContentId, Admission), Status> {
+    ) -> Result<(ContentId, Admission, Arc<dyn PieceSource>), Status> {
         let content = wire::content_id(content_id).map_err(|error| transfer_status(&error))?;
         let (metadata, extensions) = (request.metadata(), request.extensions());
         let admission = self.admit(metadata, extensions, Access::Fetch, content)?;
-        Ok((content, admission))
+        let source = self.services.source.within(admission.reach);
+        Ok((content, admission, source))
     }
 }
 
@@ -191,8 +198,8 @@ impl Transfer for TransferService {
         &self,
         request: Request<v1::ManifestRequest>,
     ) -> Result<Response<Self::ManifestStream>, Status> {
-        let (content, _) = self.admit_fetch(&request, &request.get_ref().content_id)?;
-        let manifest = self.services.source.manifest(&content).await;
+        let (content, _, source) = self.admit_fetch(&request, &request.get_ref().content_id)?;
+        let manifest = source.manifest(&content).await;
         let manifest = manifest.map_err(|error| transfer_status(&error))?;
         let parts = wire::manifest_parts(manifest).map(Ok);
         Ok(Response::new(futures::stream::iter(parts).boxed()))
@@ -202,8 +209,8 @@ impl Transfer for TransferService {
         &self,
         request: Request<v1::HaveRequest>,
     ) -> Result<Response<Self::HaveStream>, Status> {
-        let (content, _) = self.admit_fetch(&request, &request.get_ref().content_id)?;
-        let updates = self.services.source.have(&content).await;
+        let (content, _, source) = self.admit_fetch(&request, &request.get_ref().content_id)?;
+        let updates = source.have(&content).await;
         let updates = updates.map_err(|error| transfer_status(&error))?;
         Ok(Response::new(have::answer(updates)))
     }

@@ -17,15 +17,28 @@ pub(crate) fn content_id_bytes(content: &ContentId) -> Bytes {
     Bytes::copy_from_slice(content.as_bytes())
 }
 
+/// What is asked for, and what would do as well.
+pub(crate) fn wish_in(
+    request: &v1::FetchRequest,
+) -> Result<(Vec<PieceRun>, Vec<PieceRun>), TransferError> {
+    let v1::FetchRequest { runs, others, .. } = request;
+    check_count(runs.len().saturating_add(others.len()))?;
+    Ok((runs_in(runs)?, runs_in(others)?))
+}
+
 /// Runs from outside; that they lie within the content is for the source to check.
 pub(crate) fn runs_in(runs: &[v1::PieceRun]) -> Result<Vec<PieceRun>, TransferError> {
-    if runs.len() > MAX_RUNS {
+    check_count(runs.len())?;
+    Ok(runs.iter().map(run_in).collect())
+}
+
+fn check_count(runs: usize) -> Result<(), TransferError> {
+    if runs > MAX_RUNS {
         return Err(TransferError::Protocol(format!(
-            "a message has at most {MAX_RUNS} runs of pieces, this one has {}",
-            runs.len()
+            "a message has at most {MAX_RUNS} runs of pieces, this one has {runs}"
         )));
     }
-    Ok(runs.iter().map(run_in).collect())
+    Ok(())
 }
 
 fn run_in(run: &v1::PieceRun) -> PieceRun {
@@ -76,6 +89,10 @@ pub(crate) fn fetch_event_out(event: FetchEvent) -> Encoded {
             let event = Some(Event::Queued(v1::Queued { position }));
             Encoded::message(&v1::FetchResponse { event })
         }
+        FetchEvent::Chosen { runs } => {
+            let event = Some(Event::Chosen(v1::Chosen { runs: runs_out(runs) }));
+            Encoded::message(&v1::FetchResponse { event })
+        }
         FetchEvent::Segment(segment) => Encoded::segment(SegmentField::FETCH, segment),
     }
 }
@@ -88,9 +105,12 @@ pub(crate) fn fetch_event_in(part: Part<v1::FetchResponse>) -> Result<FetchEvent
     };
     match response.event {
         Some(Event::Queued(v1::Queued { position })) => Ok(FetchEvent::Queued { position }),
+        Some(Event::Chosen(v1::Chosen { runs })) => {
+            Ok(FetchEvent::Chosen { runs: runs_in(&runs)? })
+        }
         Some(Event::Segment(segment)) => Ok(FetchEvent::Segment(segment_in(segment))),
         None => Err(TransferError::Protocol(
-            "a message of the fetch is neither a place in the queue nor a segment".to_owned(),
+            "a message of the fetch is no place in the queue, no choice and no segment".to_owned(),
         )),
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use p2pshare_core::{
-    api::{Announce, Announced, CatalogPage, CatalogQuery, PublishRequest, Published},
+    api::{Announce, Announced, CatalogPage, CatalogQuery, PublishAnswer, PublishRequest},
     identity::PeerId,
 };
 
@@ -12,7 +12,7 @@ use crate::index_client::{ClientError, IndexClient};
 #[async_trait]
 pub trait CatalogIndex: Send + Sync {
     /// Publishes and withdraws files, all or none. Doing it again changes nothing.
-    async fn publish(&self, request: &PublishRequest) -> Result<Published, ClientError>;
+    async fn publish(&self, request: &PublishRequest) -> Result<PublishAnswer, ClientError>;
 
     /// A page of what the peer has published, in order of path.
     async fn entries(&self, query: &CatalogQuery) -> Result<CatalogPage, ClientError>;
@@ -37,7 +37,7 @@ impl PeerAtIndex {
 
 #[async_trait]
 impl CatalogIndex for PeerAtIndex {
-    async fn publish(&self, request: &PublishRequest) -> Result<Published, ClientError> {
+    async fn publish(&self, request: &PublishRequest) -> Result<PublishAnswer, ClientError> {
         self.client.publish(&self.peer, request).await
     }
 

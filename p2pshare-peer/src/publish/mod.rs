@@ -2,7 +2,6 @@
 
 mod announce;
 mod index;
-mod lock;
 mod own;
 mod reconcile;
 
@@ -20,10 +19,13 @@ pub use own::OwnPeer;
 pub use reconcile::Reconciled;
 
 use crate::{
-    catalog::{Catalog, CatalogError},
+    catalog::{Catalog, CatalogError, CatalogLock},
     index_client::ClientError,
 };
-use lock::PublishLock;
+
+/// Publishers take turns: two at once could bring their batches to the index in another order than their acknowledgements
+/// to the catalog.
+const LOCK: &str = "publish";
 
 /// Why the index does not know what is shared.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +106,7 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::NotAnnounced`] if the peer must be announced first.
     pub async fn publish(&self, events: PublishEvents<'_>) -> Result<PublishReport, PublishError> {
-        let _lock = PublishLock::take(&self.catalog).await.map_err(PublishError::Lock)?;
+        let _lock = CatalogLock::take(&self.catalog, LOCK).await.map_err(PublishError::Lock)?;
         if self.catalog.use_account(self.account.clone()).await? {
             self.ask_for_all().await?;
         }
@@ -164,14 +166,15 @@ impl Publisher {
         let request = PublishRequest { changes: batch };
         match self.index.publish(&request).await {
             Ok(done) => {
-                report.total = Some(done.total);
+                report.total = Some(done.published.total);
                 for change in &request.changes {
                     match change {
                         CatalogChange::Publish(_) => report.published += 1,
                         CatalogChange::Withdraw(_) => report.withdrawn += 1,
                     }
                 }
-                Ok(self.catalog.acknowledge(self.account.clone(), request.changes).await?)
+                let (account, reaches) = (self.account.clone(), done.reaches);
+                Ok(self.catalog.acknowledge(account, request.changes, reaches).await?)
             }
             Err(error) if error.kind() == Some(ProblemKind::NotFound) => {
                 self.check_announced().await?;

@@ -47,6 +47,11 @@ impl OwnPeer {
         &self.key
     }
 
+    /// The user whose peer it is.
+    pub fn user(&self) -> &Username {
+        &self.user
+    }
+
     /// The client of the index, with the session.
     pub fn client(&self) -> &IndexClient {
         &self.client

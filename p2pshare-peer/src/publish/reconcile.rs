@@ -5,7 +5,8 @@ use p2pshare_core::{
     path::SharePath,
 };
 
-use super::{PublishError, PublishEvents, PublishReport, Publisher, lock::PublishLock};
+use super::{LOCK, PublishError, PublishEvents, PublishReport, Publisher};
+use crate::catalog::CatalogLock;
 
 /// Entries that are asked for at a time, the most that an index gives.
 const PAGE: u32 = 1000;
@@ -45,7 +46,7 @@ impl Publisher {
         &self,
         events: PublishEvents<'_>,
     ) -> Result<Reconciled, PublishError> {
-        let _lock = PublishLock::take(&self.catalog).await.map_err(PublishError::Lock)?;
+        let _lock = CatalogLock::take(&self.catalog, LOCK).await.map_err(PublishError::Lock)?;
         self.catalog.use_account(self.account.clone()).await?;
         let differing = self.ask_for_all().await?;
         let report = self.publish_pending(events).await?;

@@ -1,16 +1,22 @@
 //! Comparing the files that are there with those that are known.
 
-use std::{collections::HashMap, path::Path, sync::Arc, vec};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+    vec,
+};
 
 use p2pshare_core::{content::ContentId, transfer::FileStamp};
-use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ShareEvent, ShareEvents,
+    Priority, Scope, ShareEvent, ShareEvents,
     walk::{self, Found, Step},
 };
-use crate::catalog::{Catalog, CatalogError, FileId, KnownFile, Share, ShareId};
+use crate::catalog::{Catalog, CatalogError, FileId, KnownFile, KnownFrom, Share, ShareId};
 
 /// Known files that are read at a time.
 const PAGE: u32 = 2000;
@@ -38,7 +44,7 @@ pub(super) struct Diff {
 
 /// A file that is new or has changed.
 #[derive(Debug)]
-pub(super) struct Fresh {
+pub(crate) struct Fresh {
     pub(super) found: Found,
     /// What was known under its name.
     pub(super) old: Option<KnownFile>,
@@ -48,22 +54,26 @@ pub(super) struct Fresh {
     pub(super) moved_from: Option<FileId>,
 }
 
-/// Walks through a share and compares. Memory grows with what has changed, not with what is shared.
+/// Walks through a part of a share and compares. Memory grows with what has changed, not with what is shared.
 pub(super) async fn diff(
     catalog: &Catalog,
     share: &Share,
+    scope: &Scope,
     data_dir: &Arc<Path>,
+    priority: Priority,
     events: &ShareEvents,
     cancel: &CancellationToken,
 ) -> Result<Diff, CatalogError> {
     let excluded = catalog.excluded(share.id).await?;
     let (send, mut batches) = mpsc::channel(AHEAD);
-    let (walked, data_dir) = (share.clone(), data_dir.clone());
+    let (walked, within, data_dir) = (share.clone(), scope.clone(), data_dir.clone());
     // Ends by itself when nobody takes what it finds.
-    spawn_blocking(move || walk::walk(&walked, &data_dir, excluded, &send));
+    let walking = priority.run(move || walk::walk(&walked, &within, &data_dir, excluded, &send));
+    let mut walking = std::pin::pin!(walking);
 
     let mut diff = Diff::default();
-    let mut known = KnownFiles::new(catalog, share.id);
+    let mut known = KnownFiles::new(catalog, share.id, scope);
+    let mut walked = None;
     loop {
         let batch = tokio::select! {
             biased;
@@ -72,6 +82,10 @@ pub(super) async fn diff(
                 return Ok(diff);
             }
             batch = batches.recv() => batch,
+            ended = &mut walking, if walked.is_none() => {
+                walked = Some(ended);
+                continue;
+            }
         };
         let Some(batch) = batch else {
             break;
@@ -86,6 +100,15 @@ pub(super) async fn diff(
             }
         }
         events(ShareEvent::Scanning { files: diff.files });
+    }
+    let walked = match walked {
+        Some(walked) => walked,
+        None => walking.await,
+    };
+    if walked.is_none() {
+        // It has not gone through all: what was not met may be there.
+        diff.cancelled = true;
+        return Ok(diff);
     }
     while let Some(gone) = known.next().await? {
         diff.gone.push(gone);
@@ -140,6 +163,50 @@ impl Diff {
     }
 }
 
+impl Diff {
+    /// Takes out the files that would have to be hashed and are not left alone yet: those that were written to within
+    /// `quiet`, and those of which `busy` says so.
+    pub(super) fn take_restless(
+        &mut self,
+        quiet: Duration,
+        busy: &(dyn Fn(&[u8]) -> bool + Sync),
+    ) -> Vec<Vec<u8>> {
+        let now = SystemTime::now();
+        let is_restless = |fresh: &mut Fresh| {
+            fresh.content.is_none()
+                && (was_written_within(quiet, &fresh.found.stamp, now) || busy(&fresh.found.key))
+        };
+        let restless = self.fresh.extract_if(.., is_restless);
+        restless.map(|fresh| fresh.found.key).collect()
+    }
+
+    /// The stamps that known files had which are others now or gone, and were not moved.
+    pub(super) fn left_stamps(&self) -> Vec<(FileStamp, FileId)> {
+        let moved: HashSet<_> = self.fresh.iter().filter_map(|fresh| fresh.moved_from).collect();
+        let changed = self.fresh.iter().filter_map(|fresh| fresh.old.as_ref());
+        let gone = self.gone.iter().filter(|file| !moved.contains(&file.id));
+        changed.chain(gone).map(|file| (file.stamp, file.id)).collect()
+    }
+}
+
+impl Fresh {
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.found.key
+    }
+
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.found.stamp.len
+    }
+}
+
+/// Whether a file was last written to less than `quiet` ago. A time in the future says nothing.
+fn was_written_within(quiet: Duration, stamp: &FileStamp, now: SystemTime) -> bool {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    let written = u128::try_from(stamp.mtime_ns).unwrap_or(0);
+    now.checked_sub(written).is_some_and(|age| age < quiet.as_nanos())
+}
+
 /// A stamp that can be looked up.
 #[derive(PartialEq, Eq, Hash)]
 struct StampKey(u64, u64, i64);
@@ -150,28 +217,31 @@ impl StampKey {
     }
 }
 
-/// The known files of a share in order, a page at a time.
+/// The known files of a part of a share in order, a page at a time.
 struct KnownFiles<'a> {
     catalog: &'a Catalog,
     share: ShareId,
+    places: Arc<[Vec<u8>]>,
     page: std::iter::Peekable<vec::IntoIter<KnownFile>>,
-    /// The last one of the page; `None` before the first page.
-    last: Option<Vec<u8>>,
-    ended: bool,
+    /// Where the next page begins; `None` after the last.
+    from: Option<KnownFrom>,
 }
 
 impl<'a> KnownFiles<'a> {
-    fn new(catalog: &'a Catalog, share: ShareId) -> Self {
+    fn new(catalog: &'a Catalog, share: ShareId, scope: &Scope) -> Self {
         let page = Vec::new().into_iter().peekable();
-        Self { catalog, share, page, last: None, ended: false }
+        let places = scope.places().clone();
+        Self { catalog, share, places, page, from: Some(KnownFrom::default()) }
     }
 
     async fn peek(&mut self) -> Result<Option<&KnownFile>, CatalogError> {
-        if self.page.peek().is_none() && !self.ended {
-            let page = self.catalog.known_files(self.share, self.last.take(), PAGE).await?;
-            self.ended = page.len() < PAGE as usize;
-            self.last = page.last().map(|file| file.key.clone());
+        while self.page.peek().is_none()
+            && let Some(from) = self.from.take()
+        {
+            let places = self.places.clone();
+            let (page, next) = self.catalog.known_files(self.share, places, from, PAGE).await?;
             self.page = page.into_iter().peekable();
+            self.from = next;
         }
         Ok(self.page.peek())
     }

@@ -11,6 +11,8 @@ pub type ShareEvents = Arc<dyn Fn(ShareEvent) + Send + Sync>;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ShareEvent {
+    /// Another process looks through the same: it is waited for.
+    Waiting,
     /// So many files were found up to now.
     Scanning {
         /// Files.
@@ -101,6 +103,9 @@ pub enum SkipReason {
     Unfinished,
     /// It belongs to this peer's own data: its key, its session or its catalog.
     OwnData,
+    /// It is a `.p2pignore` in which something is wrong: a line that is no pattern, which does not count; or it cannot be
+    /// read, and nothing is shared of the folder it lies in.
+    BadPatterns(String),
 }
 
 impl fmt::Display for SkipReason {
@@ -118,6 +123,7 @@ impl fmt::Display for SkipReason {
             Self::TooLong => f.write_str("it is longer than 2 TiB"),
             Self::NoName(error) => write!(f, "it cannot be named for others: {error}"),
             Self::Unfinished => f.write_str("it is a download that is not finished"),
+            Self::BadPatterns(fault) => f.write_str(fault),
             Self::OwnData => f.write_str("it belongs to this peer's own data"),
         }
     }

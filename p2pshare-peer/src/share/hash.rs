@@ -1,8 +1,6 @@
 //! Hashing one file.
 
 use std::{
-    fs::{File, OpenOptions},
-    io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::{
@@ -17,9 +15,12 @@ use p2pshare_core::{
     content::{HashError, Manifest, hash_file},
     transfer::FileStamp,
 };
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::time::sleep;
 
-use super::{ShareEvent, ShareEvents, SkipReason, inspect::failed};
+use super::{
+    Priority, ShareEvent, ShareEvents, SkipReason,
+    inspect::{failed, open},
+};
 
 /// How often a file that changes meanwhile is hashed.
 const ATTEMPTS: u32 = 3;
@@ -58,7 +59,8 @@ pub(super) enum NotHashed {
 /// Hashes a file with so many threads, again if it changes meanwhile.
 pub(super) async fn hash(
     path: PathBuf,
-    threads: Option<NonZeroUsize>,
+    threads: NonZeroUsize,
+    priority: Priority,
     events: ShareEvents,
     stop: Stop,
 ) -> Result<Hashed, NotHashed> {
@@ -66,7 +68,7 @@ pub(super) async fn hash(
         let done = Arc::new(AtomicU64::new(0));
         let (job_path, job_events, job_stop) = (path.clone(), events.clone(), stop.clone());
         let job_done = done.clone();
-        let job = spawn_blocking(move || {
+        let job = priority.run(move || {
             let progress = |bytes| {
                 job_done.fetch_add(bytes, Ordering::Relaxed);
                 job_events(ShareEvent::Hashed { bytes });
@@ -74,10 +76,10 @@ pub(super) async fn hash(
             hash_once(&job_path, threads, &progress, &job_stop.0)
         });
         let error = match job.await {
-            Ok(Ok(hashed)) => return Ok(hashed),
-            Ok(Err(error)) => error,
+            Some(Ok(hashed)) => return Ok(hashed),
+            Some(Err(error)) => error,
             // The runtime ends.
-            Err(_) => return Err(NotHashed::Stopped),
+            None => return Err(NotHashed::Stopped),
         };
         match error {
             HashError::Changed => {}
@@ -97,7 +99,7 @@ pub(super) async fn hash(
 
 fn hash_once(
     path: &Path,
-    threads: Option<NonZeroUsize>,
+    threads: NonZeroUsize,
     progress: &(dyn Fn(u64) + Sync),
     stop: &AtomicBool,
 ) -> Result<Hashed, HashError> {
@@ -113,23 +115,11 @@ fn hash_once(
         settle(modified);
     }
     let stamp = FileStamp::of_file(&file)?;
-    let manifest = hash_file(&file, threads, progress, stop)?;
+    let manifest = hash_file(&file, Some(threads), progress, stop)?;
     if FileStamp::of_file(&file)? != stamp || manifest.len() != stamp.len {
         return Err(HashError::Changed);
     }
     Ok(Hashed { manifest, stamp })
-}
-
-/// Opens a file for reading, without waiting for the other end of a pipe.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
-    );
-    options.open(path)
 }
 
 fn settle(modified: SystemTime) {

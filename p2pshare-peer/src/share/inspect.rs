@@ -1,7 +1,7 @@
 //! Whether a file may be shared, and what state it is in.
 
 use std::{
-    fs::{self, Metadata},
+    fs::{self, File, Metadata, OpenOptions},
     io,
     path::Path,
 };
@@ -75,10 +75,24 @@ fn stamp(metadata: &Metadata, is_own: bool) -> Result<FileStamp, SkipReason> {
 
 /// Why a file cannot be looked at.
 pub(super) fn failed(error: &io::Error) -> SkipReason {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SkipReason::Gone,
-        _ => SkipReason::Unreadable(error.to_string()),
-    }
+    if is_absent(error) { SkipReason::Gone } else { SkipReason::Unreadable(error.to_string()) }
+}
+
+/// Opens a file for reading, without waiting for the other end of a pipe.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    options.open(path)
+}
+
+/// Whether this error says that there is nothing of the name.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Whether this is the name of a file that an unfinished download is written to: `NAME.ID.part`, where `ID` is 16 digits

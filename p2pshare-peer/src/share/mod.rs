@@ -2,9 +2,14 @@
 
 mod diff;
 mod event;
+mod filter;
 mod hash;
 mod inspect;
+mod patterns;
+mod priority;
 mod refresh;
+mod scan;
+mod scope;
 mod store;
 mod unshare;
 mod walk;
@@ -17,6 +22,7 @@ use std::{
 
 use p2pshare_core::{
     api::Visibility,
+    content::ContentId,
     path::{PathError, SharePath},
 };
 use tokio::task::spawn_blocking;
@@ -26,15 +32,18 @@ pub use event::{ShareEvent, ShareEvents, SkipReason};
 pub use refresh::Refreshed;
 pub use unshare::{UnshareTarget, Unshared};
 
+pub(crate) use diff::Fresh;
+pub(crate) use patterns::IGNORE_FILE;
+pub(crate) use priority::Priority;
+pub(crate) use scan::{Identity, Look, Looked, Part, Quiet};
+pub(crate) use scope::Scope;
+pub(crate) use store::LARGE;
+pub(crate) use walk::folders;
+
 use crate::{
-    catalog::{Catalog, CatalogError, NewShare, Share, ShareId},
+    catalog::{Catalog, CatalogError, CatalogLock, NewShare, Share, ShareId},
     data_dir::DataDir,
 };
-use diff::diff;
-use store::Store;
-
-/// Known files that are removed together.
-const REMOVED_AT_ONCE: usize = 1000;
 
 /// How something is shared. What is `None` stays as it was when it is shared again, and has its default the first time.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +55,8 @@ pub struct ShareOptions {
     /// Follow symbolic links wherever they lead. By default a link is shared only if it leads to a file in the same
     /// shared folder.
     pub follow_links: Option<bool>,
+    /// Let the running peer follow what changes; it does by default.
+    pub watched: Option<bool>,
 }
 
 /// What sharing has done.
@@ -111,6 +122,15 @@ pub enum ShareError {
     /// What is to be unshared is not shared.
     #[error("{0} is not shared: `p2pshare-peer shares` lists what is")]
     NotShared(String),
+    /// Another process looks through it, and whether that has ended cannot be told.
+    #[error("the lock of looking through {} failed: {error}", root.display())]
+    Lock {
+        /// What is shared.
+        root: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -137,7 +157,12 @@ impl Sharer {
         &self.catalog
     }
 
-    /// Shares a file or folder, or brings what is shared already up to date.
+    /// The peer's data directory.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Shares a file or folder, or brings what is shared already up to date. Waits while another process does the same.
     ///
     /// Cancellation: through `cancel` it ends soon with a report of what was done; dropping the future stops it too, but
     /// what was hashed in the last half second is lost.
@@ -157,12 +182,19 @@ impl Sharer {
             visibility: options.visibility.clone(),
             hidden: options.hidden,
             follow_links: options.follow_links,
+            watched: options.watched,
         };
+        // Before others see the share, so that they find it hashed instead of hashing it too.
+        let lock = self.lock(&new.root, events);
+        let lock = cancel.run_until_cancelled(lock).await.transpose()?;
         let share = self.catalog.add_share(new).await?;
-        self.scan(share, events, cancel).await
+        match lock {
+            Some(_lock) => self.scan(share, events, cancel).await,
+            None => Ok(ShareReport { cancelled: true, ..ShareReport::new(share) }),
+        }
     }
 
-    /// Brings a share up to date. If its root is not there, its hashes are kept but nothing of it is published: see
+    /// Brings a share up to date. Waits while another process does the same. If its root is not there, its hashes are kept but nothing of it is published: see
     /// [`Share::online`].
     ///
     /// Cancellation: as [`share`](Self::share).
@@ -173,54 +205,41 @@ impl Sharer {
         cancel: &CancellationToken,
     ) -> Result<ShareReport, ShareError> {
         let share = self.catalog.share(share).await?.ok_or(ShareError::NoShare)?;
-        self.scan(share, events, cancel).await
+        let lock = self.lock(&share.root, events);
+        match cancel.run_until_cancelled(lock).await.transpose()? {
+            Some(_lock) => self.scan(share, events, cancel).await,
+            None => Ok(ShareReport { cancelled: true, ..ShareReport::new(share) }),
+        }
+    }
+}
+
+impl Sharer {
+    /// The right to look through all of a share: two at once would hash the same.
+    async fn lock(&self, root: &Path, events: &ShareEvents) -> Result<CatalogLock, ShareError> {
+        if let Some(lock) = self.try_lock(root).await? {
+            return Ok(lock);
+        }
+        events(ShareEvent::Waiting);
+        let taken = CatalogLock::take(&self.catalog, &lock_name(root)).await;
+        taken.map_err(|error| ShareError::Lock { root: root.to_owned(), error })
     }
 
-    async fn scan(
-        &self,
-        mut share: Share,
-        events: &ShareEvents,
-        cancel: &CancellationToken,
-    ) -> Result<ShareReport, ShareError> {
-        let mut diff = diff(&self.catalog, &share, &self.data_dir, events, cancel).await?;
-        let online = diff.files > 0 || diff.gone.is_empty() || !is_absent(&share.root).await;
-        if online != share.online && !diff.cancelled {
-            self.catalog.set_online(share.id, online).await?;
-            share.online = online;
-        }
-        let mut report = ShareReport {
-            files: diff.files,
-            unchanged: diff.unchanged,
-            skipped: diff.skipped,
-            cancelled: diff.cancelled,
-            ..ShareReport::new(share.clone())
-        };
-        if !online || diff.cancelled {
-            return Ok(report);
-        }
-        diff.find_moved(&self.catalog).await?;
-        let mut store =
-            Store { catalog: &self.catalog, share: &share, events, cancel, report: &mut report };
-        let unknown = store.put_known(diff.fresh).await?;
-        // Before the rest is hashed, so that names which they had are free. Those that were moved are not there any more.
-        for part in diff.gone.chunks(REMOVED_AT_ONCE) {
-            store.report.removed += self.catalog.remove_files(part.to_vec()).await?;
-        }
-        let bytes = unknown.iter().fold(0, |sum: u64, one| sum.saturating_add(one.found.stamp.len));
-        events(ShareEvent::Scanned {
-            files: store.report.files,
-            unchanged: store.report.unchanged,
-            to_hash: unknown.len() as u64,
-            bytes,
-        });
-        store.put_hashed(unknown).await?;
-        Ok(report)
+    /// The same, unless another process does it.
+    pub(crate) async fn try_lock(&self, root: &Path) -> Result<Option<CatalogLock>, ShareError> {
+        let taken = CatalogLock::try_take(&self.catalog, &lock_name(root)).await;
+        taken.map_err(|error| ShareError::Lock { root: root.to_owned(), error })
     }
+}
+
+/// A short word for a root.
+fn lock_name(root: &Path) -> String {
+    let id = ContentId::of(root.as_os_str().as_encoded_bytes()).to_string();
+    format!("scan-{}", &id[..16])
 }
 
 impl ShareReport {
     /// Nothing was done yet.
-    fn new(share: Share) -> Self {
+    pub(crate) fn new(share: Share) -> Self {
         Self {
             share,
             files: 0,
@@ -259,20 +278,6 @@ fn resolve(path: &Path, data_dir: &Path) -> Result<(PathBuf, SharePath), ShareEr
     let name = SharePath::sanitize(Path::new(name))
         .map_err(|error| ShareError::NoName { path: path.to_owned(), error })?;
     Ok((root, name.path))
-}
-
-/// Whether a share's root, below which no file was found, is not there: gone, or an empty folder, as that on which a
-/// disk is not mounted.
-async fn is_absent(root: &Path) -> bool {
-    let root = root.to_owned();
-    let look = spawn_blocking(move || match fs::symlink_metadata(&root) {
-        Ok(metadata) if metadata.is_dir() => {
-            fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_none())
-        }
-        Ok(_) => false,
-        Err(_) => true,
-    });
-    look.await.unwrap_or(true)
 }
 
 fn interrupted(path: &Path) -> ShareError {

@@ -6,8 +6,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ShareError, ShareEvents, ShareReport, Sharer, SkipReason, diff::Fresh, inspect::Rules,
-    store::Store, walk::Found,
+    Fresh, Priority, ShareError, ShareEvents, ShareReport, Sharer, SkipReason, inspect::Rules,
+    walk::Found,
 };
 use crate::catalog::{KnownFile, Share, local};
 
@@ -64,16 +64,10 @@ impl Sharer {
         };
         let events: ShareEvents = Arc::new(|_| ());
         let mut report = ShareReport::new(share.clone());
-        let mut store = Store {
-            catalog: &self.catalog,
-            share,
-            events: &events,
-            cancel: &CancellationToken::new(),
-            report: &mut report,
-        };
         let found = Found { key: known.key.clone(), stamp };
         let fresh = Fresh { found, old: Some(known), content: None, moved_from: None };
-        store.put_hashed(vec![fresh]).await?;
+        let cancel = CancellationToken::new();
+        self.hash(vec![fresh], Priority::Wanted, &mut report, &events, &cancel).await?;
         Ok(if report.hashed > 0 { Refreshed::Hashed } else { Refreshed::Removed })
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     num::NonZeroUsize,
     path::PathBuf,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -12,14 +11,14 @@ use p2pshare_core::path::SharePath;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ShareError, ShareEvent, ShareEvents, ShareReport, SkipReason,
+    Priority, ShareError, ShareEvent, ShareEvents, ShareReport, SkipReason,
     diff::Fresh,
     hash::{Hashed, NotHashed, Stop, hash},
 };
 use crate::catalog::{Catalog, KnownFile, NewContent, NewFile, PutOutcome, Share, local};
 
 /// Files of more bytes are hashed one at a time on all cores, others many at a time on one core each.
-const LARGE: u64 = 16 << 20;
+pub(crate) const LARGE: u64 = 16 << 20;
 
 /// Files that are put into the catalog together, and how long the first of them waits.
 const BATCH: usize = 500;
@@ -28,7 +27,8 @@ const BATCH_TIME: Duration = Duration::from_millis(500);
 /// Puts files into the catalog.
 pub(super) struct Store<'a> {
     pub(super) catalog: &'a Catalog,
-    pub(super) share: &'a Share,
+    pub(super) share: Share,
+    pub(super) priority: Priority,
     pub(super) events: &'a ShareEvents,
     pub(super) cancel: &'a CancellationToken,
     pub(super) report: &'a mut ShareReport,
@@ -44,7 +44,7 @@ struct Ready {
 
 impl Store<'_> {
     /// Puts in the files whose content is known; gives those that must be hashed.
-    pub(super) async fn put_known(&mut self, fresh: Vec<Fresh>) -> Result<Vec<Fresh>, ShareError> {
+    pub(super) async fn put_known(mut self, fresh: Vec<Fresh>) -> Result<Vec<Fresh>, ShareError> {
         let (known, mut unknown): (Vec<_>, Vec<_>) =
             fresh.into_iter().partition(|fresh| fresh.content.is_some());
         let mut known = known.into_iter();
@@ -64,31 +64,32 @@ impl Store<'_> {
     }
 
     /// Hashes files and puts them in. What is done when it is cancelled is kept.
-    pub(super) async fn put_hashed(&mut self, fresh: Vec<Fresh>) -> Result<(), ShareError> {
+    pub(super) async fn put_hashed(mut self, fresh: Vec<Fresh>) -> Result<(), ShareError> {
         let stop = Stop::default();
         let _stop_when_dropped = StopOnDrop(stop.clone());
         let (large, small): (Vec<_>, Vec<_>) =
             fresh.into_iter().partition(|fresh| fresh.found.stamp.len > LARGE);
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        self.hash_all(small, cores, NonZeroUsize::new(1), &stop).await?;
-        self.hash_all(large, 1, None, &stop).await
+        let cores = self.priority.threads();
+        self.hash_all(small, cores, NonZeroUsize::MIN, &stop).await?;
+        self.hash_all(large, 1, NonZeroUsize::new(cores).unwrap_or(NonZeroUsize::MIN), &stop).await
     }
 
     async fn hash_all(
         &mut self,
         fresh: Vec<Fresh>,
         at_once: usize,
-        threads: Option<NonZeroUsize>,
+        threads: NonZeroUsize,
         stop: &Stop,
     ) -> Result<(), ShareError> {
-        let (root, events) = (self.share.root.clone(), self.events.clone());
+        let (root, events, priority) =
+            (self.share.root.clone(), self.events.clone(), self.priority);
         let jobs = stream::iter(fresh).map(|fresh| {
             let path = local::place(&root, &fresh.found.key);
             let (events, stop) = (events.clone(), stop.clone());
             async move {
                 let bytes = fresh.found.stamp.len;
                 events(ShareEvent::Hashing { local: path.clone(), bytes });
-                (fresh, hash(path, threads, events, stop).await)
+                (fresh, hash(path, threads, priority, events, stop).await)
             }
         });
         let mut jobs = std::pin::pin!(jobs.buffer_unordered(at_once));
@@ -142,7 +143,7 @@ impl Store<'_> {
         fresh: Fresh,
         content: NewContent,
     ) -> Result<Option<Ready>, ShareError> {
-        match share_path(self.share, &fresh.found.key) {
+        match share_path(&self.share, &fresh.found.key) {
             Ok((path, renamed)) => {
                 let new = NewFile {
                     key: fresh.found.key.clone(),

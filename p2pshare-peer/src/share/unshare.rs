@@ -8,8 +8,8 @@ use std::{
 use p2pshare_core::{content::ContentId, path::SharePath};
 use tokio::task::spawn_blocking;
 
-use super::{ShareError, Sharer};
-use crate::catalog::{CatalogFile, Share, local};
+use super::{ShareError, Sharer, lock_name};
+use crate::catalog::{CatalogFile, CatalogLock, Share, local};
 
 /// Files that are looked at together.
 const PAGE: u32 = 1000;
@@ -132,6 +132,7 @@ impl Sharer {
     async fn end(&self, share: Share, unshared: &mut Unshared) -> Result<(), ShareError> {
         let files = self.catalog.totals(share.id).await?.files;
         if self.catalog.remove_share(share.id).await? {
+            CatalogLock::forget(&self.catalog, &lock_name(&share.root)).await;
             unshared.files += files;
             unshared.shares.push(share);
         }

@@ -1,15 +1,20 @@
 //! Finding the files of a share.
 
 use std::{
+    fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use ignore::{DirEntry, WalkBuilder};
 use p2pshare_core::transfer::FileStamp;
 use tokio::sync::mpsc;
 
-use super::{SkipReason, inspect::Rules};
+use super::{
+    Scope, SkipReason,
+    filter::Filter,
+    inspect::{Rules, failed, is_absent},
+};
 use crate::catalog::{Share, local};
 
 /// Files that are handed over together.
@@ -30,47 +35,140 @@ pub(super) enum Step {
     Skipped(PathBuf, SkipReason),
 }
 
-/// Goes through the files of a share in the order of their keys, and hands over what it comes upon. Ends early when
-/// nobody takes it any more. Blocks.
+/// Goes through the files of a part of a share in the order of their keys, and hands over what it comes upon. Ends early
+/// when nobody takes it any more. Blocks.
 pub(super) fn walk(
     share: &Share,
+    scope: &Scope,
     data_dir: &Path,
     excluded: Vec<Vec<u8>>,
     batches: &mpsc::Sender<Vec<Step>>,
 ) {
     let rules = Rules { root: &share.root, follow_links: share.follow_links, data_dir };
     let mut batch = Vec::with_capacity(BATCH);
-    for entry in walker(share, excluded) {
-        let step = match entry {
-            Ok(entry) if is_folder(&entry) => continue,
-            Ok(entry) => look_at(&rules, entry.into_path()),
-            Err(error) => Some(failure(&share.root, &error)),
-        };
-        batch.extend(step);
-        if batch.len() >= BATCH {
-            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-            if batches.blocking_send(full).is_err() {
-                return;
-            }
+    let went_on = visit(share, scope, excluded, |met| {
+        match met {
+            Met::Folder(_) => return true,
+            Met::File(path) => batch.extend(look_at(&rules, path)),
+            Met::Failed(path, reason) => batch.push(Step::Skipped(path, reason)),
         }
+        if batch.len() < BATCH {
+            return true;
+        }
+        let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        batches.blocking_send(full).is_ok()
+    });
+    if went_on {
+        // Nobody may be waiting any more.
+        let _ = batches.blocking_send(batch);
     }
-    // Nobody may be waiting any more.
-    let _ = batches.blocking_send(batch);
 }
 
-fn walker(share: &Share, excluded: Vec<Vec<u8>>) -> ignore::Walk {
-    let (root, excluded) = (share.root.clone(), Arc::new(excluded));
-    WalkBuilder::new(&share.root)
+/// Goes through the folders of a part of a share, those above first, until `each` says `false`. Blocks.
+pub(crate) fn folders(
+    share: &Share,
+    scope: &Scope,
+    excluded: Vec<Vec<u8>>,
+    mut each: impl FnMut(&Path) -> bool,
+) {
+    visit(share, scope, excluded, |met| match met {
+        Met::Folder(path) => each(path),
+        Met::File(_) | Met::Failed(..) => true,
+    });
+}
+
+/// Something that a walk comes upon.
+enum Met<'a> {
+    Folder(&'a Path),
+    /// Anything that is no folder.
+    File(PathBuf),
+    Failed(PathBuf, SkipReason),
+}
+
+/// Goes through a part of a share until `each` says `false`; whether it never did.
+fn visit(
+    share: &Share,
+    scope: &Scope,
+    excluded: Vec<Vec<u8>>,
+    mut each: impl FnMut(Met<'_>) -> bool,
+) -> bool {
+    let filter = Arc::new(Mutex::new(Filter::new(share, excluded)));
+    for key in scope.places().iter() {
+        let place = local::place(&share.root, key);
+        let went_on = match kind_of(&place, share.follow_links || key.is_empty()) {
+            Ok(None) => true,
+            Ok(Some(is_folder)) if !admits(&filter, &local::from_key(key), is_folder) => true,
+            Ok(Some(true)) => visit_folder(share, &place, &filter, &mut each),
+            Ok(Some(false)) => each(Met::File(place)),
+            Err(error) => each(Met::Failed(place, failed(&error))),
+        };
+        let mut faults = lock(&filter).take_faults().into_iter();
+        if !went_on || !faults.all(|(path, reason)| each(Met::Failed(path, reason))) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether something is a folder; `None`: it is not there.
+fn kind_of(place: &Path, follow_links: bool) -> io::Result<Option<bool>> {
+    let metadata = match fs::symlink_metadata(place) {
+        // A link that leads nowhere is there all the same.
+        Ok(metadata) if metadata.is_symlink() && follow_links => {
+            return Ok(Some(fs::metadata(place).is_ok_and(|target| target.is_dir())));
+        }
+        other => other,
+    };
+    match metadata {
+        Ok(metadata) => Ok(Some(metadata.is_dir())),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn visit_folder(
+    share: &Share,
+    folder: &Path,
+    filter: &Arc<Mutex<Filter>>,
+    each: &mut impl FnMut(Met<'_>) -> bool,
+) -> bool {
+    for entry in walker(share, folder, filter) {
+        let faults = lock(filter).take_faults();
+        let went_on = match entry {
+            Ok(entry) if is_folder(&entry) => each(Met::Folder(entry.path())),
+            Ok(entry) => each(Met::File(entry.into_path())),
+            Err(error) => {
+                let (path, reason) = failure(folder, &error);
+                each(Met::Failed(path, reason))
+            }
+        };
+        if !went_on || !faults.into_iter().all(|(path, reason)| each(Met::Failed(path, reason))) {
+            return false;
+        }
+    }
+    true
+}
+
+fn walker(share: &Share, folder: &Path, filter: &Arc<Mutex<Filter>>) -> ignore::Walk {
+    let (root, filter) = (share.root.clone(), filter.clone());
+    WalkBuilder::new(folder)
         .standard_filters(false)
-        .hidden(!share.hidden)
         .follow_links(share.follow_links)
         .sort_by_file_name(Ord::cmp)
         .filter_entry(move |entry| {
-            let key = entry.path().strip_prefix(&root).ok().and_then(local::to_key);
-            // What lies below an excluded folder is not met at all.
-            key.is_none_or(|key| excluded.binary_search(&key).is_err())
+            let below = entry.path().strip_prefix(&root);
+            // What lies below a folder that is not admitted is not met at all.
+            below.is_ok_and(|below| admits(&filter, below, is_folder(entry)))
         })
         .build()
+}
+
+fn admits(filter: &Mutex<Filter>, relative: &Path, is_folder: bool) -> bool {
+    lock(filter).admits(relative, is_folder)
+}
+
+fn lock(filter: &Mutex<Filter>) -> MutexGuard<'_, Filter> {
+    filter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_folder(entry: &DirEntry) -> bool {
@@ -91,13 +189,13 @@ fn look_at(rules: &Rules<'_>, path: PathBuf) -> Option<Step> {
     }
 }
 
-fn failure(root: &Path, error: &ignore::Error) -> Step {
-    let path = path_of(error).unwrap_or(root).to_owned();
+fn failure(folder: &Path, error: &ignore::Error) -> (PathBuf, SkipReason) {
+    let path = path_of(error).unwrap_or(folder).to_owned();
     let reason = match error.io_error() {
         Some(error) => error.to_string(),
         None => error.to_string(),
     };
-    Step::Skipped(path, SkipReason::Unreadable(reason))
+    (path, SkipReason::Unreadable(reason))
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

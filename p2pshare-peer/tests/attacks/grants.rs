@@ -12,7 +12,7 @@ use data_encoding::BASE64URL_NOPAD;
 use futures::{StreamExt, stream};
 use p2pshare_core::auth::{GrantClaims, GrantSigner};
 use p2pshare_core::content::{ContentId, Manifest, PieceRun};
-use p2pshare_core::identity::{Access, PeerKey};
+use p2pshare_core::identity::{Access, PeerKey, Reach};
 use p2pshare_core::time::{Clock, SystemClock};
 use p2pshare_core::transfer::{
     HaveStream, MemorySource, PieceSource, PushOffer, PushReceiver, PushTarget, SegmentStream,
@@ -110,6 +110,7 @@ impl World {
             content: self.manifest.id(),
             holder: Some(self.holder.peer_id()),
             audience: (action == Access::Push).then(|| self.server.key.peer_id()),
+            reach: Reach::Everyone,
             issued_at: now,
             expires_at: now.saturating_add(Duration::from_secs(600)),
             id: GrantClaims::new_id(),
@@ -141,9 +142,9 @@ impl World {
 }
 
 /// A gRPC client without any rules of its own.
-struct Client {
-    calls: TransferClient<Channel>,
-    manifest: Manifest,
+pub(crate) struct Client {
+    pub(crate) calls: TransferClient<Channel>,
+    pub(crate) manifest: Manifest,
 }
 
 impl Client {
@@ -153,14 +154,17 @@ impl Client {
         answers
     }
 
-    async fn every_fetch(&self, grant: Option<&str>) -> Vec<(&'static str, Result<(), Status>)> {
+    pub(crate) async fn every_fetch(
+        &self,
+        grant: Option<&str>,
+    ) -> Vec<(&'static str, Result<(), Status>)> {
         let mut calls = self.calls.clone();
         let content_id = Bytes::copy_from_slice(self.manifest.id().as_bytes());
         let request = v1::ManifestRequest { content_id: content_id.clone() };
         let manifest = within(calls.manifest(with(request, grant))).await.map(drop);
         let request = v1::HaveRequest { content_id: content_id.clone() };
         let have = within(calls.have(with(request, grant))).await.map(drop);
-        let request = v1::FetchRequest { content_id, runs: Vec::new() };
+        let request = v1::FetchRequest { content_id, ..Default::default() };
         let fetch = match within(calls.fetch(with(request, grant))).await {
             Ok(answers) => within(answers.into_inner().message()).await.map(drop),
             Err(status) => Err(status),

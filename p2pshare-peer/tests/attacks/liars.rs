@@ -81,6 +81,11 @@ fn queued(position: u32) -> v1::FetchResponse {
     v1::FetchResponse { event: Some(Event::Queued(v1::Queued { position })) }
 }
 
+fn chosen(runs: &[(u32, u32)]) -> v1::FetchResponse {
+    let runs = runs.iter().map(|&(start, count)| v1::PieceRun { start, count }).collect();
+    v1::FetchResponse { event: Some(Event::Chosen(v1::Chosen { runs })) }
+}
+
 fn have(runs: &[(u32, u32)], complete: bool) -> v1::HaveUpdate {
     let gained = runs.iter().map(|&(start, count)| v1::PieceRun { start, count }).collect();
     v1::HaveUpdate { gained, complete, continues: false }
@@ -130,7 +135,13 @@ fn lies(data: &Bytes) -> Vec<(&'static str, Vec<v1::FetchResponse>, Then)> {
         ("the worst place in the queue forever", vec![queued(u32::MAX)], Then::Repeat),
         ("a place in the queue and nothing more", vec![queued(3)], Then::Hang),
         ("places up and down", vec![queued(2), queued(1), queued(2)], Then::Repeat),
-        ("a place in the queue after bytes", vec![right, queued(1)], Then::Repeat),
+        ("a place in the queue after bytes", vec![right.clone(), queued(1)], Then::Repeat),
+        ("a choice of nothing", vec![chosen(&[])], Then::Repeat),
+        ("a choice of a piece that there is not", vec![chosen(&[(u32::MAX, 1)])], Then::Repeat),
+        ("a choice of more than there is", vec![chosen(&[(0, u32::MAX), (0, 9)])], Then::Repeat),
+        ("the same choice forever", vec![chosen(&[(0, 1)])], Then::Repeat),
+        ("a place in the queue after a choice", vec![chosen(&[(0, 1)]), queued(1)], Then::Repeat),
+        ("a choice after bytes", vec![right, chosen(&[(0, 1)])], Then::Repeat),
     ]
 }
 

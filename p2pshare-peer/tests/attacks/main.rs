@@ -8,6 +8,7 @@ mod floods;
 mod grants;
 mod liars;
 mod names;
+mod reach;
 #[path = "../net/script.rs"]
 mod script;
 #[path = "../net/stranger.rs"]
@@ -15,3 +16,5 @@ mod stranger;
 #[path = "../net/support.rs"]
 mod support;
 mod wire;
+#[path = "../with_index/mod.rs"]
+mod with_index;

@@ -1,4 +1,4 @@
-//! Files that change or go while they are served.
+//! Files that change or go while they are served, and are not followed: that is noticed when they are fetched.
 
 use std::{fs, fs::OpenOptions, os::unix::fs::FileExt};
 
@@ -18,7 +18,7 @@ fn a_file_that_changed_is_not_served_wrong_and_published_anew() {
     let _serving = alice.serve(&[]);
     for (name, len) in [("small", 1000), ("large", 5 * MIB)] {
         let old = noise(len, 21);
-        let id = alice.share_file(name, &old);
+        let id = alice.share_unwatched_file(name, &old);
         // In place, of the same length.
         let mut new = old.clone();
         new[len / 2] ^= 1;
@@ -45,7 +45,7 @@ fn a_file_that_changes_while_it_is_sent_never_arrives_mixed() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let (old, new) = (noise(12 * MIB, 22), noise(12 * MIB, 23));
-    let id = alice.share_file("film", &old);
+    let id = alice.share_unwatched_file("film", &old);
     let _serving = alice.serve(&["--upload-limit", "3MiB"]);
 
     let mut download = bob.start(["get", &id]);
@@ -71,8 +71,8 @@ fn a_file_that_changes_while_it_is_sent_never_arrives_mixed() {
 fn a_file_that_is_gone_is_not_found_and_withdrawn() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
-    let gone = alice.share_file("gone", &noise(3 * MIB, 24));
-    alice.share_file("stays", b"stays");
+    let gone = alice.share_unwatched_file("gone", &noise(3 * MIB, 24));
+    alice.share_unwatched_file("stays", b"stays");
     let _serving = alice.serve(&[]);
 
     fs::remove_file(alice.path("gone")).unwrap();
@@ -89,8 +89,8 @@ fn a_changed_file_with_an_unchanged_copy_is_served_from_the_copy() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let bytes = noise(3 * MIB, 25);
-    let id = alice.share_file("first", &bytes);
-    assert_eq!(alice.share_file("second", &bytes), id);
+    let id = alice.share_unwatched_file("first", &bytes);
+    assert_eq!(alice.share_unwatched_file("second", &bytes), id);
     let _serving = alice.serve(&[]);
     fs::write(alice.path("first"), b"something else").unwrap();
     bob.ok(["get", &id, "-o", "file"]);

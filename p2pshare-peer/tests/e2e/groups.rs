@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::{Index, MIB, Peer, assert_bytes, b3sum, noise};
+use crate::{
+    support::{Index, MIB, Peer, assert_bytes, b3sum, noise, tree, until},
+    swarm::{done, got_from, is_held_by, sources},
+};
 
 #[test]
 fn what_a_group_shares_exists_for_its_members_only() {
@@ -55,6 +58,57 @@ fn what_a_group_shares_exists_for_its_members_only() {
     alice.ok(["group", "remove", "friends", "bob"]);
     shut_out(&bob);
     alice.ok(["search", "film"]);
+}
+
+/// Who was in a group and knows the id of what is shared there publishes that id, and gets neither a byte of it nor word
+/// of who has it or downloads it.
+#[test]
+fn who_left_a_group_cannot_get_at_its_files_by_publishing_them() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    let (bob, carol) = (Peer::registered(&index, "bob"), Peer::registered(&index, "carol"));
+    let mallory = Peer::registered(&index, "mallory");
+    alice.ok(["group", "create", "friends"]);
+    for member in ["bob", "carol", "mallory"] {
+        alice.ok(["group", "add", "friends", member]);
+    }
+    let bytes = noise(12 * MIB + 7, 83);
+    let id = b3sum(&bytes);
+    std::fs::write(alice.path("film"), &bytes).unwrap();
+    alice.ok(["share", "film", "--group", "friends"]);
+    let _serving = alice.serve(&["--upload-limit", "3MiB"]);
+    mallory.ok(["search", "film"]).one("hit");
+    mallory.ok(["group", "leave", "friends"]);
+
+    // Her peer shares a file that has this id as long as nobody asks for it.
+    let publish = || {
+        std::fs::write(mallory.path("mine"), &bytes).unwrap();
+        mallory.ok(["share", "mine"]);
+        std::fs::remove_file(mallory.path("mine")).unwrap();
+    };
+    publish();
+    let hit = mallory.ok(["search", "mine"]).one("hit");
+    assert_eq!(hit["sources"], 1, "{hit}");
+    let nobody = mallory.fails(5, ["get", &id, "-o", "out"]);
+    assert!(!nobody.contains("alice"), "{nobody}");
+    assert_eq!(sources(&mallory, &id), []);
+
+    // A member downloads: the other members get from him what he has, she is not told of him.
+    let mut bobs = bob.start(["get", "alice:/film"]);
+    until("bob has some of it and carol is told of him", || {
+        assert!(bobs.is_running(), "{}", bobs.stderr());
+        (done(&bobs) > 3 * MIB as u64 && is_held_by(&carol, &id, "bob")).then_some(())
+    });
+    assert_eq!(sources(&mallory, &id), []);
+    mallory.fails(5, ["get", &id, "-o", "out"]);
+    let carols = carol.start(["get", "alice:/film"]);
+    let (bobs, carols) = (bobs.wait().expect_code(0), carols.wait().expect_code(0));
+    for (peer, ended) in [(&bob, &bobs), (&carol, &carols)] {
+        assert_bytes(&peer.path("film"), &bytes);
+        assert!(got_from(ended, "alice") > 0, "{}", ended.story());
+    }
+    assert!(got_from(&carols, "bob") > 0, "{}", carols.story());
+    assert_eq!(tree(&mallory.home()), [] as [std::path::PathBuf; 0], "not a byte of it");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use p2pshare_core::{
     identity::{PeerAddr, PeerKey, Username},
     testing::{Fault, FaultySource},
     time::SystemClock,
-    transfer::{MemorySource, PieceSource, RateLimit, UploadSlots},
+    transfer::{MemorySource, OpenSource, PieceSource, RateLimit, UploadSlots},
 };
 use p2pshare_peer::{
     account::SavedSession,
@@ -49,7 +49,7 @@ async fn liar(index: &Index, content: ContentId, size: usize, source: Arc<dyn Pi
     let address = PeerAddr::from_socket(listener.local_addr().unwrap()).unwrap();
     let clock = Arc::new(SystemClock);
     let services = ServerServices {
-        source,
+        source: Arc::new(OpenSource::new(source)),
         guard: Arc::new(GrantGuard::new(session.public_keys, peer.id(), clock)),
         receiver: None,
         slots: UploadSlots::new(NonZeroUsize::MIN, 16),

@@ -13,6 +13,7 @@ mod json;
 mod keys;
 mod kills;
 mod links;
+mod live;
 mod lying_peer;
 mod many_files;
 mod push;

@@ -18,7 +18,7 @@ fn two_thousand_small_files_take_few_requests() {
         fs::write(path, bytes(number)).unwrap();
     }
     let before = index.requests();
-    let shared = alice.ok(["share", "many"]);
+    let shared = alice.ok(["share", "--no-watch", "many"]);
     assert_eq!(shared.one("shared")["hashed"], FILES);
     assert_eq!(shared.one("published")["total"], FILES);
     assert!(index.requests() - before < 30, "{} to publish", index.requests() - before);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{Ended, Index, MIB, Peer, Process, assert_bytes, noise, tree, until};
 
 /// Who has a content, as the index tells this peer.
-fn sources(asker: &Peer, content: &str) -> Vec<Source> {
+pub(crate) fn sources(asker: &Peer, content: &str) -> Vec<Source> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let dir = DataDir::open(&asker.data_dir()).expect("a data directory");
     let session = SavedSession::load(&dir).expect("a session");
@@ -32,19 +32,19 @@ fn holders(asker: &Peer, content: &str) -> Vec<String> {
     partial.map(|source| source.owner.to_string()).collect()
 }
 
-fn is_held_by(asker: &Peer, content: &str, user: &str) -> bool {
+pub(crate) fn is_held_by(asker: &Peer, content: &str, user: &str) -> bool {
     holders(asker, content).iter().any(|holder| holder == user)
 }
 
 /// Bytes that a download has verified so far.
-fn done(download: &Process) -> u64 {
+pub(crate) fn done(download: &Process) -> u64 {
     let events = download.events();
     let last = events.iter().rev().find(|event| event["event"] == "progress");
     last.map_or(0, |event| event["done"].as_u64().expect("a number"))
 }
 
 /// Bytes that came from this user.
-fn got_from(ended: &Ended, user: &str) -> u64 {
+pub(crate) fn got_from(ended: &Ended, user: &str) -> u64 {
     let file = ended.one("file");
     let of_user = |source: &&Value| {
         source["source"].as_str().expect("a label").starts_with(&format!("{user} ("))

@@ -173,6 +173,37 @@ async fn waiting_for_a_slot_tells_the_place_and_ends_when_it_is_free() {
 }
 
 #[tokio::test]
+async fn who_leaves_a_choice_gets_what_others_were_not_given() {
+    let memory = MemorySource::new();
+    let id = memory.insert(bytes(4 * PIECE)).id();
+    let mut setup = Setup::plain(&memory);
+    setup.source = Arc::new(Hanging(memory));
+    let server = setup.start().await;
+    let peer = server.plain();
+    let fetch = async |user: &str, others: &[PieceRun]| {
+        let stream = source_of(&peer, user).fetch_any(&id, &[run(0, 1)], others).await;
+        within(stream.unwrap().take(2).map(Result::unwrap).boxed().into_future()).await
+    };
+    let segment_of = |event: Option<FetchEvent>, piece: u32| {
+        let start = u64::from(piece) * PIECE as u64;
+        assert!(
+            matches!(event, Some(FetchEvent::Segment(Segment { offset, .. })) if offset == start)
+        );
+    };
+    // Who leaves no choice hears of none.
+    let (first, _open) = fetch("dora", &[]).await;
+    segment_of(first, 0);
+    let others = [run(1, 1), run(3, 1)];
+    let mut open = Vec::new();
+    for (user, piece) in [("anna", 1), ("bert", 3), ("carl", 0)] {
+        let (event, mut stream) = fetch(user, &others).await;
+        assert_eq!(event, Some(FetchEvent::Chosen { runs: vec![run(piece, 1)] }), "{user}");
+        segment_of(within(stream.next()).await, piece);
+        open.push(stream);
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_makes_the_source_unavailable_and_is_made_anew() {
     let memory = MemorySource::new();
     let id = memory.insert(bytes(PIECE)).id();

@@ -185,7 +185,14 @@ async fn long_requests_and_bad_ids_are_refused() {
     assert_eq!(status.unwrap_err().code(), Code::OutOfRange);
     let runs = vec![v1::PieceRun { start: 0, count: 1 }; 5000];
     let content_id = Bytes::from(vec![0; 32]);
-    let status = within(client.fetch(granted(v1::FetchRequest { content_id, runs }))).await;
+    let status =
+        within(client.fetch(granted(v1::FetchRequest { content_id, runs, ..Default::default() })))
+            .await;
+    assert_eq!(kind(&status.unwrap_err()), "protocol");
+    let content_id = Bytes::from(vec![0; 32]);
+    let runs = vec![v1::PieceRun { start: 0, count: 1 }; 2500];
+    let request = v1::FetchRequest { content_id, runs: runs.clone(), others: runs };
+    let status = within(client.fetch(granted(request))).await;
     assert_eq!(kind(&status.unwrap_err()), "protocol");
     // Without a credential nobody is told more than that.
     let content_id = Bytes::from(vec![0; 32]);

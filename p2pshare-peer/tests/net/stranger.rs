@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
@@ -23,7 +24,15 @@ pub(crate) async fn stranger(
     server: &Server,
     config: ClientConfig,
 ) -> Result<Channel, tonic::transport::Error> {
-    let (addr, config) = (server.addr, Arc::new(config));
+    stranger_at(server.addr, config).await
+}
+
+/// The same, to a server at this address.
+pub(crate) async fn stranger_at(
+    addr: SocketAddr,
+    config: ClientConfig,
+) -> Result<Channel, tonic::transport::Error> {
+    let config = Arc::new(config);
     let connect = tower::service_fn(move |_| {
         let connector = TlsConnector::from(Arc::clone(&config));
         async move {

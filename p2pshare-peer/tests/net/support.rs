@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use p2pshare_core::content::{ContentId, Manifest, PIECE_LEN, PieceRun};
-use p2pshare_core::identity::{Access, PeerAddr, PeerConnection, PeerKey, Username};
+use p2pshare_core::identity::{Access, PeerAddr, PeerConnection, PeerKey, Reach, Username};
 use p2pshare_core::path::SharePath;
 use p2pshare_core::time::Timestamp;
 use p2pshare_core::transfer::{
     AccessDenied, AccessRequest, Admission, FetchEvent, HaveStream, MemorySink, MemorySource,
-    PieceSource, PushOffer, PushReceiver, PushTarget, RateLimit, Segment, SegmentStream,
-    TransferError, TransferGuard, UploadSlots,
+    OpenSource, PieceSource, PushOffer, PushReceiver, PushTarget, RateLimit, Segment,
+    SegmentStream, TransferError, TransferGuard, UploadSlots,
 };
 use p2pshare_peer::net::{
     ClientLimits, ClientSecurity, GrantProvider, GrantRequest, PeerConnector, PeerTls, RemotePeer,
@@ -68,6 +68,7 @@ impl TransferGuard for Guard {
         Ok(Admission {
             user: user.ok_or_else(invalid)?.parse().map_err(|_| invalid())?,
             expires_at: Timestamp::from_millis(i64::MAX),
+            reach: Reach::Everyone,
         })
     }
 }
@@ -124,7 +125,7 @@ impl Setup {
         let guard = Arc::new(Guard::default());
         let slots = UploadSlots::new(NonZeroUsize::new(self.slots).unwrap(), 256);
         let services = ServerServices {
-            source: self.source,
+            source: Arc::new(OpenSource::new(self.source)),
             guard: self.guard.unwrap_or_else(|| guard.clone()),
             receiver: self.receiver,
             slots: slots.clone(),

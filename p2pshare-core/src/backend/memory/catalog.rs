@@ -1,14 +1,16 @@
 //! What is shared: publishing here, the questions in their own files.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::{MemoryStore, State, at_most, entries::Shared};
 use crate::{
     api::{CatalogChange, Entry, FileListing, Hit, Published, UserFile, Visibility},
     content::ContentId,
-    identity::{PeerId, Username},
+    identity::{GroupName, PeerId, Username},
     index::{
-        model::{LocateRequest, Location, Viewer},
+        model::{LocateRequest, Location, PartialSource, Viewer},
         search::{Search, SearchSlice},
         store::{CatalogStore, StoreResult},
     },
@@ -62,10 +64,10 @@ impl CatalogStore for MemoryStore {
         Ok(dated.take(at_most(limit)).collect())
     }
 
-    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>> {
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<PartialSource>> {
         let state = self.lock()?;
         let of_peer = state.partial_sources.iter().filter(|((_, of), _)| of == peer);
-        Ok(of_peer.map(|((content, _), until)| (*content, *until)).collect())
+        Ok(of_peer.map(|(_, partial)| partial.clone()).collect())
     }
 
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64> {
@@ -128,16 +130,24 @@ impl CatalogStore for MemoryStore {
         &self,
         owner: &Username,
         peer: &PeerId,
-        content: &ContentId,
-        until: Timestamp,
-    ) -> StoreResult<bool> {
+        partial: &PartialSource,
+    ) -> StoreResult<Option<Vec<GroupName>>> {
         let mut state = self.lock()?;
         let known = state.peers.get(peer);
-        if !known.is_some_and(|peer| peer.owner == *owner && peer.last_seen.is_some()) {
-            return Ok(false);
+        if !known.is_some_and(|peer| peer.owner == *owner && peer.last_seen.is_some())
+            || !partial.groups.iter().all(|group| state.is_member(group, owner))
+        {
+            return Ok(None);
         }
-        state.partial_sources.insert((*content, *peer), until);
-        Ok(true)
+        let key = (partial.content, *peer);
+        let before = state.partial_sources.get(&key).map(|before| before.groups.clone());
+        let groups: BTreeSet<_> =
+            before.into_iter().flatten().chain(partial.groups.iter().cloned()).collect();
+        let groups = Vec::from_iter(groups);
+        state
+            .partial_sources
+            .insert(key, PartialSource { groups: groups.clone(), ..partial.clone() });
+        Ok(Some(groups))
     }
 
     async fn remove_partial_source(

@@ -65,6 +65,10 @@ impl GroupStore for MemoryStore {
         state
             .entries
             .remove_where(|shared| shared.owner == *user && shared.entry.visibility == shared_with);
+        let theirs = state.peer_ids_of(user);
+        state
+            .partial_sources
+            .retain(|(_, peer), partial| !theirs.contains(peer) || !partial.groups.contains(name));
         Ok(true)
     }
 
@@ -103,6 +107,7 @@ impl State {
         self.invites.retain(|_, invite| invite.group.as_ref() != Some(name));
         let shared_with = Visibility::Group(name.clone());
         self.entries.remove_where(|shared| shared.entry.visibility == shared_with);
+        self.partial_sources.retain(|_, partial| !partial.groups.contains(name));
         true
     }
 

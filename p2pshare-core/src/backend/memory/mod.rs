@@ -28,7 +28,10 @@ use crate::{
     content::ContentId,
     identity::{GroupName, PeerId, Username},
     index::{
-        model::{InviteHash, InviteRecord, OverviewRequest, Peer, Session, StoreCounts, User},
+        model::{
+            InviteHash, InviteRecord, OverviewRequest, PartialSource, Peer, Session, StoreCounts,
+            User,
+        },
         store::{IndexStore, StoreError, StoreResult},
     },
     time::Timestamp,
@@ -91,8 +94,7 @@ struct State {
     sessions: BTreeMap<TokenHash, Session>,
     peers: BTreeMap<PeerId, Peer>,
     entries: Entries,
-    /// Until when a peer holds part of a content.
-    partial_sources: BTreeMap<(ContentId, PeerId), Timestamp>,
+    partial_sources: BTreeMap<(ContentId, PeerId), PartialSource>,
     groups: BTreeMap<GroupName, Group>,
     invites: BTreeMap<InviteHash, InviteRecord>,
 }

@@ -48,7 +48,7 @@ impl PeerStore for MemoryStore {
 
     async fn purge_peers(&self, before: Timestamp, limit: u32) -> StoreResult<u64> {
         let mut state = self.lock()?;
-        state.partial_sources.retain(|_, until| *until >= before);
+        state.partial_sources.retain(|_, partial| partial.until >= before);
         let mut gone: Vec<_> = state
             .peers
             .values()

@@ -254,6 +254,9 @@ pub(super) struct PartialDoc {
     #[serde(rename = "_id")]
     pub(super) key: PartialKey,
     pub(super) until: i64,
+    /// The groups that it is noted for, in order. Where there is none, whoever wrote it did not know of them: it is told
+    /// to nobody.
+    pub(super) groups: Option<Vec<String>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

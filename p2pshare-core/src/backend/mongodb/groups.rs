@@ -9,7 +9,7 @@ use super::{
     MongoStore, catalog,
     database::{MongoResult, Tx, patiently, transact},
     documents::{GroupDoc, group_name, user_name},
-    many, users,
+    many, peers, users,
 };
 use crate::{
     api::Visibility,
@@ -134,6 +134,9 @@ async fn remove(tx: &mut Tx<'_>, group: &GroupName, user: &Username) -> MongoRes
     }
     let shared_with = Visibility::Group(group.clone()).to_string();
     catalog::forget(tx, doc! { "o": user.as_str(), "v": shared_with }).await?;
+    let noted =
+        doc! { "_id.p": { "$in": peers::ids_of(tx, user).await? }, "groups": group.as_str() };
+    tx.database.partials.delete_many(noted).session(&mut tx.session).await?;
     Ok(true)
 }
 
@@ -175,6 +178,8 @@ pub(super) async fn delete(tx: &mut Tx<'_>, group: &GroupName) -> MongoResult<bo
     }
     let update = doc! { "$pull": { "groups": group.as_str() }, "$inc": { "rev": 1 } };
     tx.database.users.update_many(member, update).session(&mut tx.session).await?;
+    let noted = doc! { "groups": group.as_str() };
+    tx.database.partials.delete_many(noted).session(&mut tx.session).await?;
     // Every entry of a group belongs to a member of it.
     let shared_with = Visibility::Group(group.clone()).to_string();
     for members in members.chunks(1000) {

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    content::{ContentId, Layout, PieceIndex},
+    content::{ContentId, Layout, PieceIndex, PieceRun},
     swarm::{
         DownloadOptions, Next, Planner, SourceId, SwarmEvent, SwarmEvents, SwarmLimits,
         options::pieces,
@@ -160,14 +160,24 @@ impl Board {
     /// Bytes have come.
     pub(super) fn received(&self, id: SourceId, bytes: u64) {
         let now = self.now();
-        self.events.received(bytes);
+        self.events.received(id, bytes);
         let mut state = self.state();
-        state.planner.received(id, bytes, now);
+        for loser in state.planner.received(id, bytes, now) {
+            state.wake(loser);
+        }
         state.part(id).bytes += bytes;
         if self.is_hopeful(state.part(id)) {
             state.last_sign = now;
             state.last_useful = now;
         }
+    }
+
+    /// Somebody reads here: that is to come before the rest.
+    pub(super) fn want(&self, windows: &[PieceRun]) {
+        let now = self.now();
+        let mut state = self.state();
+        state.planner.want(windows, now);
+        state.wake_all();
     }
 
     /// The request is in the source's queue.
@@ -181,6 +191,17 @@ impl Board {
         drop(state);
         let source = id;
         self.events.send(SwarmEvent::Queued { source, position });
+    }
+
+    /// A source has chosen what it gives of what was left to it.
+    pub(super) fn chosen(&self, id: SourceId, asked: &[PieceIndex], chosen: &[PieceIndex]) {
+        let now = self.now();
+        let mut state = self.state();
+        let result = state.planner.chosen(id, asked, chosen, now);
+        match result.freed {
+            true => state.wake_all(),
+            false => result.victims.into_iter().for_each(|victim| state.wake(victim)),
+        }
     }
 
     /// A piece is in the sink.

@@ -16,7 +16,10 @@ use super::{
     worker::{End, leave, work},
 };
 use crate::{
-    swarm::{Candidate, Discovery, DiscoveryError, DownloadError, Report, SourceId, SourceReport},
+    swarm::{
+        Candidate, Discovery, DiscoveryError, DownloadError, Report, SourceId, SourceReport,
+        cursor::CursorsView,
+    },
     transfer::TransferError,
 };
 
@@ -41,12 +44,14 @@ pub(super) struct Coordinator {
     search_failure: Option<DiscoveryError>,
     /// How many looks for sources have ended.
     searches: u32,
+    cursors: CursorsView,
 }
 
 impl Coordinator {
     pub(super) fn new(board: Arc<Board>, discovery: Arc<dyn Discovery>) -> Self {
         let (failures_sender, failures) = mpsc::unbounded_channel();
         Self {
+            cursors: board.options.cursors.view(),
             searched_at: board.started,
             board,
             discovery,
@@ -72,6 +77,7 @@ impl Coordinator {
     async fn drive(&mut self) -> Result<Report, DownloadError> {
         if !self.board.is_done() {
             self.start_search();
+            self.board.want(&self.cursors.windows());
         }
         while !self.board.is_done() {
             self.start_workers();
@@ -106,6 +112,7 @@ impl Coordinator {
             Some((id, failure)) = self.failures.recv() => self.roster.note(id, failure),
             () = sleep_until(refresh), if !searching => self.start_search(),
             () = board.changed.notified() => {}
+            () = self.cursors.changed() => board.want(&self.cursors.windows()),
             () = sleep(TICK) => {}
         }
         Ok(())

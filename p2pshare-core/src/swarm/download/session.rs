@@ -130,7 +130,15 @@ impl<'a> Session<'a> {
             if self.current.is_none() && self.upcoming.is_some() {
                 self.current = self.upcoming.take();
                 if let Some(request) = &mut self.current {
-                    request.alive(if request.is_open() { stall } else { answer });
+                    let patience = match (request.is_open(), request.position) {
+                        (false, _) => answer,
+                        (true, None) => stall,
+                        (true, Some(_)) => self.board.options.queue_stall,
+                    };
+                    request.alive(patience);
+                    if let Some(position) = request.position {
+                        self.board.queued(self.id, position);
+                    }
                 }
                 continue;
             }
@@ -141,8 +149,8 @@ impl<'a> Session<'a> {
             match self.board.next(self.id) {
                 Next::Fetch(assignment) => {
                     let (content, layout) = (self.board.content, self.board.layout);
-                    let (source, runs) = (self.source.clone(), assignment.runs);
-                    let request = Request::new(source, content, layout, runs, stall)?;
+                    let source = self.source.clone();
+                    let request = Request::new(source, content, layout, assignment, stall)?;
                     self.upcoming = Some(request);
                     self.note_standing(true);
                 }
@@ -185,8 +193,8 @@ impl<'a> Session<'a> {
         let ask_at = self.ask_at;
         tokio::select! {
             event = advance(&mut self.current, reads), if self.current.is_some() => self.take_event(event),
-            Some(Err(error)) = advance(&mut self.upcoming, false), if self.upcoming.is_some() => {
-                Err(Broken::Source(error))
+            event = advance(&mut self.upcoming, false), if self.upcoming.is_some() => {
+                self.take_early(event).map_err(Broken::Source)
             }
             update = next(&mut self.have), if self.have.is_some() => {
                 self.take_update(update).map_err(Broken::Source)
@@ -231,6 +239,9 @@ impl<'a> Session<'a> {
             }
             Some(Err(error)) => return Err(Broken::Source(error)),
             Some(Ok(FetchEvent::Queued { position })) => return self.take_queued(position),
+            Some(Ok(FetchEvent::Chosen { runs })) => {
+                return self.take_chosen(&runs).map_err(Broken::Source);
+            }
             Some(Ok(FetchEvent::Segment(segment))) => segment,
         };
         self.take_segment(segment).map_err(Broken::Source)
@@ -239,7 +250,7 @@ impl<'a> Session<'a> {
     fn take_queued(&mut self, position: u32) -> Result<(), Broken> {
         let patience = self.board.options.queue_stall;
         if let Some(request) = &mut self.current {
-            if request.has_begun() {
+            if request.has_begun() || request.has_chosen() {
                 let lie = "the source queued a fetch that had begun".into();
                 return Err(Broken::Source(TransferError::Protocol(lie)));
             }
@@ -248,6 +259,41 @@ impl<'a> Session<'a> {
                 request.alive(patience);
             }
             self.board.queued(self.id, position);
+        }
+        Ok(())
+    }
+
+    /// What the source tells of the request that was sent ahead.
+    fn take_early(
+        &mut self,
+        event: Option<Result<FetchEvent, TransferError>>,
+    ) -> Result<(), TransferError> {
+        let Some(request) = &mut self.upcoming else {
+            return Ok(());
+        };
+        match event {
+            Some(Ok(FetchEvent::Queued { position })) => {
+                request.queue.take(position)?;
+                request.position = Some(position);
+            }
+            Some(Ok(FetchEvent::Chosen { runs })) => {
+                let (asked, chosen) = request.choose(&runs)?;
+                self.board.chosen(self.id, &asked, &chosen);
+                self.give_up_lost();
+            }
+            // Bytes and the end are only given when they are read.
+            Some(Ok(FetchEvent::Segment(_))) | None => {}
+            Some(Err(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn take_chosen(&mut self, runs: &[PieceRun]) -> Result<(), TransferError> {
+        if let Some(request) = &mut self.current {
+            let (asked, chosen) = request.choose(runs)?;
+            request.alive(self.board.options.stall);
+            self.board.chosen(self.id, &asked, &chosen);
+            self.give_up_lost();
         }
         Ok(())
     }

@@ -17,9 +17,9 @@ use crate::{
 const GUESS: f64 = 1_048_576.0;
 
 /// A victim, and what is taken from it.
-struct Loot {
-    victim: SourceId,
-    pieces: Vec<PieceIndex>,
+pub(super) struct Loot {
+    pub(super) victim: SourceId,
+    pub(super) pieces: Vec<PieceIndex>,
 }
 
 impl Planner {
@@ -37,12 +37,26 @@ impl Planner {
         }
         let typical = self.typical_speed(now);
         let budget = self.budget(source, now, typical);
+        if let Some(next) = self.next_wanted(id, budget, now, typical) {
+            return next;
+        }
+        let Some(source) = self.sources.get(&id) else {
+            return Next::Gone;
+        };
         if let Some(loot) = self.early_loot(id, source, budget, now) {
             return self.rob(id, loot, now);
         }
         let free = self.take_free(id, budget, now);
         if !free.is_empty() {
-            return fetch(&free);
+            let others = self.others(id);
+            return Next::Fetch(Assignment { others, ..assignment(free) });
+        }
+        let waiting = self.waiting_pieces(id, budget);
+        if !waiting.is_empty() {
+            for piece in &waiting {
+                self.assign(id, *piece, now, false);
+            }
+            return Next::Fetch(assignment(waiting));
         }
         let Some(source) = self.sources.get(&id) else {
             return Next::Gone;
@@ -52,7 +66,7 @@ impl Planner {
         }
         if let Some(piece) = self.endgame_piece(id, source, now, typical) {
             self.assign(id, piece, now, false);
-            return fetch(&[piece]);
+            return Next::Fetch(assignment([piece]));
         }
         Next::Wait { until: now.saturating_add(self.config.recheck) }
     }
@@ -79,7 +93,7 @@ impl Planner {
     }
 
     /// The mean of the known speeds, in bytes per second.
-    fn typical_speed(&self, now: Duration) -> f64 {
+    pub(super) fn typical_speed(&self, now: Duration) -> f64 {
         let speeds = self.sources.values().filter_map(|source| source.meter.estimate(now));
         let (sum, count) =
             speeds.fold((0.0, 0.0), |(sum, count), speed| (sum + speed, count + 1.0));
@@ -120,6 +134,30 @@ impl Planner {
             count += 1;
         }
         Some(PieceRun::new(PieceIndex(start), count))
+    }
+
+    /// Pieces that the source has and that only wait in the queues of others, rarest first: whoever has his turn first is to
+    /// deliver them.
+    fn waiting_pieces(&self, id: SourceId, budget: u32) -> Vec<PieceIndex> {
+        let Some(source) = self.sources.get(&id) else {
+            return Vec::new();
+        };
+        let waits = |piece: PieceIndex| {
+            self.assigned.get(&piece).is_some_and(|holders| {
+                holders.len() < self.config.max_copies
+                    && holders.iter().all(|holder| {
+                        *holder != id && self.sources.get(holder).is_some_and(|other| other.waiting)
+                    })
+            })
+        };
+        let others = self.sources.values().filter(|other| other.waiting);
+        let pieces = others.flat_map(|other| other.queue.iter().map(|order| order.piece));
+        let mut pieces: Vec<_> =
+            pieces.filter(|piece| source.has(*piece) && waits(*piece)).collect();
+        pieces.sort_by_key(|piece| (self.rarity.count(*piece), *piece));
+        pieces.dedup();
+        pieces.truncate(budget as usize);
+        pieces
     }
 
     /// While there is still something free: what a source holds that has become ten times slower, after twice the time
@@ -196,7 +234,7 @@ impl Planner {
     /// What could be taken from another source, the last piece in its queue first, with the place in the queue. A piece
     /// that was taken from somebody stays for a while where it is: else two sources that each seem slow to the other
     /// would take it from each other without end.
-    fn loose_pieces<'a>(
+    pub(super) fn loose_pieces<'a>(
         &'a self,
         source: &'a Source,
         other: &'a Source,
@@ -211,12 +249,12 @@ impl Planner {
         pieces.filter(|(_, piece)| source.has(*piece) && self.copies(*piece) == 1)
     }
 
-    fn copies(&self, piece: PieceIndex) -> usize {
+    pub(super) fn copies(&self, piece: PieceIndex) -> usize {
         self.assigned.get(&piece).map_or(0, Vec::len)
     }
 
     /// Moves pieces from one source to another.
-    fn rob(&mut self, id: SourceId, loot: Loot, now: Duration) -> Next {
+    pub(super) fn rob(&mut self, id: SourceId, loot: Loot, now: Duration) -> Next {
         let mut pieces = loot.pieces;
         pieces.sort_unstable();
         for piece in &pieces {
@@ -226,9 +264,9 @@ impl Planner {
             self.assigned.remove(piece);
             self.assign(id, *piece, now, true);
         }
-        let runs = runs(&pieces);
-        let steals = runs.iter().map(|run| (loot.victim, *run)).collect();
-        Next::Fetch(Assignment { runs, steals })
+        let robbed = assignment(pieces);
+        let steals = robbed.runs.iter().map(|run| (loot.victim, *run)).collect();
+        Next::Fetch(Assignment { steals, ..robbed })
     }
 
     /// When nothing is free in the whole content: the piece that would come latest, if this source, which has nothing
@@ -270,7 +308,13 @@ impl Planner {
     }
 
     /// Whether none of those who fetch the piece would deliver it before `worth` seconds have passed.
-    fn is_latest(&self, piece: PieceIndex, worth: f64, now: Duration, typical: f64) -> bool {
+    pub(super) fn is_latest(
+        &self,
+        piece: PieceIndex,
+        worth: f64,
+        now: Duration,
+        typical: f64,
+    ) -> bool {
         let holders = self.assigned.get(&piece).into_iter().flatten();
         holders.filter_map(|holder| self.sources.get(holder)).all(|holder| {
             let at = holder.queue.iter().position(|order| order.piece == piece);
@@ -278,7 +322,7 @@ impl Planner {
         })
     }
 
-    fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration, stolen: bool) {
+    pub(super) fn assign(&mut self, id: SourceId, piece: PieceIndex, now: Duration, stolen: bool) {
         if let Some(source) = self.sources.get_mut(&id) {
             source.push(Order { piece, since: now, stolen });
             self.assigned.entry(piece).or_default().push(id);
@@ -286,18 +330,6 @@ impl Planner {
     }
 }
 
-fn fetch(pieces: &[PieceIndex]) -> Next {
-    Next::Fetch(Assignment { runs: runs(pieces), steals: Vec::new() })
-}
-
-/// Pieces, in the order given, as runs.
-fn runs(pieces: &[PieceIndex]) -> Vec<PieceRun> {
-    let mut runs: Vec<PieceRun> = Vec::new();
-    for piece in pieces {
-        match runs.last_mut() {
-            Some(run) if run.end() == Some(*piece) => run.count += 1,
-            _ => runs.push((*piece).into()),
-        }
-    }
-    runs
+pub(super) fn assignment(pieces: impl IntoIterator<Item = PieceIndex>) -> Assignment {
+    Assignment { runs: PieceRun::join(pieces), ..Assignment::default() }
 }

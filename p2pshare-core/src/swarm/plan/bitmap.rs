@@ -78,9 +78,17 @@ impl Bitmap {
 
     /// The pieces in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        let mut from = PieceIndex(0);
+        self.common(None, PieceIndex(0))
+    }
+
+    /// The pieces from `from` on that are in this set and in the other, in order; no other: in this set.
+    pub(super) fn common<'a>(
+        &'a self,
+        other: Option<&'a Self>,
+        mut from: PieceIndex,
+    ) -> impl Iterator<Item = PieceIndex> + 'a {
         std::iter::from_fn(move || {
-            let found = self.next_common(None, from)?;
+            let found = self.next_common(other, from)?;
             from = PieceIndex(found.0 + 1);
             Some(found)
         })

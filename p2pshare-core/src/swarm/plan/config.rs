@@ -14,6 +14,8 @@ pub struct PlannerConfig {
     pub first_run: u32,
     /// The most pieces that a source is asked for at once.
     pub max_run: u32,
+    /// How many pieces a source is told at most that would do as well as those it is asked for.
+    pub max_others: u32,
     /// A source so many times slower in delivering a piece loses it once nothing else is left.
     pub steal_factor: f64,
     /// A source so many times slower loses pieces even before that, when it holds them for longer than it should.
@@ -37,6 +39,7 @@ impl Default for PlannerConfig {
             swarm_run_time: Duration::from_millis(300),
             first_run: 4,
             max_run: 64,
+            max_others: 512,
             steal_factor: 3.0,
             early_steal_factor: 10.0,
             max_copies: 3,

@@ -7,9 +7,14 @@
 //! - Every piece is in exactly one state: *free* (nobody fetches it), *assigned* (to one source or more) or *verified*.
 //! - A piece is assigned only to sources that have joined, are not struck off, and had it when it was assigned. It is in
 //!   the queue of exactly those sources, once in each.
-//! - A piece gets a second source only in the *endgame*, when no piece of the content is free: so at the end the
-//!   download never hangs on one slow source. Pieces that have a second source may keep it when others become free
-//!   again because a source failed. There are never more than [`PlannerConfig::max_copies`].
+//! - A piece gets a second source only while it does nothing but *wait* in the queues of those who are to deliver it, or
+//!   in the *endgame*, when no piece of the content is free, or while somebody is about to read it
+//!   ([`Planner::want`]): so the download never hangs on one busy source, and at the
+//!   end on no slow one. Once one begins to deliver it, those in whose queues it waits lose it. Pieces that have a second
+//!   source may keep it when others become free again because a source failed. There are never more than
+//!   [`PlannerConfig::max_copies`].
+//! - What a source may give instead of what it is asked for is not assigned. What it then chooses is: if it is free, or
+//!   only assigned to somebody who has not begun to deliver it. Nobody else loses anything by a choice.
 //! - A piece that was stolen is not stolen again before [`PlannerConfig::recheck`] has passed.
 //! - A verified piece stays verified.
 //! - The rarity of a piece is the number of joined partial sources that have it.
@@ -18,10 +23,12 @@ mod assign;
 mod bitmap;
 #[cfg(any(test, feature = "testing"))]
 mod check;
+mod choice;
 mod config;
 mod rarity;
 mod source;
-mod speed;
+pub(super) mod speed;
+mod wanted;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,12 +37,12 @@ use std::{
 
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
-pub use self::config::PlannerConfig;
 use self::{
     bitmap::Bitmap,
     rarity::Rarity,
     source::{Order, Source},
 };
+pub use self::{choice::Chosen, config::PlannerConfig};
 use super::SourceId;
 use crate::content::{Layout, PieceIndex, PieceRun, PieceSet};
 
@@ -60,6 +67,8 @@ pub struct Planner {
     assigned: HashMap<PieceIndex, Vec<SourceId>>,
     sources: BTreeMap<SourceId, Source>,
     struck: BTreeMap<SourceId, String>,
+    /// What is to come before the rest.
+    wanted: Vec<PieceRun>,
 }
 
 /// What a source is to do next.
@@ -83,6 +92,8 @@ pub enum Next {
 pub struct Assignment {
     /// What to fetch, in this order. Never empty.
     pub runs: Vec<PieceRun>,
+    /// What would do as well: the source may give any of it instead, and then [`Planner::chosen`] is to be told.
+    pub others: Vec<PieceRun>,
     /// What was taken from others for it: they need not deliver it any more.
     pub steals: Vec<(SourceId, PieceRun)>,
 }
@@ -137,6 +148,7 @@ impl Planner {
             assigned: HashMap::new(),
             sources: BTreeMap::new(),
             struck: BTreeMap::new(),
+            wanted: Vec::new(),
         };
         for piece in layout.all().iter() {
             if held.contains(piece) {
@@ -186,17 +198,20 @@ impl Planner {
         self.take_out(id, now);
     }
 
-    /// A source has delivered bytes, not verified yet.
-    pub fn received(&mut self, id: SourceId, bytes: u64, now: Duration) {
+    /// A source has delivered bytes, not verified yet. Gives those in whose queues the same piece waited: they need not
+    /// deliver it any more.
+    pub fn received(&mut self, id: SourceId, bytes: u64, now: Duration) -> Vec<SourceId> {
         let Some(source) = self.sources.get_mut(&id) else {
-            return;
+            return Vec::new();
         };
         if source.waiting {
             source.waiting = false;
             source.meter.restart(now);
         }
+        let piece = source.queue.get(source.begun() - 1).map(|order| order.piece);
         source.meter.add(bytes, now);
         source.unverified = source.unverified.saturating_add(bytes);
+        piece.map_or_else(Vec::new, |piece| self.take_from_queues(id, piece, now))
     }
 
     /// Bytes that a source has delivered were dropped: their piece was given up.
@@ -320,6 +335,28 @@ impl Planner {
             free,
             sources: self.sources.len(),
         }
+    }
+
+    /// Takes a piece that a source delivers from those in whose queues it waits.
+    fn take_from_queues(
+        &mut self,
+        id: SourceId,
+        piece: PieceIndex,
+        now: Duration,
+    ) -> Vec<SourceId> {
+        let Some(holders) = self.assigned.get_mut(&piece).filter(|holders| holders.len() > 1)
+        else {
+            return Vec::new();
+        };
+        let mut losers = Vec::new();
+        for holder in holders.iter().filter(|holder| **holder != id) {
+            if let Some(source) = self.sources.get_mut(holder).filter(|source| source.waiting) {
+                source.remove(piece, now);
+                losers.push(*holder);
+            }
+        }
+        holders.retain(|holder| !losers.contains(holder));
+        losers
     }
 
     /// Takes a source out with all that it was to fetch and all that it has.

@@ -90,6 +90,19 @@ impl Rarity {
         None
     }
 
+    /// The free pieces among `have` (`None`: all), rarest first, and among equals those from `from` on first.
+    pub(super) fn rarest_first<'a>(
+        &'a self,
+        have: Option<&'a Bitmap>,
+        from: PieceIndex,
+    ) -> impl Iterator<Item = PieceIndex> + 'a {
+        let full = self.buckets.iter().filter(|bucket| !bucket.is_empty());
+        full.flat_map(move |bucket| {
+            let late = bucket.common(have, from);
+            late.chain(bucket.common(have, PieceIndex(0)).take_while(move |piece| *piece < from))
+        })
+    }
+
     /// Whether the piece is free and exactly `count` partial sources have it.
     pub(super) fn is_free_with(&self, count: usize, piece: PieceIndex) -> bool {
         self.buckets.get(count).is_some_and(|bucket| bucket.contains(piece))

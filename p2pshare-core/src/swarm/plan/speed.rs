@@ -14,7 +14,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// Measures a source's speed while it has something to deliver: an exponentially weighted mean over samples of
 /// uneven length. Idle time does not count.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SpeedMeter {
+pub(in crate::swarm) struct SpeedMeter {
     /// The weighted sum of the samples in bytes per second, and the sum of their weights, which approaches 1. Their
     /// quotient is the mean, so the first samples count no more than they should.
     sum: f64,
@@ -27,18 +27,18 @@ pub(super) struct SpeedMeter {
 
 impl SpeedMeter {
     /// There is something to deliver from now on. No effect when there was already.
-    pub(super) fn start(&mut self, now: Duration) {
+    pub(in crate::swarm) fn start(&mut self, now: Duration) {
         self.since.get_or_insert(now);
     }
 
     /// The time until now does not count: the source waited for something else.
-    pub(super) fn restart(&mut self, now: Duration) {
+    pub(in crate::swarm) fn restart(&mut self, now: Duration) {
         self.since = Some(now);
         self.bytes = 0;
     }
 
     /// Nothing is to be delivered any more.
-    pub(super) fn stop(&mut self, now: Duration) {
+    pub(in crate::swarm) fn stop(&mut self, now: Duration) {
         if let Some(since) = self.since.take()
             && (!self.is_measured() || now.saturating_sub(since) >= SAMPLE / 4)
         {
@@ -48,7 +48,7 @@ impl SpeedMeter {
     }
 
     /// Bytes have come.
-    pub(super) fn add(&mut self, bytes: u64, now: Duration) {
+    pub(in crate::swarm) fn add(&mut self, bytes: u64, now: Duration) {
         let since = *self.since.get_or_insert(now);
         self.bytes = self.bytes.saturating_add(bytes);
         let elapsed = now.saturating_sub(since);
@@ -59,12 +59,12 @@ impl SpeedMeter {
     }
 
     /// Whether the source has delivered enough to be measured.
-    pub(super) fn is_measured(&self) -> bool {
+    pub(in crate::swarm) fn is_measured(&self) -> bool {
         self.weight > 0.0
     }
 
     /// Bytes per second as of now, `None` when nothing is known yet. 0 is possible: it is silent.
-    pub(super) fn estimate(&self, now: Duration) -> Option<f64> {
+    pub(in crate::swarm) fn estimate(&self, now: Duration) -> Option<f64> {
         let silent = self.since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         if silent < SILENCE {
             return self.mean();

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     auth::{GrantSigner, GrantVerifier},
     content::ContentId,
-    identity::{GroupName, PeerAddr, PeerId, Username},
+    identity::{GroupName, PeerAddr, PeerId, Reach, Username},
     index::search::{Cursor, Query, words},
     path::SharePath,
     time::Timestamp,
@@ -64,6 +64,7 @@ pub fn names(data: &[u8]) {
     survives::<GroupName>(text);
     survives::<PeerId>(text);
     survives::<ContentId>(text);
+    survives::<Reach>(text);
 }
 
 /// Addresses survive their text.

@@ -9,7 +9,8 @@ use crate::{
     identity::{GroupName, PeerAddr, PeerId, Username},
     index::{
         model::{
-            AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, Peer, Session, User, Viewer,
+            AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, PartialSource, Peer, Session,
+            User, Viewer,
         },
         search::{Filter, Query, Search},
         store::{IndexStore, StoreResult},
@@ -128,6 +129,34 @@ pub(super) fn entry_for(text: &str, number: u8, visibility: &Visibility) -> Entr
 
 pub(super) fn shared_with(name: &str) -> Visibility {
     Visibility::Group(group(name))
+}
+
+/// That part of a content is held until a time in seconds, for all these groups.
+pub(super) fn part(number: u8, until: i64, groups: &[&str]) -> PartialSource {
+    let groups = groups.iter().map(|name| group(name)).collect();
+    PartialSource { content: content(number), until: at(until), groups }
+}
+
+/// Notes a partial source for everybody. `false`: it was not noted.
+pub(super) async fn holds_part(
+    store: &Store,
+    owner: &str,
+    peer: u8,
+    number: u8,
+    until: i64,
+) -> bool {
+    noted(store, owner, peer, &part(number, until, &[])).await.is_some()
+}
+
+/// Notes a partial source; gives the groups that it is noted for.
+pub(super) async fn noted(
+    store: &Store,
+    owner: &str,
+    peer: u8,
+    partial: &PartialSource,
+) -> Option<Vec<String>> {
+    let noted = ok(store.add_partial_source(&user(owner), &peer_id(peer), partial).await);
+    noted.map(|groups| groups.iter().map(ToString::to_string).collect())
 }
 
 /// Good for three accounts until 1,000 seconds.

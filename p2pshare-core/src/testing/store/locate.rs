@@ -2,9 +2,9 @@
 
 use super::fixture::*;
 use crate::{
-    api::{CatalogChange::Publish, Entry, HitName, Source, SourceKind},
+    api::{CatalogChange::Publish, Entry, HitName, SourceKind},
     index::{
-        model::{LocateRequest, Location, Peer},
+        model::{FoundSource, LocateRequest, Location, Peer},
         search::NAMES_PER_HIT,
     },
 };
@@ -114,11 +114,13 @@ pub async fn a_source_is_told_whole(store: Store) {
         content: content(1),
         size: 10,
         total: 1,
-        sources: vec![Source {
+        groups: Vec::new(),
+        sources: vec![FoundSource {
             peer: peer_id(1),
             owner: user("alice"),
             addresses: two.addresses,
             kind: SourceKind::Full,
+            groups: Vec::new(),
         }],
     };
     assert_eq!(locate(&store, &request(&[1])).await, [expected]);
@@ -195,9 +197,7 @@ pub async fn partial_sources_last_until_their_time(store: Store) {
         if number == 20 {
             add_peer(&store, number, "alice").await;
         }
-        let noted =
-            store.add_partial_source(&user("alice"), &peer_id(number), &content(1), at(200)).await;
-        assert!(ok(noted));
+        assert!(holds_part(&store, "alice", number, 1, 200).await);
     }
     let three = [(10, SourceKind::Full), (20, SourceKind::Partial), (30, SourceKind::Full)];
     for now in [0, 199] {
@@ -207,12 +207,9 @@ pub async fn partial_sources_last_until_their_time(store: Store) {
     }
     let over = LocateRequest { now: at(200), ..request(&[1]) };
     assert_eq!(sources(&store, &over).await, full(&[10, 30]));
-    let longer = store.add_partial_source(&user("alice"), &peer_id(20), &content(1), at(201)).await;
-    assert!(ok(longer));
+    assert!(holds_part(&store, "alice", 20, 1, 201).await);
     assert_eq!(sources(&store, &over).await, three);
-    let shorter =
-        store.add_partial_source(&user("alice"), &peer_id(20), &content(1), at(150)).await;
-    assert!(ok(shorter));
+    assert!(holds_part(&store, "alice", 20, 1, 150).await);
     assert_eq!(sources(&store, &over).await, full(&[10, 30]), "what was noted last holds");
 }
 
@@ -225,9 +222,7 @@ pub async fn partial_sources_can_be_reached(store: Store) {
     add_this_peer(&store, &silent).await;
     add_peer(&store, 5, "alice").await;
     for number in [5, 20, 30] {
-        let noted =
-            store.add_partial_source(&user("alice"), &peer_id(number), &content(1), at(200)).await;
-        assert!(ok(noted));
+        assert!(holds_part(&store, "alice", number, 1, 200).await);
     }
     let both = [(5, SourceKind::Partial), (10, SourceKind::Full)];
     assert_eq!(sources(&store, &request(&[1])).await, both);
@@ -238,8 +233,7 @@ pub async fn partial_sources_can_be_reached(store: Store) {
 /// A partial source alone makes no content known.
 pub async fn a_partial_source_alone_is_nothing(store: Store) {
     add_users_with_peers(&store, &["alice"]).await;
-    let noted = store.add_partial_source(&user("alice"), &peer_id(1), &content(1), at(200)).await;
-    assert!(ok(noted));
+    assert!(holds_part(&store, "alice", 1, 1, 200).await);
     assert_eq!(locate(&store, &request(&[1])).await, []);
     let all = viewer("alice", &[]);
     assert_eq!(ok(store.content(&all, &content(1), at(0), 9).await), []);
@@ -250,11 +244,11 @@ pub async fn a_partial_source_alone_is_nothing(store: Store) {
 pub async fn only_its_owner_notes_a_partial_source(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
     let (alice, bob, id) = (user("alice"), user("bob"), peer_id(1));
-    assert!(!ok(store.add_partial_source(&bob, &id, &content(1), at(200)).await));
-    assert!(!ok(store.add_partial_source(&alice, &peer_id(9), &content(1), at(200)).await));
+    assert!(!holds_part(&store, "bob", 1, 1, 200).await);
+    assert!(!holds_part(&store, "alice", 9, 1, 200).await);
     assert!(!ok(store.remove_partial_source(&alice, &id, &content(1)).await));
-    assert!(ok(store.add_partial_source(&alice, &id, &content(1), at(200)).await));
-    assert!(ok(store.add_partial_source(&alice, &id, &content(1), at(300)).await));
+    assert!(holds_part(&store, "alice", 1, 1, 200).await);
+    assert!(holds_part(&store, "alice", 1, 1, 300).await);
     assert!(!ok(store.remove_partial_source(&bob, &id, &content(1)).await));
     assert!(!ok(store.remove_partial_source(&alice, &peer_id(2), &content(1)).await));
     assert!(!ok(store.remove_partial_source(&alice, &id, &content(2)).await));

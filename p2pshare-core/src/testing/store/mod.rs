@@ -28,6 +28,7 @@ pub mod order;
 pub mod overview;
 pub mod peers;
 pub mod publish;
+pub mod reach;
 pub mod search;
 pub mod sessions;
 pub mod users;
@@ -194,6 +195,17 @@ macro_rules! __store_laws {
                 partial_sources_can_be_reached,
                 a_partial_source_alone_is_nothing,
                 only_its_owner_notes_a_partial_source,
+            }
+            reach {
+                a_full_source_is_told_for_what_it_shares,
+                a_location_names_the_groups_of_what_is_found,
+                a_partial_source_is_told_to_who_is_in_all_its_groups,
+                groups_of_a_partial_source_stay,
+                only_members_note_a_partial_source_for_a_group,
+                leaving_forgets_partial_sources,
+                deleting_a_group_forgets_partial_sources,
+                no_note_slips_past_the_end_of_a_membership,
+                what_is_withdrawn_from_a_group_is_told_to_no_others,
             }
             browse {
                 files_below_a_folder_are_paged_in_order,

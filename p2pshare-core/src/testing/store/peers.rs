@@ -182,13 +182,13 @@ pub async fn a_goodbye_forgets_partial_sources(store: Store) {
     add_users(&store, &["alice"]).await;
     add_peer(&store, 1, "alice").await;
     let (alice, id) = (user("alice"), peer_id(1));
-    assert!(ok(store.add_partial_source(&alice, &id, &content(1), at(900)).await));
+    assert!(holds_part(&store, "alice", 1, 1, 900).await);
     assert!(ok(store.peer_leaves(&id).await));
-    assert!(!ok(store.add_partial_source(&alice, &id, &content(2), at(900)).await));
+    assert!(!holds_part(&store, "alice", 1, 2, 900).await);
     add_this_peer(&store, &announced(1, "alice", 200)).await;
     assert!(!ok(store.remove_partial_source(&alice, &id, &content(1)).await));
     assert!(!ok(store.remove_partial_source(&alice, &id, &content(2)).await));
-    assert!(ok(store.add_partial_source(&alice, &id, &content(2), at(900)).await));
+    assert!(holds_part(&store, "alice", 1, 2, 900).await);
 }
 
 /// A deleted peer is gone with its entries and partial sources, and its id is free for anybody.
@@ -197,7 +197,7 @@ pub async fn a_deleted_peer_leaves_nothing(store: Store) {
     share(&store, "alice", 1, &[entry("a", 1), entry("b", 2)]).await;
     share(&store, "bob", 2, &[entry("a", 1)]).await;
     let (alice, bob, id) = (user("alice"), user("bob"), peer_id(1));
-    assert!(ok(store.add_partial_source(&alice, &id, &content(1), at(900)).await));
+    assert!(holds_part(&store, "alice", 1, 1, 900).await);
     assert!(ok(store.delete_peer(&id).await));
     assert!(!ok(store.delete_peer(&id).await));
 
@@ -240,7 +240,7 @@ pub async fn ended_partial_sources_are_purged(store: Store) {
     add_peer(&store, 1, "alice").await;
     let (alice, id) = (user("alice"), peer_id(1));
     for (number, until) in [(1, 49), (2, 50), (3, 51)] {
-        assert!(ok(store.add_partial_source(&alice, &id, &content(number), at(until)).await));
+        assert!(holds_part(&store, "alice", 1, number, until).await);
     }
     assert_eq!(ok(store.purge_peers(at(50), 0).await), 0);
     for (number, is_there) in [(1, false), (2, true), (3, true)] {

@@ -103,8 +103,7 @@ pub async fn disabling_ends_sessions_and_presence(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
     share(&store, "alice", 1, &[entry("a", 1)]).await;
     share(&store, "bob", 2, &[entry("b", 2)]).await;
-    let partial = store.add_partial_source(&user("alice"), &peer_id(1), &content(2), at(500)).await;
-    assert!(ok(partial));
+    assert!(holds_part(&store, "alice", 1, 2, 500).await);
     for (number, name) in [(1, "alice"), (2, "alice"), (3, "bob")] {
         let opened = store.open_session(&session(number, name, 100), &verifier(name), 9).await;
         assert!(ok(opened));
@@ -226,8 +225,7 @@ async fn world_of_alice_and_bob(store: &Store) {
         let changes = entries.map(CatalogChange::Publish);
         publish(store, name, number, &changes, 100).await;
     }
-    let partial = store.add_partial_source(&user("alice"), &peer_id(1), &content(9), at(500)).await;
-    assert!(ok(partial));
+    assert!(holds_part(&store, "alice", 1, 9, 500).await);
     for invite in
         [invite(1, "alice", None), invite(2, "bob", Some("hers")), invite(3, "bob", Some("his"))]
     {

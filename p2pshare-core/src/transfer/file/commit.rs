@@ -4,9 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::available_parallelism,
 };
 
-use tokio::{sync::oneshot, task::spawn_blocking};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    task::spawn_blocking,
+};
 
 use super::{part::Part, sys};
 use crate::transfer::SinkError;
@@ -28,15 +32,17 @@ pub enum Durability {
 ///
 /// What is finished while one group is being synced makes up the next, so a single file never waits for others, and
 /// thousands of small files share their syncs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Committer {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     durability: Durability,
     state: Mutex<State>,
+    /// For whole small files. A folder takes one new name at a time, and those who wait for it burn time.
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +64,26 @@ impl Committer {
     /// A committer that promises so much.
     #[must_use]
     pub fn new(durability: Durability) -> Self {
-        Self { inner: Arc::new(Inner { durability, state: Mutex::default() }) }
+        let turns = available_parallelism().map_or(1, Into::into);
+        let turns = Arc::new(Semaphore::new(turns));
+        Self { inner: Arc::new(Inner { durability, state: Mutex::default(), turns }) }
+    }
+
+    /// Waits until few enough others write whole files.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        self.inner.turns.clone().acquire_owned().await.ok()
+    }
+
+    /// Gives a part its final name at once where nothing is to be synced; else leaves that to
+    /// [`commit`](Self::commit). Blocks.
+    pub(super) fn commit_unsynced(&self, part: &Part) -> Result<(), SinkError> {
+        match self.inner.durability {
+            Durability::Sync => Ok(()),
+            Durability::None => {
+                part.check().and_then(|()| part.rename()).and_then(|()| part.finish())
+            }
+        }
     }
 
     /// Makes a part permanent under its final name.
@@ -79,6 +104,12 @@ impl Committer {
         if self.inner.durability == Durability::Sync {
             self.inner.state().folders.insert(folder);
         }
+    }
+}
+
+impl Default for Committer {
+    fn default() -> Self {
+        Self::new(Durability::default())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Contents in files: shares that are read in place, downloads that survive crashes.
 
 mod commit;
+mod discard;
 mod name;
 mod open;
 mod part;

@@ -26,8 +26,8 @@ use crate::{
 /// How often a file that was moved while it was opened is looked for again.
 const ATTEMPTS: usize = 8;
 /// A write that nobody waits for any more holds its lock a little longer than its sink lives.
-const LOCK_ATTEMPTS: usize = 50;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const LOCK_ATTEMPTS: usize = 50;
+pub(super) const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How a download is written.
 #[derive(Clone, Default)]
@@ -257,10 +257,11 @@ impl Opening<'_> {
         let part = self.part(file, OnceLock::new());
         let fail = |error| self.error("preparing", &self.names.part, error);
         let len = part.file.metadata().map_err(fail)?.len();
-        if self.manifest.layout().piece_count() > 1 {
+        if self.has_manifest() {
             self.store_manifest()?;
         }
-        if len != self.manifest.len() {
+        // One piece makes the file as long as it is.
+        if len != self.manifest.len() && (len > 0 || self.has_manifest()) {
             part.file.set_len(self.manifest.len()).map_err(fail)?;
         }
         let mut held = PieceSet::empty(self.manifest.layout().piece_count());
@@ -297,12 +298,17 @@ impl Opening<'_> {
         write().map_err(|error| self.error("writing", manifest, error))
     }
 
+    /// Whether it is kept beside the part: that of one piece says nothing that the id does not.
+    fn has_manifest(&self) -> bool {
+        self.manifest.layout().piece_count() > 1
+    }
+
     fn part(&self, file: File, finished: OnceLock<FileStamp>) -> Part {
         Part {
             file: Arc::new(file),
             path: self.names.part.clone(),
             target: self.target.to_owned(),
-            manifest_path: self.names.manifest.clone(),
+            manifest_path: self.has_manifest().then(|| self.names.manifest.clone()),
             overwrite: self.options.overwrite,
             renamed: AtomicBool::new(false),
             finished: Arc::new(finished),

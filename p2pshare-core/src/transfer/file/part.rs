@@ -20,8 +20,8 @@ pub(super) struct Part {
     pub(super) file: Arc<File>,
     pub(super) path: PathBuf,
     pub(super) target: PathBuf,
-    /// Where the manifest is kept until the end.
-    pub(super) manifest_path: PathBuf,
+    /// Where the manifest is kept until the end, if it has one.
+    pub(super) manifest_path: Option<PathBuf>,
     pub(super) overwrite: bool,
     /// It has its final name, but that may not be permanent yet.
     pub(super) renamed: AtomicBool,
@@ -66,8 +66,10 @@ impl Part {
             _ => self.error("renaming", &self.path, error),
         })?;
         self.renamed.store(true, Ordering::Relaxed);
-        // It is of no more use; left over, it does no harm.
-        let _ = fs::remove_file(&self.manifest_path);
+        if let Some(manifest) = &self.manifest_path {
+            // It is of no more use; left over, it does no harm.
+            let _ = fs::remove_file(manifest);
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     Committer, PartialSource, SinkOptions,
+    discard::discard,
     open::{self, Opened},
     part::Part,
     sys,
@@ -76,12 +77,52 @@ impl FileSink {
         blocking(target, work).await
     }
 
+    /// Makes a content of one piece, all of whose bytes are there, the file `target`: what opening a sink, putting the
+    /// piece and finishing does, in one turn of the blocking pool. Few are written at a time, however many ask.
+    ///
+    /// Cancellation: the file is there or not, and a part file may be left.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), [`put`](PieceSink::put) and [`finish`](PieceSink::finish).
+    pub async fn keep(
+        target: &Path,
+        manifest: Manifest,
+        data: Vec<Bytes>,
+        options: SinkOptions,
+    ) -> Result<(), SinkError> {
+        let turn = options.committer.turn().await;
+        let path = target.to_owned();
+        let work = move || {
+            let _turn = turn;
+            let opened = open::open(&path, &manifest, &options, &AtomicBool::new(false))?;
+            let sink = Self::new(manifest, opened, options.committer);
+            if !sink.already_complete() {
+                sink.inner.put(PieceIndex(0), &data)?;
+                sink.inner.committer.commit_unsynced(&sink.inner.part)?;
+            }
+            Ok(sink)
+        };
+        blocking(target, work).await?.finish().await
+    }
+
     /// The manifest that an unfinished download of a content to this target left, verified; `None` when there is none
     /// or it is damaged.
     pub async fn stored_manifest(target: &Path, content: &ContentId) -> Option<Manifest> {
         let (target, content) = (target.to_owned(), *content);
         let work = spawn_blocking(move || open::stored_manifest(&target, &content));
         work.await.ok().flatten()
+    }
+
+    /// Removes what an unfinished download of a content to this target has left: part file and manifest. The target itself
+    /// is not touched. False when there was nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Locked`] while somebody downloads to it, [`SinkError::Io`].
+    pub async fn discard(target: &Path, content: &ContentId) -> Result<bool, SinkError> {
+        let (path, content) = (target.to_owned(), *content);
+        blocking(target, move || discard(&path, &content)).await
     }
 
     /// Whether the target had the content before the sink was opened.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use super::{FileStamp, ReadOptions, StampCheck, read_runs};
 use crate::{
-    content::{ContentId, Manifest, PieceRun},
+    content::{ContentId, Manifest, PieceIndex, PieceRun, PieceSet},
     transfer::{
         HaveStream, PieceSource, SegmentStream, TransferError, held::HoldingsView, wanted_runs,
     },
@@ -52,6 +52,30 @@ impl PartialSource {
         &self.manifest
     }
 
+    /// The pieces that are held, at this moment.
+    #[must_use]
+    pub fn held(&self) -> PieceSet {
+        self.held.snapshot()
+    }
+
+    /// Whether this piece is held.
+    #[must_use]
+    pub fn holds(&self, piece: PieceIndex) -> bool {
+        self.held.contains(piece)
+    }
+
+    /// Waits until this piece is held. Cancellation: the future may be dropped at any time.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError::Unavailable`] when the download ends without it.
+    pub async fn wait_for(&self, piece: PieceIndex) -> Result<(), TransferError> {
+        match self.held.wait_for(piece).await {
+            true => Ok(()),
+            false => Err(abandoned()),
+        }
+    }
+
     /// Says whether this is the content, and its pieces can be served.
     fn check(&self, content: &ContentId) -> Result<(), TransferError> {
         if *content != self.manifest.id() {
@@ -62,8 +86,7 @@ impl PartialSource {
 
     fn check_alive(&self) -> Result<(), TransferError> {
         if self.finished.get().is_none() && self.held.is_abandoned() {
-            let reason = "it has stopped downloading the content".to_owned();
-            return Err(TransferError::Unavailable(reason));
+            return Err(abandoned());
         }
         Ok(())
     }
@@ -79,6 +102,10 @@ impl PartialSource {
             view.options.check.as_ref().map_or(Ok(()), |check| check())
         })
     }
+}
+
+fn abandoned() -> TransferError {
+    TransferError::Unavailable("it has stopped downloading the content".to_owned())
 }
 
 #[async_trait]

@@ -4,8 +4,8 @@ use axum::extract::State;
 use http::StatusCode;
 use p2pshare_core::{
     api::{
-        BrowsePage, BrowseQuery, CatalogPage, CatalogQuery, ContentDetails, PublishRequest,
-        Published, SearchPage, SearchQuery,
+        BrowsePage, BrowseQuery, CatalogPage, CatalogQuery, ContentDetails, PartialNoted,
+        PublishAnswer, PublishRequest, SearchPage, SearchQuery,
     },
     content::ContentId,
     identity::{PeerId, Username},
@@ -34,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     params(("id" = PeerId, Path, description = "The peer")),
     request_body = PublishRequest,
     responses(
-        (status = 200, description = "What changed", body = Published),
+        (status = 200, description = "What changed", body = PublishAnswer),
         (status = 404, description = "No such peer of one's own, or no such group"),
     )
 )]
@@ -43,7 +43,7 @@ async fn publish(
     LoggedIn(caller): LoggedIn,
     Path(peer): Path<PeerId>,
     PublishJson(request): PublishJson<PublishRequest>,
-) -> Answer<Json<Published>> {
+) -> Answer<Json<PublishAnswer>> {
     Ok(Json(index.publish(&caller, peer, &request).await?))
 }
 
@@ -115,6 +115,9 @@ async fn content(
 }
 
 /// A peer of one's own holds part of a content and serves it. To be repeated every few minutes.
+///
+/// The index names it to those who are in all the groups in which the user finds the content, to everybody if there are
+/// none, and says in the answer what the grants of these say.
 #[utoipa::path(
     put, path = "/contents/{id}/sources/{peer}", tag = "catalog", operation_id = "add_source",
     params(
@@ -122,7 +125,7 @@ async fn content(
         ("peer" = PeerId, Path, description = "The peer"),
     ),
     responses(
-        (status = 204, description = "The peer is a source"),
+        (status = 200, description = "The peer is a source, for these", body = PartialNoted),
         (status = 404, description = "No such content, or no such peer of one's own"),
     )
 )]
@@ -130,9 +133,8 @@ async fn add_source(
     State(index): State<Index>,
     LoggedIn(caller): LoggedIn,
     Path((content, peer)): Path<(ContentId, PeerId)>,
-) -> Answer<StatusCode> {
-    index.add_partial_source(&caller, peer, &content).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Answer<Json<PartialNoted>> {
+    Ok(Json(index.add_partial_source(&caller, peer, &content).await?))
 }
 
 /// A peer of one's own no longer serves part of a content.

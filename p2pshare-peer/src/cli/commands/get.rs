@@ -63,6 +63,7 @@ pub(crate) async fn get(
         durability: if args.no_sync { Durability::None } else { Durability::Sync },
         patience: Duration::from_secs(args.wait),
         serving: served.as_ref().map(|served| served.serving.clone()),
+        ..DownloadOptions::default()
     };
     let what = match wanted.as_slice() {
         [one] => one.target.file_name().unwrap_or_default().to_string_lossy().into_owned(),

@@ -8,3 +8,4 @@ pub(crate) mod push;
 pub(crate) mod serve;
 pub(crate) mod share;
 pub(crate) mod status;
+mod watch;

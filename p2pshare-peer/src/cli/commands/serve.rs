@@ -6,7 +6,7 @@ use p2pshare_core::{text::visible, transfer::RateLimit};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::share::open_catalog;
+use super::{share::open_catalog, watch::show_watch};
 use crate::{
     catalog::PartialSources,
     cli::{
@@ -73,6 +73,7 @@ fn show(output: Output, event: &DaemonEvent) {
             output.note(format!("Published: the index knows {} of yours.", count(*total, "file")));
             output.event("published", json!({ "total": total }));
         }
+        DaemonEvent::Watch(event) => show_watch(output, event),
         DaemonEvent::Trouble(what) => output.warn(visible(what)),
     }
 }

@@ -12,6 +12,7 @@ use p2pshare_core::{content::ContentId, path::SharePath, text::visible};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::watch::watch;
 use crate::{
     catalog::{Catalog, CatalogError, Share},
     cli::{
@@ -23,7 +24,8 @@ use crate::{
     index_keys::IndexKeysError,
     publish::{AnnounceFailure, PublishError},
     share::{
-        ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer, UnshareTarget,
+        ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer, SkipReason,
+        UnshareTarget,
     },
 };
 
@@ -38,10 +40,14 @@ pub(crate) async fn share(
         visibility: args.visibility.visibility(),
         hidden: args.hidden.then_some(true),
         follow_links: None,
+        watched: args.watched(),
     };
     let mut reports = Vec::new();
     if args.paths.is_empty() {
         for share in catalog.shares().await? {
+            if let Some(watched) = args.watched() {
+                catalog.set_watched(share.id, watched).await?;
+            }
             let (shown, events) = show_progress(context.output, &share.root);
             let report = sharer.rescan(share.id, &events, cancel).await;
             shown.finish();
@@ -66,7 +72,8 @@ pub(crate) async fn share(
         return Err(CliError::failed("stopped; what was hashed is kept")
             .hint("run the same command again to go on"));
     }
-    publish(context, catalog).await
+    publish(context, catalog).await?;
+    if args.watch { watch(context, sharer, cancel).await } else { Ok(()) }
 }
 
 pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), CliError> {
@@ -95,11 +102,12 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
     for share in shares {
         let totals = catalog.totals(share.id).await?;
         context.output.line(format!(
-            "{}  {}, {}, {}{}",
+            "{}  {}, {}, {}{}{}",
             visible(&share.root.display().to_string()),
             count(totals.files, "file"),
             bytes(totals.bytes),
             share.visibility,
+            if share.watched { "" } else { ", not watched" },
             if share.online { "" } else { ", not there now" },
         ));
         context.output.event(
@@ -110,6 +118,7 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
                 "visibility": share.visibility,
                 "hidden": share.hidden,
                 "online": share.online,
+                "watched": share.watched,
                 "files": totals.files,
                 "bytes": totals.bytes,
             }),
@@ -125,16 +134,22 @@ pub(crate) async fn open_catalog(context: &Context) -> Result<Catalog, CliError>
     Ok(opened.map_err(CliError::failed)??)
 }
 
-/// Tells the index what is new, if somebody is logged in.
+/// Tells the index what is new, if somebody is logged in, and says what to do next.
 async fn publish(context: &Context, catalog: Catalog) -> Result<(), CliError> {
-    let (session, client) = match context.session_client() {
-        Ok(session) => session,
-        Err(error) if error.exit == Exit::NotLoggedIn => {
-            context.output.note("It will be published once you log in and share or serve.");
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
+    if context.session_client().is_err_and(|error| error.exit == Exit::NotLoggedIn) {
+        context.output.note("It will be published once you log in and share or serve.");
+        return Ok(());
+    }
+    send(context, &catalog).await?;
+    if !context.dir.is_served()? && catalog.published_count().await? > 0 {
+        context.output.note("To let others fetch it, run: p2pshare-peer serve");
+    }
+    Ok(())
+}
+
+/// Tells the index what is new.
+pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), CliError> {
+    let (session, client) = context.session_client()?;
     let peer = context.own_peer(&session, client)?;
     peer.make_known().await?;
     let shown = context.output;
@@ -155,12 +170,6 @@ async fn publish(context: &Context, catalog: Catalog) -> Result<(), CliError> {
         "published",
         json!({ "published": report.published, "withdrawn": report.withdrawn, "total": total }),
     );
-    if context.dir.is_served()? {
-        return Ok(());
-    }
-    if total > 0 {
-        shown.note("To let others fetch it, run: p2pshare-peer serve");
-    }
     Ok(())
 }
 
@@ -204,6 +213,9 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
     let bar = shown.clone();
     bar.message(&path.display().to_string());
     let events = move |event: ShareEvent| match event {
+        ShareEvent::Waiting => {
+            bar.note("Another p2pshare-peer looks through the same: waiting for it.");
+        }
         ShareEvent::Scanned { bytes, .. } => {
             total.store(bytes, Relaxed);
             bar.set(0, bytes);
@@ -228,6 +240,9 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
         ),
         ShareEvent::Renamed { local, path } => {
             bar.note(format!("{} is shared as {path}", visible(&local.display().to_string())));
+        }
+        ShareEvent::Skipped { local, reason: SkipReason::BadPatterns(fault) } => {
+            bar.warn(format!("{}: {}", visible(&local.display().to_string()), visible(&fault)));
         }
         ShareEvent::Skipped { local, reason } => {
             bar.warn(format!("{} is not shared: {reason}", visible(&local.display().to_string())));

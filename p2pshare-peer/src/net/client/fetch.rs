@@ -22,14 +22,19 @@ use crate::net::wire;
 /// A peer that sends fewer bytes than this in the time that it may stall has stalled.
 const SIGN_OF_LIFE: u64 = 512;
 
-/// Fetches the runs, in as many calls one after the other as their number takes.
+/// Fetches the runs, in as many calls one after the other as their number takes, or others instead; these only fit into a
+/// call that is the only one.
 pub(super) async fn fetch(
     source: RemoteSource,
     content: ContentId,
     runs: Vec<PieceRun>,
+    others: &[PieceRun],
 ) -> Result<SegmentStream, TransferError> {
     let first = runs.len().min(MAX_RUNS);
-    let (messages, received, watch) = source.open_fetch(&content, &runs[..first]).await?;
+    let room = if runs.is_empty() { 0 } else { MAX_RUNS.saturating_sub(runs.len()) };
+    let others = &others[..others.len().min(room)];
+    let call = source.open_fetch(&content, &runs[..first], others);
+    let (messages, received, watch) = call.await?;
     let mut rest = runs.into_iter();
     rest.by_ref().take(first).for_each(drop);
     let fetching = Fetching {
@@ -39,6 +44,7 @@ pub(super) async fn fetch(
         received,
         watch,
         rest,
+        may_choose: !others.is_empty(),
         queued: false,
         queue: QueueNews::default(),
         call_begun: false,
@@ -60,6 +66,8 @@ struct Fetching {
     watch: Watch,
     /// Runs that were not asked for yet.
     rest: IntoIter<PieceRun>,
+    /// Other pieces were named, and the peer has not said yet which it gives.
+    may_choose: bool,
     /// The last that came was a place in the queue.
     queued: bool,
     /// The places of this call.
@@ -82,14 +90,19 @@ impl Fetching {
                     return Ok(None);
                 }
                 (self.messages, self.received, self.watch) =
-                    self.source.open_fetch(&self.content, &runs).await?;
+                    self.source.open_fetch(&self.content, &runs, &[]).await?;
                 (self.queued, self.call_begun) = (false, false);
                 self.queue = QueueNews::default();
                 continue;
             };
             let event = wire::fetch_event_in(part)?;
+            if matches!(event, FetchEvent::Chosen { .. }) && !self.may_choose {
+                let lie = "the source chose what it gives, which was not left to it".to_owned();
+                return Err(TransferError::Protocol(lie));
+            }
             let FetchEvent::Queued { position } = event else {
                 (self.queued, self.call_begun, self.begun) = (false, true, true);
+                self.may_choose = false;
                 return Ok(Some(event));
             };
             // Else a peer could go on with this forever, unseen by whoever takes the bytes.

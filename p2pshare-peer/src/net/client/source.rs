@@ -43,16 +43,18 @@ impl RemoteSource {
         &self.peer
     }
 
-    /// Begins to fetch runs, few enough for one message. Also gives what tells whether the connection is alive, and what
+    /// Begins to fetch runs, or others instead, few enough for one message. Also gives what tells whether the connection is alive, and what
     /// has to be told so.
     pub(super) async fn open_fetch(
         &self,
         content: &ContentId,
         runs: &[PieceRun],
+        others: &[PieceRun],
     ) -> Result<(Incoming<v1::FetchResponse>, Received, Watch), TransferError> {
         let message = Encoded::message(&v1::FetchRequest {
             content_id: wire::content_id_bytes(content),
             runs: wire::runs_out(runs.iter().copied()),
+            others: wire::runs_out(others.iter().copied()),
         });
         let (grants, request) = (&*self.grants, self.request(content));
         let mut received = Received::default();
@@ -159,7 +161,16 @@ impl PieceSource for RemoteSource {
         content: &ContentId,
         runs: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
-        fetch::fetch(self.clone(), *content, runs.to_vec()).await
+        fetch::fetch(self.clone(), *content, runs.to_vec(), &[]).await
+    }
+
+    async fn fetch_any(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+        others: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        fetch::fetch(self.clone(), *content, runs.to_vec(), others).await
     }
 }
 

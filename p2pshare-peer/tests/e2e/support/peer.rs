@@ -91,7 +91,13 @@ impl Peer {
 
     /// Shares a path; gives the content ids by the name that others see.
     pub(crate) fn share(&self, path: impl AsRef<OsStr>) -> Vec<(String, String)> {
-        let shared = self.ok([OsStr::new("share"), path.as_ref()]);
+        self.share_with(&[], path)
+    }
+
+    fn share_with(&self, options: &[&str], path: impl AsRef<OsStr>) -> Vec<(String, String)> {
+        let options = options.iter().map(OsStr::new);
+        let args = [OsStr::new("share")].into_iter().chain(options).chain([path.as_ref()]);
+        let shared = self.ok(args);
         let text = |file: &Value, key: &str| file[key].as_str().expect("a text").to_owned();
         let files = shared.all("file");
         files.iter().map(|file| (text(file, "path"), text(file, "content"))).collect()
@@ -99,9 +105,18 @@ impl Peer {
 
     /// Writes a file, shares it, and gives its content id.
     pub(crate) fn share_file(&self, name: &str, bytes: &[u8]) -> String {
+        self.share_file_with(&[], name, bytes)
+    }
+
+    /// The same for a file whose changes are not followed.
+    pub(crate) fn share_unwatched_file(&self, name: &str, bytes: &[u8]) -> String {
+        self.share_file_with(&["--no-watch"], name, bytes)
+    }
+
+    fn share_file_with(&self, options: &[&str], name: &str, bytes: &[u8]) -> String {
         let path = self.path(name);
         fs::write(&path, bytes).expect("a file to share");
-        let shared = self.share(&path);
+        let shared = self.share_with(options, &path);
         assert_eq!(shared.len(), 1, "{shared:?}");
         shared.into_iter().next().expect("it has one").1
     }

@@ -4,6 +4,7 @@ mod browse;
 mod hits;
 mod locate;
 mod online;
+mod partial;
 mod plan;
 mod publish;
 mod search;
@@ -16,16 +17,16 @@ pub(super) use publish::forget;
 
 use super::{
     MongoStore, by,
-    database::{MongoError, MongoResult, Tx, patiently, read, transact},
-    documents::{Bytes32, EntryDoc, PartialDoc, PartialKey, of_peer},
+    database::{MongoError, patiently, read, transact},
+    documents::{Bytes32, EntryDoc, PartialDoc, of_peer},
     many,
 };
 use crate::{
     api::{CatalogChange, Entry, FileListing, Hit, Published, UserFile},
     content::ContentId,
-    identity::{PeerId, Username},
+    identity::{GroupName, PeerId, Username},
     index::{
-        model::{LocateRequest, Location, Viewer},
+        model::{LocateRequest, Location, PartialSource, Viewer},
         search::{Search, SearchSlice},
         store::{CatalogStore, StoreResult},
     },
@@ -83,15 +84,11 @@ impl CatalogStore for MongoStore {
         Ok(many(find, dated).await?)
     }
 
-    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>> {
-        let which = doc! { "_id.p": Bytes32::from(peer) };
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<PartialSource>> {
+        let which = doc! { "_id.p": Bytes32::from(peer), "groups": { "$exists": true } };
         let find = || self.database.partials.find(which.clone()).hint(by("peer"));
-        let held = |partial: PartialDoc| {
-            let content = ContentId::from_bytes(partial.key.c.0);
-            Ok((content, Timestamp::from_millis(partial.until)))
-        };
-        let mut held = many(find, held).await?;
-        held.sort_unstable();
+        let mut held = many(find, PartialDoc::into_model).await?;
+        held.sort_unstable_by_key(|partial| partial.content);
         Ok(held)
     }
 
@@ -152,10 +149,9 @@ impl CatalogStore for MongoStore {
         &self,
         owner: &Username,
         peer: &PeerId,
-        content: &ContentId,
-        until: Timestamp,
-    ) -> StoreResult<bool> {
-        Ok(transact!(&self.database, add_partial, owner, peer, content, until))
+        partial: &PartialSource,
+    ) -> StoreResult<Option<Vec<GroupName>>> {
+        Ok(transact!(&self.database, partial::add, owner, peer, partial))
     }
 
     async fn remove_partial_source(
@@ -164,43 +160,6 @@ impl CatalogStore for MongoStore {
         peer: &PeerId,
         content: &ContentId,
     ) -> StoreResult<bool> {
-        Ok(transact!(&self.database, remove_partial, owner, peer, content))
+        Ok(transact!(&self.database, partial::remove, owner, peer, content))
     }
-}
-
-async fn add_partial(
-    tx: &mut Tx<'_>,
-    owner: &Username,
-    peer: &PeerId,
-    content: &ContentId,
-    until: Timestamp,
-) -> MongoResult<bool> {
-    let peer = Bytes32::from(peer);
-    // The peer can neither leave nor be forgotten meanwhile.
-    let there = doc! { "_id": peer, "owner": owner.as_str(), "last_seen": { "$ne": null } };
-    let hold = tx.database.peers.update_one(there, doc! { "$inc": { "rev": 1 } });
-    if hold.session(&mut tx.session).await?.matched_count == 0 {
-        return Ok(false);
-    }
-    let key = PartialKey { c: content.into(), p: peer };
-    let note = doc! { "$set": { "until": until.as_millis() } };
-    let note = tx.database.partials.update_one(doc! { "_id": &key }, note).upsert(true);
-    note.session(&mut tx.session).await?;
-    Ok(true)
-}
-
-async fn remove_partial(
-    tx: &mut Tx<'_>,
-    owner: &Username,
-    peer: &PeerId,
-    content: &ContentId,
-) -> MongoResult<bool> {
-    let peer = Bytes32::from(peer);
-    let own = doc! { "_id": peer, "owner": owner.as_str() };
-    if tx.database.peers.find_one(own).session(&mut tx.session).await?.is_none() {
-        return Ok(false);
-    }
-    let key = PartialKey { c: content.into(), p: peer };
-    let removed = tx.database.partials.delete_one(doc! { "_id": &key });
-    Ok(removed.session(&mut tx.session).await?.deleted_count > 0)
 }

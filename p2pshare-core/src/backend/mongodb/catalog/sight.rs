@@ -4,20 +4,22 @@ use std::collections::HashSet;
 
 use mongodb::bson::{Document, doc};
 
-use crate::{api::Visibility, index::model::Viewer};
+use crate::{api::Visibility, identity::GroupName, index::model::Viewer};
 
 /// What a viewer sees, told from how it stands in an entry.
 pub(super) struct Sight {
     user: String,
     /// Visibilities that make an entry of anybody visible.
     scopes: HashSet<String>,
+    groups: HashSet<GroupName>,
 }
 
 impl Sight {
     pub(super) fn of(viewer: &Viewer) -> Self {
         let groups = viewer.groups.iter().cloned().map(Visibility::Group);
         let scopes = groups.chain([Visibility::Public]).map(|scope| scope.to_string()).collect();
-        Self { user: viewer.user.to_string(), scopes }
+        let groups = viewer.groups.iter().cloned().collect();
+        Self { user: viewer.user.to_string(), scopes, groups }
     }
 
     pub(super) fn sees(&self, owner: &str, scope: &str) -> bool {
@@ -40,6 +42,11 @@ impl Sight {
         let mut scopes: Vec<_> = self.scopes.iter().cloned().collect();
         scopes.sort_unstable();
         scopes
+    }
+
+    /// Whether the viewer is in all of these groups.
+    pub(super) fn is_in_all(&self, groups: &[GroupName]) -> bool {
+        groups.iter().all(|group| self.groups.contains(group))
     }
 
     pub(super) fn is_own(&self, owner: &str) -> bool {

@@ -43,6 +43,7 @@ const INDEXES: &[Index] = &[
     index("partials", "content", &[("_id.c", 1), ("until", 1)]),
     index("partials", "peer", &[("_id.p", 1)]),
     index("partials", "until", &[("until", 1)]),
+    index("partials", "groups", &[("groups", 1)]),
     // Searching: each word with whole names first, short paths before long ones, then contents.
     index("entries", "words", &[("w", 1), ("n", 1), ("k", 1)]),
     // Browsing, and what a member shared with a group.

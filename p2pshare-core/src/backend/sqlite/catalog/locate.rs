@@ -7,13 +7,16 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::sight::Sight;
+use super::{
+    partial,
+    sight::{PUBLIC, Sight, UNLISTED},
+};
 use crate::{
-    api::{Source, SourceKind},
+    api::SourceKind,
     backend::sqlite::{database::DatabaseResult, peers, rows},
     content::ContentId,
-    identity::{PeerAddr, PeerId, Username},
-    index::model::{LocateRequest, Location, Viewer},
+    identity::{GroupName, PeerAddr, PeerId, Username},
+    index::model::{FoundSource, LocateRequest, Location, Viewer},
 };
 
 pub(super) fn locate(
@@ -27,6 +30,7 @@ pub(super) fn locate(
         request,
         peers: HashMap::new(),
         contacts: HashMap::new(),
+        groups: HashMap::new(),
     };
     let mut asked = HashSet::new();
     let mut found = Vec::new();
@@ -44,64 +48,104 @@ struct Locating<'a> {
     peers: HashMap<i64, Option<PeerId>>,
     /// Whose peer it is and where it is, of those that are in an answer.
     contacts: HashMap<i64, (Username, Vec<PeerAddr>)>,
+    /// The names of groups that were looked up.
+    groups: HashMap<i64, GroupName>,
+}
+
+/// How much a peer has, and the groups that the viewer is told so for.
+type Held = (SourceKind, Vec<GroupName>);
+
+/// Who can be known to share a content.
+#[derive(Default)]
+struct Claims {
+    /// For each size that is claimed, the peers that claim it.
+    sizes: BTreeMap<u64, BTreeSet<i64>>,
+    /// For each peer the groups that it shares the content with; `None`, which comes first: with everybody.
+    full: BTreeMap<i64, BTreeSet<Option<GroupName>>>,
 }
 
 impl Locating<'_> {
     fn locate(&mut self, content: &ContentId) -> DatabaseResult<Option<Location>> {
-        let claims = self.claims(content)?;
-        let largest = claims.iter().max_by_key(|(size, peers)| (peers.len(), Reverse(**size)));
+        let Claims { sizes, full } = self.claims(content)?;
+        let largest = sizes.iter().max_by_key(|(size, peers)| (peers.len(), Reverse(**size)));
         let Some(size) = largest.map(|(size, _)| *size) else {
             return Ok(None);
         };
-        let full: BTreeSet<i64> = claims.into_values().flatten().collect();
         let total = u32::try_from(full.len()).unwrap_or(u32::MAX);
+        let groups: BTreeSet<&GroupName> = full.values().flatten().flatten().collect();
+        let groups = groups.into_iter().cloned().collect();
         // A peer that is both is a full source.
-        let mut kinds: HashMap<i64, SourceKind> = self.partial_sources(content)?;
-        kinds.extend(full.iter().map(|peer| (*peer, SourceKind::Full)));
+        let mut held = self.partial_sources(content)?;
+        held.extend(full.into_iter().map(|(peer, groups)| {
+            let first = groups.into_iter().next().flatten();
+            (peer, (SourceKind::Full, Vec::from_iter(first)))
+        }));
         Ok(Some(Location {
             content: *content,
             size,
             total,
-            sources: self.beginning_at_pivot(&kinds)?,
+            groups,
+            sources: self.beginning_at_pivot(&held)?,
         }))
     }
 
-    /// For each size that is claimed, the peers that claim it and can be known of.
-    fn claims(&self, content: &ContentId) -> DatabaseResult<BTreeMap<u64, BTreeSet<i64>>> {
+    fn claims(&mut self, content: &ContentId) -> DatabaseResult<Claims> {
         let sql = "SELECT size, peer, owner, scope FROM entries INDEXED BY entries_content WHERE content = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([content.as_bytes()])?;
-        let mut claims: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let mut claims = Claims::default();
         while let Some(row) = rows.next()? {
-            if self.sight.reaches(row.get(2)?, row.get(3)?) {
-                let peers = claims.entry(rows::size(row, 0)?).or_default();
-                peers.insert(row.get(1)?);
+            let (peer, scope) = (row.get(1)?, row.get(3)?);
+            if self.sight.reaches(row.get(2)?, scope) {
+                let group = match scope {
+                    PUBLIC | UNLISTED => None,
+                    group => Some(self.group(group)?),
+                };
+                claims.full.entry(peer).or_default().insert(group);
+                claims.sizes.entry(rows::size(row, 0)?).or_default().insert(peer);
             }
         }
         Ok(claims)
     }
 
-    fn partial_sources(&self, content: &ContentId) -> DatabaseResult<HashMap<i64, SourceKind>> {
-        let sql = "SELECT peer FROM partial_sources WHERE content = ?1 AND until > ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query((content.as_bytes(), self.request.now.as_millis()))?;
-        let peers = rows::collect(rows, |row| Ok((row.get(0)?, SourceKind::Partial)))?;
-        Ok(peers.into_iter().collect())
+    fn partial_sources(&mut self, content: &ContentId) -> DatabaseResult<HashMap<i64, Held>> {
+        let told = partial::told_to(self.connection, &self.sight, content, self.request.now)?;
+        let mut held = HashMap::with_capacity(told.len());
+        for (peer, groups) in told {
+            let names: DatabaseResult<BTreeSet<_>> =
+                groups.into_iter().map(|group| self.group(group)).collect();
+            held.insert(peer, (SourceKind::Partial, names?.into_iter().collect()));
+        }
+        Ok(held)
+    }
+
+    /// The name of a group.
+    fn group(&mut self, row: i64) -> DatabaseResult<GroupName> {
+        if let Some(known) = self.groups.get(&row) {
+            return Ok(known.clone());
+        }
+        let mut statement =
+            self.connection.prepare_cached("SELECT name FROM groups WHERE id = ?1")?;
+        let mut rows = statement.query([row])?;
+        let found = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let name: GroupName = rows::text(found, 0)?;
+        self.groups.insert(row, name.clone());
+        Ok(name)
     }
 
     /// Those that can be reached, around the circle of ids.
     fn beginning_at_pivot(
         &mut self,
-        kinds: &HashMap<i64, SourceKind>,
-    ) -> DatabaseResult<Vec<Source>> {
+        held: &HashMap<i64, Held>,
+    ) -> DatabaseResult<Vec<FoundSource>> {
         let mut circle = BTreeMap::new();
-        for (row, kind) in kinds {
+        for (row, held) in held {
             if let Some(id) = self.reachable(*row)? {
-                circle.insert((id < self.request.pivot, id), (*row, *kind));
+                circle.insert((id < self.request.pivot, id), (*row, held));
             }
         }
         let wanted = circle.into_iter().take(self.request.limit as usize);
-        wanted.map(|((_, peer), (row, kind))| self.source(peer, row, kind)).collect()
+        wanted.map(|((_, peer), (row, held))| self.source(peer, row, held)).collect()
     }
 
     /// The id of a peer that is online and has an address.
@@ -118,7 +162,7 @@ impl Locating<'_> {
         Ok(found)
     }
 
-    fn source(&mut self, peer: PeerId, row: i64, kind: SourceKind) -> DatabaseResult<Source> {
+    fn source(&mut self, peer: PeerId, row: i64, held: &Held) -> DatabaseResult<FoundSource> {
         let (owner, addresses) = match self.contacts.get(&row) {
             Some(known) => known.clone(),
             None => {
@@ -127,7 +171,8 @@ impl Locating<'_> {
                 contact
             }
         };
-        Ok(Source { peer, owner, addresses, kind })
+        let (kind, groups) = held.clone();
+        Ok(FoundSource { peer, owner, addresses, kind, groups })
     }
 
     fn contact(&self, row: i64) -> DatabaseResult<(Username, Vec<PeerAddr>)> {

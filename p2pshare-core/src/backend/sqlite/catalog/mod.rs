@@ -4,6 +4,7 @@ mod browse;
 mod entries;
 mod hits;
 mod locate;
+mod partial;
 mod publish;
 mod search;
 mod sight;
@@ -14,13 +15,13 @@ mod words;
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use super::{SqliteStore, rows};
+use super::SqliteStore;
 use crate::{
     api::{CatalogChange, Entry, FileListing, Hit, Published, UserFile},
     content::ContentId,
-    identity::{PeerId, Username},
+    identity::{GroupName, PeerId, Username},
     index::{
-        model::{LocateRequest, Location, Viewer},
+        model::{LocateRequest, Location, PartialSource, Viewer},
         search::{Search, SearchSlice},
         store::{CatalogStore, StoreResult},
     },
@@ -66,17 +67,9 @@ impl CatalogStore for SqliteStore {
         Ok(self.database.read(read).await?)
     }
 
-    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<(ContentId, Timestamp)>> {
+    async fn partial_sources_of(&self, peer: &PeerId) -> StoreResult<Vec<PartialSource>> {
         let peer = *peer;
-        let read = move |c: &Connection| {
-            let sql = "SELECT s.content, s.until FROM peers p JOIN partial_sources s ON s.peer = p.id \
-                       WHERE p.peer = ?1 ORDER BY s.content";
-            let mut statement = c.prepare_cached(sql)?;
-            rows::collect(statement.query([peer.as_bytes()])?, |row| {
-                Ok((rows::content(row, 0)?, rows::time(row, 1)?))
-            })
-        };
-        Ok(self.database.read(read).await?)
+        Ok(self.database.read(move |c| partial::of_peer(c, &peer)).await?)
     }
 
     async fn count_entries(&self, peer: &PeerId) -> StoreResult<u64> {
@@ -148,20 +141,10 @@ impl CatalogStore for SqliteStore {
         &self,
         owner: &Username,
         peer: &PeerId,
-        content: &ContentId,
-        until: Timestamp,
-    ) -> StoreResult<bool> {
-        let (owner, peer, content) = (owner.clone(), *peer, *content);
-        let add = move |c: &Connection| {
-            let sql = "INSERT INTO partial_sources (content, peer, until) \
-                       SELECT ?3, p.id, ?4 FROM peers p JOIN users u ON u.id = p.owner \
-                       WHERE p.peer = ?1 AND u.name = ?2 AND p.last_seen IS NOT NULL \
-                       ON CONFLICT DO UPDATE SET until = excluded.until";
-            let parameters =
-                (peer.as_bytes(), owner.as_str(), content.as_bytes(), until.as_millis());
-            Ok(rows::execute(c, sql, parameters)? > 0)
-        };
-        Ok(self.database.write(add).await?)
+        partial: &PartialSource,
+    ) -> StoreResult<Option<Vec<GroupName>>> {
+        let (owner, peer, partial) = (owner.clone(), *peer, partial.clone());
+        Ok(self.database.write(move |c| partial::add(c, &owner, &peer, &partial)).await?)
     }
 
     async fn remove_partial_source(
@@ -171,13 +154,6 @@ impl CatalogStore for SqliteStore {
         content: &ContentId,
     ) -> StoreResult<bool> {
         let (owner, peer, content) = (owner.clone(), *peer, *content);
-        let remove = move |c: &Connection| {
-            let Some(peer) = rows::own_peer_id(c, &owner, &peer)? else {
-                return Ok(false);
-            };
-            let sql = "DELETE FROM partial_sources WHERE content = ?1 AND peer = ?2";
-            Ok(rows::execute(c, sql, (content.as_bytes(), peer))? > 0)
-        };
-        Ok(self.database.write(remove).await?)
+        Ok(self.database.write(move |c| partial::remove(c, &owner, &peer, &content)).await?)
     }
 }

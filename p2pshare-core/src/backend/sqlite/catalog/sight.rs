@@ -33,7 +33,12 @@ impl Sight {
 
     /// As [`Viewer::sees`].
     pub(super) fn sees(&self, owner: i64, scope: i64) -> bool {
-        scope == PUBLIC || self.user == Some(owner) || self.groups.binary_search(&scope).is_ok()
+        scope == PUBLIC || self.user == Some(owner) || self.is_in(scope)
+    }
+
+    /// Whether the viewer is in a group.
+    pub(super) fn is_in(&self, group: i64) -> bool {
+        self.groups.binary_search(&group).is_ok()
     }
 
     /// As [`Viewer::reaches`].

@@ -84,6 +84,7 @@ pub enum Op {
         peer: u8,
         content: u8,
         until: i64,
+        groups: Vec<&'static str>,
     },
     RemovePartialSource {
         owner: &'static str,

@@ -10,7 +10,7 @@ use crate::{
     identity::PeerId,
     index::model::{GroupRecord, InviteRecord, Peer, Session, User},
     testing::store::fixture::{
-        address, at, content, group, invite_hash, peer_id, token, user, verifier,
+        address, at, content, group, invite_hash, part, peer_id, token, user, verifier,
     },
     time::Timestamp,
 };
@@ -97,9 +97,9 @@ impl Pair<'_> {
                 let changes: Vec<CatalogChange> = changes.iter().map(Into::into).collect();
                 ask!(self, publish(&user(owner), &peer_id(peer), &changes, at(now)))?;
             }
-            Op::AddPartialSource { owner, peer, content: number, until } => {
-                let (owner, peer, content) = (user(owner), peer_id(peer), content(number));
-                ask!(self, add_partial_source(&owner, &peer, &content, at(until)))?;
+            Op::AddPartialSource { owner, peer, content: number, until, ref groups } => {
+                let (owner, peer) = (user(owner), peer_id(peer));
+                ask!(self, add_partial_source(&owner, &peer, &part(number, until, groups)))?;
             }
             Op::RemovePartialSource { owner, peer, content: number } => {
                 let (owner, peer, content) = (user(owner), peer_id(peer), content(number));

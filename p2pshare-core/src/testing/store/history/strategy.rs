@@ -150,9 +150,11 @@ fn on_catalog() -> impl Strategy<Value = Op> {
         8 => publish.prop_map(|((peer, owner), changes, now)| {
             Op::Publish { owner, peer, changes, now }
         }),
-        2 => (owned(), content(), time()).prop_map(|((peer, owner), content, until)| {
-            Op::AddPartialSource { owner, peer, content, until }
-        }),
+        2 => (owned(), content(), time(), subsequence(&GROUPS[..], 0..=GROUPS.len())).prop_map(
+            |((peer, owner), content, until, groups)| {
+                Op::AddPartialSource { owner, peer, content, until, groups }
+            }
+        ),
         1 => (owned(), content()).prop_map(|((peer, owner), content)| {
             Op::RemovePartialSource { owner, peer, content }
         }),

@@ -1,0 +1,73 @@
+//! Clearing away what downloads that were given up have left.
+
+use std::path::PathBuf;
+
+use p2pshare_core::{
+    backend::sqlite::DatabaseResult,
+    time::{Clock, SystemClock},
+    transfer::{FileSink, SinkError},
+};
+
+use super::{
+    DownloadId,
+    engine::Engine,
+    store::{FileRow, Store},
+};
+
+/// Files that are looked at together.
+const PAGE: usize = 500;
+
+impl Engine {
+    /// Clears away what is left of downloads that were given up before the process ended.
+    pub(super) async fn clear_all(&self) {
+        let cleared = async {
+            for id in self.store.cancelling().await? {
+                self.clear(id).await?;
+            }
+            DatabaseResult::Ok(())
+        };
+        if let Err(error) = cleared.await {
+            tracing::error!(%error, "clearing away what cancelled downloads have left failed");
+        }
+    }
+
+    /// Removes what has come of files of a download that are not complete. What another download goes on with, or
+    /// another process, stays.
+    pub(super) async fn clear(&self, id: DownloadId) -> DatabaseResult<()> {
+        let mut left = None;
+        if let Some(folder) = self.store.folder(id).await? {
+            let mut after = 0;
+            loop {
+                let page = self.store.unfinished_files(id, after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = last.number;
+                for file in &page {
+                    if let Err(error) =
+                        discard(&self.store, id, file, file.name.under(&folder)).await?
+                    {
+                        tracing::warn!(%error, "what is left of a cancelled download stays");
+                        left.get_or_insert(error.to_string());
+                    }
+                }
+            }
+        }
+        self.store.cleared(id, left, SystemClock.now()).await?;
+        self.hub.changed([id]);
+        Ok(())
+    }
+}
+
+async fn discard(
+    store: &Store,
+    id: DownloadId,
+    file: &FileRow,
+    target: PathBuf,
+) -> DatabaseResult<Result<(), SinkError>> {
+    if store.wanted_elsewhere(id, file.content).await?.contains(&target) {
+        return Ok(Ok(()));
+    }
+    match FileSink::discard(&target, &file.content).await {
+        Ok(_) | Err(SinkError::Locked(_)) => Ok(Ok(())),
+        Err(error) => Ok(Err(error)),
+    }
+}

@@ -1,0 +1,373 @@
+//! What runs: attempts at downloads, so many at a time, and those that wait to be tried again.
+
+use std::{
+    collections::HashMap,
+    future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use futures::future::join_all;
+use p2pshare_core::{backend::sqlite::DatabaseResult, swarm::Downloader, transfer::RateLimit};
+use tokio::{
+    sync::{Mutex as AsyncMutex, Notify, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Connection, DownloadId, DownloadsError, ManagerOptions,
+    changes::Hub,
+    meter::Meter,
+    reading::Readings,
+    store::{AccountId, Moved, Saved, Store},
+    work::{Attempt, Ended, Work},
+};
+use crate::download::Locator;
+
+/// How often what runs is measured.
+const MEASURE_EVERY: Duration = Duration::from_millis(250);
+
+/// The queue is looked at again so soon when its database failed.
+const AFTER_TROUBLE: Duration = Duration::from_secs(2);
+
+/// What a manager's handles share.
+pub(super) struct Engine {
+    pub(super) store: Store,
+    pub(super) options: ManagerOptions,
+    pub(super) limit: RateLimit,
+    pub(super) downloader: Downloader,
+    pub(super) hub: Hub,
+    pub(super) readings: Readings,
+    /// Cancelled when the last handle is dropped.
+    pub(super) stop: CancellationToken,
+    /// Held by whoever starts or ends attempts.
+    pub(super) control: AsyncMutex<()>,
+    at_once: AtomicUsize,
+    wake: Notify,
+    state: Mutex<State>,
+}
+
+/// Somebody who is logged in.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) account: AccountId,
+    pub(super) connection: Connection,
+    pub(super) locator: Arc<Locator>,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<Arc<Session>>,
+    /// The downloads that have begun and are neither paused nor settled.
+    live: HashMap<DownloadId, Live>,
+}
+
+/// A download that has begun.
+pub(super) struct Live {
+    phase: Phase,
+    /// Attempts that ended without anything new.
+    attempts: u32,
+    meter: Meter,
+    /// Why it waited the last time.
+    reason: Option<String>,
+}
+
+enum Phase {
+    Runs {
+        attempt: Arc<Attempt>,
+        cancel: CancellationToken,
+        /// Closed once nothing of it runs any more.
+        ended: watch::Receiver<()>,
+    },
+    Waits {
+        until: Instant,
+    },
+}
+
+/// What is to be seen of a download that has begun.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Look {
+    /// What runs of it.
+    pub(super) attempt: Option<Arc<Attempt>>,
+    pub(super) rate: u64,
+    /// Why it waits, or did before this attempt.
+    pub(super) reason: Option<String>,
+}
+
+impl Engine {
+    pub(super) fn new(store: Store, options: ManagerOptions, readings: Readings) -> Self {
+        Self {
+            store,
+            limit: RateLimit::new(options.limit),
+            downloader: Downloader::default(),
+            hub: Hub::default(),
+            readings,
+            stop: CancellationToken::new(),
+            control: AsyncMutex::new(()),
+            at_once: AtomicUsize::new(options.at_once.get()),
+            wake: Notify::new(),
+            state: Mutex::default(),
+            options,
+        }
+    }
+
+    /// Starts what is to run, until the engine is stopped.
+    pub(super) async fn drive(self: Arc<Self>) {
+        let mut look_at = Instant::now();
+        let mut measure_at = Instant::now();
+        loop {
+            if Instant::now() >= look_at {
+                look_at = match self.start_due().await {
+                    Ok(next) => next,
+                    Err(error) => {
+                        tracing::error!(%error, "the list of downloads failed");
+                        Instant::now() + AFTER_TROUBLE
+                    }
+                };
+            }
+            let measuring = async {
+                match self.is_anything_running() {
+                    true => sleep_until(measure_at).await,
+                    false => future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.wake.notified() => look_at = Instant::now(),
+                () = sleep_until(look_at) => {}
+                () = measuring => {
+                    self.measure();
+                    measure_at = Instant::now() + MEASURE_EVERY;
+                }
+            }
+        }
+    }
+
+    /// Something may be startable that was not before.
+    pub(super) fn look_again(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(super) fn set_at_once(&self, at_once: usize) {
+        self.at_once.store(at_once, Relaxed);
+        self.look_again();
+    }
+
+    pub(super) fn session(&self) -> Result<Arc<Session>, DownloadsError> {
+        self.state().session.clone().ok_or(DownloadsError::LoggedOut)
+    }
+
+    /// Goes on for this session, or for nobody. Whoever calls it holds `control`.
+    pub(super) async fn change_session(&self, session: Option<Session>) -> DatabaseResult<()> {
+        self.state().session = None;
+        self.halt_all().await;
+        if let Some(session) = session {
+            let begun = self.store.in_state(session.account, Saved::Running).await?;
+            let mut state = self.state();
+            state.live.extend(begun.into_iter().map(|id| (id, Live::new())));
+            state.session = Some(Arc::new(session));
+        }
+        self.hub.all();
+        self.look_again();
+        Ok(())
+    }
+
+    /// Ends what runs of a download, and waits until it has. Whoever calls it holds `control`.
+    pub(super) async fn halt(&self, id: DownloadId) {
+        let running = self.state().live.get(&id).and_then(Live::running);
+        if let Some((cancel, ended)) = running {
+            cancel.cancel();
+            closed(ended).await;
+        }
+        self.state().live.remove(&id);
+    }
+
+    pub(super) async fn halt_all(&self) {
+        let running: Vec<_> = self.state().live.values().filter_map(Live::running).collect();
+        running.iter().for_each(|(cancel, _)| cancel.cancel());
+        join_all(running.into_iter().map(|(_, ended)| closed(ended))).await;
+        self.state().live.clear();
+    }
+
+    /// A download that waits is tried now.
+    pub(super) fn hurry(&self, id: DownloadId) {
+        if let Some(live) = self.state().live.get_mut(&id)
+            && let Phase::Waits { until } = &mut live.phase
+        {
+            *until = Instant::now();
+        }
+        self.look_again();
+    }
+
+    pub(super) fn look(&self, id: DownloadId) -> Option<Look> {
+        self.state().live.get(&id).map(Live::look)
+    }
+
+    /// All attempts that run, for who reads what they fetch.
+    pub(super) fn attempts(&self) -> Vec<Arc<Attempt>> {
+        self.state().live.values().filter_map(|live| live.look().attempt).collect()
+    }
+
+    /// Bytes a second of all that run.
+    pub(super) fn rate(&self) -> u64 {
+        self.state().live.values().map(|live| live.look().rate).sum()
+    }
+
+    /// Starts as many attempts as there is room for, and says when there may be something to start again.
+    async fn start_due(self: &Arc<Self>) -> DatabaseResult<Instant> {
+        let _control = self.control.lock().await;
+        loop {
+            let now = Instant::now();
+            let Ok(session) = self.session() else { return Ok(far(now)) };
+            let (running, due, next) = self.state().due(now);
+            if running >= self.at_once.load(Relaxed).max(1) {
+                return Ok(far(now));
+            }
+            let id = match due {
+                Some(id) => id,
+                None => match self.store.next_queued(session.account).await? {
+                    Some(id) => {
+                        let moved =
+                            self.store.shift(session.account, id, &[Saved::Queued], Saved::Running);
+                        if !matches!(moved.await?, Moved::From(_)) {
+                            continue;
+                        }
+                        id
+                    }
+                    None => return Ok(next.unwrap_or_else(|| far(now))),
+                },
+            };
+            self.start(session, id);
+        }
+    }
+
+    fn start(self: &Arc<Self>, session: Arc<Session>, id: DownloadId) {
+        let (attempt, cancel) = (Arc::new(Attempt::default()), self.stop.child_token());
+        let (running, ended) = watch::channel(());
+        let mut state = self.state();
+        let live = state.live.entry(id).or_insert_with(Live::new);
+        let again = live.attempts > 0;
+        live.phase = Phase::Runs { attempt: attempt.clone(), cancel: cancel.clone(), ended };
+        live.meter = Meter::default();
+        drop(state);
+        self.hub.changed([id]);
+
+        let work = Work { engine: self.clone(), session, id, again, attempt, cancel };
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let work = tokio::spawn(Box::pin(work.run()));
+            let fault = |_| Ended::Waits("the program has a fault: see its log".to_owned());
+            engine.note_end(id, work.await.unwrap_or_else(fault));
+            drop(running);
+        });
+    }
+
+    fn note_end(&self, id: DownloadId, ended: Ended) {
+        let mut state = self.state();
+        match (ended, state.live.get_mut(&id)) {
+            (Ended::Waits(reason), Some(live)) => live.wait(reason, &self.options),
+            (Ended::Over | Ended::Stopped, _) => drop(state.live.remove(&id)),
+            (Ended::Waits(_), None) => {}
+        }
+        drop(state);
+        self.hub.changed([id]);
+        self.look_again();
+    }
+
+    fn is_anything_running(&self) -> bool {
+        self.state().live.values().any(|live| matches!(live.phase, Phase::Runs { .. }))
+    }
+
+    fn measure(&self) {
+        let now = Instant::now();
+        let mut moved = Vec::new();
+        for (id, live) in &mut self.state().live {
+            let Phase::Runs { attempt, .. } = &live.phase else { continue };
+            let before = live.meter.rate();
+            let received = attempt.progress.received();
+            live.meter.note(received, now);
+            if live.meter.rate() > 0 || before > 0 {
+                moved.push(*id);
+            }
+            if attempt.gained() > 0 {
+                // Whatever kept it waiting is over.
+                live.attempts = 0;
+                live.reason = None;
+            }
+        }
+        self.hub.changed(moved);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// How many run, which waiting one is due, and when the next one is.
+    fn due(&self, now: Instant) -> (usize, Option<DownloadId>, Option<Instant>) {
+        let mut running = 0;
+        let mut next: Option<(Instant, DownloadId)> = None;
+        for (id, live) in &self.live {
+            match &live.phase {
+                Phase::Runs { .. } => running += 1,
+                Phase::Waits { until } => {
+                    let waits = (*until, *id);
+                    next = Some(next.map_or(waits, |next| next.min(waits)));
+                }
+            }
+        }
+        let due = next.filter(|(until, _)| *until <= now).map(|(_, id)| id);
+        (running, due, next.map(|(until, _)| until))
+    }
+}
+
+impl Live {
+    /// One that is to go on at once.
+    fn new() -> Self {
+        Self {
+            phase: Phase::Waits { until: Instant::now() },
+            attempts: 0,
+            meter: Meter::default(),
+            reason: None,
+        }
+    }
+
+    fn wait(&mut self, reason: String, options: &ManagerOptions) {
+        let doublings = self.attempts.min(20);
+        let pause = options.first_retry.saturating_mul(1 << doublings).min(options.longest_retry);
+        self.attempts += 1;
+        self.reason = Some(reason);
+        self.phase = Phase::Waits { until: Instant::now() + pause };
+    }
+
+    fn running(&self) -> Option<(CancellationToken, watch::Receiver<()>)> {
+        match &self.phase {
+            Phase::Runs { cancel, ended, .. } => Some((cancel.clone(), ended.clone())),
+            Phase::Waits { .. } => None,
+        }
+    }
+
+    fn look(&self) -> Look {
+        match &self.phase {
+            Phase::Runs { attempt, .. } => Look {
+                attempt: Some(attempt.clone()),
+                rate: self.meter.rate(),
+                reason: self.reason.clone(),
+            },
+            Phase::Waits { .. } => Look { reason: self.reason.clone(), ..Look::default() },
+        }
+    }
+}
+
+async fn closed(mut ended: watch::Receiver<()>) {
+    while ended.changed().await.is_ok() {}
+}
+
+fn far(now: Instant) -> Instant {
+    now + Duration::from_secs(3600)
+}

@@ -1,0 +1,258 @@
+//! A download for readers alone.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use p2pshare_core::{
+    content::{ContentId, PIECE_LEN},
+    swarm::DownloadError,
+    transfer::{Durability, FileSink, FileStamp},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
+
+use super::cache::Kept;
+use crate::{
+    download::{
+        DownloadOptions, FetchError, Fetched, FileProgress, JobFiles, JobProgress, JobResults,
+        Wanted, run_files,
+    },
+    downloads::{
+        ReadError,
+        engine::{Engine, Session},
+        verdict::is_no_source,
+    },
+};
+
+/// Downloads for readers alone that run at a time.
+const MOST: usize = 64;
+
+/// A download for readers alone. It stops a while after the last of them.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    content: ContentId,
+    progress: JobProgress,
+    readers: watch::Sender<usize>,
+    outcome: watch::Sender<Option<Outcome>>,
+}
+
+/// How it ended.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Complete(PathBuf, FileStamp),
+    Failed(ReadError),
+    /// Nobody read any more.
+    Stopped,
+}
+
+/// Keeps a download for readers going.
+#[derive(Debug)]
+pub(in crate::downloads) struct Lease {
+    temporary: Arc<Temporary>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.temporary.readers.send_modify(|readers| *readers -= 1);
+    }
+}
+
+impl Temporary {
+    fn new(content: ContentId) -> Self {
+        Self {
+            content,
+            progress: JobProgress::default(),
+            readers: watch::Sender::new(0),
+            outcome: watch::Sender::new(None),
+        }
+    }
+
+    pub(super) fn lease(self: &Arc<Self>) -> Lease {
+        self.readers.send_modify(|readers| *readers += 1);
+        Lease { temporary: self.clone() }
+    }
+
+    /// Waits until something is to be read, or it has ended.
+    pub(super) async fn ready(&self) -> Result<FileProgress, Outcome> {
+        let mut outcome = self.outcome.subscribe();
+        let open = async {
+            let file = self.progress.begun(&self.content).await;
+            match file.opened().await {
+                Some(_) => file,
+                // It came whole or failed: that is told next.
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            file = open => Ok(file),
+            ended = outcome.wait_for(Option::is_some) => {
+                Err(ended.ok().and_then(|ended| ended.clone()).unwrap_or(Outcome::Stopped))
+            }
+        }
+    }
+
+    /// Waits until nobody has read for so long.
+    async fn idle(&self, grace: Duration) {
+        let mut readers = self.readers.subscribe();
+        loop {
+            // The sender lives as long as `self`.
+            let _ = readers.wait_for(|readers| *readers == 0).await;
+            if timeout(grace, readers.wait_for(|readers| *readers > 0)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// The download of a content for readers: the one that runs, or a new one.
+    pub(super) fn temporary(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        content: ContentId,
+        size: Option<u64>,
+    ) -> Result<(Arc<Temporary>, Lease), ReadError> {
+        let mut state = self.readings.state();
+        if let Some(running) = state.running.get(&content) {
+            return Ok((running.clone(), running.lease()));
+        }
+        if state.running.len() >= MOST {
+            let many = format!("{MOST} contents are read at the moment: end some of them first");
+            return Err(ReadError::Failed(many));
+        }
+        let temporary = Arc::new(Temporary::new(content));
+        let lease = temporary.lease();
+        state.cache.take(&content);
+        state.running.insert(content, temporary.clone());
+        drop(state);
+        let run = self.clone().run_temporary(session.clone(), temporary.clone(), size);
+        tokio::spawn(Box::pin(run));
+        Ok((temporary, lease))
+    }
+
+    async fn run_temporary(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        temporary: Arc<Temporary>,
+        size: Option<u64>,
+    ) {
+        let content = temporary.content;
+        let stop = self.stop.child_token();
+        let target = self.readings.target(&content);
+        // A size that is not known makes it one that is fetched in pieces, which asks the sources.
+        let wanted =
+            Wanted { content, size: size.unwrap_or(PIECE_LEN + 1), target: target.clone() };
+        let options = DownloadOptions {
+            overwrite: true,
+            durability: Durability::None,
+            patience: self.options.read_patience,
+            serving: session.connection.serving.clone(),
+            downloader: self.downloader.clone(),
+            ..DownloadOptions::default()
+        };
+        let files = match wanted.is_small() {
+            true => JobFiles {
+                small: stream::iter([vec![(1, wanted)]]).boxed(),
+                large: stream::empty().boxed(),
+            },
+            false => JobFiles {
+                small: stream::empty().boxed(),
+                large: stream::iter([(1, wanted)]).boxed(),
+            },
+        };
+        let result = TheResult {
+            progress: &temporary.progress,
+            held: AtomicU64::new(0),
+            result: Mutex::default(),
+        };
+        let job =
+            run_files(session.locator.clone(), files, options, &temporary.progress, &result, &stop);
+        let watch = async {
+            let idle = temporary.idle(self.options.read_grace);
+            if stop.run_until_cancelled(idle).await.is_some() {
+                stop.cancel();
+            }
+        };
+        tokio::join!(
+            async {
+                job.await;
+                stop.cancel();
+            },
+            watch
+        );
+        let held = result.held.load(Relaxed);
+        let result = result.result.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let outcome = outcome(result, &target).await;
+        self.keep(&temporary, target, &outcome, held).await;
+        temporary.outcome.send_replace(Some(outcome));
+    }
+
+    /// Keeps what came of a download for readers, and removes what there is no place for.
+    async fn keep(&self, temporary: &Temporary, path: PathBuf, outcome: &Outcome, held: u64) {
+        let (whole, bytes) = match outcome {
+            Outcome::Complete(_, stamp) => (Some(*stamp), stamp.len),
+            Outcome::Failed(_) | Outcome::Stopped => (None, held),
+        };
+        let evicted = {
+            let mut state = self.readings.state();
+            state.running.remove(&temporary.content);
+            state.cache.put(temporary.content, Kept { path, bytes, whole, used: Instant::now() });
+            state.cache.evict()
+        };
+        for (content, kept) in evicted {
+            let removed = match kept.whole {
+                Some(_) => {
+                    tokio::fs::remove_file(&kept.path).await.map_err(|error| error.to_string())
+                }
+                None => match FileSink::discard(&kept.path, &content).await {
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(error.to_string()),
+                },
+            };
+            if let Err(error) = removed {
+                tracing::debug!(%content, %error, "a content that was read stays");
+            }
+        }
+    }
+}
+
+async fn outcome(result: Option<Result<(), FetchError>>, target: &std::path::Path) -> Outcome {
+    match result {
+        Some(Ok(())) => match tokio::fs::metadata(target).await {
+            Ok(metadata) => Outcome::Complete(target.to_owned(), FileStamp::of(&metadata)),
+            Err(error) => Outcome::Failed(ReadError::Failed(error.to_string())),
+        },
+        None | Some(Err(FetchError::Download(DownloadError::Cancelled))) => Outcome::Stopped,
+        Some(Err(FetchError::NotFound(content))) => Outcome::Failed(ReadError::NotFound(content)),
+        Some(Err(error)) if is_no_source(&error) => {
+            Outcome::Failed(ReadError::NoSource(error.to_string()))
+        }
+        Some(Err(error)) => Outcome::Failed(ReadError::Failed(error.to_string())),
+    }
+}
+
+/// What became of the one content, and how much of it was there at the end.
+struct TheResult<'a> {
+    progress: &'a JobProgress,
+    held: AtomicU64,
+    result: Mutex<Option<Result<(), FetchError>>>,
+}
+
+#[async_trait]
+impl JobResults for TheResult<'_> {
+    async fn settled(&self, number: u64, _: Wanted, result: Result<Fetched, FetchError>) {
+        let file = self.progress.file(number);
+        self.held.store(file.map_or(0, |file| file.verified()), Relaxed);
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result.map(drop));
+    }
+}

@@ -1,0 +1,196 @@
+//! What people do with downloads.
+
+use p2pshare_core::{backend::sqlite::DatabaseResult, path::SharePath, time::Timestamp};
+use rusqlite::{Connection, params};
+
+use super::{AccountId, Saved, Store, rows};
+use crate::{
+    catalog::{MAX_NUMBER, local, numbered},
+    download::Found,
+    downloads::{DownloadId, NewDownload},
+};
+
+/// What came of moving a download to another state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::downloads) enum Moved {
+    /// It was in this state before.
+    From(Saved),
+    /// It is in a state from which it cannot move there.
+    Stays(Saved),
+    /// There is no such download.
+    Missing,
+}
+
+impl Store {
+    /// Adds a download to the end of the queue.
+    pub(in crate::downloads) async fn add(
+        &self,
+        account: AccountId,
+        new: NewDownload,
+        title: String,
+        now: Timestamp,
+    ) -> DatabaseResult<DownloadId> {
+        let targets: Vec<_> = new.targets.iter().map(ToString::to_string).collect();
+        let write = move |c: &Connection| {
+            let targets = serde_json::to_string(&targets)
+                .map_err(p2pshare_core::backend::sqlite::DatabaseError::corrupt)?;
+            let folder = local::to_bytes(&new.folder).unwrap_or_default();
+            let sql = "INSERT INTO downloads (account, state, title, folder, overwrite, targets, created_at) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id";
+            let values = params![
+                account.0,
+                Saved::Queued as i64,
+                title,
+                folder,
+                new.overwrite,
+                targets,
+                now.as_millis()
+            ];
+            let id = c.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+            Ok(DownloadId(id))
+        };
+        self.database.write(write).await
+    }
+
+    /// Moves a download of the account from one of the states `from` to the state `to`.
+    pub(in crate::downloads) async fn shift(
+        &self,
+        account: AccountId,
+        id: DownloadId,
+        from: &'static [Saved],
+        to: Saved,
+    ) -> DatabaseResult<Moved> {
+        let write = move |c: &Connection| {
+            let Some(row) = super::find(c, account, id)? else { return Ok(Moved::Missing) };
+            if !from.contains(&row.state) {
+                return Ok(Moved::Stays(row.state));
+            }
+            c.prepare_cached("UPDATE downloads SET state = ?2, error = NULL WHERE id = ?1")?
+                .execute(params![id.0, to as i64])?;
+            Ok(Moved::From(row.state))
+        };
+        self.database.write(write).await
+    }
+
+    /// Moves all downloads of the account from one of the states `from` to the state `to`, and gives them.
+    pub(in crate::downloads) async fn shift_all(
+        &self,
+        account: AccountId,
+        from: &'static [Saved],
+        to: Saved,
+    ) -> DatabaseResult<Vec<DownloadId>> {
+        let write = move |c: &Connection| {
+            let mut moved = Vec::new();
+            for state in from {
+                let sql = "UPDATE downloads SET state = ?3, error = NULL WHERE account = ?1 AND state = ?2 RETURNING id";
+                moved.extend(super::ids(c, sql, params![account.0, *state as i64, to as i64])?);
+            }
+            moved.sort_unstable();
+            Ok(moved)
+        };
+        self.database.write(write).await
+    }
+
+    /// Queues a download that failed or was cancelled again, with all its files that are not complete.
+    pub(in crate::downloads) async fn retry(
+        &self,
+        account: AccountId,
+        id: DownloadId,
+    ) -> DatabaseResult<Moved> {
+        let write = move |c: &Connection| {
+            let Some(row) = super::find(c, account, id)? else { return Ok(Moved::Missing) };
+            if !matches!(row.state, Saved::Failed | Saved::Cancelled) {
+                return Ok(Moved::Stays(row.state));
+            }
+            c.prepare_cached(
+                "UPDATE files SET state = 0, error = NULL WHERE download = ?1 AND state = 2",
+            )?
+            .execute([id.0])?;
+            let sql = "UPDATE downloads SET state = ?2, files_failed = 0, error = NULL, finished_at = NULL WHERE id = ?1";
+            c.prepare_cached(sql)?.execute(params![id.0, Saved::Queued as i64])?;
+            Ok(Moved::From(row.state))
+        };
+        self.database.write(write).await
+    }
+
+    /// Takes a settled download out.
+    pub(in crate::downloads) async fn forget(
+        &self,
+        account: AccountId,
+        id: DownloadId,
+    ) -> DatabaseResult<Moved> {
+        let write = move |c: &Connection| {
+            let Some(row) = super::find(c, account, id)? else { return Ok(Moved::Missing) };
+            if !matches!(row.state, Saved::Done | Saved::Failed | Saved::Cancelled) {
+                return Ok(Moved::Stays(row.state));
+            }
+            c.prepare_cached("DELETE FROM files WHERE download = ?1")?.execute([id.0])?;
+            c.prepare_cached("DELETE FROM downloads WHERE id = ?1")?.execute([id.0])?;
+            Ok(Moved::From(row.state))
+        };
+        self.database.write(write).await
+    }
+
+    /// Begins to note anew what a download is made of.
+    pub(in crate::downloads) async fn begin_files(&self, id: DownloadId) -> DatabaseResult<()> {
+        let write = move |c: &Connection| {
+            c.prepare_cached("DELETE FROM files WHERE download = ?1")?.execute([id.0])?;
+            c.prepare_cached("UPDATE downloads SET files = 0, bytes = 0 WHERE id = ?1")?
+                .execute([id.0])?;
+            Ok(())
+        };
+        self.database.write(write).await
+    }
+
+    /// Notes files of a download. What is named twice is wanted once; different contents of one name get numbers.
+    pub(in crate::downloads) async fn add_files(
+        &self,
+        id: DownloadId,
+        found: Vec<Found>,
+    ) -> DatabaseResult<()> {
+        let write = move |c: &Connection| found.iter().try_for_each(|file| add_file(c, id, file));
+        self.database.write(write).await
+    }
+
+    /// All files of a download are noted. The title of a download of a single file is that file's name.
+    pub(in crate::downloads) async fn end_files(&self, id: DownloadId) -> DatabaseResult<()> {
+        let write = move |c: &Connection| {
+            c.prepare_cached("UPDATE downloads SET resolved = 1 WHERE id = ?1")?.execute([id.0])?;
+            let only = "SELECT name FROM files f JOIN downloads d ON d.id = f.download WHERE d.id = ?1 AND d.files = 1";
+            let mut query = c.prepare_cached(only)?;
+            let mut names = query.query_and_then([id.0], |row| rows::text::<SharePath>(row, 0))?;
+            if let Some(name) = names.next().transpose()? {
+                c.prepare_cached("UPDATE downloads SET title = ?2 WHERE id = ?1")?
+                    .execute(params![id.0, name.last().as_str()])?;
+            }
+            Ok(())
+        };
+        self.database.write(write).await
+    }
+}
+
+fn add_file(c: &Connection, id: DownloadId, file: &Found) -> DatabaseResult<()> {
+    let content = file.content.as_bytes();
+    let mut there =
+        c.prepare_cached("SELECT content = ?3 FROM files WHERE download = ?1 AND name = ?2")?;
+    for number in 1..=MAX_NUMBER {
+        let Some(name) = numbered(&file.name, number) else { break };
+        let mut rows = there.query(params![id.0, name.as_str(), content])?;
+        match rows.next()? {
+            Some(row) if row.get(0)? => return Ok(()),
+            Some(_) => continue,
+            None => {}
+        }
+        let size = rows::signed(file.size);
+        c.prepare_cached(
+            "UPDATE downloads SET files = files + 1, bytes = bytes + ?2 WHERE id = ?1",
+        )?
+        .execute(params![id.0, size])?;
+        let sql = "INSERT INTO files (download, number, name, content, size) \
+                   SELECT id, files, ?2, ?3, ?4 FROM downloads WHERE id = ?1";
+        c.prepare_cached(sql)?.execute(params![id.0, name.as_str(), content, size])?;
+        return Ok(());
+    }
+    tracing::warn!(download = %id, "an index named too many contents by one name");
+    Ok(())
+}

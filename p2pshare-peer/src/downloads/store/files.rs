@@ -1,0 +1,137 @@
+//! The files of a download.
+
+use std::path::PathBuf;
+
+use p2pshare_core::{
+    backend::sqlite::{DatabaseError, DatabaseResult},
+    content::ContentId,
+    path::SharePath,
+    transfer::FileStamp,
+};
+use rusqlite::{Connection, params};
+
+use super::{FileRow, SavedFile, Store, rows};
+use crate::{catalog::local, downloads::DownloadId};
+
+/// Files with one content that are looked at.
+const MAX_COPIES: u32 = 16;
+
+impl Store {
+    /// A page of files in order of their number.
+    pub(in crate::downloads) async fn files(
+        &self,
+        id: DownloadId,
+        after: u64,
+        limit: usize,
+    ) -> DatabaseResult<Vec<FileRow>> {
+        let read = move |c: &Connection| {
+            let sql = format!(
+                "SELECT {} FROM files WHERE download = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
+                rows::FILE
+            );
+            let mut query = c.prepare_cached(&sql)?;
+            let values = params![id.0, rows::signed(after), rows::signed(limit as u64)];
+            let found = query.query_and_then(values, rows::file)?;
+            found.collect()
+        };
+        self.database.read(read).await
+    }
+
+    /// A page of files that wait for their turn, in order of their number: those of up to `border` bytes, or those of
+    /// more.
+    pub(in crate::downloads) async fn waiting_files(
+        &self,
+        id: DownloadId,
+        after: u64,
+        border: u64,
+        larger: bool,
+        limit: usize,
+    ) -> DatabaseResult<Vec<FileRow>> {
+        let read = move |c: &Connection| {
+            let size = if larger { "size > ?4" } else { "size <= ?4" };
+            let sql = format!(
+                "SELECT {} FROM files WHERE download = ?1 AND state = ?2 AND number > ?3 AND {size} \
+                 ORDER BY number LIMIT ?5",
+                rows::FILE
+            );
+            let mut query = c.prepare_cached(&sql)?;
+            let values = params![
+                id.0,
+                SavedFile::Waiting as i64,
+                rows::signed(after),
+                rows::signed(border),
+                rows::signed(limit as u64)
+            ];
+            let found = query.query_and_then(values, rows::file)?;
+            found.collect()
+        };
+        self.database.read(read).await
+    }
+
+    /// A page of files that are not complete and of which something may have come, in order of their number.
+    pub(in crate::downloads) async fn unfinished_files(
+        &self,
+        id: DownloadId,
+        after: u64,
+        limit: usize,
+    ) -> DatabaseResult<Vec<FileRow>> {
+        let read = move |c: &Connection| {
+            let sql = format!(
+                "SELECT {} FROM files WHERE download = ?1 AND state <> ?2 AND number > ?3 ORDER BY number LIMIT ?4",
+                rows::FILE
+            );
+            let mut query = c.prepare_cached(&sql)?;
+            let values = params![
+                id.0,
+                SavedFile::Done as i64,
+                rows::signed(after),
+                rows::signed(limit as u64)
+            ];
+            let found = query.query_and_then(values, rows::file)?;
+            found.collect()
+        };
+        self.database.read(read).await
+    }
+
+    /// Where other downloads that are not given up still want this content to be.
+    pub(in crate::downloads) async fn wanted_elsewhere(
+        &self,
+        id: DownloadId,
+        content: ContentId,
+    ) -> DatabaseResult<Vec<PathBuf>> {
+        let read = move |c: &Connection| {
+            let sql = "SELECT d.folder, f.name FROM files f JOIN downloads d ON d.id = f.download \
+                       WHERE f.content = ?1 AND f.state <> 1 AND d.id <> ?2 AND d.state IN (0, 1, 2, 4)";
+            let mut query = c.prepare_cached(sql)?;
+            let found = query.query_and_then(params![content.as_bytes(), id.0], |row| {
+                let folder = row.get_ref(0)?.as_blob().map_err(DatabaseError::corrupt)?;
+                let name: SharePath = rows::text(row, 1)?;
+                Ok::<_, DatabaseError>(name.under(&local::from_bytes(folder)))
+            })?;
+            found.collect()
+        };
+        self.database.read(read).await
+    }
+
+    /// Complete files with this content, and what they were when they were completed.
+    pub(in crate::downloads) async fn complete_files(
+        &self,
+        content: ContentId,
+    ) -> DatabaseResult<Vec<(PathBuf, FileStamp)>> {
+        let read = move |c: &Connection| {
+            let sql = "SELECT d.folder, f.name, f.length, f.mtime_ns, f.inode FROM files f \
+                       JOIN downloads d ON d.id = f.download WHERE f.content = ?1 AND f.state = 1 LIMIT ?2";
+            let mut query = c.prepare_cached(sql)?;
+            let found = query.query_and_then(params![content.as_bytes(), MAX_COPIES], |row| {
+                let folder = row.get_ref(0)?.as_blob().map_err(DatabaseError::corrupt)?;
+                let name: SharePath = rows::text(row, 1)?;
+                let stamp = rows::stamp(row, 2)?;
+                Ok::<_, DatabaseError>(
+                    stamp.map(|stamp| (name.under(&local::from_bytes(folder)), stamp)),
+                )
+            })?;
+            found.filter_map(Result::transpose).collect()
+        };
+        self.database.read(read).await
+    }
+}

@@ -1,0 +1,98 @@
+//! What becomes of a file that could not be fetched.
+
+use p2pshare_core::{
+    api::ProblemKind,
+    swarm::DownloadError,
+    transfer::{SinkError, TransferError},
+};
+
+use crate::{
+    download::{FetchError, ResolveError},
+    index_client::ClientError,
+};
+
+/// What becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It was told to stop.
+    Stopped,
+    /// It is tried again by itself: what keeps it is expected to pass.
+    Waits(String),
+    /// It has failed.
+    Fails(String),
+    /// The whole download has failed: the others would too.
+    AllFail(String),
+}
+
+pub(super) fn of_fetch(error: &FetchError) -> Verdict {
+    match error {
+        FetchError::Index(error) => of_index(error),
+        FetchError::Download(DownloadError::Cancelled) => Verdict::Stopped,
+        FetchError::Download(DownloadError::NoSources { .. }) => Verdict::Waits(error.to_string()),
+        FetchError::Download(DownloadError::AllFailed { causes })
+            if causes.iter().any(|(_, cause)| cause.is_passing()) =>
+        {
+            Verdict::Waits(error.to_string())
+        }
+        FetchError::Download(DownloadError::Sink(SinkError::Locked(_))) => {
+            Verdict::Waits(error.to_string())
+        }
+        FetchError::Download(DownloadError::Sink(SinkError::NoSpace(_))) => {
+            Verdict::AllFail(error.to_string())
+        }
+        _ => Verdict::Fails(error.to_string()),
+    }
+}
+
+pub(super) fn of_resolve(error: &ResolveError) -> Verdict {
+    match error {
+        ResolveError::Index(error) => of_index(error),
+        _ => Verdict::AllFail(error.to_string()),
+    }
+}
+
+fn of_index(error: &ClientError) -> Verdict {
+    let logged_out =
+        matches!(error.kind(), Some(ProblemKind::NotLoggedIn | ProblemKind::AccountDisabled));
+    match error.is_passing() || logged_out {
+        true => Verdict::Waits(error.to_string()),
+        false => Verdict::Fails(error.to_string()),
+    }
+}
+
+/// Whether nobody gives it at the moment, for who waits for it.
+pub(super) fn is_no_source(error: &FetchError) -> bool {
+    match error {
+        FetchError::Download(DownloadError::NoSources { .. }) => true,
+        FetchError::Download(DownloadError::AllFailed { causes }) => causes
+            .iter()
+            .any(|(_, cause)| cause.is_passing() && !matches!(cause, TransferError::Io(_))),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2pshare_core::content::ContentId;
+
+    use super::*;
+
+    #[test]
+    fn what_may_pass_waits_and_the_rest_fails() {
+        let all = |causes: Vec<TransferError>| {
+            let causes = causes.into_iter().map(|cause| ("bob".to_owned(), cause)).collect();
+            of_fetch(&FetchError::Download(DownloadError::AllFailed { causes }))
+        };
+        let away = || TransferError::Unavailable("gone".into());
+        let lie = || TransferError::Protocol("lie".into());
+        assert!(matches!(all(vec![away(), lie()]), Verdict::Waits(_)));
+        assert!(matches!(all(vec![lie(), TransferError::Changed]), Verdict::Fails(_)));
+        let no_source = DownloadError::NoSources { discovery: None };
+        assert!(matches!(of_fetch(&no_source.into()), Verdict::Waits(_)));
+        let gone = FetchError::NotFound(ContentId::of(b""));
+        assert!(matches!(of_fetch(&gone), Verdict::Fails(_)));
+        let full = SinkError::NoSpace("x".into());
+        assert!(matches!(of_fetch(&full.into()), Verdict::AllFail(_)));
+        assert_eq!(of_fetch(&DownloadError::Cancelled.into()), Verdict::Stopped);
+    }
+}

@@ -1,0 +1,253 @@
+//! Bringing the catalog and the disk together: looking at parts of shares, and hashing what is new in them.
+
+use std::{collections::HashSet, fs, path::Path, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Fresh, Priority, Scope, ShareError, ShareEvent, ShareEvents, ShareReport, Sharer,
+    diff::{Diff, diff},
+    store::Store,
+};
+use crate::catalog::{Share, ShareId};
+
+/// Known files that are removed together.
+const REMOVED_AT_ONCE: usize = 1000;
+
+/// Links to one file that are looked at again when it changes.
+const LINKS: u32 = 32;
+
+/// What is looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) share: Share,
+    pub(crate) scope: Scope,
+}
+
+/// How it is looked at.
+pub(crate) struct Look<'a> {
+    /// What is not hashed yet; `None`: everything is.
+    pub(crate) quiet: Option<Quiet<'a>>,
+    pub(crate) priority: Priority,
+    pub(crate) events: &'a (dyn Fn(ShareId) -> ShareEvents + Sync),
+    pub(crate) cancel: &'a CancellationToken,
+}
+
+/// Which files are not left alone yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Quiet<'a> {
+    /// Those that were written to within this time.
+    pub(crate) written_within: Duration,
+    /// Those of which this says so.
+    pub(crate) busy: &'a (dyn Fn(ShareId, &[u8]) -> bool + Sync),
+}
+
+/// What was found, and is in the catalog except for what must be hashed.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) report: ShareReport,
+    /// Files that must be hashed.
+    pub(crate) unhashed: Vec<Fresh>,
+    /// Files that were not left alone yet.
+    pub(crate) restless: Vec<Vec<u8>>,
+    /// Files of any share that may be links to what has changed.
+    pub(crate) linked: Vec<(ShareId, Vec<u8>)>,
+}
+
+/// A part while it is looked at.
+struct Looking {
+    share: Share,
+    events: ShareEvents,
+    diff: Diff,
+    looked: Looked,
+}
+
+impl Sharer {
+    /// Brings a whole share up to date.
+    pub(super) async fn scan(
+        &self,
+        share: Share,
+        events: &ShareEvents,
+        cancel: &CancellationToken,
+    ) -> Result<ShareReport, ShareError> {
+        let look =
+            Look { quiet: None, priority: Priority::Wanted, events: &|_| events.clone(), cancel };
+        let root = share.root.clone();
+        let part = Part { share, scope: Scope::all() };
+        let Some(Looked { mut report, unhashed, .. }) = self.look(vec![part], &look).await?.pop()
+        else {
+            return Err(ShareError::Ended(root));
+        };
+        if !report.cancelled && report.share.online {
+            self.hash(unhashed, Priority::Wanted, &mut report, events, cancel).await?;
+        }
+        Ok(report)
+    }
+
+    /// Looks at parts of shares: what was moved within or between them, or is gone, is in the catalog then. A share that
+    /// was ended meanwhile is left out.
+    pub(crate) async fn look(
+        &self,
+        parts: Vec<Part>,
+        how: &Look<'_>,
+    ) -> Result<Vec<Looked>, ShareError> {
+        let mut looking = Vec::with_capacity(parts.len());
+        for part in parts {
+            looking.push(self.compare(part, how).await?);
+        }
+        // In this order a file that was moved from one share to another is known as long as it is looked for.
+        let mut ended = HashSet::new();
+        for one in &mut looking {
+            let fresh = std::mem::take(&mut one.diff.fresh);
+            let put = self.store(how.priority, &one.events, how.cancel, &mut one.looked.report);
+            match put.put_known(fresh).await {
+                Ok(unhashed) => one.looked.unhashed = unhashed,
+                Err(ShareError::Ended(_)) => {
+                    ended.insert(one.share.id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        looking.retain(|one| !ended.contains(&one.share.id));
+        for Looking { diff, looked, events, .. } in &mut looking {
+            // Before the rest is hashed, so that names which they had are free. Those that were moved are not there any
+            // more.
+            for part in diff.gone.chunks(REMOVED_AT_ONCE) {
+                looked.report.removed += self.catalog.remove_files(part.to_vec()).await?;
+            }
+            if !looked.report.cancelled && looked.report.share.online {
+                events(looked.scanned());
+            }
+        }
+        Ok(looking.into_iter().map(|one| one.looked).collect())
+    }
+
+    async fn compare(&self, part: Part, how: &Look<'_>) -> Result<Looking, ShareError> {
+        let Part { mut share, mut scope } = part;
+        if !share.online {
+            // All of it would be published when it is online again, what is gone too.
+            scope = Scope::all();
+        }
+        let events = (how.events)(share.id);
+        let before = Identity::of(&share.root, how.priority).await;
+        let mut diff =
+            diff(&self.catalog, &share, &scope, &self.data_dir, how.priority, &events, how.cancel)
+                .await?;
+        let absent =
+            diff.files == 0 && !diff.gone.is_empty() && is_absent(&share.root, how.priority).await;
+        // Another disk lies there than at the beginning: what was not met is not gone for that.
+        let replaced = before != Identity::of(&share.root, how.priority).await;
+        diff.cancelled |= replaced && !absent;
+        if share.online == absent && !diff.cancelled {
+            self.catalog.set_online(share.id, !absent).await?;
+            share.online = !absent;
+        }
+        let report = ShareReport {
+            files: diff.files,
+            unchanged: diff.unchanged,
+            skipped: diff.skipped,
+            cancelled: diff.cancelled,
+            ..ShareReport::new(share.clone())
+        };
+        let mut looked =
+            Looked { report, unhashed: Vec::new(), restless: Vec::new(), linked: Vec::new() };
+        if absent || diff.cancelled {
+            return Ok(Looking { share, events, diff: Diff::default(), looked });
+        }
+        diff.find_moved(&self.catalog).await?;
+        if let Some(quiet) = how.quiet {
+            let busy = |key: &[u8]| (quiet.busy)(share.id, key);
+            looked.restless = diff.take_restless(quiet.written_within, &busy);
+            let stamps = diff.left_stamps();
+            if !scope.is_all() && !stamps.is_empty() {
+                looked.linked = self.catalog.with_stamps(stamps, LINKS).await?;
+            }
+        }
+        Ok(Looking { share, events, diff, looked })
+    }
+
+    /// Hashes what is new and puts it into the catalog; adds to the report what was done.
+    pub(crate) async fn hash(
+        &self,
+        fresh: Vec<Fresh>,
+        priority: Priority,
+        report: &mut ShareReport,
+        events: &ShareEvents,
+        cancel: &CancellationToken,
+    ) -> Result<(), ShareError> {
+        self.store(priority, events, cancel, report).put_hashed(fresh).await
+    }
+
+    fn store<'a>(
+        &'a self,
+        priority: Priority,
+        events: &'a ShareEvents,
+        cancel: &'a CancellationToken,
+        report: &'a mut ShareReport,
+    ) -> Store<'a> {
+        Store {
+            catalog: &self.catalog,
+            priority,
+            events,
+            cancel,
+            share: report.share.clone(),
+            report,
+        }
+    }
+}
+
+impl Looked {
+    fn scanned(&self) -> ShareEvent {
+        let bytes = self.unhashed.iter().fold(0, |sum: u64, one| sum.saturating_add(one.len()));
+        ShareEvent::Scanned {
+            files: self.report.files,
+            unchanged: self.report.unchanged,
+            to_hash: self.unhashed.len() as u64,
+            bytes,
+        }
+    }
+}
+
+/// What tells a folder from another one that lies at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// That of what is there; `None`: nothing. On systems without such numbers all are the same.
+    pub(crate) async fn of(path: &Path, priority: Priority) -> Option<Self> {
+        let path = path.to_owned();
+        priority.run(move || fs::metadata(path).ok().map(|metadata| Self::from(&metadata))).await?
+    }
+}
+
+#[cfg(unix)]
+impl From<&fs::Metadata> for Identity {
+    fn from(metadata: &fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+#[cfg(not(unix))]
+impl From<&fs::Metadata> for Identity {
+    fn from(_: &fs::Metadata) -> Self {
+        Self { device: 0, inode: 0 }
+    }
+}
+
+/// Whether a share's root, below which no file was found, is not there: gone, or an empty folder, as that on which a
+/// disk is not mounted.
+async fn is_absent(root: &Path, priority: Priority) -> bool {
+    let root = root.to_owned();
+    let look = priority.run(move || match fs::symlink_metadata(&root) {
+        Ok(metadata) if metadata.is_dir() => {
+            fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_none())
+        }
+        Ok(_) => false,
+        Err(_) => true,
+    });
+    look.await.unwrap_or(true)
+}

@@ -1,0 +1,370 @@
+//! Which shares are followed, and when something is done about what changes in them.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    WatchEvent, WatchEvents, WatchOptions,
+    dirty::Patience,
+    feed::Feed,
+    follow::{Folders, Refused},
+    place::Place,
+    work::Work,
+};
+use crate::{
+    catalog::{CatalogLock, Share, ShareId},
+    share::{Looked, Part, Scope, ShareError, Sharer},
+};
+
+/// How often it is looked whether something was left alone for long enough.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// After a failure it is tried again so soon.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// How often it is tried again to have the system tell of changes that it refused to tell of.
+const ASK_AGAIN: Duration = Duration::from_secs(600);
+
+/// A share that is looked through now and then is so for at most one part in so many of the time.
+const POLL_SHARE: u32 = 20;
+
+/// Follows shares, for as long as it runs.
+pub(super) struct Rounds {
+    work: Work,
+    shares: HashMap<ShareId, Following>,
+    /// One share at a time is looked through as a whole.
+    turn: Arc<Semaphore>,
+    places: JoinSet<(ShareId, Place)>,
+    scans: JoinSet<(ShareId, Result<Scanned, ShareError>)>,
+    hashes: JoinSet<(ShareId, Result<(), ShareError>)>,
+    last_round: Instant,
+}
+
+/// A share that is followed.
+struct Following {
+    share: Share,
+    /// What was there when it was looked last.
+    place: Option<Place>,
+    /// Somebody looks what is there.
+    looking: bool,
+    /// Its disk does not answer.
+    silent: bool,
+    /// It is looked through as a whole.
+    scanning: bool,
+    /// The system does not tell of changes, and is asked again from then on.
+    refused: Option<Instant>,
+    /// When it is looked through as a whole again.
+    next: Option<Instant>,
+}
+
+/// What has come of looking through a share.
+enum Scanned {
+    /// Another process does it.
+    Elsewhere,
+    Done {
+        looked: Vec<Looked>,
+        lock: CatalogLock,
+        followed: Option<Result<(), Refused>>,
+        took: Duration,
+    },
+}
+
+impl Rounds {
+    pub(super) fn new(
+        sharer: Sharer,
+        options: WatchOptions,
+        events: WatchEvents,
+        stop: CancellationToken,
+    ) -> Self {
+        let patience = Patience { quiet: options.quiet, writing: options.writing };
+        let feed = Arc::new(Feed::new(sharer.data_dir(), patience));
+        let folders = Folders::of_system(&feed);
+        Self::with(Work::new(sharer, options, events, feed, folders, stop))
+    }
+
+    pub(super) fn with(work: Work) -> Self {
+        Self {
+            work,
+            shares: HashMap::new(),
+            turn: Arc::new(Semaphore::new(1)),
+            places: JoinSet::new(),
+            scans: JoinSet::new(),
+            hashes: JoinSet::new(),
+            last_round: Instant::now(),
+        }
+    }
+
+    /// Goes on until it is dropped. What fails is told and tried again.
+    pub(super) async fn run(mut self) -> Result<(), ShareError> {
+        loop {
+            let Err(error) = self.follow_catalog().await;
+            self.work.trouble(format!("following what changes: {error}"));
+            sleep(TRY_AGAIN).await;
+        }
+    }
+
+    async fn follow_catalog(&mut self) -> Result<Infallible, ShareError> {
+        let mut changes = self.work.catalog().changes().await?;
+        self.adopt().await?;
+        let mut presence = interval(self.work.options.presence);
+        presence.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let feed = self.work.feed.clone();
+            // Counted from the last round, since whatever else happens begins this anew.
+            let next = self.last_round + LOOK_EVERY;
+            let due = async {
+                feed.wait().await;
+                sleep_until(next.into()).await;
+            };
+            tokio::select! {
+                changed = changes.changed() => {
+                    changed?;
+                    self.adopt().await?;
+                }
+                _ = presence.tick() => self.look_at_places(),
+                Some(seen) = self.places.join_next() => {
+                    if let Ok((share, place)) = seen {
+                        self.seen(share, place);
+                    }
+                }
+                Some(scanned) = self.scans.join_next() => {
+                    if let Ok((share, scanned)) = scanned {
+                        self.scanned(share, scanned).await;
+                    }
+                }
+                Some(hashed) = self.hashes.join_next() => {
+                    if let Ok((share, Err(error))) = hashed {
+                        self.failed(share, &error);
+                    }
+                }
+                () = due => self.round().await,
+            }
+        }
+    }
+
+    /// Takes over what the catalog says of shares.
+    async fn adopt(&mut self) -> Result<(), ShareError> {
+        let mut shares = self.work.catalog().shares().await?;
+        shares.retain(|share| share.watched);
+        let ended: Vec<_> = self
+            .shares
+            .extract_if(|id, _| !shares.iter().any(|share| share.id == *id))
+            .map(|(id, following)| (id, following.share.root))
+            .collect();
+        for (id, root) in ended {
+            self.work.feed.leave(id);
+            self.work.leave(&root, self.roots()).await;
+        }
+        for share in shares {
+            let id = share.id;
+            let rules = |share: &Share| (share.hidden, share.follow_links);
+            let following = self.shares.get(&id);
+            if following.is_none_or(|following| rules(&following.share) != rules(&share)) {
+                self.work.feed.follow(&share);
+                self.work.feed.note_everything(id, Instant::now());
+            }
+            match self.shares.get_mut(&id) {
+                Some(following) => following.share = share,
+                None => {
+                    self.shares.insert(id, Following::new(share));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn roots(&self) -> Vec<PathBuf> {
+        self.shares.values().map(|following| following.share.root.clone()).collect()
+    }
+
+    /// Looks whether shares are there, and sees to it that those are looked through whose time has come.
+    fn look_at_places(&mut self) {
+        let now = Instant::now();
+        for (id, following) in &mut self.shares {
+            if following.next.is_some_and(|next| next <= now) && !following.scanning {
+                following.next = None;
+                self.work.feed.note_everything(*id, now);
+            }
+            // A disk that does not answer keeps nobody waiting but those who look at it.
+            following.silent = following.looking;
+            if !following.looking {
+                following.looking = true;
+                let (id, root) = (*id, following.share.root.clone());
+                self.places.spawn(async move { (id, Place::look(&root).await) });
+            }
+        }
+    }
+
+    fn seen(&mut self, id: ShareId, place: Place) {
+        let Some(following) = self.shares.get_mut(&id) else {
+            return;
+        };
+        (following.looking, following.silent) = (false, false);
+        let before = following.place.replace(place);
+        if before.is_some_and(|before| before.identity != place.identity) {
+            tracing::debug!(root = %following.share.root.display(), "something else is there now");
+            self.work.feed.note_everything(id, Instant::now());
+        }
+    }
+
+    /// Does something about what was left alone for long enough.
+    async fn round(&mut self) {
+        self.last_round = Instant::now();
+        let is_ready = |id: ShareId| {
+            self.shares.get(&id).is_some_and(|following| !following.scanning && !following.silent)
+        };
+        let mut parts = Vec::new();
+        for (id, scope) in self.work.feed.take(is_ready) {
+            let Some(following) = self.shares.get_mut(&id) else {
+                continue;
+            };
+            if scope.is_all() || !following.share.online {
+                self.scan(id);
+                continue;
+            }
+            if following.refused.is_none() {
+                match self.work.follow(&following.share, &scope).await {
+                    Ok(followed) => self.followed(id, followed).await,
+                    Err(error) => self.failed(id, &error),
+                }
+            }
+            if let Some(following) = self.shares.get(&id) {
+                parts.push(Part { share: following.share.clone(), scope });
+            }
+        }
+        if parts.is_empty() {
+            return;
+        }
+        let shares: Vec<_> = parts.iter().map(|part| part.share.id).collect();
+        match self.work.look(parts).await {
+            Ok(looked) => looked.into_iter().for_each(|looked| self.hash(looked, None)),
+            Err(error) => shares.into_iter().for_each(|share| self.failed(share, &error)),
+        }
+    }
+
+    /// Looks through a share as a whole, beside everything else.
+    fn scan(&mut self, id: ShareId) {
+        let Some(following) = self.shares.get_mut(&id) else {
+            return;
+        };
+        following.scanning = true;
+        let asks = following.refused.is_none_or(|again| again <= Instant::now());
+        let (work, turn, share) = (self.work.clone(), self.turn.clone(), following.share.clone());
+        self.scans.spawn(async move { (id, scan(&work, &turn, share, asks).await) });
+    }
+
+    async fn scanned(&mut self, id: ShareId, scanned: Result<Scanned, ShareError>) {
+        let Some(following) = self.shares.get_mut(&id) else {
+            return;
+        };
+        following.scanning = false;
+        match scanned {
+            Ok(Scanned::Elsewhere) => {
+                self.work.feed.note_everything(id, Instant::now() + self.work.options.quiet);
+            }
+            Ok(Scanned::Done { looked, lock, followed, took }) => {
+                if let Some(followed) = followed {
+                    self.followed(id, followed).await;
+                }
+                if let Some(following) = self.shares.get_mut(&id) {
+                    let every = following.every(&self.work.options, took);
+                    following.next = Some(Instant::now() + every);
+                }
+                let mut lock = Some(lock);
+                looked.into_iter().for_each(|looked| self.hash(looked, lock.take()));
+            }
+            Err(error) => self.failed(id, &error),
+        }
+    }
+
+    /// The system tells of changes in a share, or refuses to.
+    async fn followed(&mut self, id: ShareId, followed: Result<(), Refused>) {
+        let Some(following) = self.shares.get_mut(&id) else {
+            return;
+        };
+        let Err(refused) = followed else {
+            following.refused = None;
+            return;
+        };
+        let now = Instant::now();
+        if following.refused.replace(now + ASK_AGAIN).is_none() {
+            let share = following.share.clone();
+            following.next = Some(now + self.work.options.poll);
+            // What is followed in it would be of little use, and others may need it.
+            let mut others = self.roots();
+            others.retain(|other| *other != share.root);
+            self.work.leave(&share.root, others).await;
+            (self.work.events)(WatchEvent::Polled { share, reason: refused.to_string() });
+        }
+    }
+
+    fn hash(&mut self, looked: Looked, lock: Option<CatalogLock>) {
+        let (work, share) = (self.work.clone(), looked.report.share.id);
+        if !looked.unhashed.is_empty() {
+            self.hashes.spawn(async move { (share, work.hash(looked, lock).await) });
+        }
+    }
+
+    fn failed(&self, share: ShareId, error: &ShareError) {
+        if !matches!(error, ShareError::Ended(_)) {
+            self.work.trouble(format!("following what changes: {error}"));
+        }
+        self.work.feed.note_everything(share, Instant::now() + TRY_AGAIN);
+    }
+}
+
+impl Following {
+    fn new(share: Share) -> Self {
+        Self {
+            share,
+            place: None,
+            looking: false,
+            silent: false,
+            scanning: false,
+            refused: None,
+            next: None,
+        }
+    }
+
+    /// How often it is looked through as a whole, which took so long.
+    fn every(&self, options: &WatchOptions, took: Duration) -> Duration {
+        let is_told = self.refused.is_none() && !self.place.is_some_and(|place| place.is_remote);
+        let least = if is_told { options.thorough } else { options.poll };
+        least.max(took * POLL_SHARE)
+    }
+}
+
+/// Looks through a share. `asks`: the system is asked to tell of changes in it.
+async fn scan(
+    work: &Work,
+    turn: &Semaphore,
+    share: Share,
+    asks: bool,
+) -> Result<Scanned, ShareError> {
+    // It is never closed.
+    let _turn = turn.acquire().await;
+    let Some(lock) = work.sharer.try_lock(&share.root).await? else {
+        return Ok(Scanned::Elsewhere);
+    };
+    let begin = Instant::now();
+    let scope = Scope::all();
+    // Before it is looked at, so that nothing is missed.
+    let followed = match asks {
+        true => Some(work.follow(&share, &scope).await?),
+        false => None,
+    };
+    let looked = work.look(vec![Part { share, scope }]).await?;
+    Ok(Scanned::Done { looked, lock, followed, took: begin.elapsed() })
+}

@@ -1,0 +1,109 @@
+//! Sources that are away, lie or stall, and files in the way.
+
+use p2pshare_core::testing::{Fault, sample};
+use p2pshare_peer::downloads::{DownloadState, FileState};
+
+use crate::support::{
+    MIB, Peer, Seeder, files_below, parts_below, start_index, wait_for, wait_for_state,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_source_it_waits_and_goes_on_when_one_comes() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    let films: Vec<_> = (0..4).map(|n| (format!("Films/{n}"), sample(n * MIB + 10, n))).collect();
+    seeder.share_all(&films).await;
+    seeder.go().await;
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    let id = bob.add(&manager, "got", "alice:/Films").await;
+    let waits = wait_for(&manager, id, |view| view.error.is_some()).await;
+    assert_eq!((waits.state, waits.sources, waits.files), (DownloadState::Running, 0, 4));
+    assert!(waits.error.unwrap().contains("no source"));
+    // It takes nobody's turn while it waits.
+    let other = Seeder::start("dora", &index).await;
+    other.share("now", &sample(100, 9)).await;
+    manager.set_limits(None, std::num::NonZeroUsize::MIN);
+    let now = bob.add(&manager, "got", "dora:/now").await;
+    wait_for_state(&manager, now, DownloadState::Done).await;
+    // Over an end of the process as well.
+    drop(manager);
+    let manager = bob.open().await;
+    assert_eq!(manager.view(id).await.unwrap().state, DownloadState::Running);
+    seeder.come().await;
+    let done = wait_for_state(&manager, id, DownloadState::Done).await;
+    assert_eq!((done.files_done, done.error), (4, None));
+    assert_eq!(files_below(&bob.folder("got")).len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_liar_makes_it_fail_with_the_reason_and_it_can_be_retried() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    let (good, bad) = (sample(10, 1), sample(3 * MIB, 2));
+    seeder.share("Box/good", &good).await;
+    seeder.share("Box/bad", &bad).await;
+    // Beyond the end of the small one.
+    seeder.faults.set([Fault::CorruptByte(2 * MIB + 5)]);
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    let id = bob.add(&manager, "got", "alice:/Box").await;
+    let failed = wait_for_state(&manager, id, DownloadState::Failed).await;
+    assert_eq!((failed.files_done, failed.files_failed), (1, 1));
+    let files = manager.files(id, None, 10).await.unwrap().items;
+    let file = files.iter().find(|file| file.name == "Box/bad").unwrap();
+    assert_eq!(file.state, FileState::Failed);
+    assert!(file.error.as_ref().unwrap().contains("wrong bytes"), "{file:?}");
+    assert!(!bob.folder("got/Box/bad").exists(), "nothing wrong has a name");
+
+    seeder.faults.set([]);
+    manager.retry(id).await.unwrap();
+    let done = wait_for_state(&manager, id, DownloadState::Done).await;
+    assert_eq!((done.files_failed, done.files_done), (0, 2));
+    assert_eq!(files_below(&bob.folder("got"))["Box/bad"], bad[..]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_one_that_stalls_another_is_enough() {
+    let index = start_index().await;
+    let (stalls, good) =
+        (Seeder::start("alice", &index).await, Seeder::start("dora", &index).await);
+    let data = sample(12 * MIB, 1);
+    for seeder in [&stalls, &good] {
+        seeder.share("film", &data).await;
+    }
+    stalls.faults.set([Fault::Stall(100_000)]);
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    let id = bob.add(&manager, "got", "dora:/film").await;
+    wait_for_state(&manager, id, DownloadState::Done).await;
+    assert_eq!(files_below(&bob.folder("got"))["film"], data[..]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_shares_any_more_fails_and_what_is_in_the_way_stays() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    let data = sample(4 * MIB, 1);
+    let content = seeder.share("film", &data).await;
+    seeder.go().await;
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    let id = bob.add(&manager, "got", "alice:/film").await;
+    wait_for(&manager, id, |view| view.error.is_some()).await;
+    seeder.withdraw("film").await;
+    let failed = wait_for_state(&manager, id, DownloadState::Failed).await;
+    assert!(failed.error.unwrap().contains(&content.to_string()));
+
+    seeder.come().await;
+    seeder.share("film", &data).await;
+    std::fs::create_dir_all(bob.folder("got")).unwrap();
+    std::fs::write(bob.folder("got/film"), "mine").unwrap();
+    manager.retry(id).await.unwrap();
+    let failed = wait_for_state(&manager, id, DownloadState::Failed).await;
+    assert!(failed.error.unwrap().contains("exists already"));
+    assert_eq!(std::fs::read(bob.folder("got/film")).unwrap(), b"mine");
+    // What is given up after it failed is cleared away as well.
+    manager.cancel(id).await.unwrap();
+    assert!(parts_below(&bob.folder("got")).is_empty());
+}

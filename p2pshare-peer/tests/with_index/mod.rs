@@ -1,0 +1,105 @@
+//! An index in this process, and peers that are known there.
+
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use p2pshare_core::{
+    api::{Login, Register},
+    auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password, SigningKeys},
+    backend::memory::MemoryStore,
+    identity::PeerKey,
+    index::{Index, IndexConfig},
+    time::SystemClock,
+    transfer::RateLimit,
+};
+use p2pshare_index::{HttpOptions, ServerOptions, router};
+use p2pshare_peer::{
+    account::SavedSession,
+    catalog::{Catalog, PartialSources},
+    daemon::{Daemon, DaemonEvent, ServeOptions},
+    data_dir::DataDir,
+    index_client::{IndexClient, IndexUrl},
+    index_keys::IndexKeys,
+    net::ServerLimits,
+    publish::OwnPeer,
+    share::Sharer,
+};
+use tokio::{net::TcpListener, sync::oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// An index in this process, for as long as the test runs.
+pub(crate) async fn start_index() -> IndexUrl {
+    let index = Index::new(
+        Arc::new(MemoryStore::new()),
+        Arc::new(Argon2Authenticator::new(Argon2Params::new(8, 1, 1).unwrap())),
+        SigningKeys::new(GrantSigner::generate().unwrap()),
+        Arc::new(SystemClock),
+        IndexConfig::default(),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let routes = router(index, HttpOptions::default());
+    tokio::spawn(p2pshare_index::serve(
+        listener,
+        routes,
+        ServerOptions::default(),
+        std::future::pending(),
+    ));
+    url
+}
+
+/// A peer of a new user.
+pub(crate) async fn join(name: &str, index: &IndexUrl) -> OwnPeer {
+    let urls = [index.clone()];
+    let client = IndexClient::new(&urls, Duration::from_secs(10)).unwrap();
+    let password = || Password::new("correct horse battery staple".to_owned()).unwrap();
+    let username = || name.parse().unwrap();
+    let register = Register { username: username(), password: password(), invite: None };
+    client.register(&register).await.unwrap();
+    let login = Login { username: username(), password: password() };
+    let opened = client.log_in(&login).await.unwrap();
+    let keys = opened.index.public_keys.clone();
+    let session = SavedSession::new(&urls, opened, keys);
+    let client = client.with_session(session.token.clone());
+    let key = Arc::new(PeerKey::generate().unwrap());
+    OwnPeer::new(client, username(), IndexKeys::new(&session, None), key)
+}
+
+/// Serves what is in the catalog of a data directory, and downloads, in the background until `stop`; gives where, once
+/// the peer is announced and all is published.
+pub(crate) async fn serve(
+    me: &OwnPeer,
+    dir: &DataDir,
+    partial: &PartialSources,
+    stop: &CancellationToken,
+) -> SocketAddr {
+    let catalog = Catalog::open(&dir.catalog()).unwrap();
+    let daemon = Daemon {
+        peer: me.clone(),
+        sharer: Sharer::new(catalog.clone(), dir),
+        catalog,
+        partial: partial.clone(),
+    };
+    let options = ServeOptions {
+        listen: ([127, 0, 0, 1], 0).into(),
+        advertise: Vec::new(),
+        inbox: None,
+        upload_slots: NonZeroUsize::MIN,
+        upload_limit: RateLimit::unlimited(),
+        insecure: false,
+        limits: ServerLimits::default(),
+    };
+    let (ready, is_ready) = oneshot::channel();
+    let ready = Mutex::new(Some(ready));
+    let events = Arc::new(move |event: DaemonEvent| {
+        if let DaemonEvent::Ready { listen, .. } = event {
+            let _ = ready.lock().unwrap().take().unwrap().send(listen);
+        }
+    });
+    tokio::spawn(daemon.run(options, events, stop.clone()));
+    is_ready.await.unwrap()
+}
