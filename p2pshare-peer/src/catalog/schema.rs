@@ -126,6 +126,25 @@ mod tests {
     use crate::catalog::Catalog;
 
     #[tokio::test]
+    async fn what_was_shared_before_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let before = DatabaseOptions { migrations: &MIGRATIONS[..2], ..options() };
+        let old = Database::open(&path, &before).unwrap();
+        let fill = |connection: &Connection| {
+            connection.execute_batch(
+                "INSERT INTO shares (root, name, visibility, hidden, follow_links)
+                 VALUES (CAST('/music' AS BLOB), 'music', 'public', 0, 0)",
+            )?;
+            Ok(())
+        };
+        old.write(fill).await.unwrap();
+        drop(old);
+        let shares = Catalog::open(&path).unwrap().shares().await.unwrap();
+        assert!(shares.len() == 1 && shares[0].watched, "{shares:?}");
+    }
+
+    #[tokio::test]
     async fn what_was_published_to_groups_before_is_published_once_more() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.db");

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     path::Path,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -165,8 +166,7 @@ impl Fetcher {
                 found.manifest
             }
         };
-        let opening = FileSink::open(&wanted.target, manifest, self.sink.clone());
-        let sink = Arc::new(self.unless_cancelled(opening).await??);
+        let sink = Arc::new(self.open(wanted, manifest).await?);
         file.open(sink.source());
         let _served = self
             .serving
@@ -182,6 +182,23 @@ impl Fetcher {
             &self.cancel,
         );
         Ok(Fetched::Pieces(download.await?))
+    }
+
+    /// Opens the file of a download. When this returns nothing goes on with it that was not asked for: whoever cancels may
+    /// remove it at once.
+    async fn open(&self, wanted: &Wanted, manifest: Manifest) -> Result<FileSink, FetchError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let options = SinkOptions { stop: Some(stop.clone()), ..self.sink.clone() };
+        let mut opening = pin!(FileSink::open(&wanted.target, manifest, options));
+        tokio::select! {
+            opened = &mut opening => Ok(opened?),
+            () = self.cancel.cancelled() => {
+                stop.store(true, Ordering::Relaxed);
+                // That it was told to stop is all that there is to say of it.
+                drop(opening.await);
+                Err(DownloadError::Cancelled.into())
+            }
+        }
     }
 
     /// Writes a content of one piece, all of which has come.

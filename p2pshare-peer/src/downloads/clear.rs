@@ -17,6 +17,9 @@ use super::{
 /// Files that are looked at together.
 const PAGE: usize = 500;
 
+/// So often a part file that is in use is looked at again, each time for half a second.
+const ATTEMPTS: usize = 4;
+
 impl Engine {
     /// Clears away what is left of downloads that were given up before the process ended.
     pub(super) async fn clear_all(&self) {
@@ -66,8 +69,14 @@ async fn discard(
     if store.wanted_elsewhere(id, file.content).await?.contains(&target) {
         return Ok(Ok(()));
     }
-    match FileSink::discard(&target, &file.content).await {
-        Ok(_) | Err(SinkError::Locked(_)) => Ok(Ok(())),
-        Err(error) => Ok(Err(error)),
+    for _ in 0..ATTEMPTS {
+        match FileSink::discard(&target, &file.content).await {
+            Ok(_) => return Ok(Ok(())),
+            // A last write may take long on a busy disk.
+            Err(SinkError::Locked(_)) => {}
+            Err(error) => return Ok(Err(error)),
+        }
     }
+    // Another process downloads it: it is its own.
+    Ok(Ok(()))
 }

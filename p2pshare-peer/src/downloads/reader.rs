@@ -156,7 +156,7 @@ impl Reading {
                         self.segments = None;
                         Ok(())
                     }
-                    Some(Ok(FetchEvent::Queued { .. })) => Ok(()),
+                    Some(Ok(FetchEvent::Queued { .. } | FetchEvent::Chosen { .. })) => Ok(()),
                     Some(Ok(FetchEvent::Segment(segment))) => {
                         match self.take(segment.offset, segment.data) {
                             Some(bytes) => return Some(Ok(bytes)),

@@ -117,7 +117,7 @@ impl Seeder {
 
     /// It is online from now on.
     pub(crate) async fn come(&self) {
-        self.me.announce(vec![self.address.to_string().parse().unwrap()]).await.unwrap();
+        self.me.announce(vec![format!("tcp://{}", self.address).parse().unwrap()]).await.unwrap();
     }
 
     /// It is not.

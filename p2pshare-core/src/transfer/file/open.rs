@@ -41,6 +41,8 @@ pub struct SinkOptions {
     pub progress: Option<Arc<dyn Fn(ResumeProgress) + Send + Sync>>,
     /// How many threads check what is there; all cores by default.
     pub threads: Option<NonZeroUsize>,
+    /// Once it is set, the check of what is there ends soon, and opening fails: for those who want to wait for the end.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl fmt::Debug for SinkOptions {

@@ -67,7 +67,7 @@ impl FileSink {
         manifest: Manifest,
         options: SinkOptions,
     ) -> Result<Self, SinkError> {
-        let cancel = CancelOnDrop::default();
+        let cancel = CancelOnDrop(options.stop.clone().unwrap_or_default());
         let flag = cancel.0.clone();
         let path = target.to_owned();
         let work = move || {

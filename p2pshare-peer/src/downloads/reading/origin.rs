@@ -167,7 +167,9 @@ impl Engine {
     async fn running(&self, content: &ContentId) -> Option<Origin> {
         let attempts = self.attempts();
         let file = attempts.iter().find_map(|attempt| attempt.progress.find(content))?;
-        let pieces = file.opened().await?;
+        // One that takes long to begin is not waited for.
+        let opened = timeout(self.options.read_patience, file.opened()).await;
+        let pieces = opened.ok().flatten()?;
         Some(Origin::Coming { file, pieces, _lease: None })
     }
 }
