@@ -74,23 +74,25 @@ impl Catalog {
 
     /// Files with this content that are for somebody who was granted `reach`, at most `limit`. What is shared with a
     /// group is for those whom the index tells to be in it, once it has acknowledged that and said what their grants say.
+    /// `None` is the owner, for whom everything is.
     pub async fn files_for(
         &self,
-        reach: Reach,
+        reach: Option<Reach>,
         content: ContentId,
         limit: u32,
     ) -> Result<Vec<CatalogFile>, CatalogError> {
         let read = self.read(move |c| {
             let sql = format!(
                 "SELECT {} FROM files f JOIN shares s ON s.id = f.share WHERE f.content = ?1 \
-                 AND (s.visibility IN (?2, ?3) \
+                 AND (?4 IS NULL OR s.visibility IN (?2, ?3) \
                       OR ?4 IN (SELECT r.reach FROM reaches r WHERE r.visibility = s.visibility)) \
                  ORDER BY f.id LIMIT ?5",
                 rows::FILE
             );
             let mut query = c.prepare_cached(&sql)?;
             let open = [Visibility::Public, Visibility::Unlisted].map(|open| open.to_string());
-            let values = params![content.as_bytes(), open[0], open[1], reach.to_string(), limit];
+            let reach = reach.map(|reach| reach.to_string());
+            let values = params![content.as_bytes(), open[0], open[1], reach, limit];
             let found = query.query_and_then(values, rows::file)?;
             found.collect()
         });
