@@ -18,7 +18,7 @@ use super::{
     span::Span,
     store::StoreUri,
 };
-use crate::{HttpOptions, Metrics, RateLimits, ServerOptions};
+use crate::{HttpOptions, Metrics, PageOptions, RateLimits, ServerOptions};
 
 const DEFAULT_PORT: u16 = 7400;
 
@@ -83,6 +83,7 @@ impl Config {
         let file = read(&args.config)?;
         let server = args.server.or(file.server);
         let limits = args.limits.or(file.limits);
+        let community = args.community.or(file.community);
         let metrics = Metrics::new();
         let listen =
             server.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
@@ -110,11 +111,11 @@ impl Config {
             data,
             listen,
             tls,
+            http: http(&server, &limits, pages(&server, &community), metrics.clone())?,
             index: IndexConfig {
                 session_cache: if is_shared { SHARED_SESSION_CACHE } else { Duration::ZERO },
-                ..index(args.community.or(file.community), &limits)?
+                ..index(community, &limits)?
             },
-            http: http(&server, &limits, metrics.clone())?,
             server: serving(&server, metrics)?,
         };
         Ok((config, log))
@@ -233,9 +234,20 @@ fn index(community: CommunitySection, limits: &LimitsSection) -> Result<IndexCon
     })
 }
 
+/// What the pages say. The certificate is known later.
+fn pages(server: &ServerSection, community: &CommunitySection) -> PageOptions {
+    let default = PageOptions::default();
+    PageOptions {
+        public_url: server.public_url.clone(),
+        counts: community.public_counts.unwrap_or(default.counts),
+        ..default
+    }
+}
+
 fn http(
     server: &ServerSection,
     limits: &LimitsSection,
+    pages: PageOptions,
     metrics: Metrics,
 ) -> Result<HttpOptions, CliError> {
     let default = HttpOptions::default();
@@ -269,6 +281,7 @@ fn http(
         },
         trusted_proxies: server.trusted_proxies.clone().unwrap_or_default(),
         metrics_from: server.metrics_from.clone().unwrap_or_default(),
+        pages: Some(pages),
         metrics,
         ..default
     })

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::{limits::RateLimits, metrics::Metrics};
+use super::{limits::RateLimits, metrics::Metrics, pages::PageOptions};
 
 /// Settings of [`router`](super::router).
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct HttpOptions {
     /// Addresses that may read the metrics, besides this machine's own: they tell how much is shared, private groups
     /// included. A client whose address is not known may not.
     pub metrics_from: Vec<IpAddr>,
+    /// Pages for people, beside the API: none unless asked for, since an app that this is part of has its own `/`.
+    pub pages: Option<PageOptions>,
     /// Where requests are counted. The same one goes into [`ServerOptions`](crate::ServerOptions).
     pub metrics: Metrics,
 }
@@ -51,6 +53,7 @@ impl Default for HttpOptions {
             rates: RateLimits::default(),
             trusted_proxies: Vec::new(),
             metrics_from: Vec::new(),
+            pages: None,
             metrics: Metrics::default(),
         }
     }

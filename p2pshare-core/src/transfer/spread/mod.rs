@@ -136,7 +136,7 @@ impl Spreading {
 
     fn gave(&mut self, segment: &Segment) {
         let end = segment.offset.saturating_add(segment.data.len() as u64);
-        if end % PIECE_LEN == 0 {
+        if end.is_multiple_of(PIECE_LEN) {
             self.gave_piece();
         }
     }
