@@ -15,6 +15,7 @@ pub mod link;
 pub mod catalog;
 pub mod inbox;
 pub mod publish;
+pub mod session;
 pub mod share;
 pub mod watch;
 
@@ -22,6 +23,10 @@ pub mod daemon;
 pub mod download;
 pub mod downloads;
 pub mod push;
+
+pub mod node;
+
+pub mod local;
 
 pub mod cli;
 #[doc(hidden)]

@@ -250,6 +250,7 @@ impl World {
             .collect();
         assert!(stolen.keys().all(|piece| pieces.contains(piece)));
         let free_anywhere = (0..self.pieces).any(|piece| self.is_free(piece));
+        let nothing_free_here = self.free_for(who).is_empty();
         let rarities: Vec<usize> = pieces.iter().map(|piece| self.rarity(*piece)).collect();
         let mut took_free = false;
         for piece in &pieces {
@@ -270,7 +271,7 @@ impl World {
             } else if holders.is_empty() {
                 took_free = true;
             } else if holders.iter().all(|holder| self.actors[*holder].waiting) {
-                assert!(self.free_for(who).is_empty(), "a copy while it has free pieces");
+                assert!(nothing_free_here, "a copy while it has free pieces");
                 assert!(!holders.contains(&who) && holders.len() < self.copies);
             } else {
                 assert!(!free_anywhere, "a copy while pieces are free");

@@ -79,18 +79,23 @@ impl CatalogSource {
         let inner = Arc::new(Inner { catalog, manifests, options, changed });
         (Self { inner }, ChangedFiles { reports })
     }
+
+    /// The source as its owner finds it: everything is there, whoever else it is for.
+    pub fn own(&self) -> Arc<dyn PieceSource> {
+        Arc::new(ReachedFiles { inner: self.inner.clone(), reach: None })
+    }
 }
 
 impl GuardedSource for CatalogSource {
     fn within(&self, reach: Reach) -> Arc<dyn PieceSource> {
-        Arc::new(ReachedFiles { inner: self.inner.clone(), reach })
+        Arc::new(ReachedFiles { inner: self.inner.clone(), reach: Some(reach) })
     }
 }
 
-/// The files that are for somebody who was granted this.
+/// The files that are for somebody who was granted this; `None`: for the owner.
 struct ReachedFiles {
     inner: Arc<Inner>,
-    reach: Reach,
+    reach: Option<Reach>,
 }
 
 impl ReachedFiles {

@@ -17,7 +17,7 @@ pub use args::Cli;
 pub use exit::{CliError, Exit};
 
 use args::Command;
-use commands::{account, community, find, get, push, serve, share, status};
+use commands::{account, community, downloads, find, get, push, serve, share, status, ui};
 use context::Context;
 use output::Output;
 
@@ -73,9 +73,11 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Serve(args) => {
             Box::pin(serve::serve(&context, args, &stop_on_signal(output))).await
         }
+        Command::Ui(args) => ui::ui(&context, args).await,
         Command::Search(args) => find::search(&context, args).await,
         Command::Browse(args) => find::browse(&context, args).await,
         Command::Get(args) => Box::pin(get::get(&context, args, &stop_on_signal(output))).await,
+        Command::Downloads(args) => downloads::downloads(&context, args).await,
         Command::Link(args) => find::link(&context, args).await,
         Command::Push(args) => Box::pin(push::push(&context, args, &stop_on_signal(output))).await,
         Command::Status => status::status(&context).await,

@@ -39,6 +39,11 @@ impl Output {
         Self { json, quiet }
     }
 
+    /// Whether it prints JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// A line of the result, for people.
     pub(crate) fn line(&self, text: impl Display) {
         if !self.json {
@@ -237,6 +242,16 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
     }
+}
+
+/// Writes bytes of a content to standard output, in full.
+pub(crate) async fn write(bytes: bytes::Bytes) -> io::Result<()> {
+    let written = tokio::task::spawn_blocking(move || {
+        let mut output = io::stdout().lock();
+        output.write_all(&bytes)?;
+        output.flush()
+    });
+    written.await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// A text of several lines, each made visible by itself.

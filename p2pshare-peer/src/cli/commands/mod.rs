@@ -2,10 +2,12 @@
 
 pub(crate) mod account;
 pub(crate) mod community;
+pub(crate) mod downloads;
 pub(crate) mod find;
 pub(crate) mod get;
 pub(crate) mod push;
 pub(crate) mod serve;
 pub(crate) mod share;
 pub(crate) mod status;
+pub(crate) mod ui;
 mod watch;

@@ -1,23 +1,25 @@
 //! `serve`.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
-use p2pshare_core::{text::visible, transfer::RateLimit};
+use p2pshare_core::text::visible;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{share::open_catalog, watch::show_watch};
+use super::watch::show_watch;
 use crate::{
-    catalog::PartialSources,
+    account::{SavedSession, SavedSessionError},
     cli::{
         args::ServeArgs,
         context::Context,
         exit::{CliError, Exit},
         output::{Output, count},
+        values::UiAddress,
     },
-    daemon::{Daemon, DaemonError, DaemonEvent, ServeOptions},
+    daemon::{DaemonError, DaemonEvent},
+    local::{LocalError, LocalServer},
     net::ServerLimits,
-    share::Sharer,
+    node::{Node, NodeError, NodeOptions, SettingsChange},
 };
 
 pub(crate) async fn serve(
@@ -26,36 +28,82 @@ pub(crate) async fn serve(
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let _lock = context.dir.lock_for_serving()?;
-    let (session, client) = context.session_client()?;
     if args.insecure && !args.listen.ip().is_loopback() {
         context
             .output
             .warn("serving without encryption: everybody on the way can read what is sent");
     }
-    let catalog = open_catalog(context).await?;
-    let daemon = Daemon {
-        peer: context.own_peer(&session, client)?,
-        sharer: Sharer::new(catalog.clone(), &context.dir),
-        catalog,
-        partial: PartialSources::new(),
+    let ui = match args.ui {
+        Some(UiAddress::Off) => {
+            // Nothing else would notice a login that is not there.
+            context.session_client()?;
+            None
+        }
+        Some(UiAddress::At(address)) => Some(bind(context, Some(address)).await?),
+        None => Some(bind(context, None).await?),
     };
-    let options = ServeOptions {
-        listen: args.listen,
-        advertise: args.advertise,
-        inbox: args.inbox,
-        upload_slots: NonZeroUsize::new(args.upload_slots.into()).unwrap_or(NonZeroUsize::MIN),
-        upload_limit: RateLimit::new(args.upload_limit.and_then(std::num::NonZeroU64::new)),
-        insecure: args.insecure,
-        limits: ServerLimits::default(),
-    };
+    let node = Node::open(context.dir.clone(), options(context, args)?).await?;
+    let url = ui.as_ref().map(LocalServer::one_time_url);
+    let stay = ui.is_some();
+    if let Some(url) = &url {
+        context.output.line(format!("Open {url}"));
+        context.output.event("ui", json!({ "url": url }));
+    }
+    if stay && matches!(SavedSession::load(&context.dir), Err(SavedSessionError::None)) {
+        context
+            .output
+            .note("Nobody is logged in: log in on the page, or with `p2pshare-peer login USER`.");
+    }
+
     let output = context.output;
-    let events = Arc::new(move |event: DaemonEvent| show(output, &event));
-    Box::pin(daemon.run(options, events, stop.clone())).await?;
+    let events = Arc::new(move |event: DaemonEvent| show(output, &event, url.as_deref()));
+    let stop_ui = CancellationToken::new();
+    let page = async {
+        if let Some(ui) = ui {
+            ui.run(node.clone(), stop_ui.clone()).await;
+        }
+    };
+    let peer = async {
+        let done = Box::pin(node.run(stay, events, stop.clone())).await;
+        stop_ui.cancel();
+        done
+    };
+    let (done, ()) = tokio::join!(peer, page);
+    done?;
     context.output.note("Stopped.");
     Ok(())
 }
 
-fn show(output: Output, event: &DaemonEvent) {
+async fn bind(context: &Context, address: Option<SocketAddr>) -> Result<LocalServer, CliError> {
+    Ok(LocalServer::bind(&context.dir, address).await?)
+}
+
+fn options(context: &Context, args: ServeArgs) -> Result<NodeOptions, CliError> {
+    let inbox = match &args.inbox {
+        None => None,
+        Some(inbox) => {
+            let whole = std::path::absolute(inbox).map_err(|error| {
+                CliError::failed(format!("{}: {error}", visible(&inbox.display().to_string())))
+            })?;
+            Some(Some(whole.display().to_string()))
+        }
+    };
+    Ok(NodeOptions {
+        listen: args.listen,
+        advertise: args.advertise,
+        insecure: args.insecure,
+        limits: ServerLimits::default(),
+        default_index: context.index_urls(),
+        given: SettingsChange {
+            inbox,
+            upload_slots: args.upload_slots,
+            upload_limit: args.upload_limit.map(|limit| (limit > 0).then_some(limit)),
+            ..SettingsChange::default()
+        },
+    })
+}
+
+fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
     match event {
         DaemonEvent::Ready { listen, addresses, published } => {
             let told: Vec<_> = addresses.iter().map(ToString::to_string).collect();
@@ -66,15 +114,21 @@ fn show(output: Output, event: &DaemonEvent) {
             ));
             output.event(
                 "ready",
-                json!({ "listen": listen.to_string(), "addresses": addresses, "published": published }),
+                json!({
+                    "listen": listen.to_string(),
+                    "addresses": addresses,
+                    "published": published,
+                    "ui": ui,
+                }),
             );
         }
         DaemonEvent::Published { total } => {
             output.note(format!("Published: the index knows {} of yours.", count(*total, "file")));
             output.event("published", json!({ "total": total }));
         }
+        DaemonEvent::Online => output.note("Online again."),
+        DaemonEvent::Offline(what) | DaemonEvent::Trouble(what) => output.warn(visible(what)),
         DaemonEvent::Watch(event) => show_watch(output, event),
-        DaemonEvent::Trouble(what) => output.warn(visible(what)),
     }
 }
 
@@ -91,6 +145,36 @@ impl From<DaemonError> for CliError {
                 address.port()
             )),
             other => Self::failed(other),
+        }
+    }
+}
+
+impl From<NodeError> for CliError {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::LoggedOut => Self::new(Exit::NotLoggedIn, error.to_string()),
+            NodeError::Index(error) => error.into(),
+            NodeError::Announce(error) => error.into(),
+            NodeError::Session(error) => error.into(),
+            NodeError::Daemon(error) => error.into(),
+            NodeError::Share(error) => error.into(),
+            NodeError::Catalog(error) => error.into(),
+            NodeError::Invalid(_) => Self::new(Exit::Usage, error.to_string()),
+            NodeError::NotFound(_) => Self::new(Exit::NotFound, error.to_string()),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<LocalError> for CliError {
+    fn from(error: LocalError) -> Self {
+        match error {
+            LocalError::NotLoopback(_) => Self::new(Exit::Usage, error.to_string()),
+            LocalError::Listen { address, .. } => Self::failed(&error).hint(format!(
+                "another program uses port {}: choose one with --ui, or serve without a page with --ui off",
+                address.port()
+            )),
+            LocalError::DataDir(error) => error.into(),
         }
     }
 }
