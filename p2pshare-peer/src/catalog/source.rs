@@ -80,7 +80,7 @@ impl CatalogSource {
         (Self { inner }, ChangedFiles { reports })
     }
 
-    /// The source as its owner finds it: everything is there, whoever else it is for.
+    /// All of the files, whoever they are shared with: for their owner alone.
     pub fn own(&self) -> Arc<dyn PieceSource> {
         Arc::new(ReachedFiles { inner: self.inner.clone(), reach: None })
     }
@@ -92,7 +92,7 @@ impl GuardedSource for CatalogSource {
     }
 }
 
-/// The files that are for somebody who was granted this; `None`: for the owner.
+/// The files that are for somebody who was granted this; `None`: all, for their owner.
 struct ReachedFiles {
     inner: Arc<Inner>,
     reach: Option<Reach>,
@@ -106,7 +106,10 @@ impl ReachedFiles {
     ) -> Result<(Vec<CatalogFile>, Manifest), TransferError> {
         // Asked each time, so that what is no longer shared is no longer served, nor to whom it is no longer.
         let catalog = &self.inner.catalog;
-        let files = catalog.files_for(self.reach, *content, MAX_COPIES).await;
+        let files = match self.reach {
+            Some(reach) => catalog.files_for(reach, *content, MAX_COPIES).await,
+            None => catalog.files_with(*content, MAX_COPIES).await,
+        };
         let files = files.map_err(|error| unavailable(&error))?;
         if files.is_empty() {
             return Err(TransferError::NotFound(*content));
