@@ -18,9 +18,6 @@ use super::{
     rows::{self, signed},
 };
 
-/// Places that are looked up before others get their turn to read.
-const PLACES: usize = 1000;
-
 impl Catalog {
     /// A page of shared files in order of share path: at most `limit`, those after `after`, and only those at or below
     /// `below`.
@@ -74,25 +71,23 @@ impl Catalog {
 
     /// Files with this content that are for somebody who was granted `reach`, at most `limit`. What is shared with a
     /// group is for those whom the index tells to be in it, once it has acknowledged that and said what their grants say.
-    /// `None` is the owner, for whom everything is.
     pub async fn files_for(
         &self,
-        reach: Option<Reach>,
+        reach: Reach,
         content: ContentId,
         limit: u32,
     ) -> Result<Vec<CatalogFile>, CatalogError> {
         let read = self.read(move |c| {
             let sql = format!(
                 "SELECT {} FROM files f JOIN shares s ON s.id = f.share WHERE f.content = ?1 \
-                 AND (?4 IS NULL OR s.visibility IN (?2, ?3) \
+                 AND (s.visibility IN (?2, ?3) \
                       OR ?4 IN (SELECT r.reach FROM reaches r WHERE r.visibility = s.visibility)) \
                  ORDER BY f.id LIMIT ?5",
                 rows::FILE
             );
             let mut query = c.prepare_cached(&sql)?;
             let open = [Visibility::Public, Visibility::Unlisted].map(|open| open.to_string());
-            let reach = reach.map(|reach| reach.to_string());
-            let values = params![content.as_bytes(), open[0], open[1], reach, limit];
+            let values = params![content.as_bytes(), open[0], open[1], reach.to_string(), limit];
             let found = query.query_and_then(values, rows::file)?;
             found.collect()
         });
@@ -105,8 +100,7 @@ impl Catalog {
     }
 
     /// A page of a share's files at and below these places (keys in order, none below another), in order of their
-    /// keys: at most `limit`, from `from` on. Also tells from where the next page goes on, which may have files also if
-    /// this one has none; `None`: there is none.
+    /// keys: at most `limit`, from `from` on. Also tells from where the next page goes on; `None`: there is none.
     pub(crate) async fn known_files(
         &self,
         share: ShareId,
@@ -117,11 +111,7 @@ impl Catalog {
         let read = self.read(move |c| {
             let mut found = Vec::new();
             let KnownFrom { mut place, mut after } = from;
-            let end = place + PLACES;
             while let Some(key) = places.get(place) {
-                if place == end {
-                    return Ok((found, Some(KnownFrom { place, after: None })));
-                }
                 let left = limit.saturating_sub(found.len() as u32);
                 let page = known_below(c, share, key, after.take(), left)?;
                 let full = page.len() == left as usize;
