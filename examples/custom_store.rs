@@ -17,7 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use p2pshare_core::{
-    api::{CatalogChange, Entry, FileListing, Hit, Published, UserFile},
+    api::{CatalogChange, Entry, FileListing, Hit, Published, UserFile, UserOverview},
     auth::{TokenHash, Verifier},
     backend::memory::MemoryStore,
     content::ContentId,
@@ -25,7 +25,7 @@ use p2pshare_core::{
     index::{
         model::{
             AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location,
-            OpenSession, PartialSource, Peer, Session, StoreCounts, User, Viewer,
+            OpenSession, OverviewRequest, PartialSource, Peer, Session, StoreCounts, User, Viewer,
         },
         search::{Search, SearchSlice},
         store::{
@@ -351,6 +351,15 @@ impl InviteStore for MeteredStore {
         self.meter("invites_by", self.inner.invites_by(user)).await
     }
 
+    async fn good_invites(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, InviteHash)>,
+        limit: u32,
+    ) -> StoreResult<Vec<InviteRecord>> {
+        self.meter("good_invites", self.inner.good_invites(now, after, limit)).await
+    }
+
     async fn delete_invite(&self, hash: &InviteHash) -> StoreResult<bool> {
         self.meter("delete_invite", self.inner.delete_invite(hash)).await
     }
@@ -369,6 +378,10 @@ impl IndexStore for MeteredStore {
 
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts> {
         self.meter("counts", self.inner.counts(now, online_since)).await
+    }
+
+    async fn overviews(&self, request: &OverviewRequest) -> StoreResult<Vec<UserOverview>> {
+        self.meter("overviews", self.inner.overviews(request)).await
     }
 
     async fn lease(&self, name: &str, holder: &str, lasts: Duration) -> StoreResult<bool> {

@@ -1,11 +1,11 @@
-//! Crowds of 10 to 10,000 peers at one seed, on lines that are only modelled.
+//! Crowds of 10 to 10,000 peers at one seed, or at five as in Kraken's own test, on lines that are only modelled.
 //!
 //! `cargo bench --bench simulation [-- --test] [-- --peers N] [-- --pieces N] [-- --grain N] [-- --seed N]
-//! [-- crowd honest kraken]`. The planner, its settings, the have-sets and the upload slots are the real ones; sessions,
+//! [-- crowd honest kraken]`. The planner, its settings, the have-sets, the upload slots and what a source chooses to give are the real ones; sessions,
 //! the search for sources and the index are told again here without I/O. Lines out are shared equally by what is sent at the
 //! same time, lines in take one piece after another, and each peer has its latency. The same seed gives the same figures
-//! on every machine. Who has all goes on serving. What is
-//! gained is told at once here; real daemons gather it for up to 25 ms.
+//! on every machine. Who has all goes on serving. What is gained is gathered for up to 25 ms, as real daemons do. Settings
+//! that count pieces (the first request, the longest one) are divided by the grain.
 //!
 //! `--grain N` lets one simulated piece stand for N real ones (rates are divided by it), so that many peers are
 //! affordable: unless told otherwise a piece is of 4 MiB here, and of 16 MiB in the data centre. What is coarse is passed on
@@ -56,9 +56,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         race(sizes.iter().map(|peers| crowd(*peers)))?;
     }
     if is_chosen("kraken") {
-        say("a data centre (Kraken tells of p50 10 s, p99 18 s):")?;
         let pieces = number_after("--pieces").unwrap_or(179);
         for seeds in [5, 1] {
+            say(&format!("a data centre, seeds: {seeds} (Kraken with 5: p50 10 s, p99 18 s):"))?;
             race([Scenario::kraken(seeds, pieces, u64::from(seed))])?;
         }
     }

@@ -12,7 +12,7 @@ pub(crate) struct Outcome {
     pub(crate) unfinished: u32,
     /// How long each download took from its own beginning, shortest first.
     pub(crate) times: Vec<Time>,
-    /// How many times the seed has sent the content.
+    /// How many times the seeds together have sent the content.
     pub(crate) copies: f64,
     /// Pieces that came in vain, for each that was needed.
     pub(crate) wasted: f64,

@@ -57,13 +57,13 @@ impl Scenario {
             rush: Duration::from_millis(500),
             churn: 0.1,
             liars: 0.05,
-            slots: knob("SLOTS", 8.0) as usize,
+            slots: 8,
             options: options(f64::from(grain)),
             seed,
         }
     }
 
-    /// What Kraken tells of: 3 GB to 2,600 hosts of a data centre, 300 MB/s each.
+    /// What Kraken tells of: 3 GB to 2,600 hosts of a data centre, 300 MB/s each. It has five seeds there.
     pub(crate) fn kraken(seeds: u32, pieces: u32, seed: u64) -> Self {
         let line = Line { up: 300.0 * MB, down: 300.0 * MB };
         let grain = 3000.0 * MB / (f64::from(pieces) * PIECE_LEN as f64);
@@ -77,7 +77,7 @@ impl Scenario {
             rush: Duration::from_millis(100),
             churn: 0.0,
             liars: 0.0,
-            ..Self::crowd(knob("HOSTS", 2600.0) as u32, pieces, 1, seed)
+            ..Self::crowd(2600, pieces, 1, seed)
         }
     }
 
@@ -104,15 +104,5 @@ fn options(grain: f64) -> DownloadOptions {
     for count in [&mut planner.first_run, &mut planner.max_run, &mut planner.max_others] {
         *count = (f64::from(*count) / grain).ceil() as u32;
     }
-    planner.first_run = knob("FIRST", f64::from(planner.first_run)) as u32;
-    planner.max_others = knob("OTHERS", f64::from(planner.max_others)) as u32;
-    planner.swarm_run_time = std::time::Duration::from_secs_f64(knob("SWARMRUN", 0.3));
-    planner.run_time = std::time::Duration::from_secs_f64(knob("RUN", 1.0));
-    options.max_sources = knob("SOURCES", 32.0) as usize;
-    options.first_refresh = std::time::Duration::from_secs_f64(knob("REFRESH", 1.0));
     options
-}
-
-pub(crate) fn knob(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }

@@ -19,7 +19,7 @@ use p2pshare_core::transfer::{
     OpenSource, PushOffer, PushReceiver, PushTarget, RateLimit, ReadOptions, SharedFile,
     SinkOptions, TransferError, TransferGuard, UploadSlots,
 };
-use p2pshare_peer::net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, serve};
+use p2pshare_peer::net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, Uploads, serve};
 
 use crate::congestion;
 use crate::copy;
@@ -146,6 +146,7 @@ fn services(file: &Path, inbox: PathBuf) -> io::Result<ServerServices> {
         receiver: Some(Arc::new(Inbox { folder: inbox })),
         slots: UploadSlots::new(NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN), 64),
         upload_rate: RateLimit::unlimited(),
+        uploads: Uploads::default(),
     })
 }
 

@@ -23,7 +23,7 @@ use p2pshare_core::{
 };
 use p2pshare_peer::net::{
     ClientLimits, ClientSecurity, GrantProvider, GrantRequest, PeerConnector, PeerTls,
-    ServerLimits, ServerSecurity, ServerServices, serve,
+    ServerLimits, ServerSecurity, ServerServices, Uploads, serve,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -122,6 +122,7 @@ impl Source {
             receiver: None,
             slots: UploadSlots::new(NonZeroUsize::MIN.saturating_add(7), 64),
             upload_rate: RateLimit::new(NonZeroU64::new(LINE)),
+            uploads: Uploads::default(),
         };
         let security = ServerSecurity::Tls(PeerTls::new(&key)?);
         let never = std::future::pending();

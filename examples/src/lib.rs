@@ -21,19 +21,21 @@ use p2pshare_core::{
     identity::Username,
     index::{Index, IndexConfig},
     time::SystemClock,
-    transfer::RateLimit,
+    transfer::{PushReceiver, RateLimit},
 };
 use p2pshare_index::{HttpOptions, ServerOptions, router};
 use p2pshare_peer::{
     account::SavedSession,
     catalog::{Catalog, PartialSources},
-    daemon::{Daemon, DaemonEvent, ServeOptions},
+    daemon::{Daemon, DaemonEvent, ServeOptions, upload_slots},
     data_dir::DataDir,
+    inbox::{Inbox, InboxOptions},
     index_client::{IndexClient, IndexUrl},
     index_keys::IndexKeys,
     metrics::PeerMetrics,
     net::{
         ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, ServerLimits,
+        Uploads,
     },
     publish::OwnPeer,
     share::{ShareOptions, Sharer},
@@ -121,16 +123,24 @@ impl Peer {
             sharer: Sharer::new(self.catalog.clone(), &self.dir),
             partial: PartialSources::new(),
         };
+        let receiver = match inbox {
+            Some(folder) => {
+                let inbox = Inbox::open(&folder, InboxOptions::default())?;
+                Some(Arc::new(inbox) as Arc<dyn PushReceiver>)
+            }
+            None => None,
+        };
         let options = ServeOptions {
             listen: ([127, 0, 0, 1], 0).into(),
             advertise: Vec::new(),
-            inbox,
-            upload_slots: UPLOAD_SLOTS,
+            receiver,
+            upload_slots: upload_slots(UPLOAD_SLOTS),
             upload_limit,
             insecure: false,
             limits: ServerLimits::default(),
             lan: None,
             metrics: PeerMetrics::new(),
+            uploads: Uploads::default(),
         };
         let (ready, is_ready) = oneshot::channel();
         let ready = Mutex::new(Some(ready));

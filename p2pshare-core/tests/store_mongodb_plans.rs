@@ -12,8 +12,8 @@ use p2pshare_core::{
     identity::{GroupName, PeerId, Username},
     index::{
         model::{
-            GroupRecord, InviteHash, InviteRecord, LocateRequest, PartialSource, Peer, Session,
-            User, Viewer,
+            GroupRecord, InviteHash, InviteRecord, LocateRequest, OverviewRequest, PartialSource,
+            Peer, Session, User, Viewer,
         },
         search::{Filter, Query, Search},
         store::{
@@ -247,6 +247,15 @@ async fn ask_everything(store: &MongoStore) {
     done(store.session(&TokenHash::from_bytes([1; 32]), NOW).await);
     done(store.invite(&InviteHash([1; 32])).await);
     done(store.invites_by(&alice).await);
+    done(store.good_invites(NOW, Some((Timestamp::MAX, InviteHash([1; 32]))), 10).await);
+    let request = OverviewRequest {
+        prefix: "al".to_owned(),
+        after: None,
+        limit: 10,
+        now: NOW,
+        online_since: NOW,
+    };
+    done(store.overviews(&request).await);
     done(store.check().await);
 }
 

@@ -10,5 +10,7 @@ pub mod fuzz;
 mod http;
 mod server;
 
-pub use http::{HttpOptions, Metrics, RateLimits, document, router};
+pub use http::{
+    HttpOptions, Metrics, PageOptions, PublicUrl, PublicUrlError, RateLimits, document, router,
+};
 pub use server::{SelfSigned, ServerOptions, TlsError, TlsIdentity, serve};

@@ -229,9 +229,14 @@ GET /v1/groups/{name}/members
 GET /v1/index
 GET /v1/invites
 GET /v1/me
+GET /v1/operator/audit
+GET /v1/operator/invites
+GET /v1/operator/load
+GET /v1/operator/users
 GET /v1/peers/{id}/files
 GET /v1/search
 GET /v1/users/{name}/files
+PATCH /v1/operator/users/{name}
 POST /v1/grants
 POST /v1/groups
 POST /v1/groups/{name}/members

@@ -85,7 +85,7 @@ async fn register_announce_publish_search_locate_log_out() {
 
     let source = format!("/v1/contents/{content}/sources/{}", key.peer_id());
     let noted = index.call(Method::PUT, &source).bearer_auth(&alice.token).send().await.unwrap();
-    assert_eq!(noted.json::<Value>().await.unwrap(), json!({ "reach": "everyone" }));
+    assert_eq!(noted.json::<serde_json::Value>().await.unwrap(), json!({ "reach": "everyone" }));
     let gone = index.call(Method::DELETE, &source).bearer_auth(&alice.token).send().await.unwrap();
     assert_eq!(gone.status(), StatusCode::NO_CONTENT);
     let left = index.call(Method::DELETE, &peer).bearer_auth(&alice.token).send().await.unwrap();

@@ -12,7 +12,7 @@ use p2pshare_core::{
     testing::mongod::ReplicaSet,
     time::{ManualClock, Timestamp},
 };
-use p2pshare_index::{HttpOptions, ServerOptions, router};
+use p2pshare_index::{HttpOptions, PageOptions, ServerOptions, router};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -33,7 +33,8 @@ async fn index(set: &ReplicaSet, options: &str) -> (TestIndex, Arc<ManualClock>)
         clock.clone(),
         config,
     );
-    let routes = router(index.clone(), HttpOptions::default());
+    let http = HttpOptions { pages: Some(PageOptions::default()), ..HttpOptions::default() };
+    let routes = router(index.clone(), http);
     (start_router(index, routes, ServerOptions::default()).await, clock)
 }
 
@@ -94,6 +95,10 @@ async fn an_index_is_ready_while_its_store_is_there() {
     assert_eq!(ready().await, StatusCode::OK);
     set.kill(0);
     assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);
+    // The page is there all the same, and says so.
+    let page = one.get("/").send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(page.text().await.unwrap().contains("Not ready"));
     let set = tokio::task::spawn_blocking(move || {
         set.restart(0);
         set.wait_for_primary();

@@ -113,6 +113,25 @@ impl DataDir {
         Ok(None)
     }
 
+    /// A folder in which this process keeps what it reads while it downloads it, for as long as the lock lives. What
+    /// another one left there is of no more use. `None` when too many processes do so at the moment.
+    pub fn reading_folder(&self) -> Result<Option<(PathBuf, DownloadLock)>, DataDirError> {
+        for number in 1..=DOWNLOADERS {
+            if let Some(file) = self.try_lock(&format!("read-{number}.lock"))? {
+                let path = self.path.join(format!("read-{number}"));
+                match fs::remove_dir_all(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(io_error("emptying", &path, error));
+                    }
+                    _ => {}
+                }
+                fs::create_dir(&path).map_err(|error| io_error("making", &path, error))?;
+                return Ok(Some((path, DownloadLock { _file: file })));
+            }
+        }
+        Ok(None)
+    }
+
     /// The key in a file; a new one the first time.
     fn key_in(&self, name: &str) -> Result<PeerKey, DataDirError> {
         let path = self.path.join(name);
@@ -210,7 +229,7 @@ pub struct ServeLock {
     _file: File,
 }
 
-/// The right to use a key for serving downloads.
+/// The right to use a key for serving downloads, or a folder for reading.
 #[derive(Debug)]
 pub struct DownloadLock {
     _file: File,

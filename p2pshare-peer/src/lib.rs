@@ -7,6 +7,9 @@ pub mod index_client;
 pub mod index_keys;
 pub mod net;
 
+pub mod lan;
+pub mod metrics;
+
 pub mod account;
 pub mod guard;
 pub mod known_index;
@@ -15,16 +18,18 @@ pub mod link;
 pub mod catalog;
 pub mod inbox;
 pub mod publish;
+pub mod session;
 pub mod share;
 pub mod watch;
-
-pub mod lan;
-pub mod metrics;
 
 pub mod daemon;
 pub mod download;
 pub mod downloads;
 pub mod push;
+
+pub mod node;
+
+pub mod local;
 
 pub mod cli;
 #[doc(hidden)]

@@ -57,7 +57,9 @@ async fn a_download_in_a_daemon_is_told_of_and_served_while_it_runs() {
     let registration = partial.insert(id, Arc::new(download));
     let told = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
-            if let [source] = &sources().await[..] {
+            if let [source] = &sources().await[..]
+                && !partial.is_untold(&id)
+            {
                 return (source.peer, source.kind);
             }
             sleep(Duration::from_millis(20)).await;

@@ -132,7 +132,7 @@ def run(binaries: pathlib.Path, folder: pathlib.Path):
     peer("register", "alice")
     peer("share", str(files))
     serving = Process(
-        peer_program, *peer_options, "serve", "--listen", "127.0.0.1:0", ready="listening on", env=env,
+        peer_program, *peer_options, "serve", "--listen", "127.0.0.1:0", "--ui", "off", ready="listening on", env=env,
     )
 
     call(url, "POST", "/v1/users", {"username": "guest", "password": PASSWORD})

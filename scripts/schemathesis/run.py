@@ -128,7 +128,7 @@ PLACES = [
     ("remove_source", "id", "contents"), ("remove_source", "peer", "peers"), ("browse", "name", "users"),
     ("search", "q", "words"), ("members", "name", "groups"), ("add_member", "name", "groups"),
     ("remove_member", "name", "groups"), ("remove_member", "user", "members"), ("transfer_group", "name", "groups"),
-    ("revoke_invite", "id", "invites"),
+    ("revoke_invite", "id", "invites"), ("change_user", "name", "users"),
 ]
 
 

@@ -8,6 +8,7 @@ mod account;
 mod catalog;
 mod community;
 mod grant;
+mod operator;
 mod peer;
 mod problem;
 
@@ -27,6 +28,10 @@ pub use community::{
 pub use grant::{
     ContentDetails, GrantRequest, Grants, Located, MAX_GRANT_BATCH, PartialNoted, PushGrant,
     PushGrantRequest, PushGrants, Source, SourceKind,
+};
+pub use operator::{
+    AuditEvent, AuditOutcome, AuditPage, AuditQuery, ChangeUser, IndexCounts, IndexLoad,
+    InvitePage, InvitesQuery, StoreLoad, UserOverview, UserOverviews, UsersQuery,
 };
 pub use peer::{AddressCheck, Announce, Announced, Heartbeat, Reachability, Reached};
 pub use problem::{Problem, ProblemKind};

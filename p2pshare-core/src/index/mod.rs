@@ -9,6 +9,7 @@ mod grants;
 mod groups;
 mod invites;
 mod maintenance;
+mod operator;
 mod peers;
 mod reach;
 mod session_cache;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub use config::IndexConfig;
 pub use error::{IndexError, Thing};
 pub use maintenance::FLUSH_EVERY;
+pub use operator::Operator;
 pub use sessions::Caller;
 
 use peers::Presence;
@@ -33,7 +35,10 @@ use store::IndexStore;
 use crate::{
     api::{IndexInfo, Registration},
     auth::{Authenticator, IndexPublicKey, SigningKeys},
-    index::{model::Viewer, store::StoreResult},
+    index::{
+        model::{StoreCounts, Viewer},
+        store::StoreResult,
+    },
     time::{Clock, Timestamp},
 };
 
@@ -111,6 +116,11 @@ impl Index {
         self.store().check().await
     }
 
+    /// How much is in the store, private groups included: for the operator.
+    pub async fn counts(&self) -> StoreResult<StoreCounts> {
+        self.store().counts(self.now(), self.online_since()).await
+    }
+
     /// Who may register, told from the configuration alone.
     pub fn registration(&self) -> Registration {
         self.config().registration
@@ -134,7 +144,8 @@ impl Index {
         self.keys().published(self.now(), self.config().grant_lifetime)
     }
 
-    fn now(&self) -> Timestamp {
+    /// What time it is for the index.
+    pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 

@@ -211,6 +211,21 @@ pub struct InviteRecord {
     pub expires_at: Timestamp,
 }
 
+/// Which accounts an operator looks at, and at what time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverviewRequest {
+    /// Names begin with this.
+    pub prefix: String,
+    /// Names come after this one.
+    pub after: Option<Username>,
+    /// Most accounts.
+    pub limit: u32,
+    /// Sessions that ended by this time do not count.
+    pub now: Timestamp,
+    /// Peers heard of at this time or later are online.
+    pub online_since: Timestamp,
+}
+
 /// How much an index holds, for metrics and the operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreCounts {

@@ -22,12 +22,12 @@ use async_trait::async_trait;
 use super::{
     model::{
         AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location,
-        OpenSession, PartialSource, Peer, Session, StoreCounts, User, Viewer,
+        OpenSession, OverviewRequest, PartialSource, Peer, Session, StoreCounts, User, Viewer,
     },
     search::{Search, SearchSlice},
 };
 use crate::{
-    api::{CatalogChange, Entry, FileListing, Hit, Published, UserFile},
+    api::{CatalogChange, Entry, FileListing, Hit, Published, UserFile, UserOverview},
     auth::{TokenHash, Verifier},
     content::ContentId,
     identity::{GroupName, PeerId, Username},
@@ -320,6 +320,15 @@ pub trait InviteStore: Send + Sync {
     /// The invites that a user made, newest first, then in order of hash.
     async fn invites_by(&self, user: &Username) -> StoreResult<Vec<InviteRecord>>;
 
+    /// The invites of all users that are good at `now` (`expires_at` after it, uses left), those first that end last, then
+    /// in order of hash; after the one that ends at and has what `after` says, which need not be there; at most `limit`.
+    async fn good_invites(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, InviteHash)>,
+        limit: u32,
+    ) -> StoreResult<Vec<InviteRecord>>;
+
     /// Deletes an invite. `false`: there was none.
     async fn delete_invite(&self, hash: &InviteHash) -> StoreResult<bool>;
 
@@ -349,6 +358,10 @@ pub trait IndexStore:
     /// How much is in it. Sessions that ended by `now` do not count; peers heard of at `online_since` or later are
     /// online.
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts>;
+
+    /// Accounts in order of name, each with how much is its own, all of one moment. What it costs depends on the accounts
+    /// in the answer, not on how many entries they have.
+    async fn overviews(&self, request: &OverviewRequest) -> StoreResult<Vec<UserOverview>>;
 
     /// Takes the lease of this name for `lasts` from now on, by the store's own clock, or keeps it for so long, if no
     /// other holder has it. Of several processes over one store the holder does what one of them has to do.

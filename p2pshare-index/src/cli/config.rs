@@ -18,7 +18,7 @@ use super::{
     span::Span,
     store::StoreUri,
 };
-use crate::{HttpOptions, Metrics, RateLimits, ServerOptions};
+use crate::{HttpOptions, Metrics, PageOptions, RateLimits, ServerOptions};
 
 /// What `serve` logs unless told.
 const SERVE_LOG: &str = "info";
@@ -108,7 +108,7 @@ impl Config {
 
     /// What these options mean.
     fn from_file(file: File) -> Result<(Self, Log), CliError> {
-        let File { server, limits, .. } = file;
+        let File { data: data_section, community, server, limits, log: log_section } = file;
         let metrics = Metrics::new();
         let listen =
             server.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
@@ -122,8 +122,8 @@ impl Config {
                  --tls-self-signed, or --tls-cert and --tls-key, or --insecure if something else protects it"
             )));
         }
-        let log = log(&file.log, SERVE_LOG)?;
-        let data = data(file.data)?;
+        let log = log(&log_section, SERVE_LOG)?;
+        let data = data(data_section)?;
         let is_shared = matches!(data.store, StoreUri::Mongo(_));
         if is_shared && data.key_file.is_none() {
             return Err(CliError::Usage(
@@ -136,11 +136,11 @@ impl Config {
             data,
             listen,
             tls,
+            http: http(&server, &limits, pages(&server, &community), metrics.clone())?,
             index: IndexConfig {
                 session_cache: if is_shared { SHARED_SESSION_CACHE } else { Duration::ZERO },
-                ..index(file.community, &limits)?
+                ..index(community, &limits)?
             },
-            http: http(&server, &limits, metrics.clone())?,
             server: serving(&server, metrics)?,
         };
         Ok((config, log))
@@ -259,9 +259,20 @@ fn index(community: CommunitySection, limits: &LimitsSection) -> Result<IndexCon
     })
 }
 
+/// What the pages say. The certificate is known later.
+fn pages(server: &ServerSection, community: &CommunitySection) -> PageOptions {
+    let default = PageOptions::default();
+    PageOptions {
+        public_url: server.public_url.clone(),
+        counts: community.public_counts.unwrap_or(default.counts),
+        ..default
+    }
+}
+
 fn http(
     server: &ServerSection,
     limits: &LimitsSection,
+    pages: PageOptions,
     metrics: Metrics,
 ) -> Result<HttpOptions, CliError> {
     let default = HttpOptions::default();
@@ -296,6 +307,7 @@ fn http(
         trusted_proxies: server.trusted_proxies.clone().unwrap_or_default(),
         metrics_from: server.metrics_from.clone().unwrap_or_default(),
         reachability: server.no_reachability != Some(true),
+        pages: Some(pages),
         metrics,
         ..default
     })

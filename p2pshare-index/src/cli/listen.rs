@@ -27,6 +27,10 @@ pub(super) async fn open(config: &mut Config) -> Result<Ready, CliError> {
         Some((identity, pinned)) => {
             let fingerprint = identity.fingerprint();
             config.server.tls = Some(identity.into_config()?);
+            if let Some(pages) = &mut config.http.pages {
+                pages.https = true;
+                pages.fingerprint = pinned.then(|| fingerprint.clone());
+            }
             tracing::info!(%fingerprint, "serving with this certificate");
             ("https", if pinned { format!("#sha256={fingerprint}") } else { String::new() })
         }

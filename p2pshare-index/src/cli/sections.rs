@@ -10,6 +10,7 @@ use p2pshare_core::api::Registration;
 use serde::{Deserialize, Serialize};
 
 use super::{logging::LogFormat, span::Span, store::StoreText};
+use crate::PublicUrl;
 
 /// Defines a section of the configuration file, whose options are arguments and variables too. All are optional: what
 /// is not given has the default that the resolved configuration says.
@@ -79,6 +80,10 @@ section! {
         #[arg(long, env = "P2PSHARE_INDEX_UNBOUND_GRANTS", value_name = "BOOL", num_args = 0..=1, require_equals = true,
               default_missing_value = "true", help_heading = "Community")]
         unbound_grants: bool,
+        /// Tell strangers on the page at `/` how many accounts there are and how many peers are online [default: true]
+        #[arg(long, env = "P2PSHARE_INDEX_PUBLIC_COUNTS", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true", help_heading = "Community")]
+        public_counts: bool,
     }
 }
 
@@ -94,6 +99,11 @@ section! {
         /// Private key of the certificate, a PEM file
         #[arg(long, env = "P2PSHARE_INDEX_TLS_KEY", value_name = "FILE", help_heading = "Server")]
         tls_key: PathBuf,
+        /// What clients connect to, for the commands on the page at `/` [default: what the visitor's browser connected to]
+        ///
+        /// `https://` or `http://`, a host, and perhaps a port: where something stands between clients and this index.
+        #[arg(long, env = "P2PSHARE_INDEX_PUBLIC_URL", value_name = "URL", help_heading = "Server")]
+        public_url: PublicUrl,
         /// Use a certificate of one's own making, whose fingerprint is in the URL and which clients pin
         #[arg(long, env = "P2PSHARE_INDEX_TLS_SELF_SIGNED", value_name = "BOOL", num_args = 0..=1, require_equals = true,
               default_missing_value = "true", help_heading = "Server")]

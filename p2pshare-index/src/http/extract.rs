@@ -8,7 +8,7 @@ use http::{HeaderMap, header, request::Parts};
 use p2pshare_core::{
     api::ProblemKind,
     auth::SessionToken,
-    index::{Caller, IndexError},
+    index::{Caller, IndexError, Operator},
 };
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,6 +29,19 @@ impl FromRequestParts<App> for LoggedIn {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Answer<Self> {
         let token = bearer(&parts.headers).ok_or(IndexError::NotLoggedIn)?;
         Ok(Self(app.index.caller(&token).await?))
+    }
+}
+
+/// The operator whose session the request has. Before any other part of the request: what else is wrong with it is told
+/// to operators only.
+pub(super) struct AsOperator(pub(super) Operator);
+
+impl FromRequestParts<App> for AsOperator {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Answer<Self> {
+        let LoggedIn(caller) = LoggedIn::from_request_parts(parts, app).await?;
+        Ok(Self(app.index.operator(caller)?))
     }
 }
 

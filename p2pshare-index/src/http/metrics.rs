@@ -2,8 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicI64, atomic::AtomicU64},
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use http::{Method, StatusCode};
@@ -19,10 +22,6 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use tokio::sync::Mutex;
-
-/// How old the store's counts may be.
-const COUNTS_FOR: Duration = Duration::from_secs(5);
 
 /// Counters of one index. A clone counts into the same.
 #[derive(Clone)]
@@ -37,7 +36,29 @@ struct Inner {
     refused: Counter,
     heartbeats: Counter,
     store: StoreGauges,
-    counted: Mutex<Option<Instant>>,
+    totals: Totals,
+}
+
+/// What families of counters cannot be asked for: their sums.
+#[derive(Default)]
+struct Totals {
+    requests: AtomicU64,
+    failed: AtomicU64,
+    micros: AtomicU64,
+}
+
+/// What was counted since the process started, and what is at this moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    pub(super) requests: u64,
+    /// Of these, how many were answered with a status of 500 or above.
+    pub(super) failed: u64,
+    /// Time of all requests, in sum.
+    pub(super) request_micros: u64,
+    pub(super) in_flight: u64,
+    pub(super) connections: u64,
+    pub(super) connections_refused: u64,
+    pub(super) heartbeats: u64,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -76,7 +97,7 @@ impl Metrics {
             refused: Counter::default(),
             heartbeats: Counter::default(),
             store: StoreGauges::default(),
-            counted: Mutex::new(None),
+            totals: Totals::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests answered", inner.requests.clone());
@@ -112,6 +133,11 @@ impl Metrics {
         status: StatusCode,
         elapsed: Duration,
     ) {
+        let totals = &self.0.totals;
+        totals.requests.fetch_add(1, Relaxed);
+        totals.failed.fetch_add(u64::from(status.is_server_error()), Relaxed);
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        totals.micros.fetch_add(micros, Relaxed);
         let labels = RequestLabels {
             method: method_label(method),
             route: route.to_owned(),
@@ -135,23 +161,24 @@ impl Metrics {
         self.0.refused.inc();
     }
 
-    /// The text that Prometheus reads. `count` is asked for the store's counts if those at hand are some seconds old;
-    /// if it fails they stay as they are.
-    pub(super) async fn text<E: fmt::Display>(
-        &self,
-        count: impl Future<Output = Result<StoreCounts, E>>,
-    ) -> Result<String, fmt::Error> {
-        {
-            let mut counted = self.0.counted.lock().await;
-            if counted.is_none_or(|at| at.elapsed() >= COUNTS_FOR) {
-                match count.await {
-                    Ok(counts) => {
-                        self.0.store.set(&counts);
-                        *counted = Some(Instant::now());
-                    }
-                    Err(error) => tracing::warn!(%error, "the store's contents cannot be counted"),
-                }
-            }
+    /// What was counted, in sum.
+    pub(super) fn counted(&self) -> Counted {
+        let now = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap_or(0);
+        Counted {
+            requests: self.0.totals.requests.load(Relaxed),
+            failed: self.0.totals.failed.load(Relaxed),
+            request_micros: self.0.totals.micros.load(Relaxed),
+            in_flight: now(&self.0.in_flight),
+            connections: now(&self.0.connections),
+            connections_refused: self.0.refused.get(),
+            heartbeats: self.0.heartbeats.get(),
+        }
+    }
+
+    /// The text that Prometheus reads. Without the store's counts those that were told last stay as they are.
+    pub(super) fn text(&self, counts: Option<&StoreCounts>) -> Result<String, fmt::Error> {
+        if let Some(counts) = counts {
+            self.0.store.set(counts);
         }
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;

@@ -9,10 +9,12 @@ mod client;
 mod extract;
 mod failure;
 mod limits;
+mod look;
 mod metrics;
 mod openapi;
 mod options;
 mod outer;
+mod pages;
 mod pool;
 mod reach;
 mod routes;
@@ -24,6 +26,7 @@ pub use limits::RateLimits;
 pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::HttpOptions;
+pub use pages::{PageOptions, PublicUrl, PublicUrlError, fuzz_public_url};
 pub(crate) use share::Shared;
 
 use axum::{Router, middleware::from_fn_with_state};
@@ -37,10 +40,15 @@ use state::App;
 /// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo) in the request's extensions, as [`serve`](crate::serve) and
 /// axum's `into_make_service_with_connect_info` put there. Without it all clients count as one address.
 ///
+/// With [`HttpOptions::pages`] it has pages for people too: `/`, `/docs` and `/operator`.
+///
 /// Somebody must run [`Index::maintain`], or heartbeats are never written.
 pub fn router(index: Index, options: HttpOptions) -> Router {
     let app = App::new(index, options);
-    let (router, _document) = routes::all().split_for_parts();
+    let (mut router, _document) = routes::all().split_for_parts();
+    if app.options.pages.is_some() {
+        router = router.merge(pages::routes());
+    }
     router
         .fallback(outer::no_such_route)
         .method_not_allowed_fallback(outer::no_such_method)

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::{limits::RateLimits, metrics::Metrics};
+use super::{limits::RateLimits, metrics::Metrics, pages::PageOptions};
 
 /// Settings of [`router`](super::router).
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct HttpOptions {
     /// Whether peers may have it tried from here whether they can be reached: it connects to the address that the request
     /// came from, and to no other.
     pub reachability: bool,
+    /// Pages for people, beside the API: none unless asked for, since an app that this is part of has its own `/`.
+    pub pages: Option<PageOptions>,
     /// Where requests are counted. The same one goes into [`ServerOptions`](crate::ServerOptions).
     pub metrics: Metrics,
 }
@@ -55,6 +57,7 @@ impl Default for HttpOptions {
             trusted_proxies: Vec::new(),
             metrics_from: Vec::new(),
             reachability: true,
+            pages: None,
             metrics: Metrics::default(),
         }
     }

@@ -39,6 +39,7 @@ pub(super) struct RequestId(pub(super) Arc<str>);
 pub(super) struct Origin {
     pub(super) client: ClientAddr,
     pub(super) request: RequestId,
+    pub(super) app: App,
 }
 
 impl FromRequestParts<App> for Origin {
@@ -51,7 +52,7 @@ impl FromRequestParts<App> for Origin {
         let Ok(client) = ClientAddr::from_request_parts(parts, app).await;
         let request =
             parts.extensions.get::<RequestId>().cloned().unwrap_or_else(RequestId::generate);
-        Ok(Self { client, request })
+        Ok(Self { client, request, app: app.clone() })
     }
 }
 

@@ -3,9 +3,12 @@
 use std::{ops::Deref, sync::Arc};
 
 use axum::extract::FromRef;
-use p2pshare_core::index::Index;
+use p2pshare_core::{index::Index, time::Timestamp};
 
-use super::{body::BodyMemory, limits::Limits, options::HttpOptions, pool::Pool, reach::Prober};
+use super::{
+    audit::AuditLog, body::BodyMemory, limits::Limits, look::Lookout, options::HttpOptions,
+    pool::Pool, reach::Prober,
+};
 
 /// State of the router. A clone shares everything.
 #[derive(Clone)]
@@ -18,11 +21,20 @@ pub(super) struct Inner {
     pub(super) bodies: BodyMemory,
     pub(super) pool: Pool,
     pub(super) prober: Prober,
+    pub(super) audit: AuditLog,
+    pub(super) lookout: Lookout,
+    /// What this process is called where several serve one index.
+    pub(super) process: String,
+    pub(super) started_at: Timestamp,
 }
 
 impl App {
     pub(super) fn new(index: Index, options: HttpOptions) -> Self {
         Self(Arc::new(Inner {
+            audit: AuditLog::default(),
+            lookout: Lookout::default(),
+            process: format!("{:016x}", rand::random::<u64>()),
+            started_at: index.now(),
             index,
             limits: Limits::new(&options.rates),
             bodies: BodyMemory::new(options.body_memory),

@@ -13,6 +13,18 @@ use p2pshare_core::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShareId(pub(super) i64);
 
+impl ShareId {
+    /// The share with this number.
+    pub fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number, which no other share has had or will have.
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// Names a shared file. Never given out twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub(super) i64);

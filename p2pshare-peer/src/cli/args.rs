@@ -18,8 +18,8 @@ pub(super) use asked::Asked;
 pub(super) use config::ConfigCommand;
 pub(super) use examples::with_examples;
 
-use super::values::{named, parse_advertise, parse_local, parse_share_path, parse_size};
-use crate::{download::Target, index_client::IndexUrl};
+use super::values::{UiAddress, named, parse_advertise, parse_local, parse_share_path, parse_size};
+use crate::{download::Target, downloads::DownloadId, index_client::IndexUrl};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,14 +90,18 @@ pub enum Command {
     Unshare(UnshareArgs),
     /// List what is shared.
     Shares,
-    /// Serve what is shared to other peers, until stopped.
+    /// Serve what is shared to other peers, and the page to you, until stopped.
     Serve(ServeArgs),
+    /// Print an address that opens the running peer's page, once.
+    Ui(UiArgs),
     /// Search what others share.
     Search(SearchArgs),
     /// List a user's folders and files.
     Browse(BrowseArgs),
-    /// Download files and folders.
+    /// Download files and folders: by the running peer if there is one, else in this process.
     Get(GetArgs),
+    /// List the downloads of the running peer, or change them.
+    Downloads(DownloadsArgs),
     /// Print links to contents, for others who have an account at the same index.
     Link(LinkArgs),
     /// Upload a file to another user's running peer.
@@ -260,10 +264,10 @@ pub struct ServeArgs {
     /// Take files that others push, into this folder. Off unless set.
     #[arg(long, env = "P2PSHARE_INBOX", value_name = "DIR")]
     pub inbox: Option<PathBuf>,
-    /// Uploads at a time; others wait in a queue that is fair by user.
-    #[arg(long, env = "P2PSHARE_UPLOAD_SLOTS", value_name = "N", default_value_t = 8)]
+    /// Uploads at a time, 8 unless told; others wait in a queue that is fair by user.
+    #[arg(long, env = "P2PSHARE_UPLOAD_SLOTS", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub upload_slots: u16,
+    pub upload_slots: Option<u16>,
     /// Most bytes a second to send, such as 5MB. No limit unless set.
     #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
     pub upload_limit: Option<u64>,
@@ -276,6 +280,18 @@ pub struct ServeArgs {
     /// Serve without encryption. Only for tests on one machine or a network you trust.
     #[arg(long, env = "P2PSHARE_INSECURE")]
     pub insecure: bool,
+    /// Where to serve the page and take commands, a loopback address, or `off`. Unless told 127.0.0.1:7402, or any free
+    /// port if that is taken.
+    #[arg(long, env = "P2PSHARE_UI", value_name = "ADDR|off")]
+    pub ui: Option<UiAddress>,
+}
+
+/// `ui`
+#[derive(Debug, Args)]
+pub struct UiArgs {
+    /// Open it in the browser too.
+    #[arg(long)]
+    pub open: bool,
 }
 
 /// `search`
@@ -325,9 +341,16 @@ pub struct GetArgs {
     /// Content ids, `USER:/PATH` of files or folders, `p2pshare:` links; or words to search for and choose from.
     #[arg(required = true, value_name = "ID|USER:/PATH|LINK|WORDS")]
     pub what: Vec<Asked>,
-    /// Where to put it: a folder, or for one file its name. The current folder unless told.
+    /// Where to put it: a folder, or for one file its name. The current folder unless told; `-`: to standard output.
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
+    /// Download in this very process, although a peer runs that could do it in the background. So do --no-serve,
+    /// --listen, --no-sync, --insecure and limits.
+    #[arg(long, alias = "no-daemon", env = "P2PSHARE_HERE")]
+    pub here: bool,
+    /// Let the running peer do it, and do not wait for it.
+    #[arg(long, short, conflicts_with = "here")]
+    pub detach: bool,
     /// Replace files that are there.
     #[arg(long)]
     pub overwrite: bool,
@@ -355,6 +378,47 @@ pub struct GetArgs {
     /// Connect to peers without encryption, for peers that serve with --insecure.
     #[arg(long, env = "P2PSHARE_INSECURE")]
     pub insecure: bool,
+}
+
+/// `downloads`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct DownloadsArgs {
+    /// List those that are done, failed or cancelled too.
+    #[arg(long)]
+    pub all: bool,
+    /// Most downloads to list.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// What to do with some of them.
+    #[command(subcommand)]
+    pub command: Option<DownloadsCommand>,
+}
+
+/// `downloads …`
+#[derive(Debug, Subcommand)]
+pub enum DownloadsCommand {
+    /// Stop for now; what has come stays.
+    Pause(DownloadsOf),
+    /// Go on.
+    Resume(DownloadsOf),
+    /// Give up, and remove what has come of files that are not complete.
+    Cancel(DownloadsOf),
+    /// Try again what failed or was cancelled.
+    Retry(DownloadsOf),
+    /// Take from the list what is done, failed or cancelled. Files stay.
+    Forget(DownloadsOf),
+}
+
+/// Some downloads.
+#[derive(Debug, Args)]
+pub struct DownloadsOf {
+    /// Their numbers, as `downloads` lists them.
+    #[arg(value_name = "ID", required_unless_present = "all")]
+    pub ids: Vec<DownloadId>,
+    /// All that it can be done with.
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
 }
 
 /// `link`

@@ -1,9 +1,5 @@
 //! What every command works with: where data is kept, which index, where to print.
 
-use std::{sync::Arc, time::Duration};
-
-use p2pshare_core::{api::IndexInfo, auth::IndexPublicKey};
-
 use super::{
     args::GlobalArgs,
     config::Settings,
@@ -14,25 +10,14 @@ use crate::{
     account::SavedSession,
     data_dir::DataDir,
     index_client::{IndexClient, IndexUrl},
-    index_keys::IndexKeys,
-    known_index::{KnownIndexes, PinError},
     lan::Lan,
-    net::{ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits},
+    net::PeerPool,
     publish::OwnPeer,
+    session::{self, LOGIN_PATIENCE},
 };
 
 /// The index that is asked unless the user says otherwise.
 const DEFAULT_INDEX: &str = "http://127.0.0.1:7400";
-
-/// How long a command waits for an index that does not answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a login waits: somebody sits before it and has most likely mistyped the URL.
-const LOGIN_PATIENCE: Duration = Duration::from_secs(2);
-
-/// What to do when an index shows a strange key.
-const KEY_CHANGED: &str =
-    "ask the index's operator whether its key was replaced; if so, log in with --accept-new-key";
 
 /// What every command works with.
 #[derive(Debug)]
@@ -87,7 +72,7 @@ impl Context {
             )
             .hint(format!("log in there: p2pshare-peer --index {other} login USER")));
         }
-        let client = IndexClient::new(&urls, PATIENCE)?.with_session(session.token.clone());
+        let client = session::client_of(&session)?;
         Ok((session, client))
     }
 
@@ -97,41 +82,12 @@ impl Context {
         session: &SavedSession,
         client: IndexClient,
     ) -> Result<OwnPeer, CliError> {
-        let keys = IndexKeys::new(session, Some(self.dir.clone()));
-        Ok(OwnPeer::new(client, session.username.clone(), keys, Arc::new(self.dir.peer_key()?)))
+        Ok(session::own_peer(&self.dir, session, client)?)
     }
 
     /// Connections to other peers, which know this one by its key unless `insecure`; with `lan` also to where they are in
     /// the local network.
     pub(crate) fn peer_pool(&self, insecure: bool, lan: Option<Lan>) -> Result<PeerPool, CliError> {
-        let security = if insecure {
-            ClientSecurity::Plain
-        } else {
-            ClientSecurity::Tls(PeerTls::new(&self.dir.peer_key()?).map_err(CliError::failed)?)
-        };
-        let mut connector = PeerConnector::new(security, ClientLimits::default());
-        if let Some(lan) = lan {
-            connector = connector.with_nearby(Arc::new(lan));
-        }
-        Ok(PeerPool::new(connector, PoolLimits::default()))
-    }
-
-    /// Remembers the index's keys at the first login, and refuses later what does not follow them. Gives those to trust.
-    pub(crate) fn pin_index_keys(
-        &self,
-        info: &IndexInfo,
-        accept_new_key: bool,
-    ) -> Result<Vec<IndexPublicKey>, CliError> {
-        let mut known = KnownIndexes::load(&self.dir)?;
-        let keys = known.pin(&self.index_urls(), info, accept_new_key).map_err(|error| {
-            let failed = CliError::failed(&error);
-            if matches!(error, PinError::Changed { .. }) {
-                failed.hint(KEY_CHANGED)
-            } else {
-                failed
-            }
-        })?;
-        known.save(&self.dir)?;
-        Ok(keys)
+        Ok(session::peer_pool(&self.dir, insecure, lan)?)
     }
 }

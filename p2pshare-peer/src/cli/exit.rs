@@ -4,7 +4,14 @@ use std::fmt;
 
 use p2pshare_core::api::ProblemKind;
 
-use crate::{account::SavedSessionError, data_dir::DataDirError, index_client::ClientError};
+use crate::{
+    account::SavedSessionError, data_dir::DataDirError, index_client::ClientError,
+    known_index::PinError, session::SessionError,
+};
+
+/// What to do when an index shows a strange key.
+const KEY_CHANGED: &str =
+    "ask the index's operator whether its key was replaced; if so, log in with --accept-new-key";
 
 /// Exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,5 +95,17 @@ impl From<SavedSessionError> for CliError {
 impl From<DataDirError> for CliError {
     fn from(error: DataDirError) -> Self {
         Self::failed(error)
+    }
+}
+
+impl From<SessionError> for CliError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Index(error) => error.into(),
+            SessionError::Saved(error) => error.into(),
+            SessionError::DataDir(error) => error.into(),
+            SessionError::Pin(PinError::Changed { .. }) => Self::failed(error).hint(KEY_CHANGED),
+            other => Self::failed(other),
+        }
     }
 }

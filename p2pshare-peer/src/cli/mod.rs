@@ -19,7 +19,8 @@ pub use exit::{CliError, Exit};
 
 use args::Command;
 use commands::{
-    account, community, config as config_command, doctor, find, get, push, serve, share, status,
+    account, community, config as config_command, doctor, downloads, find, get, push, serve, share,
+    status, ui,
 };
 use config::{ParseError, Parsed, Settings};
 use context::Context;
@@ -92,9 +93,11 @@ async fn run(cli: Cli, settings: Settings, output: Output) -> Result<(), CliErro
         Command::Serve(args) => {
             Box::pin(serve::serve(&context, args, &stop_on_signal(output))).await
         }
+        Command::Ui(args) => ui::ui(&context, args).await,
         Command::Search(args) => find::search(&context, args).await,
         Command::Browse(args) => find::browse(&context, args).await,
         Command::Get(args) => Box::pin(get::get(&context, args, &stop_on_signal(output))).await,
+        Command::Downloads(args) => downloads::downloads(&context, args).await,
         Command::Link(args) => find::link(&context, args).await,
         Command::Push(args) => Box::pin(push::push(&context, args, &stop_on_signal(output))).await,
         Command::Doctor => Box::pin(doctor::doctor(&context)).await,

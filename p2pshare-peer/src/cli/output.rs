@@ -244,6 +244,16 @@ impl Drop for Progress {
     }
 }
 
+/// Writes bytes of a content to standard output, in full.
+pub(crate) async fn write(bytes: bytes::Bytes) -> io::Result<()> {
+    let written = tokio::task::spawn_blocking(move || {
+        let mut output = io::stdout().lock();
+        output.write_all(&bytes)?;
+        output.flush()
+    });
+    written.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
 /// A text of several lines, each made visible by itself.
 fn visible_lines(text: &str) -> String {
     text.lines().map(|line| visible(line).to_string()).collect::<Vec<_>>().join("\n")

@@ -1,10 +1,41 @@
 //! Values on the command line, as people write them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    str::FromStr,
+};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use p2pshare_core::{identity::PeerAddr, path::SharePath};
 use serde::de::DeserializeOwned;
+
+/// Where the page is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UiAddress {
+    /// Nowhere.
+    Off,
+    /// There.
+    At(SocketAddr),
+}
+
+impl FromStr for UiAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let address: SocketAddr =
+            text.parse().map_err(|_| "write it like 127.0.0.1:7402, or off".to_owned())?;
+        match address.ip().is_loopback() {
+            true => Ok(Self::At(address)),
+            false => Err(
+                "the page is for this machine's own user: it must be a loopback address, as 127.0.0.1"
+                    .to_owned(),
+            ),
+        }
+    }
+}
 
 /// Reads one of the names that a type of the API has.
 pub(super) fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
@@ -64,6 +95,15 @@ pub(super) fn parse_local(text: &str) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_is_served_on_loopback_or_not_at_all() {
+        assert_eq!("off".parse(), Ok(UiAddress::Off));
+        assert_eq!("[::1]:0".parse(), Ok(UiAddress::At("[::1]:0".parse().unwrap())));
+        for text in ["", "on", "7402", "0.0.0.0:7402", "192.0.2.1:7402", "localhost:7402"] {
+            assert!(text.parse::<UiAddress>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_as_people_write_them() {

@@ -2,23 +2,20 @@
 
 use std::{convert::Infallible, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use p2pshare_core::{
-    identity::PeerId,
-    time::SystemClock,
-    transfer::{RateLimit, UploadSlots},
-};
+use p2pshare_core::{identity::PeerId, time::SystemClock, transfer::RateLimit};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    DaemonError, WAITING_UPLOADS, addresses, goodbye, listen,
+    DaemonError, addresses, goodbye, listen,
     partial::{SETTLE, tell},
     presence::{TRY_AGAIN, beat, beat_of},
+    upload_slots,
 };
 use crate::{
     catalog::PartialSources,
     guard::GrantGuard,
-    net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, serve},
+    net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, Uploads, serve},
     publish::OwnPeer,
 };
 
@@ -88,8 +85,9 @@ impl DownloadServer {
             source: Arc::new(self.sources.clone()),
             guard: Arc::new(self.guard.clone()),
             receiver: None,
-            slots: UploadSlots::new(options.upload_slots, WAITING_UPLOADS),
+            slots: upload_slots(options.upload_slots),
             upload_rate: options.upload_limit,
+            uploads: Uploads::default(),
         };
         let limits = ServerLimits { shutdown_grace: GRACE, ..ServerLimits::default() };
         let stopped = stop.clone().cancelled_owned();

@@ -8,7 +8,7 @@ mod upkeep;
 
 pub use downloads::{DownloadServeOptions, DownloadServer};
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use p2pshare_core::{
     api::ProblemKind,
@@ -22,12 +22,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     catalog::{Catalog, CatalogError, CatalogSource, CompositeSource, PartialSources},
     guard::GrantGuard,
-    inbox::{Inbox, InboxError, InboxOptions},
     index_client::ClientError,
     index_keys::IndexKeysError,
     lan::{Announcement, Lan},
     metrics::{Metered, PeerMetrics},
-    net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, serve},
+    net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, Uploads, serve},
     publish::{AnnounceFailure, OwnPeer, PublishError},
     share::Sharer,
     watch::WatchEvent,
@@ -37,16 +36,16 @@ use crate::{
 const WAITING_UPLOADS: usize = 4096;
 
 /// How to serve.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServeOptions {
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where others can reach this peer, best first; empty: found out.
     pub advertise: Vec<PeerAddr>,
-    /// Where pushes go; `None`: they are refused.
-    pub inbox: Option<PathBuf>,
-    /// Uploads at a time.
-    pub upload_slots: NonZeroUsize,
+    /// Who takes pushes; `None`: they are refused.
+    pub receiver: Option<Arc<dyn PushReceiver>>,
+    /// Uploads at a time: see [`upload_slots`].
+    pub upload_slots: UploadSlots,
     /// How fast all uploads together may go.
     pub upload_limit: RateLimit,
     /// Serve without TLS.
@@ -57,6 +56,24 @@ pub struct ServeOptions {
     pub lan: Option<Lan>,
     /// Where what it does is counted.
     pub metrics: PeerMetrics,
+    /// Where the uploads are listed.
+    pub uploads: Uploads,
+}
+
+/// Slots for so many uploads at a time; the others wait in a queue.
+pub fn upload_slots(slots: NonZeroUsize) -> UploadSlots {
+    UploadSlots::new(slots, WAITING_UPLOADS)
+}
+
+impl fmt::Debug for ServeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeOptions")
+            .field("listen", &self.listen)
+            .field("advertise", &self.advertise)
+            .field("takes_pushes", &self.receiver.is_some())
+            .field("insecure", &self.insecure)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Something that whoever runs the peer may want to know.
@@ -77,6 +94,10 @@ pub enum DaemonEvent {
         /// Files that the index knows of it now.
         total: u64,
     },
+    /// It is not online for now, for this reason; that is tried again.
+    Offline(String),
+    /// It is online again.
+    Online,
     /// Something happened while shares were followed.
     Watch(WatchEvent),
     /// Something failed and will be tried again.
@@ -117,9 +138,6 @@ pub enum DaemonError {
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// The inbox cannot be used.
-    #[error(transparent)]
-    Inbox(#[from] InboxError),
     /// No certificate could be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -174,14 +192,14 @@ impl Daemon {
             Arc::new(SystemClock),
         );
         let source = CompositeSource::new(Arc::new(shared), self.partial.clone());
-        let slots = UploadSlots::new(options.upload_slots, WAITING_UPLOADS);
-        options.metrics.set_slots(slots.clone());
+        options.metrics.set_slots(options.upload_slots.clone());
         let services = ServerServices {
             source: Arc::new(Metered::new(Arc::new(source), options.metrics.clone())),
             guard: Arc::new(guard.clone()),
-            receiver: open_inbox(options.inbox.clone()).await?,
-            slots,
+            receiver: options.receiver.clone(),
+            slots: options.upload_slots.clone(),
             upload_rate: options.upload_limit.clone(),
+            uploads: options.uploads.clone(),
         };
         let security = if options.insecure {
             ServerSecurity::Plain
@@ -242,14 +260,6 @@ fn announce_nearby(
         tracing::warn!(%error, "the peer is not announced in the local network");
         None
     })
-}
-
-async fn open_inbox(folder: Option<PathBuf>) -> Result<Option<Arc<dyn PushReceiver>>, DaemonError> {
-    let Some(folder) = folder else { return Ok(None) };
-    let opened =
-        tokio::task::spawn_blocking(move || Inbox::open(&folder, InboxOptions::default())).await;
-    let inbox = opened.map_err(|error| DaemonError::Serve(io::Error::other(error)))??;
-    Ok(Some(Arc::new(inbox)))
 }
 
 /// Tells the index that the peer goes. It has little time: without a goodbye the peer is taken for offline soon anyway.

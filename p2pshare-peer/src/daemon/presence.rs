@@ -74,6 +74,8 @@ impl Presence {
             *ready = true;
             let published = self.catalog.published_count().await?;
             (self.events)(DaemonEvent::Ready { listen: self.listen, addresses: told, published });
+        } else {
+            (self.events)(DaemonEvent::Online);
         }
         let mut beat = beat_of(announced.heartbeat_seconds);
         let mut next = Instant::now() + beat;
@@ -126,7 +128,7 @@ impl Presence {
         if is_unknown(error) {
             tracing::info!("the index does not know this peer any more: it is announced again");
         } else {
-            (self.events)(DaemonEvent::Trouble(error.to_string()));
+            (self.events)(DaemonEvent::Offline(error.to_string()));
         }
     }
 }

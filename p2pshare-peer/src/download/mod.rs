@@ -2,6 +2,7 @@
 //!
 //! [`resolve`] asks the index what is meant, [`Locator`] where it is and for permission, [`run`] fetches it.
 
+mod cause;
 mod fetch;
 mod job;
 mod locator;
@@ -9,6 +10,7 @@ mod progress;
 mod resolve;
 mod target;
 
+pub use cause::Cause;
 pub use fetch::{FetchError, Fetched};
 pub use job::{
     DownloadOptions, JobEvent, JobFiles, JobReport, JobResults, Serving, run, run_files,

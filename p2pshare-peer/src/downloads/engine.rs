@@ -24,6 +24,7 @@ use super::{
     meter::Meter,
     reading::Readings,
     store::{AccountId, Moved, Saved, Store},
+    verdict::Reason,
     work::{Attempt, Ended, Work},
 };
 use crate::download::Locator;
@@ -73,7 +74,7 @@ pub(super) struct Live {
     attempts: u32,
     meter: Meter,
     /// Why it waited the last time.
-    reason: Option<String>,
+    reason: Option<Reason>,
 }
 
 enum Phase {
@@ -95,7 +96,7 @@ pub(super) struct Look {
     pub(super) attempt: Option<Arc<Attempt>>,
     pub(super) rate: u64,
     /// Why it waits, or did before this attempt.
-    pub(super) reason: Option<String>,
+    pub(super) reason: Option<Reason>,
 }
 
 impl Engine {
@@ -260,7 +261,7 @@ impl Engine {
         let engine = self.clone();
         tokio::spawn(async move {
             let work = tokio::spawn(Box::pin(work.run()));
-            let fault = |_| Ended::Waits("the program has a fault: see its log".to_owned());
+            let fault = |_| Ended::Waits(Reason::other("the program has a fault: see its log"));
             engine.note_end(id, work.await.unwrap_or_else(fault));
             drop(running);
         });
@@ -337,7 +338,7 @@ impl Live {
         }
     }
 
-    fn wait(&mut self, reason: String, options: &ManagerOptions) {
+    fn wait(&mut self, reason: Reason, options: &ManagerOptions) {
         let doublings = self.attempts.min(20);
         let pause = options.first_retry.saturating_mul(1 << doublings).min(options.longest_retry);
         self.attempts += 1;

@@ -28,6 +28,7 @@ pub(super) fn download(row: DownloadRow, look: Option<Look>) -> DownloadView {
     let left = row.bytes.saturating_sub(done);
     let sources = attempt.map_or(0, |attempt| attempt.progress.sources());
     let files = attempt.map(|attempt| attempt.progress.files()).unwrap_or_default();
+    let reason = look.reason.as_ref().filter(|_| sources == 0);
     DownloadView {
         id: row.id,
         state,
@@ -42,7 +43,8 @@ pub(super) fn download(row: DownloadRow, look: Option<Look>) -> DownloadView {
         eta_seconds: (look.rate > 0 && row.resolved).then(|| left.div_ceil(look.rate)),
         sources,
         queued_at: queued_at(files.iter().map(|(_, file)| file)),
-        error: row.error.or(look.reason.filter(|_| sources == 0)),
+        error: row.error.or(reason.map(|reason| reason.text.clone())),
+        cause: row.cause.or(reason.map(|reason| reason.cause)),
         created_at: row.created_at,
         finished_at: row.finished_at,
     }
@@ -65,6 +67,8 @@ pub(super) fn file(row: FileRow, folder: &Path, look: Option<&Look>) -> Download
         done,
         state,
         error: row.error,
+        cause: row.cause,
+        there: row.there,
     }
 }
 

@@ -7,9 +7,31 @@ use p2pshare_core::{
 };
 
 use crate::{
-    download::{FetchError, ResolveError},
+    download::{Cause, FetchError, ResolveError},
     index_client::ClientError,
 };
+
+/// Why something waits or has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reason {
+    pub(super) text: String,
+    pub(super) cause: Cause,
+}
+
+impl Reason {
+    /// Nobody gives what is wanted.
+    pub(super) fn no_source(text: impl Into<String>) -> Self {
+        Self { text: text.into(), cause: Cause::NoSource }
+    }
+
+    pub(super) fn other(text: impl Into<String>) -> Self {
+        Self { text: text.into(), cause: Cause::Other }
+    }
+
+    fn of(error: &FetchError) -> Self {
+        Self { text: error.to_string(), cause: error.into() }
+    }
+}
 
 /// What becomes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,46 +39,47 @@ pub(super) enum Verdict {
     /// It was told to stop.
     Stopped,
     /// It is tried again by itself: what keeps it is expected to pass.
-    Waits(String),
+    Waits(Reason),
     /// It has failed.
-    Fails(String),
+    Fails(Reason),
     /// The whole download has failed: the others would too.
-    AllFail(String),
+    AllFail(Reason),
 }
 
 pub(super) fn of_fetch(error: &FetchError) -> Verdict {
+    let reason = Reason::of(error);
     match error {
-        FetchError::Index(error) => of_index(error),
+        FetchError::Index(error) => of_index(error, reason),
         FetchError::Download(DownloadError::Cancelled) => Verdict::Stopped,
-        FetchError::Download(DownloadError::NoSources { .. }) => Verdict::Waits(error.to_string()),
+        FetchError::Download(DownloadError::NoSources { .. }) => Verdict::Waits(reason),
         FetchError::Download(DownloadError::AllFailed { causes })
             if causes.iter().any(|(_, cause)| cause.is_passing()) =>
         {
-            Verdict::Waits(error.to_string())
+            Verdict::Waits(reason)
         }
-        FetchError::Download(DownloadError::Sink(SinkError::Locked(_))) => {
-            Verdict::Waits(error.to_string())
-        }
+        FetchError::Download(DownloadError::Sink(SinkError::Locked(_))) => Verdict::Waits(reason),
         FetchError::Download(DownloadError::Sink(SinkError::NoSpace(_))) => {
-            Verdict::AllFail(error.to_string())
+            Verdict::AllFail(reason)
         }
-        _ => Verdict::Fails(error.to_string()),
+        _ => Verdict::Fails(reason),
     }
 }
 
 pub(super) fn of_resolve(error: &ResolveError) -> Verdict {
+    let text = error.to_string();
     match error {
-        ResolveError::Index(error) => of_index(error),
-        _ => Verdict::AllFail(error.to_string()),
+        ResolveError::Index(error) => of_index(error, Reason::other(text)),
+        ResolveError::NotFound(_) => Verdict::AllFail(Reason { text, cause: Cause::NotFound }),
+        _ => Verdict::AllFail(Reason::other(text)),
     }
 }
 
-fn of_index(error: &ClientError) -> Verdict {
+fn of_index(error: &ClientError, reason: Reason) -> Verdict {
     let logged_out =
         matches!(error.kind(), Some(ProblemKind::NotLoggedIn | ProblemKind::AccountDisabled));
     match error.is_passing() || logged_out {
-        true => Verdict::Waits(error.to_string()),
-        false => Verdict::Fails(error.to_string()),
+        true => Verdict::Waits(reason),
+        false => Verdict::Fails(reason),
     }
 }
 

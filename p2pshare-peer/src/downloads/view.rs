@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use p2pshare_core::{content::ContentId, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::download::Cause;
+
 /// Which download. Numbers are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -82,6 +84,8 @@ pub struct DownloadView {
     pub queued_at: Option<u32>,
     /// Why it failed, or why it waits.
     pub error: Option<String>,
+    /// The same in a word, where there is one for it.
+    pub cause: Option<Cause>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it was settled.
@@ -121,6 +125,10 @@ pub struct DownloadFile {
     pub state: FileState,
     /// Why it failed, or why it waits.
     pub error: Option<String>,
+    /// The same in a word, where there is one for it.
+    pub cause: Option<Cause>,
+    /// Whether it was complete before it was asked for.
+    pub there: bool,
 }
 
 /// Some of a list, and where the next ones begin.

@@ -26,7 +26,7 @@ use super::{
     cells::{KEPT_CELLS, cells_of},
     engine::{Engine, Session},
     store::{DownloadRow, FileRow},
-    verdict::{self, Verdict},
+    verdict::{self, Reason, Verdict},
 };
 use crate::download::{
     DownloadOptions, FetchError, Fetched, JobFiles, JobProgress, JobResults, ResolveError, Target,
@@ -44,7 +44,7 @@ pub(super) enum Ended {
     /// It was told to stop.
     Stopped,
     /// It is to be tried again, and why.
-    Waits(String),
+    Waits(Reason),
 }
 
 /// An attempt that runs, as others see it.
@@ -92,7 +92,7 @@ impl Work {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(download = %self.id, %error, "the list of downloads failed");
-                Ended::Waits(format!("the list of downloads: {error}"))
+                Ended::Waits(Reason::other(format!("the list of downloads: {error}")))
             }
         }
     }
@@ -174,7 +174,7 @@ impl Work {
         if store.settle(self.id, now).await? {
             return Ok(Ended::Over);
         }
-        Ok(Ended::Waits(pass.reason.unwrap_or_else(|| NO_SOURCE.to_owned())))
+        Ok(Ended::Waits(pass.reason.unwrap_or_else(|| Reason::no_source(NO_SOURCE))))
     }
 
     /// Pages of the files that are to be fetched now.
@@ -210,7 +210,8 @@ impl Work {
         }
         let store = &self.engine.store;
         let page = store.waiting_files(self.id, after, PIECE_LEN, larger, MAX_GRANT_BATCH).await;
-        page.map_err(|error| results.waits(format!("the list of downloads: {error}"))).ok()
+        let failed = |error| Reason::other(format!("the list of downloads: {error}"));
+        page.map_err(|error| results.waits(failed(error))).ok()
     }
 
     /// What of the page is worth another attempt: files that somebody gives now.
@@ -225,11 +226,11 @@ impl Work {
         let contents: Vec<_> = page.iter().map(|file| file.content).collect();
         let asking = self.session.locator.with_news(&contents);
         let asked = self.cancel.run_until_cancelled(asking).await?;
-        let given = asked.map_err(|error| results.waits(error.to_string())).ok()?;
+        let given = asked.map_err(|error| results.waits(Reason::other(error.to_string()))).ok()?;
         let (given, rest): (Vec<_>, Vec<_>) =
             page.into_iter().partition(|file| given.contains(&file.content));
         if !rest.is_empty() {
-            results.waits(NO_SOURCE.to_owned());
+            results.waits(Reason::no_source(NO_SOURCE));
             rest.iter().for_each(|file| self.session.locator.forget(&file.content));
         }
         Some(given)
@@ -267,13 +268,13 @@ struct Results<'a> {
 #[derive(Default)]
 struct Pass {
     /// Why some of the files wait.
-    reason: Option<String>,
+    reason: Option<Reason>,
     /// Why the whole download has failed.
-    fatal: Option<String>,
+    fatal: Option<Reason>,
 }
 
 impl Results<'_> {
-    fn waits(&self, reason: String) {
+    fn waits(&self, reason: Reason) {
         self.pass().reason = Some(reason);
     }
 
@@ -289,12 +290,13 @@ impl Results<'_> {
     ) -> DatabaseResult<()> {
         let (store, id) = (&self.work.engine.store, self.work.id);
         let error = match result {
-            Ok(_) => {
+            Ok(fetched) => {
+                let there = matches!(fetched, Fetched::AlreadyThere);
                 let target = wanted.target.clone();
                 let stamp = tokio::task::spawn_blocking(move || {
                     target.metadata().ok().map(|metadata| FileStamp::of(&metadata))
                 });
-                return store.file_done(id, number, stamp.await.ok().flatten()).await;
+                return store.file_done(id, number, stamp.await.ok().flatten(), there).await;
             }
             Err(error) => error,
         };
@@ -343,7 +345,7 @@ impl JobResults for Results<'_> {
         self.count(&wanted, &result);
         if let Err(error) = self.note(number, &wanted, result).await {
             // It is found again by what is on the disk.
-            self.waits(format!("the list of downloads: {error}"));
+            self.waits(Reason::other(format!("the list of downloads: {error}")));
         }
         self.work.attempt.held().remove(&number);
         self.work.engine.hub.changed([self.work.id]);

@@ -25,6 +25,7 @@ use tokio::{
     task::spawn_blocking,
 };
 
+pub(crate) use place::make_folders;
 pub use pushed::Received;
 
 use crate::catalog::numbered;

@@ -8,17 +8,26 @@ use std::{
 
 use p2pshare_core::{identity::Username, path::SharePath};
 
-/// The place of a name in a sender's folder. Folders that are missing are made; whatever else than a folder is in the
-/// way, a link to a folder among it, is an error. Blocks.
+/// The place of a name in a sender's folder, whose folders are made: see [`make_folders`]. Blocks.
 pub(super) fn place(root: &Path, from: &Username, name: &SharePath) -> io::Result<PathBuf> {
-    let mut folder = root.to_owned();
     let above = name.parent();
     let folders = above.iter().flat_map(SharePath::parts);
-    for part in std::iter::once(from.as_str()).chain(folders) {
+    let folder = make_folders(root, std::iter::once(from.as_str()).chain(folders))?;
+    Ok(folder.join(name.file_name()))
+}
+
+/// The folder with this path below `root`, made where it is missing. Whatever else than a folder is in the way, a link to
+/// a folder among it, is an error. Blocks.
+pub(crate) fn make_folders<'a>(
+    root: &Path,
+    parts: impl Iterator<Item = &'a str>,
+) -> io::Result<PathBuf> {
+    let mut folder = root.to_owned();
+    for part in parts {
         folder.push(part);
         make_folder(&folder)?;
     }
-    Ok(folder.join(name.file_name()))
+    Ok(folder)
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {

@@ -21,6 +21,7 @@ mod server;
 mod service;
 mod status;
 mod tls;
+mod uploads;
 mod wire;
 
 pub use client::{
@@ -31,3 +32,4 @@ pub use limits::{ClientLimits, Http2Settings, ServerLimits};
 pub use server::{ServerSecurity, serve};
 pub use service::ServerServices;
 pub use tls::{PeerTls, TlsError};
+pub use uploads::{Upload, Uploads};

@@ -28,6 +28,7 @@ use tonic::{Extensions, Request, Response, Status, Streaming};
 use super::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
 use super::limits::{MAX_OFFER, MAX_REQUEST, MAX_SEGMENT_MESSAGE, ServerLimits};
 use super::status::{denied_status, transfer_status};
+use super::uploads::Uploads;
 use super::wire;
 
 /// What a peer's server serves, and to whom.
@@ -43,6 +44,8 @@ pub struct ServerServices {
     pub slots: UploadSlots,
     /// How fast all fetches together may go.
     pub upload_rate: RateLimit,
+    /// Where fetches that run or wait are listed.
+    pub uploads: Uploads,
 }
 
 impl fmt::Debug for ServerServices {
@@ -123,11 +126,16 @@ impl TransferService {
         let request = Request::from_parts(metadata, extensions, ());
         let (content, admission, source) = self.admit_fetch(&request, &asked.content_id)?;
         let wish = wire::wish_in(&asked);
+        let peer = match request.extensions().get() {
+            Some(PeerConnection::Tls { key }) => *key,
+            _ => None,
+        };
         let work = fetch::Fetch {
             services: self.services.clone(),
             source,
             spread: self.spread.clone(),
             user: admission.user,
+            peer,
             content,
             wish: wish.map_err(|error| transfer_status(&error))?,
         };

@@ -114,3 +114,88 @@ impl Filter {
         metadata.is_ok_and(|metadata| metadata.is_dir())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(root: &Path, hidden: bool) -> Filter {
+        let excluded = vec![b"un\0shared".to_vec()];
+        let root = root.to_owned();
+        let (levels, faults) = (Vec::new(), Vec::new());
+        Filter { root, hidden, follow_links: false, excluded, levels, faults }
+    }
+
+    fn write(root: &Path, name: &str, text: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn what_a_walk_does_not_meet_is_not_admitted_by_itself_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        write(root, ".p2pignore", "!.secret\n*.log\nbuild/\n");
+        write(root, "sub/.p2pignore", "!keep.log\n");
+        write(root, "build/.p2pignore", "!file\n");
+        let mut filter = filter(root, false);
+        for (name, is) in [
+            ("a", true),
+            ("a.log", false),
+            ("sub/keep.log", true),
+            ("sub/deeper/keep.log", true),
+            ("sub/a.log", false),
+            // Patterns hide, and never show what is hidden.
+            (".secret", false),
+            (".git/config", false),
+            // Nothing in a folder that is ignored comes back.
+            ("build/file", false),
+            ("un/shared/below/it", false),
+            ("un/other", true),
+        ] {
+            let parent = root.join(name);
+            fs::create_dir_all(parent.parent().unwrap()).unwrap();
+            assert_eq!(filter.admits(Path::new(name), false), is, "{name}");
+        }
+        assert!(filter.admits(Path::new(""), true));
+        assert!(!filter.admits(Path::new("build"), true));
+        assert!(filter.take_faults().is_empty());
+    }
+
+    #[test]
+    fn hidden_files_are_admitted_where_they_are_shared() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), ".config/.p2pignore", "private\n");
+        let mut filter = filter(folder.path(), true);
+        assert!(filter.admits(Path::new(".config/shown"), false));
+        assert!(!filter.admits(Path::new(".config/private"), false));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_admitted_through_a_link_to_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "real/file", "");
+        std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
+        let mut filter = filter(folder.path(), false);
+        assert!(filter.admits(Path::new("real/file"), false));
+        assert!(!filter.admits(Path::new("link/file"), false));
+        filter.follow_links = true;
+        filter.levels.clear();
+        assert!(filter.admits(Path::new("link/file"), false));
+    }
+
+    #[test]
+    fn patterns_that_cannot_be_read_hide_their_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "large/.p2pignore", &"x".repeat(1 << 20));
+        let mut filter = filter(folder.path(), false);
+        assert!(!filter.admits(Path::new("large/file"), false));
+        assert!(filter.admits(Path::new("beside"), false));
+        let faults = filter.take_faults();
+        assert!(
+            matches!(&faults[..], [(path, SkipReason::BadPatterns(_))] if path.ends_with("large/.p2pignore"))
+        );
+    }
+}

@@ -97,7 +97,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 
 /// Whether this is the name of a file that an unfinished download is written to: `NAME.ID.part`, where `ID` is 16 digits
 /// of the content id, and its manifest beside it.
-fn is_unfinished(path: &Path) -> bool {
+pub(crate) fn is_unfinished(path: &Path) -> bool {
     const DIGITS: usize = 16;
 
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {

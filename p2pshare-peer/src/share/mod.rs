@@ -29,6 +29,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 pub use event::{ShareEvent, ShareEvents, SkipReason};
+pub(crate) use inspect::is_unfinished;
 pub use refresh::Refreshed;
 pub use unshare::{UnshareTarget, Unshared};
 
@@ -173,17 +174,7 @@ impl Sharer {
         events: &ShareEvents,
         cancel: &CancellationToken,
     ) -> Result<ShareReport, ShareError> {
-        let (given, data_dir) = (path.to_owned(), self.data_dir.clone());
-        let resolved = spawn_blocking(move || resolve(&given, &data_dir)).await;
-        let (root, name) = resolved.unwrap_or_else(|_| Err(interrupted(path)))?;
-        let new = NewShare {
-            root,
-            name,
-            visibility: options.visibility.clone(),
-            hidden: options.hidden,
-            follow_links: options.follow_links,
-            watched: options.watched,
-        };
+        let new = self.new_share(path, options).await?;
         // Before others see the share, so that they find it hashed instead of hashing it too.
         let lock = self.lock(&new.root, events);
         let lock = cancel.run_until_cancelled(lock).await.transpose()?;
@@ -194,8 +185,33 @@ impl Sharer {
         }
     }
 
-    /// Brings a share up to date. Waits while another process does the same. If its root is not there, its hashes are kept but nothing of it is published: see
-    /// [`Share::online`].
+    /// Notes that a file or folder is shared, or changes how it is. What is in it is found by the next
+    /// [`rescan`](Self::rescan).
+    pub async fn add(&self, path: &Path, options: &ShareOptions) -> Result<Share, ShareError> {
+        let new = self.new_share(path, options).await?;
+        Ok(self.catalog.add_share(new).await?)
+    }
+
+    /// Changes how something is shared, whether it is there at the moment or not.
+    pub async fn change(
+        &self,
+        share: ShareId,
+        options: &ShareOptions,
+    ) -> Result<Share, ShareError> {
+        let share = self.catalog.share(share).await?.ok_or(ShareError::NoShare)?;
+        let new = NewShare::new(share.root, share.name, options);
+        Ok(self.catalog.add_share(new).await?)
+    }
+
+    async fn new_share(&self, path: &Path, options: &ShareOptions) -> Result<NewShare, ShareError> {
+        let (given, data_dir) = (path.to_owned(), self.data_dir.clone());
+        let resolved = spawn_blocking(move || resolve(&given, &data_dir)).await;
+        let (root, name) = resolved.unwrap_or_else(|_| Err(interrupted(path)))?;
+        Ok(NewShare::new(root, name, options))
+    }
+
+    /// Brings a share up to date. Waits while another process does the same. If its root is not there, its hashes are
+    /// kept but nothing of it is published: see [`Share::online`].
     ///
     /// Cancellation: as [`share`](Self::share).
     pub async fn rescan(
@@ -235,6 +251,19 @@ impl Sharer {
 fn lock_name(root: &Path) -> String {
     let id = ContentId::of(root.as_os_str().as_encoded_bytes()).to_string();
     format!("scan-{}", &id[..16])
+}
+
+impl NewShare {
+    fn new(root: PathBuf, name: SharePath, options: &ShareOptions) -> Self {
+        Self {
+            root,
+            name,
+            visibility: options.visibility.clone(),
+            hidden: options.hidden,
+            follow_links: options.follow_links,
+            watched: options.watched,
+        }
+    }
 }
 
 impl ShareReport {

@@ -92,8 +92,11 @@ impl Sharer {
         how: &Look<'_>,
     ) -> Result<Vec<Looked>, ShareError> {
         let mut looking = Vec::with_capacity(parts.len());
-        for part in parts {
-            looking.push(self.compare(part, how).await?);
+        for Part { share, scope } in parts {
+            // Whether it is online another look may have found out meanwhile.
+            if let Some(share) = self.catalog.share(share.id).await? {
+                looking.push(self.compare(Part { share, scope }, how).await?);
+            }
         }
         // In this order a file that was moved from one share to another is known as long as it is looked for.
         let mut ended = HashSet::new();

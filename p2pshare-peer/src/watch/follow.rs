@@ -11,7 +11,7 @@ use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::feed::Feed;
 use crate::{
-    catalog::Share,
+    catalog::{Share, local},
     share::{Scope, folders},
 };
 
@@ -68,6 +68,7 @@ impl Folders {
         scope: &Scope,
         excluded: Vec<Vec<u8>>,
     ) -> Result<(), Refused> {
+        self.forget_gone(share, scope);
         let Self { follow, followed } = self;
         let follow = follow.as_mut().map_err(|refused| refused.clone())?;
         let mut result = Ok(());
@@ -91,6 +92,21 @@ impl Folders {
             Err(_) => {}
         }
         result
+    }
+
+    /// Forgets folders that are not there any more, of which the system tells no longer by itself.
+    fn forget_gone(&mut self, share: &Share, scope: &Scope) {
+        for key in scope.places().iter().filter(|key| !key.is_empty()) {
+            let place = local::place(&share.root, key);
+            if self.followed.contains(&place) && fs::symlink_metadata(&place).is_err() {
+                let below = self.followed.range(place.clone()..);
+                let below = below.take_while(|folder| folder.starts_with(&place));
+                let gone: Vec<_> = below.cloned().collect();
+                for folder in gone {
+                    self.followed.remove(&folder);
+                }
+            }
+        }
     }
 
     /// Follows the folders of a share no longer, except where one of `others` needs them. Blocks.

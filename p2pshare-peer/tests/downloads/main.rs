@@ -7,3 +7,6 @@ mod queue;
 mod reading;
 mod support;
 mod trouble;
+#[path = "../with_index/mod.rs"]
+#[allow(dead_code, reason = "each program of tests uses a part of it")]
+mod with_index;

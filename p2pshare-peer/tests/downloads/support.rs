@@ -10,29 +10,22 @@ use std::{
 
 use bytes::Bytes;
 use p2pshare_core::{
-    api::{CatalogChange, Entry, Login, PublishRequest, Register, Visibility},
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password, SigningKeys},
-    backend::memory::MemoryStore,
+    api::{CatalogChange, Entry, PublishRequest, Visibility},
     content::{ContentId, hash_bytes},
-    identity::PeerKey,
-    index::{Index, IndexConfig},
     testing::FaultySource,
     time::SystemClock,
-    transfer::{Durability, MemorySource, RateLimit, UploadSlots},
+    transfer::{Durability, MemorySource, OpenSource, RateLimit, UploadSlots},
 };
-use p2pshare_index::{HttpOptions, ServerOptions, router};
 use p2pshare_peer::{
-    account::SavedSession,
     downloads::{
         Connection, DownloadId, DownloadManager, DownloadState, DownloadView, ManagerOptions,
         NewDownload,
     },
     guard::GrantGuard,
-    index_client::{IndexClient, IndexUrl},
-    index_keys::IndexKeys,
+    index_client::IndexUrl,
     net::{
         ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, ServerLimits,
-        ServerSecurity, ServerServices, serve,
+        ServerSecurity, ServerServices, Uploads, serve,
     },
     publish::OwnPeer,
 };
@@ -40,44 +33,13 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::with_index::join;
+pub(crate) use crate::with_index::start_index;
+
 pub(crate) const MIB: u64 = 1 << 20;
 
 /// Longest that any step of a test may take before the test is taken for hung.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// An index in this process, for as long as the test runs.
-pub(crate) async fn start_index() -> IndexUrl {
-    let index = Index::new(
-        Arc::new(MemoryStore::new()),
-        Arc::new(Argon2Authenticator::new(Argon2Params::new(8, 1, 1).unwrap())),
-        SigningKeys::new(GrantSigner::generate().unwrap()),
-        Arc::new(SystemClock),
-        IndexConfig::default(),
-    );
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let routes = router(index, HttpOptions::default());
-    let options = ServerOptions::default();
-    tokio::spawn(p2pshare_index::serve(listener, routes, options, std::future::pending()));
-    url
-}
-
-/// A peer of a new user.
-pub(crate) async fn join(name: &str, index: &IndexUrl) -> OwnPeer {
-    let urls = [index.clone()];
-    let client = IndexClient::new(&urls, Duration::from_secs(10)).unwrap();
-    let password = || Password::new("correct horse battery staple".to_owned()).unwrap();
-    let username = || name.parse().unwrap();
-    let register = Register { username: username(), password: password(), invite: None };
-    client.register(&register).await.unwrap();
-    let login = Login { username: username(), password: password() };
-    let opened = client.log_in(&login).await.unwrap();
-    let keys = opened.index.public_keys.clone();
-    let session = SavedSession::new(&urls, opened, keys);
-    let client = client.with_session(session.token.clone());
-    let key = Arc::new(PeerKey::generate().unwrap());
-    OwnPeer::new(client, username(), IndexKeys::new(&session, None), key)
-}
 
 /// A peer that shares what is in memory.
 pub(crate) struct Seeder {
@@ -100,11 +62,12 @@ impl Seeder {
         let rate = RateLimit::unlimited();
         let keys = me.index_keys().current();
         let services = ServerServices {
-            source: Arc::new(faults.clone()),
+            source: Arc::new(OpenSource::new(Arc::new(faults.clone()))),
             guard: Arc::new(GrantGuard::new(keys, me.id(), Arc::new(SystemClock))),
             receiver: None,
             slots: UploadSlots::new(NonZeroUsize::new(64).unwrap(), 1024),
             upload_rate: rate.clone(),
+            uploads: Uploads::default(),
         };
         let security = ServerSecurity::Tls(PeerTls::new(me.key()).unwrap());
         let stop = CancellationToken::new();

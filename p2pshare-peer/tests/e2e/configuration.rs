@@ -36,7 +36,7 @@ fn a_file_is_made_shown_and_used() {
     fs::write(&file, &changed).unwrap();
     let shown = with_file(&alice, &["config", "show"]).expect_code(0);
     assert_eq!(setting(&shown, "serve", "listen"), ("\"127.0.0.1:0\"".into(), "file".into()));
-    assert_eq!(setting(&shown, "serve", "upload-slots"), ("8".into(), "default".into()));
+    assert_eq!(setting(&shown, "serve", "insecure"), ("false".into(), "default".into()));
     assert_eq!(setting(&shown, "peer", "data-dir").1, "argument");
 
     let mut command = alice.command(["serve"]);

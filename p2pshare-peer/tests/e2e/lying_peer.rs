@@ -17,7 +17,7 @@ use p2pshare_peer::{
     guard::GrantGuard,
     index_client::{IndexClient, IndexUrl},
     index_keys::IndexKeys,
-    net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, serve},
+    net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, Uploads, serve},
     publish::OwnPeer,
 };
 use tokio::net::TcpListener;
@@ -54,6 +54,7 @@ async fn liar(index: &Index, content: ContentId, size: usize, source: Arc<dyn Pi
         receiver: None,
         slots: UploadSlots::new(NonZeroUsize::MIN, 16),
         upload_rate: RateLimit::unlimited(),
+        uploads: Uploads::default(),
     };
     let (security, limits) = (ServerSecurity::Tls(tls), ServerLimits::default());
     tokio::spawn(serve(listener, services, security, limits, std::future::pending()));

@@ -23,7 +23,7 @@ use p2pshare_core::transfer::{
 };
 use p2pshare_peer::net::{
     ClientLimits, ClientSecurity, GrantProvider, GrantRequest, PeerConnector, PeerTls, RemotePeer,
-    RemoteSource, ServerLimits, ServerSecurity, ServerServices, serve,
+    RemoteSource, ServerLimits, ServerSecurity, ServerServices, Uploads, serve,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -130,6 +130,7 @@ impl Setup {
             receiver: self.receiver,
             slots: slots.clone(),
             upload_rate: RateLimit::unlimited(),
+            uploads: Uploads::default(),
         };
         let security = match &self.key {
             None => ServerSecurity::Plain,

@@ -20,11 +20,11 @@ use p2pshare_index::{HttpOptions, ServerOptions, router};
 use p2pshare_peer::{
     account::SavedSession,
     catalog::{Catalog, PartialSources},
-    daemon::{Daemon, DaemonEvent, ServeOptions},
+    daemon::{Daemon, DaemonEvent, ServeOptions, upload_slots},
     data_dir::DataDir,
     index_client::{IndexClient, IndexUrl},
     index_keys::IndexKeys,
-    net::ServerLimits,
+    net::{ServerLimits, Uploads},
     publish::OwnPeer,
     share::Sharer,
 };
@@ -87,13 +87,14 @@ pub(crate) async fn serve(
     let options = ServeOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: Vec::new(),
-        inbox: None,
-        upload_slots: NonZeroUsize::MIN,
+        receiver: None,
+        upload_slots: upload_slots(NonZeroUsize::MIN),
         upload_limit: RateLimit::unlimited(),
         insecure: false,
         limits: ServerLimits::default(),
         lan: None,
         metrics: p2pshare_peer::metrics::PeerMetrics::new(),
+        uploads: Uploads::default(),
     };
     let (ready, is_ready) = oneshot::channel();
     let ready = Mutex::new(Some(ready));

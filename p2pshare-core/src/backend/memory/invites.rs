@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, State};
+use super::{MemoryStore, State, at_most};
 use crate::{
     identity::Username,
     index::{
@@ -48,6 +48,24 @@ impl InviteStore for MemoryStore {
         let mut own: Vec<_> = own.cloned().collect();
         own.sort_by_key(|invite| (Reverse(invite.created_at), invite.hash));
         Ok(own)
+    }
+
+    async fn good_invites(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, InviteHash)>,
+        limit: u32,
+    ) -> StoreResult<Vec<InviteRecord>> {
+        let state = self.lock()?;
+        let place = |ends, hash| (Reverse(ends), hash);
+        let after = after.map(|(ends, hash)| place(ends, hash));
+        let of = |invite: &InviteRecord| place(invite.expires_at, invite.hash);
+        let good = state.invites.values().filter(|invite| invite.is_good(now));
+        let mut good: Vec<_> =
+            good.filter(|invite| after.is_none_or(|after| of(invite) > after)).cloned().collect();
+        good.sort_by_key(of);
+        good.truncate(at_most(limit));
+        Ok(good)
     }
 
     async fn delete_invite(&self, hash: &InviteHash) -> StoreResult<bool> {

@@ -9,6 +9,7 @@ mod groups;
 mod hits;
 mod invites;
 mod locate;
+mod overview;
 mod peers;
 mod sessions;
 mod users;
@@ -22,11 +23,15 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
+    api::UserOverview,
     auth::TokenHash,
     content::ContentId,
     identity::{GroupName, PeerId, Username},
     index::{
-        model::{InviteHash, InviteRecord, PartialSource, Peer, Session, StoreCounts, User},
+        model::{
+            InviteHash, InviteRecord, OverviewRequest, PartialSource, Peer, Session, StoreCounts,
+            User,
+        },
         store::{IndexStore, StoreError, StoreResult},
     },
     time::Timestamp,
@@ -72,6 +77,10 @@ impl IndexStore for MemoryStore {
 
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts> {
         Ok(self.lock()?.counts(now, online_since))
+    }
+
+    async fn overviews(&self, request: &OverviewRequest) -> StoreResult<Vec<UserOverview>> {
+        Ok(self.lock()?.overviews(request))
     }
 
     fn kind(&self) -> &'static str {

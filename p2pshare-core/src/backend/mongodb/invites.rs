@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use mongodb::bson::doc;
 
 use super::{
-    MongoStore,
+    MongoStore, by,
     database::{MongoResult, Tx, patiently, transact},
     documents::{Bytes32, InviteDoc},
     groups, many, users,
@@ -43,6 +43,31 @@ impl InviteStore for MongoStore {
         let find = || {
             let found = self.database.invites.find(doc! { "created_by": user.as_str() });
             found.sort(doc! { "created_at": -1, "_id": 1 })
+        };
+        Ok(many(find, InviteDoc::into_model).await?)
+    }
+
+    async fn good_invites(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, InviteHash)>,
+        limit: u32,
+    ) -> StoreResult<Vec<InviteRecord>> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut ends = doc! { "$gt": now.as_millis() };
+        let mut good = doc! { "uses_left": { "$gt": 0 } };
+        if let Some((at, hash)) = after {
+            let at = at.as_millis();
+            ends.insert("$lte", at);
+            let here = doc! { "expires_at": at, "_id": { "$gt": Bytes32::from(&hash) } };
+            good.insert("$or", [doc! { "expires_at": { "$lt": at } }, here]);
+        }
+        good.insert("expires_at", ends);
+        let find = || {
+            let found = self.database.invites.find(good.clone()).hint(by("expiry"));
+            found.sort(doc! { "expires_at": -1, "_id": 1 }).limit(limit.into())
         };
         Ok(many(find, InviteDoc::into_model).await?)
     }

@@ -6,6 +6,7 @@ mod documents;
 mod groups;
 mod invites;
 mod lease;
+mod overview;
 mod peers;
 mod sessions;
 mod users;
@@ -23,13 +24,14 @@ use serde::de::DeserializeOwned;
 pub use database::{MongoUri, ParseMongoUriError};
 
 use crate::{
+    api::UserOverview,
     index::{
-        model::StoreCounts,
+        model::{OverviewRequest, StoreCounts},
         store::{IndexStore, StoreResult},
     },
     time::Timestamp,
 };
-use database::{Database, MongoError, MongoResult, patiently};
+use database::{Database, MongoError, MongoResult, patiently, read};
 
 /// How long a health check waits for an answer.
 const CHECK: Duration = Duration::from_secs(2);
@@ -77,6 +79,10 @@ impl IndexStore for MongoStore {
         Ok(self.count(now, online_since).await?)
     }
 
+    async fn overviews(&self, request: &OverviewRequest) -> StoreResult<Vec<UserOverview>> {
+        Ok(read!(&self.database, overview::overviews, request))
+    }
+
     async fn lease(&self, name: &str, holder: &str, lasts: Duration) -> StoreResult<bool> {
         Ok(lease::take(&self.database, name, holder, lasts).await?)
     }
@@ -107,14 +113,13 @@ impl MongoStore {
         let sums = many(of_peers, Ok).await?.pop().unwrap_or_default();
         let number = |field: &str| sums.get_i64(field).unwrap_or(0);
         let count = |field: &str| u64::try_from(number(field)).unwrap_or(0);
-        let bytes = i128::from(number("low")) + (i128::from(number("high")) << 32);
         Ok(StoreCounts {
             users: patiently(by_id).await?,
             sessions: patiently(by_expiry).await?,
             peers: count("peers"),
             online: count("online"),
             entries: count("entries"),
-            bytes: u64::try_from(bytes.max(0)).unwrap_or(u64::MAX),
+            bytes: sum_of_halves(number("low"), number("high")),
         })
     }
 }
@@ -140,6 +145,12 @@ where
         }
     });
     found.await?.into_iter().map(map).collect()
+}
+
+/// A sum of sizes from the sums of their lower and upper 32 bits, saturating.
+fn sum_of_halves(low: i64, high: i64) -> u64 {
+    let sum = i128::from(low) + (i128::from(high) << 32);
+    u64::try_from(sum.max(0)).unwrap_or(u64::MAX)
 }
 
 /// Names an index, so that a question is answered by no other.

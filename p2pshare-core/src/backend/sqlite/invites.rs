@@ -60,6 +60,25 @@ impl InviteStore for SqliteStore {
         Ok(self.database.read(read).await?)
     }
 
+    async fn good_invites(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, InviteHash)>,
+        limit: u32,
+    ) -> StoreResult<Vec<InviteRecord>> {
+        let read = move |c: &Connection| {
+            let sql = select_invites!(
+                "i.expires_at > ?1 AND i.uses_left > 0 \
+                 AND (?2 IS NULL OR i.expires_at < ?2 OR (i.expires_at = ?2 AND i.hash > ?3)) \
+                 ORDER BY i.expires_at DESC, i.hash LIMIT ?4"
+            );
+            let (ends, hash) = after.map(|(ends, hash)| (ends.as_millis(), hash.0)).unzip();
+            let mut statement = c.prepare_cached(sql)?;
+            rows::collect(statement.query((now.as_millis(), ends, hash, limit))?, read_invite)
+        };
+        Ok(self.database.read(read).await?)
+    }
+
     async fn delete_invite(&self, hash: &InviteHash) -> StoreResult<bool> {
         let hash = *hash;
         let delete = move |c: &Connection| {

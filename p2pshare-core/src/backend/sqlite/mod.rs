@@ -4,6 +4,7 @@ mod catalog;
 mod database;
 mod groups;
 mod invites;
+mod overview;
 mod peers;
 mod rows;
 mod sessions;
@@ -19,8 +20,9 @@ pub use database::{
 };
 
 use crate::{
+    api::UserOverview,
     index::{
-        model::StoreCounts,
+        model::{OverviewRequest, StoreCounts},
         store::{IndexStore, StoreError, StoreResult},
     },
     time::Timestamp,
@@ -84,6 +86,11 @@ impl IndexStore for SqliteStore {
         Ok(self.database.read(read).await?)
     }
 
+    async fn overviews(&self, request: &OverviewRequest) -> StoreResult<Vec<UserOverview>> {
+        let request = request.clone();
+        Ok(self.database.read(move |c| overview::overviews(c, &request)).await?)
+    }
+
     fn kind(&self) -> &'static str {
         "SQLite"
     }
@@ -102,14 +109,13 @@ fn counts(
     let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     // Sums of nothing are NULL.
     let sum = |column| Ok::<_, DatabaseError>(row.get::<_, Option<i64>>(column)?.unwrap_or(0));
-    let bytes = i128::from(sum(5)?) + (i128::from(sum(6)?) << 32);
     Ok(StoreCounts {
         users: rows::count(row, 0)?,
         sessions: rows::count(row, 1)?,
         peers: rows::count(row, 2)?,
         online: rows::count(row, 3)?,
         entries: u64::try_from(sum(4)?).unwrap_or(0),
-        bytes: u64::try_from(bytes.max(0)).unwrap_or(u64::MAX),
+        bytes: rows::sum_of_halves(sum(5)?, sum(6)?),
     })
 }
 

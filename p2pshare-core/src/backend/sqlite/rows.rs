@@ -51,6 +51,12 @@ pub(super) fn size(row: &Row<'_>, column: usize) -> DatabaseResult<u64> {
     count(row, column)
 }
 
+/// A sum of sizes from the sums of their lower and upper 32 bits, saturating.
+pub(super) fn sum_of_halves(low: i64, high: i64) -> u64 {
+    let sum = i128::from(low) + (i128::from(high) << 32);
+    u64::try_from(sum.max(0)).unwrap_or(u64::MAX)
+}
+
 /// A size as it stands in its column.
 pub(super) fn column_size(size: u64) -> DatabaseResult<i64> {
     i64::try_from(size).map_err(|_| DatabaseError::Corrupt(format!("a size of {size} bytes")))

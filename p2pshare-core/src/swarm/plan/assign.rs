@@ -51,12 +51,9 @@ impl Planner {
             let others = self.others(id);
             return Next::Fetch(Assignment { others, ..assignment(free) });
         }
-        let waiting = self.waiting_pieces(id, budget);
-        if !waiting.is_empty() {
-            for piece in &waiting {
-                self.assign(id, *piece, now, false);
-            }
-            return Next::Fetch(assignment(waiting));
+        if let Some(piece) = self.waiting_piece(id) {
+            self.assign(id, piece, now, false);
+            return Next::Fetch(assignment([piece]));
         }
         let Some(source) = self.sources.get(&id) else {
             return Next::Gone;
@@ -136,28 +133,22 @@ impl Planner {
         Some(PieceRun::new(PieceIndex(start), count))
     }
 
-    /// Pieces that the source has and that only wait in the queues of others, rarest first: whoever has his turn first is to
-    /// deliver them.
-    fn waiting_pieces(&self, id: SourceId, budget: u32) -> Vec<PieceIndex> {
-        let Some(source) = self.sources.get(&id) else {
-            return Vec::new();
-        };
-        let waits = |piece: PieceIndex| {
-            self.assigned.get(&piece).is_some_and(|holders| {
-                holders.len() < self.config.max_copies
-                    && holders.iter().all(|holder| {
-                        *holder != id && self.sources.get(holder).is_some_and(|other| other.waiting)
-                    })
-            })
+    /// The rarest piece that the source has and that only waits in the queues of others: whoever has his turn first is to
+    /// deliver it. One at a time: what comes from elsewhere meanwhile could not be taken out of the middle of a request.
+    fn waiting_piece(&self, id: SourceId) -> Option<PieceIndex> {
+        let source = self.sources.get(&id)?;
+        let waits = |holder: &SourceId| {
+            *holder != id && self.sources.get(holder).is_some_and(|other| other.waiting)
         };
         let others = self.sources.values().filter(|other| other.waiting);
         let pieces = others.flat_map(|other| other.queue.iter().map(|order| order.piece));
-        let mut pieces: Vec<_> =
-            pieces.filter(|piece| source.has(*piece) && waits(*piece)).collect();
-        pieces.sort_by_key(|piece| (self.rarity.count(*piece), *piece));
-        pieces.dedup();
-        pieces.truncate(budget as usize);
-        pieces
+        let waiting = pieces.filter(|piece| {
+            source.has(*piece)
+                && self.assigned.get(piece).is_some_and(|holders| {
+                    holders.len() < self.config.max_copies && holders.iter().all(waits)
+                })
+        });
+        waiting.min_by_key(|piece| (self.rarity.count(*piece), *piece))
     }
 
     /// While there is still something free: what a source holds that has become ten times slower, after twice the time

@@ -114,6 +114,28 @@ impl Planner {
         })
     }
 
+    /// Takes a piece that a source delivers from those in whose queues it waits.
+    pub(super) fn take_from_queues(
+        &mut self,
+        id: SourceId,
+        piece: PieceIndex,
+        now: Duration,
+    ) -> Vec<SourceId> {
+        let Some(holders) = self.assigned.get_mut(&piece).filter(|holders| holders.len() > 1)
+        else {
+            return Vec::new();
+        };
+        let mut losers = Vec::new();
+        for holder in holders.iter().filter(|holder| **holder != id) {
+            if let Some(source) = self.sources.get_mut(holder).filter(|source| source.waiting) {
+                source.remove(piece, now);
+                losers.push(*holder);
+            }
+        }
+        holders.retain(|holder| !losers.contains(holder));
+        losers
+    }
+
     /// Free pieces that the source has and that would do as well as those which were just chosen for it, rarest first.
     pub(super) fn others(&mut self, id: SourceId) -> Vec<PieceRun> {
         let from = PieceIndex(self.rng.random_range(0..self.layout.piece_count()));

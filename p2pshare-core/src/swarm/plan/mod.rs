@@ -337,28 +337,6 @@ impl Planner {
         }
     }
 
-    /// Takes a piece that a source delivers from those in whose queues it waits.
-    fn take_from_queues(
-        &mut self,
-        id: SourceId,
-        piece: PieceIndex,
-        now: Duration,
-    ) -> Vec<SourceId> {
-        let Some(holders) = self.assigned.get_mut(&piece).filter(|holders| holders.len() > 1)
-        else {
-            return Vec::new();
-        };
-        let mut losers = Vec::new();
-        for holder in holders.iter().filter(|holder| **holder != id) {
-            if let Some(source) = self.sources.get_mut(holder).filter(|source| source.waiting) {
-                source.remove(piece, now);
-                losers.push(*holder);
-            }
-        }
-        holders.retain(|holder| !losers.contains(holder));
-        losers
-    }
-
     /// Takes a source out with all that it was to fetch and all that it has.
     fn take_out(&mut self, id: SourceId, now: Duration) -> Option<Source> {
         self.release_all(id, now);

@@ -174,3 +174,39 @@ pub async fn ended_invites_are_purged(store: Store) {
     let numbers: Vec<_> = own.iter().map(|invite| invite.hash.0[0]).collect();
     assert_eq!(numbers, [3, 4], "used up is not ended");
 }
+
+/// Of all users, those that are good at the time given come in pages, those first that end last, then in order of hash.
+pub async fn good_invites_are_paged_by_their_end(store: Store) {
+    alice_with_a_club(&store).await;
+    for (number, by, ends, uses_left) in [
+        (1, "alice", 300, 1),
+        (2, "bob", 500, 9),
+        (3, "alice", 400, 1),
+        (4, "bob", 400, 1),
+        (5, "alice", 200, 1),
+        (6, "bob", 600, 0),
+        (7, "alice", 201, 1),
+    ] {
+        let invite =
+            InviteRecord { expires_at: at(ends), uses_left, ..invite(number, by, Some("club")) };
+        assert!(ok(store.insert_invite(&invite).await));
+    }
+    for limit in [1, 2, 5, 100] {
+        let mut seen: Vec<InviteRecord> = Vec::new();
+        loop {
+            let after = seen.last().map(|last| (last.expires_at, last.hash));
+            let page = ok(store.good_invites(at(200), after, limit).await);
+            assert!(page.len() <= limit as usize);
+            if page.is_empty() {
+                break;
+            }
+            seen.extend(page);
+        }
+        let numbers: Vec<_> = seen.iter().map(|invite| invite.hash.0[0]).collect();
+        assert_eq!(numbers, [2, 3, 4, 1, 7], "limit {limit}");
+    }
+    let used_up = ok(store.good_invites(at(200), Some((at(500), invite_hash(1))), 1).await);
+    assert_eq!(used_up[0].hash, invite_hash(2), "after one that is not there");
+    assert_eq!(ok(store.good_invites(at(200), None, 0).await), []);
+    assert_eq!(ok(store.good_invites(at(600), None, 9).await), []);
+}

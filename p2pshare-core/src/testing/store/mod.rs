@@ -25,6 +25,7 @@ pub mod hits;
 pub mod invites;
 pub mod locate;
 pub mod order;
+pub mod overview;
 pub mod peers;
 pub mod publish;
 pub mod reach;
@@ -239,6 +240,13 @@ macro_rules! __store_laws {
                 invites_of_a_user_are_newest_first,
                 a_deleted_invite_is_gone,
                 ended_invites_are_purged,
+                good_invites_are_paged_by_their_end,
+            }
+            overview {
+                an_overview_tells_how_much_is_whose,
+                an_overview_is_of_its_time,
+                overviews_are_paged_in_order_of_name,
+                a_prefix_is_of_the_name,
             }
         }
     };

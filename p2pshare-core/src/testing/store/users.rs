@@ -225,7 +225,7 @@ async fn world_of_alice_and_bob(store: &Store) {
         let changes = entries.map(CatalogChange::Publish);
         publish(store, name, number, &changes, 100).await;
     }
-    assert!(holds_part(&store, "alice", 1, 9, 500).await);
+    assert!(holds_part(store, "alice", 1, 9, 500).await);
     for invite in
         [invite(1, "alice", None), invite(2, "bob", Some("hers")), invite(3, "bob", Some("his"))]
     {

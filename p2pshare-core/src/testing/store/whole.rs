@@ -21,6 +21,7 @@ pub async fn an_empty_store_is_empty(store: Store) {
     let anybody = viewer("anybody", &["any"]);
     assert_eq!(hits(&store, &anybody, &search("")).await, []);
     assert_eq!(hits(&store, &anybody, &search("word -other")).await, []);
+    assert_eq!(ok(store.good_invites(at(0), None, 9).await), []);
     assert_eq!(ok(store.purge_sessions(at(9)).await), 0);
     assert_eq!(ok(store.purge_peers(at(9), 9).await), 0);
     assert_eq!(ok(store.purge_invites(at(9)).await), 0);

@@ -75,6 +75,11 @@ impl UploadSlots {
         Ok(SlotRequest { shared: self.shared.clone(), user, id, place, told: None })
     }
 
+    /// From now on so many run at a time. Uploads that run go on, whatever the number.
+    pub fn resize(&self, slots: NonZeroUsize) {
+        lock(&self.shared).resize(slots.get());
+    }
+
     /// How many uploads run and how many wait.
     #[must_use]
     pub fn usage(&self) -> (usize, usize) {

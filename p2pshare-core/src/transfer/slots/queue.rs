@@ -102,10 +102,27 @@ impl Queue {
                 self.running_of.remove(user);
             }
         }
+        self.fill();
+    }
+
+    /// From now on so many may run at a time. Those that run go on.
+    pub(super) fn resize(&mut self, slots: usize) {
+        self.slots = slots;
+        self.fill();
+    }
+
+    /// Gives the slots that are free to those who wait.
+    fn fill(&mut self) {
+        while self.running < self.slots && self.grant_next() {}
+        self.tell_places();
+    }
+
+    /// Gives a slot to the next; `false` if nobody waits.
+    fn grant_next(&mut self) -> bool {
         let slots_of = |waiter: &Waiter| self.running_of.get(&waiter.user).copied().unwrap_or(0);
         let next = (0..self.ring.len()).min_by_key(|at| self.ring.get(*at).map(slots_of));
         let Some(mut waiter) = next.and_then(|at| self.ring.remove(at)) else {
-            return;
+            return false;
         };
         if let Some(request) = waiter.requests.pop_front() {
             self.waiting -= 1;
@@ -115,7 +132,7 @@ impl Queue {
         if !waiter.requests.is_empty() {
             self.ring.push_back(waiter);
         }
-        self.tell_places();
+        true
     }
 
     fn grant(&mut self, user: &Username) {

@@ -223,3 +223,22 @@ proptest! {
         prop_assert_eq!(slots.usage(), (0, 0));
     }
 }
+
+#[test]
+fn slots_come_and_go_while_uploads_run() {
+    let slots = slots(1, 100);
+    let a = granted(&mut slots.acquire(user("a")).unwrap());
+    let mut waiting: Vec<_> =
+        ["b", "c", "d"].iter().map(|name| slots.acquire(user(name)).unwrap()).collect();
+    let places: Vec<_> = waiting.iter_mut().map(position).collect();
+    assert_eq!(places, [1, 2, 3].map(Some));
+    slots.resize(NonZeroUsize::new(3).unwrap());
+    let (b, c) = (granted(&mut waiting[0]), granted(&mut waiting[1]));
+    assert_eq!((slots.usage(), position(&mut waiting[2])), ((3, 1), Some(1)));
+    slots.resize(NonZeroUsize::MIN);
+    drop((a, b));
+    assert!(poll(&mut waiting[2]).is_none(), "those that run are more than the slots");
+    drop(c);
+    let _d = granted(&mut waiting[2]);
+    assert_eq!(slots.usage(), (1, 0));
+}

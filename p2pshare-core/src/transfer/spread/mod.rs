@@ -104,13 +104,14 @@ impl Spread {
 
 impl Spreading {
     /// Chooses as many pieces as `runs` has out of `runs` and `others`: those that were given least often; of several
-    /// those that are named first. They count as given from now on.
+    /// those that are named first. They count as given from now on. Without others these are just the runs, whatever they
+    /// are: whether the content has them is for the source to check.
     pub fn choose(&mut self, runs: &[PieceRun], others: &[PieceRun]) -> Vec<PieceRun> {
         let wanted: u64 = runs.iter().map(|run| u64::from(run.count)).sum();
         let mut contents = self.spread.contents();
         let given = contents.entry(self.content).or_default();
         let pieces = match usize::try_from(wanted) {
-            Ok(count) if count <= MAX_CHOSEN => given.least(count, runs, others),
+            Ok(count @ 1..=MAX_CHOSEN) => given.least(count, runs, others),
             _ => return runs.to_vec(),
         };
         if given.counts.len() > MAX_GIVEN {
@@ -120,7 +121,10 @@ impl Spreading {
             *given.counts.entry(*piece).or_default() += 1;
         }
         drop(contents);
-        let chosen = PieceRun::join(pieces.iter().copied());
+        let chosen = match others.is_empty() {
+            true => runs.to_vec(),
+            false => PieceRun::join(pieces.iter().copied()),
+        };
         self.due.extend(pieces);
         chosen
     }
@@ -132,7 +136,7 @@ impl Spreading {
 
     fn gave(&mut self, segment: &Segment) {
         let end = segment.offset.saturating_add(segment.data.len() as u64);
-        if end % PIECE_LEN == 0 {
+        if end.is_multiple_of(PIECE_LEN) {
             self.gave_piece();
         }
     }

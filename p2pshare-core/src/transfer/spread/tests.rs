@@ -89,6 +89,18 @@ fn hostile_wishes_are_bounded() {
     assert!(fetch.due.len() < 10 && spread.contents()[&content()].counts.len() < 10);
 }
 
+#[test]
+fn wishes_that_no_content_can_fulfil_are_left_to_the_source() {
+    let spread = Spread::default();
+    let mut fetch = spread.begin(content());
+    // Changed to no runs at all, these would mean the whole content.
+    for wish in [vec![run(0, 0)], vec![run(0, 0), run(3, 1)], vec![]] {
+        assert_eq!(fetch.choose(&wish, &[]), wish);
+    }
+    assert_eq!(fetch.choose(&[run(0, 0)], &[run(1, 1)]), [run(0, 0)]);
+    assert!(fetch.choose(&[], &[run(1, 1)]).is_empty());
+}
+
 #[tokio::test]
 async fn the_stream_says_what_was_chosen_when_the_slot_is_there() {
     let data: Bytes = vec![7; 4 * PIECE_LEN as usize].into();

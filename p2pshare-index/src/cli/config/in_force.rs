@@ -110,11 +110,13 @@ fn filled(file: &File, config: &Config) -> File {
             grant_lifetime: Some(Span(index.grant_lifetime)),
             heartbeat_every: Some(Span(index.heartbeat_every)),
             unbound_grants: Some(index.unbound_grants),
+            public_counts: http.pages.as_ref().map(|pages| pages.counts),
         },
         server: ServerSection {
             listen: Some(*listen),
             tls_cert: file.server.tls_cert.clone(),
             tls_key: file.server.tls_key.clone(),
+            public_url: file.server.public_url.clone(),
             tls_self_signed: Some(*tls == Tls::SelfSigned),
             insecure: Some(file.server.insecure == Some(true)),
             trusted_proxies: Some(http.trusted_proxies.clone()),
@@ -163,7 +165,7 @@ mod tests {
         let text = commented().unwrap();
         assert_eq!(toml::from_str::<File>(&text).unwrap(), File::default());
 
-        let without = ["data-dir", "store", "key-file", "tls-cert", "tls-key"];
+        let without = ["data-dir", "store", "key-file", "tls-cert", "tls-key", "public-url"];
         let taken: Vec<_> = text
             .lines()
             .map(|line| match line.strip_prefix('#') {

@@ -39,12 +39,14 @@ session-lifetime = "1d"
 grant-lifetime = "5m"
 heartbeat-every = "10s"
 unbound-grants = false
+public-counts = false
 
 [server]
 listen = "[::1]:7500"
 tls-cert = "/etc/cert.pem"
 tls-key = "/etc/key.pem"
 tls-self-signed = false
+public-url = "https://files.example.org"
 insecure = false
 trusted-proxies = ["127.0.0.1", "::1"]
 metrics-from = ["10.0.0.9"]

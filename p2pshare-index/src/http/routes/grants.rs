@@ -88,7 +88,7 @@ fn note_refused(
     refused: Result<usize, &Failure>,
 ) {
     match refused {
-        Err(failure) => audit::note(origin, event, caller.user.as_str(), Err(failure)),
+        Err(failure) => audit::refused(origin, event, caller.user.as_str(), failure),
         Ok(left_out) => audit::left_out(origin, event, caller.user.as_str(), left_out),
     }
 }

@@ -1,25 +1,23 @@
 //! For machines: health, readiness, metrics, and the description of the API.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
 use axum::{extract::State, response::IntoResponse};
 use bytes::Bytes;
 use http::header;
 use p2pshare_core::{
     api::ProblemKind,
-    index::{Index, IndexError, model::ONLINE_FOR},
+    index::{Index, IndexError},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::http::{
     client::ClientAddr,
     failure::{Answer, Failure},
+    look::READY_WITHIN,
     openapi,
     state::App,
 };
-
-/// A store that takes longer than this to say that it is there is not there.
-const READY_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -75,10 +73,8 @@ async fn metrics(
         return Err(Failure::new(ProblemKind::Forbidden, "the metrics are not for this address")
             .hint("an operator can allow it: p2pshare-index serve --metrics-from IP"));
     }
-    let now = app.index.info().time;
-    let online_since = now.saturating_sub(ONLINE_FOR);
-    let counts = app.index.store().counts(now, online_since);
-    match app.options.metrics.text(counts).await {
+    let seen = app.lookout.look(&app.index).await;
+    match app.options.metrics.text(seen.counts.as_ref()) {
         Ok(text) => Ok(([(header::CONTENT_TYPE, TYPE)], text)),
         Err(_) => Err(Failure::new(ProblemKind::Internal, "the metrics cannot be written")),
     }

@@ -7,6 +7,7 @@ mod groups;
 mod health;
 mod info;
 mod invites;
+mod operator;
 mod peers;
 mod sessions;
 
@@ -24,6 +25,7 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(catalog::routes())
         .merge(grants::routes())
         .merge(groups::routes())
-        .merge(invites::routes());
+        .merge(invites::routes())
+        .merge(operator::routes());
     OpenApiRouter::with_openapi(openapi::base()).nest("/v1", v1).merge(health::routes())
 }

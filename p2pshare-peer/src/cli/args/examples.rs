@@ -32,9 +32,22 @@ const EXAMPLES: &[(&str, &str)] = &[
         "browse",
         "p2pshare-peer browse alice\np2pshare-peer browse alice Music/Live\np2pshare-peer browse -r alice Music",
     ),
+    ("ui", "p2pshare-peer ui\np2pshare-peer ui --open"),
+    (
+        "downloads",
+        "p2pshare-peer downloads\np2pshare-peer downloads --all\np2pshare-peer downloads pause 7",
+    ),
+    ("downloads pause", "p2pshare-peer downloads pause 7\np2pshare-peer downloads pause --all"),
+    (
+        "downloads resume",
+        "p2pshare-peer downloads resume 7 8\np2pshare-peer downloads resume --all",
+    ),
+    ("downloads cancel", "p2pshare-peer downloads cancel 7"),
+    ("downloads retry", "p2pshare-peer downloads retry 7"),
+    ("downloads forget", "p2pshare-peer downloads forget --all"),
     (
         "get",
-        "p2pshare-peer get \"alice:/Music/Blue Train.flac\"\np2pshare-peer get alice:/Music -o ~/Downloads\np2pshare-peer get af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262 -o file.bin\np2pshare-peer get blue train",
+        "p2pshare-peer get \"alice:/Music/Blue Train.flac\"\np2pshare-peer get alice:/Music -o ~/Downloads\np2pshare-peer get af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262 -o file.bin\np2pshare-peer get --detach alice:/Films\np2pshare-peer get alice:/archive.tar -o - | tar t\np2pshare-peer get blue train",
     ),
     ("link", "p2pshare-peer link alice:/Films/Nosferatu.mkv"),
     ("push", "p2pshare-peer push notes.pdf bob"),
@@ -146,7 +159,7 @@ mod tests {
                     at = deeper;
                 }
                 // What a group of commands is for may take another command too.
-                let is_group = ["group", "invite", "config"].contains(path);
+                let is_group = ["group", "invite", "config", "downloads"].contains(path);
                 assert!(is_group || called.join(" ") == *path, "{line} is no example of {path}");
             }
         }

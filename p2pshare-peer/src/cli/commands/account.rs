@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use p2pshare_core::{
-    api::{Login, ProblemKind, Register},
+    api::{Login, Register},
     auth::Password,
     identity::Username,
 };
@@ -11,13 +11,13 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
-    account::SavedSession,
     cli::{
         args::{LoginArgs, LogoutArgs, PasswordArgs, RegisterArgs},
         context::Context,
         exit::{CliError, Exit},
     },
     index_client::IndexClient,
+    session,
 };
 
 /// Environment variable with the password.
@@ -50,18 +50,9 @@ async fn open_session(
     password: Password,
     accept_new_key: bool,
 ) -> Result<(), CliError> {
-    let opened = client.log_in(&Login { username, password }).await?;
-    let keys = context.pin_index_keys(&opened.index, accept_new_key)?;
-    // The session that was there before would live on unseen.
-    if let Ok(before) = SavedSession::load(&context.dir)
-        && let Ok(urls) = before.urls()
-        && let Ok(old) = IndexClient::new(&urls, std::time::Duration::ZERO)
-    {
-        let _ = old.with_session(before.token).log_out().await;
-    }
-    let name = opened.index.name.clone();
-    let session = SavedSession::new(&context.index_urls(), opened, keys);
-    session.save(&context.dir)?;
+    let login = Login { username, password };
+    let opened = session::log_in(&context.dir, client, &login, accept_new_key).await?;
+    let (session, name) = (opened.session, opened.index.name);
     context.output.line(format!(
         "Logged in as {} at {} ({}).",
         session.username,
@@ -77,32 +68,13 @@ async fn open_session(
 
 pub(crate) async fn logout(context: &Context, args: LogoutArgs) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
-    let ended = if args.everywhere {
-        client.log_out_everywhere().await.map(|ended| ended.ended)
-    } else {
-        client.log_out().await.map(|()| 1)
-    };
-    match ended {
-        Ok(ended) => {
-            SavedSession::forget(&context.dir)?;
-            context.output.line(format!("Logged out {}.", session.username));
-            context
-                .output
-                .event("logged_out", json!({ "username": session.username, "sessions": ended }));
-            Ok(())
-        }
-        // It has ended already: what the user wants is so.
-        Err(error) if error.kind() == Some(ProblemKind::NotLoggedIn) => {
-            SavedSession::forget(&context.dir)?;
-            context.output.line("The session had ended already.");
-            context
-                .output
-                .event("logged_out", json!({ "username": session.username, "sessions": 0 }));
-            Ok(())
-        }
-        // The token stays until the index has ended the session.
-        Err(error) => Err(error.into()),
-    }
+    let ended = session::log_out(&context.dir, &client, args.everywhere).await?;
+    context.output.line(match ended {
+        0 => "The session had ended already.".to_owned(),
+        _ => format!("Logged out {}.", session.username),
+    });
+    context.output.event("logged_out", json!({ "username": session.username, "sessions": ended }));
+    Ok(())
 }
 
 pub(crate) async fn whoami(context: &Context) -> Result<(), CliError> {

@@ -1,7 +1,11 @@
-//! `get`.
+//! `get`: by the running peer if there is one, else here.
+
+mod handed;
+mod stream;
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -9,7 +13,7 @@ use std::{
 use p2pshare_core::{
     swarm::DownloadError,
     text::visible,
-    transfer::{Durability, RateLimit, TransferError},
+    transfer::{Durability, RateLimit},
 };
 use serde_json::json;
 use tokio::{
@@ -30,14 +34,24 @@ use crate::{
     daemon::{DownloadServeOptions, DownloadServer},
     data_dir::DownloadLock,
     download::{
-        DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
+        Cause, DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
         ResolveError, Serving, resolve, run,
     },
+    local::client::LocalClient,
     publish::OwnPeer,
 };
 
 /// Uploads at a time of what is being downloaded.
 const UPLOAD_SLOTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+
+/// As an output: to standard output.
+const STDOUT: &str = "-";
+
+/// What to do when nobody is online who has it.
+const TRY_LATER: &str = "try again later, or wait for a source with --wait SECONDS";
+
+/// What to do when a download stopped half way.
+const RESUME: &str = "run the same command again: it goes on where it stopped";
 
 /// How often the progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
@@ -49,7 +63,28 @@ pub(crate) async fn get(
 ) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
     let what = targets(context, &client, &args.what).await?;
+    let node = match must_be_here(&args) {
+        true => None,
+        false => LocalClient::find(&context.dir)?,
+    };
+    if args.output.as_deref() == Some(Path::new(STDOUT)) {
+        let me = context.own_peer(&session, client)?;
+        return Box::pin(stream::get(context, args, &what, me, node, cancel)).await;
+    }
     let wanted = resolve(&client, &what, args.output.as_deref()).await?;
+    // The running peer knows folders alone: what gets a name of its own is done here.
+    let is_named = matches!(wanted.as_slice(), [one] if Some(&one.target) == args.output.as_ref());
+    if let Some(node) = node.filter(|_| !is_named) {
+        return Box::pin(handed::get(context, args, &what, node, cancel)).await;
+    }
+    if args.detach && is_named {
+        return Err(CliError::new(Exit::Usage, "in the background files keep their names")
+            .hint("name a folder with -o, or leave out --detach"));
+    }
+    if args.detach {
+        return Err(CliError::failed("no peer runs from this data directory that could do it")
+            .hint("start one with `p2pshare-peer serve`, or leave out --detach"));
+    }
     let files = wanted.len() as u64;
 
     let limit = rate(args.download_limit);
@@ -87,6 +122,19 @@ pub(crate) async fn get(
         served.end().await;
     }
     conclude(context, files, report)
+}
+
+/// The running peer downloads as its own options say: whoever says otherwise wants it done here. It is told paths as
+/// text.
+fn must_be_here(args: &GetArgs) -> bool {
+    args.here
+        || args.no_serve
+        || args.no_sync
+        || args.insecure
+        || args.listen.is_some()
+        || args.download_limit.is_some()
+        || args.upload_limit.is_some()
+        || args.output.as_deref().is_some_and(|output| output.to_str().is_none())
 }
 
 /// The server of what is downloaded, which runs beside the download.
@@ -228,60 +276,35 @@ fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliE
     if failures.is_empty() {
         return Ok(());
     }
-    let resume = "run the same command again: it goes on where it stopped";
     if failures.iter().any(|(_, error)| is_cancelled(error)) {
-        return Err(CliError::failed("stopped").hint(resume));
+        return Err(CliError::failed("stopped").hint(RESUME));
     }
-    // Of several the gravest decides: wrong bytes before a source that is away.
-    failures.sort_by_key(|(_, error)| match exit_of(error) {
-        Exit::VerificationFailed => 0,
-        Exit::NoSource => 2,
-        Exit::NotFound => 3,
-        _ => 1,
-    });
+    failures.sort_by_key(|(_, error)| std::cmp::Reverse(Cause::from(error).gravity()));
     let (_, first) = failures.swap_remove(0);
-    let exit = exit_of(&first);
+    let exit = exit_of(Cause::from(&first));
     if files == 1 {
         let error = CliError::new(exit, first.to_string());
         return Err(match exit {
-            Exit::NoSource => {
-                error.hint("try again later, or wait for a source with --wait SECONDS")
-            }
-            Exit::Failed => error.hint(resume),
+            Exit::NoSource => error.hint(TRY_LATER),
+            Exit::Failed => error.hint(RESUME),
             _ => error,
         });
     }
-    Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(resume))
+    Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(RESUME))
 }
 
 fn is_cancelled(error: &FetchError) -> bool {
     matches!(error, FetchError::Download(DownloadError::Cancelled))
 }
 
-fn exit_of(error: &FetchError) -> Exit {
-    match error {
-        FetchError::NotFound(_) => Exit::NotFound,
-        FetchError::Download(DownloadError::NoSources { .. }) => Exit::NoSource,
-        FetchError::Download(DownloadError::AllFailed { causes }) => exit_of_causes(causes),
-        _ => Exit::Failed,
+fn exit_of(cause: Cause) -> Exit {
+    match cause {
+        Cause::Verification => Exit::VerificationFailed,
+        Cause::NoSource => Exit::NoSource,
+        Cause::NotFound => Exit::NotFound,
+        Cause::LoggedOut => Exit::NotLoggedIn,
+        Cause::Other => Exit::Failed,
     }
-}
-
-/// If any source lied it is worth knowing; if all were merely away or have it no more, that is it.
-fn exit_of_causes(causes: &[(String, TransferError)]) -> Exit {
-    if causes.iter().any(|(_, cause)| cause.is_lie()) {
-        return Exit::VerificationFailed;
-    }
-    let away = |cause: &TransferError| {
-        matches!(
-            cause,
-            TransferError::Unavailable(_)
-                | TransferError::Stalled(_)
-                | TransferError::NotFound(_)
-                | TransferError::NotHeld(_)
-        )
-    };
-    if causes.iter().all(|(_, cause)| away(cause)) { Exit::NoSource } else { Exit::Failed }
 }
 
 impl From<ResolveError> for CliError {

@@ -1,26 +1,28 @@
 //! `serve`.
 
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
-use p2pshare_core::{text::visible, transfer::RateLimit};
+use p2pshare_core::text::visible;
 use sd_notify::NotifyState;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{share::open_catalog, watch::show_watch};
+use super::watch::show_watch;
 use crate::{
-    catalog::PartialSources,
+    account::{SavedSession, SavedSessionError},
     cli::{
         args::ServeArgs,
         context::Context,
         exit::{CliError, Exit},
         output::{Output, count},
+        values::UiAddress,
     },
-    daemon::{Daemon, DaemonError, DaemonEvent, ServeOptions},
+    daemon::{DaemonError, DaemonEvent},
     lan::{Lan, LanOptions},
+    local::{LocalError, LocalServer},
     metrics::{MetricsServer, PeerMetrics},
     net::ServerLimits,
-    share::Sharer,
+    node::{Node, NodeError, NodeOptions, SettingsChange},
 };
 
 pub(crate) async fn serve(
@@ -29,37 +31,51 @@ pub(crate) async fn serve(
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let _lock = context.dir.lock_for_serving()?;
-    let (session, client) = context.session_client()?;
     if args.insecure && !args.listen.ip().is_loopback() {
         context
             .output
             .warn("serving without encryption: everybody on the way can read what is sent");
     }
-    let catalog = open_catalog(context).await?;
-    let daemon = Daemon {
-        peer: context.own_peer(&session, client)?,
-        sharer: Sharer::new(catalog.clone(), &context.dir),
-        catalog,
-        partial: PartialSources::new(),
+    let ui = match args.ui {
+        Some(UiAddress::Off) => {
+            // Nothing else would notice a login that is not there.
+            context.session_client()?;
+            None
+        }
+        Some(UiAddress::At(address)) => Some(bind(context, Some(address)).await?),
+        None => Some(bind(context, None).await?),
     };
     let metrics = PeerMetrics::new();
     let _metrics_stop = serve_metrics(context.output, args.metrics, &metrics).await?;
-    let options = ServeOptions {
-        listen: args.listen,
-        advertise: args.advertise,
-        inbox: args.inbox,
-        upload_slots: NonZeroUsize::new(args.upload_slots.into()).unwrap_or(NonZeroUsize::MIN),
-        upload_limit: RateLimit::new(args.upload_limit.and_then(std::num::NonZeroU64::new)),
-        insecure: args.insecure,
-        limits: ServerLimits::default(),
-        // Only who can be reached from there has something to say there.
-        lan: (!args.no_lan && !args.listen.ip().is_loopback()).then(lan).flatten(),
-        metrics,
-    };
+    let node = Node::open(context.dir.clone(), options(context, args, metrics)?).await?;
+    let url = ui.as_ref().map(LocalServer::one_time_url);
+    let stay = ui.is_some();
+    if let Some(url) = &url {
+        context.output.line(format!("Open {url}"));
+        context.output.event("ui", json!({ "url": url }));
+    }
+    if stay && matches!(SavedSession::load(&context.dir), Err(SavedSessionError::None)) {
+        context
+            .output
+            .note("Nobody is logged in: log in on the page, or with `p2pshare-peer login USER`.");
+    }
+
     let output = context.output;
-    let events = Arc::new(move |event: DaemonEvent| show(output, &event));
-    Box::pin(daemon.run(options, events, stop.clone())).await?;
+    let events = Arc::new(move |event: DaemonEvent| show(output, &event, url.as_deref()));
+    let stop_ui = CancellationToken::new();
+    let page = async {
+        if let Some(ui) = ui {
+            ui.run(node.clone(), stop_ui.clone()).await;
+        }
+    };
+    let peer = async {
+        let done = Box::pin(node.run(stay, events, stop.clone())).await;
+        stop_ui.cancel();
+        done
+    };
+    let (done, ()) = tokio::join!(peer, page);
     tell_manager(NotifyState::Stopping);
+    done?;
     context.output.note("Stopped.");
     Ok(())
 }
@@ -93,7 +109,42 @@ pub(crate) fn lan() -> Option<Lan> {
         .ok()
 }
 
-fn show(output: Output, event: &DaemonEvent) {
+async fn bind(context: &Context, address: Option<SocketAddr>) -> Result<LocalServer, CliError> {
+    Ok(LocalServer::bind(&context.dir, address).await?)
+}
+
+fn options(
+    context: &Context,
+    args: ServeArgs,
+    metrics: PeerMetrics,
+) -> Result<NodeOptions, CliError> {
+    let inbox = match &args.inbox {
+        None => None,
+        Some(inbox) => {
+            let whole = std::path::absolute(inbox).map_err(|error| {
+                CliError::failed(format!("{}: {error}", visible(&inbox.display().to_string())))
+            })?;
+            Some(Some(whole.display().to_string()))
+        }
+    };
+    Ok(NodeOptions {
+        listen: args.listen,
+        advertise: args.advertise,
+        insecure: args.insecure,
+        limits: ServerLimits::default(),
+        default_index: context.index_urls(),
+        metrics,
+        given: SettingsChange {
+            inbox,
+            upload_slots: args.upload_slots,
+            upload_limit: args.upload_limit.map(|limit| (limit > 0).then_some(limit)),
+            lan: args.no_lan.then_some(false),
+            ..SettingsChange::default()
+        },
+    })
+}
+
+fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
     match event {
         DaemonEvent::Ready { listen, addresses, published } => {
             let told: Vec<_> = addresses.iter().map(ToString::to_string).collect();
@@ -104,7 +155,12 @@ fn show(output: Output, event: &DaemonEvent) {
             ));
             output.event(
                 "ready",
-                json!({ "listen": listen.to_string(), "addresses": addresses, "published": published }),
+                json!({
+                    "listen": listen.to_string(),
+                    "addresses": addresses,
+                    "published": published,
+                    "ui": ui,
+                }),
             );
             tell_manager(NotifyState::Ready);
         }
@@ -112,8 +168,9 @@ fn show(output: Output, event: &DaemonEvent) {
             output.note(format!("Published: the index knows {} of yours.", count(*total, "file")));
             output.event("published", json!({ "total": total }));
         }
+        DaemonEvent::Online => output.note("Online again."),
+        DaemonEvent::Offline(what) | DaemonEvent::Trouble(what) => output.warn(visible(what)),
         DaemonEvent::Watch(event) => show_watch(output, event),
-        DaemonEvent::Trouble(what) => output.warn(visible(what)),
     }
 }
 
@@ -130,6 +187,36 @@ impl From<DaemonError> for CliError {
                 address.port()
             )),
             other => Self::failed(other),
+        }
+    }
+}
+
+impl From<NodeError> for CliError {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::LoggedOut => Self::new(Exit::NotLoggedIn, error.to_string()),
+            NodeError::Index(error) => error.into(),
+            NodeError::Announce(error) => error.into(),
+            NodeError::Session(error) => error.into(),
+            NodeError::Daemon(error) => error.into(),
+            NodeError::Share(error) => error.into(),
+            NodeError::Catalog(error) => error.into(),
+            NodeError::Invalid(_) => Self::new(Exit::Usage, error.to_string()),
+            NodeError::NotFound(_) => Self::new(Exit::NotFound, error.to_string()),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<LocalError> for CliError {
+    fn from(error: LocalError) -> Self {
+        match error {
+            LocalError::NotLoopback(_) => Self::new(Exit::Usage, error.to_string()),
+            LocalError::Listen { address, .. } => Self::failed(&error).hint(format!(
+                "another program uses port {}: choose one with --ui, or serve without a page with --ui off",
+                address.port()
+            )),
+            LocalError::DataDir(error) => error.into(),
         }
     }
 }

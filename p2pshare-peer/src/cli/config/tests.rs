@@ -76,7 +76,10 @@ fn arguments_count_before_the_file() {
     let parsed = parse_with(file, &["serve", "--listen", "127.0.0.1:6"]).unwrap();
     let args = serve(&parsed);
     assert_eq!(args.listen, "127.0.0.1:6".parse().unwrap());
-    assert_eq!((args.upload_limit, args.upload_slots, args.insecure), (Some(5_000_000), 3, true));
+    assert_eq!(
+        (args.upload_limit, args.upload_slots, args.insecure),
+        (Some(5_000_000), Some(3), true)
+    );
     assert_eq!(parsed.cli.global.index.len(), 2);
     let origin = |key| parsed.settings.origin("serve", key);
     assert_eq!(origin("listen"), Origin::Argument);
@@ -100,7 +103,7 @@ fn what_is_in_force_is_a_file_that_says_the_same() {
     };
     assert_eq!(of("serve", "upload-limit"), (Some("\"5MB\"".to_owned()), Origin::File));
     assert_eq!(of("get", "no-serve"), (Some("true".to_owned()), Origin::File));
-    assert_eq!(of("serve", "upload-slots"), (Some("8".to_owned()), Origin::Default));
+    assert_eq!(of("serve", "listen"), (Some("\"0.0.0.0:7401\"".to_owned()), Origin::Default));
     assert_eq!(of("serve", "inbox"), (None, Origin::Default));
 
     let text = p2pshare_core::config_file::in_force(&shown);

@@ -65,8 +65,10 @@ impl Store {
             if !from.contains(&row.state) {
                 return Ok(Moved::Stays(row.state));
             }
-            c.prepare_cached("UPDATE downloads SET state = ?2, error = NULL WHERE id = ?1")?
-                .execute(params![id.0, to as i64])?;
+            c.prepare_cached(
+                "UPDATE downloads SET state = ?2, error = NULL, cause = NULL WHERE id = ?1",
+            )?
+            .execute(params![id.0, to as i64])?;
             Ok(Moved::From(row.state))
         };
         self.database.write(write).await
@@ -82,7 +84,7 @@ impl Store {
         let write = move |c: &Connection| {
             let mut moved = Vec::new();
             for state in from {
-                let sql = "UPDATE downloads SET state = ?3, error = NULL WHERE account = ?1 AND state = ?2 RETURNING id";
+                let sql = "UPDATE downloads SET state = ?3, error = NULL, cause = NULL WHERE account = ?1 AND state = ?2 RETURNING id";
                 moved.extend(super::ids(c, sql, params![account.0, *state as i64, to as i64])?);
             }
             moved.sort_unstable();
@@ -103,10 +105,10 @@ impl Store {
                 return Ok(Moved::Stays(row.state));
             }
             c.prepare_cached(
-                "UPDATE files SET state = 0, error = NULL WHERE download = ?1 AND state = 2",
+                "UPDATE files SET state = 0, error = NULL, cause = NULL WHERE download = ?1 AND state = 2",
             )?
             .execute([id.0])?;
-            let sql = "UPDATE downloads SET state = ?2, files_failed = 0, error = NULL, finished_at = NULL WHERE id = ?1";
+            let sql = "UPDATE downloads SET state = ?2, files_failed = 0, error = NULL, cause = NULL, finished_at = NULL WHERE id = ?1";
             c.prepare_cached(sql)?.execute(params![id.0, Saved::Queued as i64])?;
             Ok(Moved::From(row.state))
         };

@@ -4,20 +4,25 @@ use p2pshare_core::{backend::sqlite::DatabaseResult, time::Timestamp, transfer::
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Saved, SavedFile, Store, rows};
-use crate::downloads::DownloadId;
+use crate::downloads::{DownloadId, verdict::Reason};
 
 impl Store {
-    /// A file is complete.
+    /// A file is complete; it was before, if it is `there`.
     pub(in crate::downloads) async fn file_done(
         &self,
         id: DownloadId,
         number: u64,
         stamp: Option<FileStamp>,
+        there: bool,
     ) -> DatabaseResult<()> {
         let write = move |c: &Connection| {
             let Some((size, held)) = leave_waiting(c, id, number, SavedFile::Done, None)? else {
                 return Ok(());
             };
+            if there {
+                let sql = "UPDATE files SET there = 1 WHERE download = ?1 AND number = ?2";
+                c.prepare_cached(sql)?.execute(params![id.0, rows::signed(number)])?;
+            }
             if let Some(stamp) = stamp {
                 let sql = "UPDATE files SET length = ?3, mtime_ns = ?4, inode = ?5 WHERE download = ?1 AND number = ?2";
                 c.prepare_cached(sql)?.execute(params![
@@ -41,10 +46,10 @@ impl Store {
         &self,
         id: DownloadId,
         number: u64,
-        error: String,
+        reason: Reason,
     ) -> DatabaseResult<()> {
         let write = move |c: &Connection| {
-            let left = leave_waiting(c, id, number, SavedFile::Failed, Some(&error))?;
+            let left = leave_waiting(c, id, number, SavedFile::Failed, Some(&reason))?;
             if left.is_some() {
                 c.prepare_cached(
                     "UPDATE downloads SET files_failed = files_failed + 1 WHERE id = ?1",
@@ -86,7 +91,8 @@ impl Store {
             let sql = "UPDATE downloads SET finished_at = ?2, state = CASE WHEN files_failed = 0 THEN ?3 ELSE ?4 END, \
                        error = CASE WHEN files_failed = 0 THEN NULL \
                            WHEN files = 1 THEN (SELECT error FROM files WHERE download = ?1 AND state = 2) \
-                           ELSE files_failed || ' of ' || files || ' files could not be fetched' END \
+                           ELSE files_failed || ' of ' || files || ' files could not be fetched' END, \
+                       cause = CASE WHEN files = 1 THEN (SELECT cause FROM files WHERE download = ?1 AND state = 2) END \
                        WHERE id = ?1 AND state = ?5 AND resolved AND files_done + files_failed = files";
             let settled = c.prepare_cached(sql)?.execute(params![
                 id.0,
@@ -104,17 +110,19 @@ impl Store {
     pub(in crate::downloads) async fn fail(
         &self,
         id: DownloadId,
-        error: String,
+        reason: Reason,
         now: Timestamp,
     ) -> DatabaseResult<()> {
         let write = move |c: &Connection| {
-            let sql = "UPDATE downloads SET finished_at = ?2, state = ?3, error = ?4 WHERE id = ?1 AND state = ?5";
+            let sql = "UPDATE downloads SET finished_at = ?2, state = ?3, error = ?4, cause = ?6 \
+                       WHERE id = ?1 AND state = ?5";
             c.prepare_cached(sql)?.execute(params![
                 id.0,
                 now.as_millis(),
                 Saved::Failed as i64,
-                error,
-                Saved::Running as i64
+                reason.text,
+                Saved::Running as i64,
+                rows::cause_text(reason.cause)
             ])?;
             Ok(())
         };
@@ -165,11 +173,13 @@ fn leave_waiting(
     id: DownloadId,
     number: u64,
     state: SavedFile,
-    error: Option<&str>,
+    reason: Option<&Reason>,
 ) -> DatabaseResult<Option<(i64, i64)>> {
-    let sql = "UPDATE files SET state = ?3, error = ?4 WHERE download = ?1 AND number = ?2 AND state = 0 \
+    let sql = "UPDATE files SET state = ?3, error = ?4, cause = ?5 WHERE download = ?1 AND number = ?2 AND state = 0 \
                RETURNING size, held";
-    let values = params![id.0, rows::signed(number), state as i64, error];
+    let error = reason.map(|reason| reason.text.as_str());
+    let cause = reason.map(|reason| rows::cause_text(reason.cause));
+    let values = params![id.0, rows::signed(number), state as i64, error, cause];
     let mut statement = c.prepare_cached(sql)?;
     Ok(statement.query_row(values, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }

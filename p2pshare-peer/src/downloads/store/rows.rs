@@ -13,6 +13,7 @@ use rusqlite::Row;
 
 use crate::{
     catalog::local,
+    download::Cause,
     downloads::{DownloadId, DownloadState},
 };
 
@@ -56,6 +57,7 @@ pub(in crate::downloads) struct DownloadRow {
     pub(in crate::downloads) bytes_done: u64,
     pub(in crate::downloads) bytes_held: u64,
     pub(in crate::downloads) error: Option<String>,
+    pub(in crate::downloads) cause: Option<Cause>,
     pub(in crate::downloads) created_at: Timestamp,
     pub(in crate::downloads) finished_at: Option<Timestamp>,
 }
@@ -71,6 +73,8 @@ pub(in crate::downloads) struct FileRow {
     pub(in crate::downloads) held: u64,
     pub(in crate::downloads) cells: Option<Vec<u8>>,
     pub(in crate::downloads) error: Option<String>,
+    pub(in crate::downloads) cause: Option<Cause>,
+    pub(in crate::downloads) there: bool,
 }
 
 impl Saved {
@@ -103,7 +107,7 @@ impl Saved {
 
 /// The columns of [`download`].
 pub(super) const DOWNLOAD: &str = "id, state, title, folder, overwrite, targets, resolved, files, files_done, \
-    files_failed, bytes, bytes_done, bytes_held, error, created_at, finished_at";
+    files_failed, bytes, bytes_done, bytes_held, error, created_at, finished_at, cause";
 
 pub(super) fn download(row: &Row<'_>) -> DatabaseResult<DownloadRow> {
     let folder = row.get_ref(3)?.as_blob().map_err(DatabaseError::corrupt)?;
@@ -125,11 +129,13 @@ pub(super) fn download(row: &Row<'_>) -> DatabaseResult<DownloadRow> {
         error: row.get(13)?,
         created_at: Timestamp::from_millis(row.get(14)?),
         finished_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_millis),
+        cause: cause(row, 16)?,
     })
 }
 
 /// The columns of [`file`].
-pub(super) const FILE: &str = "number, name, content, size, state, held, cells, error";
+pub(super) const FILE: &str =
+    "number, name, content, size, state, held, cells, error, cause, there";
 
 pub(super) fn file(row: &Row<'_>) -> DatabaseResult<FileRow> {
     let state = match row.get::<_, i64>(4)? {
@@ -147,7 +153,20 @@ pub(super) fn file(row: &Row<'_>) -> DatabaseResult<FileRow> {
         held: unsigned(row.get(5)?),
         cells: row.get(6)?,
         error: row.get(7)?,
+        cause: cause(row, 8)?,
+        there: row.get(9)?,
     })
+}
+
+/// A cause as it is kept.
+pub(super) fn cause_text(cause: Cause) -> String {
+    let text = serde_json::to_value(cause).ok();
+    text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn cause(row: &Row<'_>, column: usize) -> DatabaseResult<Option<Cause>> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.and_then(|text| serde_json::from_value(text.into()).ok()))
 }
 
 /// Length, time and inode, from column `first` on; `None` for a file that has none.

@@ -18,6 +18,8 @@ const MIGRATIONS: &[Migration] = &[VERSION_1];
 ///   sum of `held` of those that are not complete.
 /// - `files.state` is a [`SavedFile`](super::SavedFile), `held` and `cells` what was there when it stopped the last time,
 ///   `length`, `mtime_ns` and `inode` the stamp of the complete file.
+/// - `there` says that a file was complete before it was asked for.
+/// - `cause` says in a word what `error` says to people.
 const VERSION_1: Migration = "
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY,
@@ -42,6 +44,7 @@ CREATE TABLE downloads (
     bytes_done INTEGER NOT NULL DEFAULT 0,
     bytes_held INTEGER NOT NULL DEFAULT 0,
     error TEXT,
+    cause TEXT,
     created_at INTEGER NOT NULL,
     finished_at INTEGER
 ) STRICT;
@@ -57,6 +60,8 @@ CREATE TABLE files (
     held INTEGER NOT NULL DEFAULT 0,
     cells BLOB,
     error TEXT,
+    cause TEXT,
+    there INTEGER NOT NULL DEFAULT 0,
     length INTEGER,
     mtime_ns INTEGER,
     inode INTEGER,

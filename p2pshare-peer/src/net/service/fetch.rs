@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use p2pshare_core::content::{ContentId, PieceRun};
-use p2pshare_core::identity::Username;
+use p2pshare_core::identity::{PeerId, Username};
 use p2pshare_core::transfer::{FetchEvent, PieceSource, Spread};
 
 use super::pump::{self, Failure, Outbound};
 use super::{Answers, ServerServices, StallReport};
 use crate::net::grpc::Encoded;
+use crate::net::uploads::Key;
 use crate::net::wire;
 
 /// A fetch that was let in.
@@ -20,6 +21,7 @@ pub(super) struct Fetch {
     pub(super) source: Arc<dyn PieceSource>,
     pub(super) spread: Spread,
     pub(super) user: Username,
+    pub(super) peer: Option<PeerId>,
     pub(super) content: ContentId,
     /// What is asked for, and what would do as well.
     pub(super) wish: (Vec<PieceRun>, Vec<PieceRun>),
@@ -37,11 +39,20 @@ pub(super) fn answer(
 
 impl Fetch {
     async fn run(self, answers: Outbound<Encoded>) -> Result<(), Failure> {
-        let ServerServices { slots, upload_rate, .. } = self.services;
-        let stream = self.spread.serve(&slots, self.user, self.source, self.content, self.wish)?;
+        let ServerServices { slots, upload_rate, uploads, .. } = self.services;
+        let content = self.content;
+        let listed = uploads.begin(Key { user: self.user.clone(), peer: self.peer, content });
+        let stream = self.spread.serve(&slots, self.user, self.source, content, self.wish)?;
         let mut events = upload_rate.throttle(stream);
         while let Some(event) = events.next().await {
             let event = event?;
+            if let Some(listed) = &listed {
+                match &event {
+                    FetchEvent::Queued { position } => listed.queued(*position),
+                    FetchEvent::Segment(segment) => listed.sent(segment.data.len() as u64),
+                    FetchEvent::Chosen { .. } => {}
+                }
+            }
             let queued = matches!(event, FetchEvent::Queued { .. });
             let answer = wire::fetch_event_out(event);
             match queued {

@@ -2,6 +2,7 @@
 
 mod files;
 mod index;
+mod page;
 mod peer;
 mod process;
 
@@ -9,6 +10,7 @@ use std::process::Command;
 
 pub(crate) use files::{MIB, assert_bytes, b3sum, noise, parts, tree};
 pub(crate) use index::Index;
+pub(crate) use page::{Answer, Page, path_of};
 pub(crate) use peer::{PASSWORD, Peer, Serving};
 pub(crate) use process::{Ended, Process, until};
 

@@ -59,6 +59,8 @@ impl Peer {
     pub(crate) fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Command {
         let mut command = clean(Command::new(env!("CARGO_BIN_EXE_p2pshare-peer")));
         command.env("P2PSHARE_PASSWORD", PASSWORD).current_dir(self.home());
+        // Tests that want a page ask for it.
+        command.env("P2PSHARE_UI", "off");
         command.args(["--index", &self.url, "--data-dir"]).arg(self.data_dir()).args(args);
         command
     }

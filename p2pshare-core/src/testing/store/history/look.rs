@@ -9,7 +9,7 @@ use crate::{
     api::{FileListing, Kind, Sort, UserFile},
     identity::Username,
     index::{
-        model::{LocateRequest, Viewer},
+        model::{LocateRequest, OverviewRequest, Viewer},
         search::{Filter, Search},
     },
     testing::store::fixture::{
@@ -58,8 +58,16 @@ impl Pair<'_> {
     }
 
     async fn look_at_accounts(&self) -> Result<(), Disagreement> {
-        for after in [None, Some(&user("b-e"))] {
-            ask!(self, users(after, 2))?;
+        for after in [None, Some(user("b-e"))] {
+            ask!(self, users(after.as_ref(), 2))?;
+            let request = OverviewRequest {
+                prefix: String::new(),
+                after,
+                limit: 9,
+                now: self.now(),
+                online_since: self.now(),
+            };
+            ask!(self, overviews(&request))?;
         }
         for name in USERS {
             ask!(self, user(&user(name)))?;
@@ -98,6 +106,14 @@ impl Pair<'_> {
         }
         for number in 1..=CODES {
             ask!(self, invite(&invite_hash(number)))?;
+        }
+        let mut after = None;
+        loop {
+            let page = ask!(self, good_invites(self.now(), after, 2))?;
+            after = page.last().map(|last| (last.expires_at, last.hash));
+            if after.is_none() {
+                break;
+            }
         }
         Ok(())
     }

@@ -1,0 +1,232 @@
+//! `downloads`: what the running peer downloads.
+
+use std::time::Duration;
+
+use indicatif::HumanDuration;
+use p2pshare_core::{api::ProblemKind, text::visible};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ui::running;
+use crate::{
+    cli::{
+        args::{DownloadsArgs, DownloadsCommand, DownloadsOf},
+        context::Context,
+        exit::CliError,
+        output::{bytes, count},
+    },
+    download::Cause,
+    downloads::{DownloadId, DownloadState},
+    local::client::{LocalClient, LocalClientError},
+};
+
+/// Downloads that are asked for at once.
+const PAGE: usize = 500;
+
+const NO_BODY: Option<&()> = None;
+
+/// A download, as the running peer tells of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Download {
+    pub(super) id: DownloadId,
+    pub(super) state: DownloadState,
+    pub(super) title: String,
+    pub(super) folder: String,
+    pub(super) files: u64,
+    pub(super) files_done: u64,
+    pub(super) files_failed: u64,
+    pub(super) bytes: u64,
+    pub(super) bytes_done: u64,
+    pub(super) rate: u64,
+    pub(super) eta_seconds: Option<u64>,
+    pub(super) sources: u32,
+    pub(super) queued_at: Option<u32>,
+    pub(super) error: Option<String>,
+    pub(super) cause: Option<Cause>,
+    /// What else it tells.
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
+/// Some of a list of the running peer's.
+#[derive(Deserialize)]
+pub(super) struct Page<T, C> {
+    pub(super) items: Vec<T>,
+    pub(super) next: Option<C>,
+}
+
+pub(crate) async fn downloads(context: &Context, args: DownloadsArgs) -> Result<(), CliError> {
+    let node = running(context)?;
+    match args.command {
+        None => list(context, &node, args.all, args.limit).await,
+        Some(DownloadsCommand::Pause(which)) => change(context, &node, "pause", which).await,
+        Some(DownloadsCommand::Resume(which)) => change(context, &node, "resume", which).await,
+        Some(DownloadsCommand::Cancel(which)) => change(context, &node, "cancel", which).await,
+        Some(DownloadsCommand::Retry(which)) => change(context, &node, "retry", which).await,
+        Some(DownloadsCommand::Forget(which)) => forget(context, &node, which).await,
+    }
+}
+
+async fn list(
+    context: &Context,
+    node: &LocalClient,
+    all: bool,
+    limit: usize,
+) -> Result<(), CliError> {
+    let filter = if all { "all" } else { "active" };
+    let mut after = None;
+    let mut left = limit;
+    let mut none = true;
+    while left > 0 {
+        let page = page(node, filter, after, left.min(PAGE)).await?;
+        for download in &page.items {
+            none = false;
+            context.output.line(line(download));
+            context.output.event("download", download);
+        }
+        left -= page.items.len().min(left);
+        after = page.next;
+        if after.is_none() || page.items.is_empty() {
+            break;
+        }
+    }
+    if none {
+        context.output.note(match all {
+            true => "There are no downloads.",
+            false => "Nothing is being downloaded; --all lists what is done.",
+        });
+    }
+    Ok(())
+}
+
+async fn page(
+    node: &LocalClient,
+    filter: &str,
+    after: Option<DownloadId>,
+    limit: usize,
+) -> Result<Page<Download, DownloadId>, LocalClientError> {
+    let after = after.map_or(String::new(), |after| format!("&after={after}"));
+    node.get(&format!("/downloads?state={filter}&limit={limit}{after}")).await
+}
+
+/// A download in a line.
+fn line(download: &Download) -> String {
+    let Download { id, state, title, bytes: total, bytes_done: done, .. } = download;
+    let percent = match total {
+        0 => String::new(),
+        total => format!(" {}%", u128::from(*done) * 100 / u128::from(*total)),
+    };
+    let mut parts = vec![format!("{id:>4}  {state}{percent}  {}", visible(title))];
+    if *total > 0 {
+        parts.push(bytes(*total).to_string());
+    }
+    if download.files > 1 {
+        parts.push(format!("{} of {}", download.files_done, count(download.files, "file")));
+    }
+    if download.files_failed > 0 {
+        parts.push(format!("{} failed", download.files_failed));
+    }
+    if *state == DownloadState::Running && download.rate > 0 {
+        parts.push(format!("{}/s", bytes(download.rate)));
+        if let Some(left) = download.eta_seconds {
+            parts.push(format!("{} left", HumanDuration(Duration::from_secs(left))));
+        }
+    }
+    if let Some(position) = download.queued_at {
+        parts.push(format!("{position} before it"));
+    }
+    if let Some(error) = &download.error {
+        parts.push(visible(error).to_string());
+    }
+    parts.join(", ")
+}
+
+async fn change(
+    context: &Context,
+    node: &LocalClient,
+    action: &str,
+    which: DownloadsOf,
+) -> Result<(), CliError> {
+    #[derive(Deserialize, Serialize)]
+    struct Changed {
+        changed: u64,
+    }
+    if which.all && (action == "pause" || action == "resume") {
+        let changed: Changed = node.post(&format!("/downloads/{action}"), NO_BODY).await?;
+        context.output.line(format!("{}: {}.", past(action), count(changed.changed, "download")));
+        context.output.event("changed", changed);
+        return Ok(());
+    }
+    let mut changed = 0;
+    for id in numbers(node, &which, action == "retry").await? {
+        let done: Result<Download, _> =
+            node.post(&format!("/downloads/{id}/{action}"), NO_BODY).await;
+        match done {
+            Ok(download) => {
+                changed += 1;
+                if !which.all {
+                    context.output.line(line(&download));
+                }
+                context.output.event("download", download);
+            }
+            // Of all, those that it cannot be done with are not meant.
+            Err(error) if which.all && is_conflict(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if which.all {
+        context.output.line(format!("{}: {}.", past(action), count(changed, "download")));
+        context.output.event("changed", Changed { changed });
+    }
+    Ok(())
+}
+
+async fn forget(context: &Context, node: &LocalClient, which: DownloadsOf) -> Result<(), CliError> {
+    let mut forgotten = 0;
+    for id in numbers(node, &which, true).await? {
+        match node.delete(&format!("/downloads/{id}")).await {
+            Ok(()) => forgotten += 1,
+            Err(error) if which.all && is_conflict(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    context.output.line(format!("Forgotten: {}.", count(forgotten, "download")));
+    context.output.event("forgotten", serde_json::json!({ "forgotten": forgotten }));
+    Ok(())
+}
+
+/// The downloads that are meant, by their numbers.
+async fn numbers(
+    node: &LocalClient,
+    which: &DownloadsOf,
+    settled: bool,
+) -> Result<Vec<DownloadId>, CliError> {
+    if !which.all {
+        return Ok(which.ids.clone());
+    }
+    let filter = if settled { "settled" } else { "active" };
+    let mut numbers = Vec::new();
+    let mut after = None;
+    loop {
+        let page = page(node, filter, after, PAGE).await?;
+        numbers.extend(page.items.iter().map(|download| download.id));
+        after = page.next;
+        if after.is_none() || page.items.is_empty() {
+            return Ok(numbers);
+        }
+    }
+}
+
+fn is_conflict(error: &LocalClientError) -> bool {
+    let LocalClientError::Problem(problem) = error else { return false };
+    matches!(problem.kind(), Some(ProblemKind::Conflict | ProblemKind::NotFound))
+}
+
+fn past(action: &str) -> &'static str {
+    match action {
+        "pause" => "Paused",
+        "resume" => "Resumed",
+        "cancel" => "Cancelled",
+        _ => "Tried again",
+    }
+}

@@ -1,0 +1,259 @@
+//! `get` through the running peer.
+
+use std::{env, time::Duration};
+
+use p2pshare_core::{content::ContentId, text::visible};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{RESUME, SHOW_EVERY, TRY_LATER, exit_of};
+use crate::{
+    cli::{
+        args::GetArgs,
+        commands::downloads::{Download, Page},
+        context::Context,
+        exit::{CliError, Exit},
+        output::{Progress, bytes, count},
+    },
+    download::{Cause, Target},
+    downloads::{DownloadId, DownloadState, FileState},
+    local::client::{LocalClient, LocalClientError},
+};
+
+/// A peer that is gone may be back in a moment, as when it is updated.
+const COMES_BACK: Duration = Duration::from_secs(20);
+
+/// Files that are asked for at once.
+const PAGE: usize = 500;
+
+/// A file of a download, as the running peer tells of it.
+#[derive(Deserialize)]
+struct File {
+    path: String,
+    content: ContentId,
+    size: u64,
+    state: FileState,
+    error: Option<String>,
+    cause: Option<Cause>,
+    there: bool,
+}
+
+/// Hands the download to the running peer, and follows it to its end unless told otherwise.
+pub(super) async fn get(
+    context: &Context,
+    args: GetArgs,
+    what: &[Target],
+    node: LocalClient,
+    cancel: &CancellationToken,
+) -> Result<(), CliError> {
+    let folder = match args.output {
+        // A separator at the end means a folder, and stays.
+        Some(output) => std::path::absolute(&output),
+        None => env::current_dir(),
+    };
+    let folder =
+        folder.map_err(|error| CliError::failed(format!("finding the folder: {error}")))?;
+    let Some(folder) = folder.to_str() else {
+        return Err(CliError::failed(
+            "the running peer is told paths as text, and this one is none",
+        )
+        .hint("add --here"));
+    };
+    let what: Vec<_> = what.iter().map(ToString::to_string).collect();
+    let request = json!({ "what": what, "folder": folder, "overwrite": args.overwrite });
+    let begun: Download = node.post("/downloads", Some(&request)).await?;
+    context.output.event("begun", json!({ "download": begun.id, "title": begun.title }));
+    if args.detach {
+        context.output.line(format!(
+            "Download {} goes on in the running peer: p2pshare-peer downloads",
+            begun.id
+        ));
+        return Ok(());
+    }
+    let mut follower = Follower { context, node, id: begun.id };
+    let shown = context.output.progress(visible(&begun.title).to_string(), None);
+    let wait = Duration::from_secs(args.wait);
+    let ended = cancel.run_until_cancelled(follower.follow(&shown, wait)).await;
+    shown.finish();
+    match ended {
+        Some(ended) => follower.conclude(ended?).await,
+        None => Err(CliError::failed(format!(
+            "stopped following: download {} goes on in the background",
+            begun.id
+        ))
+        .hint(format!(
+            "p2pshare-peer downloads shows it, p2pshare-peer downloads cancel {} ends it",
+            begun.id
+        ))),
+    }
+}
+
+struct Follower<'a> {
+    context: &'a Context,
+    node: LocalClient,
+    id: DownloadId,
+}
+
+impl Follower<'_> {
+    /// Shows how far the download is until it is settled, or has waited for a source for so long.
+    async fn follow(&mut self, shown: &Progress, wait: Duration) -> Result<Download, CliError> {
+        let mut waiting: Option<Instant> = None;
+        loop {
+            let download: Download = self.ask(&format!("/downloads/{}", self.id)).await?;
+            if download.bytes > 0 {
+                shown.set(download.bytes_done, download.bytes);
+            }
+            if download.state.is_settled() {
+                return Ok(download);
+            }
+            match download.state {
+                DownloadState::Paused => shown.message("(paused)"),
+                DownloadState::Queued => shown.message("(waiting for others to end)"),
+                _ => shown.message(""),
+            }
+            let no_source = download.cause == Some(Cause::NoSource);
+            match (no_source, waiting) {
+                (false, _) => waiting = None,
+                (true, Some(since)) if since.elapsed() >= wait => return Ok(download),
+                (true, None) if wait.is_zero() => return Ok(download),
+                (true, Some(_)) => {}
+                (true, None) => waiting = Some(Instant::now()),
+            }
+            sleep(SHOW_EVERY).await;
+        }
+    }
+
+    /// Asks the peer; one that is gone is waited for, for a while.
+    async fn ask<T: serde::de::DeserializeOwned>(&mut self, path: &str) -> Result<T, CliError> {
+        let deadline = Instant::now() + COMES_BACK;
+        loop {
+            match self.node.get(path).await {
+                Err(LocalClientError::Away(_)) if Instant::now() < deadline => {
+                    sleep(SHOW_EVERY).await;
+                    // It has another port and another key then.
+                    if let Ok(Some(node)) = LocalClient::find(&self.context.dir) {
+                        self.node = node;
+                    }
+                }
+                Err(error @ LocalClientError::Away(_)) => {
+                    return Err(CliError::from(error)
+                        .hint("the download goes on when `p2pshare-peer serve` runs again"));
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Tells what came of it.
+    async fn conclude(&mut self, download: Download) -> Result<(), CliError> {
+        let output = self.context.output;
+        let (mut fetched, mut there, mut failed, mut got) = (0, 0, 0, 0);
+        let mut gravest: Option<(String, Cause)> = None;
+        let mut after = None;
+        loop {
+            let query = after.map_or(String::new(), |after: u64| format!("&after={after}"));
+            let path = format!("/downloads/{}/files?limit={PAGE}{query}", self.id);
+            let page: Page<File, u64> = self.ask(&path).await?;
+            for file in &page.items {
+                match file.state {
+                    FileState::Done => {
+                        if file.there {
+                            there += 1;
+                        } else {
+                            fetched += 1;
+                            got += file.size;
+                        }
+                        self.tell_done(file, download.files == 1);
+                    }
+                    _ => {
+                        failed += 1;
+                        let why = file.error.clone().unwrap_or_else(|| download.state.to_string());
+                        output.event(
+                            "failed",
+                            json!({ "path": file.path, "content": file.content, "error": why }),
+                        );
+                        if download.files > 1 && download.state == DownloadState::Failed {
+                            output.warn(format!("{}: {}", visible(&file.path), visible(&why)));
+                        }
+                        let cause = file.cause.unwrap_or(Cause::Other);
+                        let graver =
+                            |(_, other): &(String, Cause)| cause.gravity() > other.gravity();
+                        if gravest.as_ref().is_none_or(graver) {
+                            gravest = Some((why, cause));
+                        }
+                    }
+                }
+            }
+            after = page.next;
+            if after.is_none() || page.items.is_empty() {
+                break;
+            }
+        }
+        output.event(
+            "done",
+            json!({ "fetched": fetched, "bytes": got, "there": there, "failed": failed }),
+        );
+        if download.files > 1 && fetched + there > 0 {
+            let also = match there {
+                0 => String::new(),
+                there => format!(", {there} were there already"),
+            };
+            output.line(format!("Got {} ({}){also}.", count(fetched, "file"), bytes(got)));
+        }
+        result(&download, failed, gravest)
+    }
+
+    fn tell_done(&self, file: &File, only: bool) {
+        let output = self.context.output;
+        output.event(
+            "file",
+            json!({
+                "path": file.path,
+                "content": file.content,
+                "size": file.size,
+                "state": if file.there { "there" } else { "fetched" },
+            }),
+        );
+        if only {
+            let verb = if file.there { "Is there already:" } else { "Got" };
+            output.line(format!("{verb} {} ({})", visible(&file.path), bytes(file.size)));
+        }
+    }
+}
+
+/// How the command ends, with the same codes as without a running peer.
+fn result(
+    download: &Download,
+    failed: u64,
+    gravest: Option<(String, Cause)>,
+) -> Result<(), CliError> {
+    match download.state {
+        DownloadState::Done => return Ok(()),
+        DownloadState::Cancelled => {
+            return Err(CliError::failed(format!("download {} was cancelled", download.id)));
+        }
+        _ => {}
+    }
+    let (file_error, file_cause) = gravest.unzip();
+    // Of one that waits its own says more than that of a file whose turn has not come.
+    let exit = exit_of(download.cause.or(file_cause).unwrap_or(Cause::Other));
+    let why = download.error.clone().or(file_error).unwrap_or_else(|| "it failed".to_owned());
+    let several = download.files > 1 && failed > 0;
+    let message = match several {
+        true => format!("{} of {} failed", count(failed, "file"), download.files),
+        false => why,
+    };
+    let error = CliError::new(exit, message);
+    Err(match exit {
+        Exit::NoSource if !download.state.is_settled() => error.hint(format!(
+            "download {} waits for a source in the background; wait for it with --wait SECONDS, or end it: p2pshare-peer downloads cancel {}",
+            download.id, download.id
+        )),
+        Exit::NoSource => error.hint(TRY_LATER),
+        Exit::NotFound => error.hint("look for it with `search` or `browse`"),
+        Exit::Failed => error.hint(RESUME),
+        _ => error,
+    })
+}

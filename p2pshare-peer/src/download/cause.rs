@@ -1,0 +1,103 @@
+//! Why something was not fetched, in a word: what can be done depends on it.
+
+use p2pshare_core::{api::ProblemKind, swarm::DownloadError, transfer::TransferError};
+use serde::{Deserialize, Serialize};
+
+use super::FetchError;
+
+/// Why something was not fetched, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Somebody sent something else than what was asked for.
+    Verification,
+    /// Nobody who has it is online.
+    NoSource,
+    /// It does not exist, or not for this user.
+    NotFound,
+    /// The session has ended.
+    LoggedOut,
+    /// Whatever has no word of its own.
+    #[serde(other)]
+    Other,
+}
+
+impl Cause {
+    /// Of several the gravest decides: wrong bytes before a source that is away.
+    pub fn gravity(self) -> u8 {
+        match self {
+            Self::Verification => 4,
+            Self::LoggedOut => 3,
+            Self::Other => 2,
+            Self::NoSource => 1,
+            Self::NotFound => 0,
+        }
+    }
+
+    /// If any source lied it is worth knowing; if all were merely away or have it no more, that is it.
+    fn of_sources(causes: &[(String, TransferError)]) -> Self {
+        if causes.iter().any(|(_, cause)| cause.is_lie()) {
+            return Self::Verification;
+        }
+        let away = |cause: &TransferError| {
+            matches!(
+                cause,
+                TransferError::Unavailable(_)
+                    | TransferError::Stalled(_)
+                    | TransferError::NotFound(_)
+                    | TransferError::NotHeld(_)
+            )
+        };
+        match causes.iter().all(|(_, cause)| away(cause)) {
+            true => Self::NoSource,
+            false => Self::Other,
+        }
+    }
+}
+
+impl From<&FetchError> for Cause {
+    fn from(error: &FetchError) -> Self {
+        match error {
+            FetchError::NotFound(_) => Self::NotFound,
+            FetchError::Download(DownloadError::NoSources { .. }) => Self::NoSource,
+            FetchError::Download(DownloadError::AllFailed { causes }) => Self::of_sources(causes),
+            FetchError::Index(error)
+                if matches!(
+                    error.kind(),
+                    Some(ProblemKind::NotLoggedIn | ProblemKind::AccountDisabled)
+                ) =>
+            {
+                Self::LoggedOut
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lie_weighs_more_than_an_absence() {
+        let all = |causes: Vec<TransferError>| {
+            let causes = causes.into_iter().map(|cause| ("bob".to_owned(), cause)).collect();
+            Cause::from(&FetchError::Download(DownloadError::AllFailed { causes }))
+        };
+        let away = || TransferError::Unavailable("gone".into());
+        let lie = || TransferError::Protocol("lie".into());
+        assert!(lie().is_lie());
+        assert_eq!(all(vec![away(), lie()]), Cause::Verification);
+        assert_eq!(all(vec![away(), away()]), Cause::NoSource);
+        assert_eq!(all(vec![away(), TransferError::Refused("no".into())]), Cause::Other);
+        assert!(Cause::Verification.gravity() > Cause::NoSource.gravity());
+    }
+
+    #[test]
+    fn words_that_are_not_known_are_other_ones() {
+        let read = |text: &str| serde_json::from_value::<Cause>(text.into()).unwrap();
+        assert_eq!(read("no_source"), Cause::NoSource);
+        assert_eq!(read("something_new"), Cause::Other);
+        assert_eq!(serde_json::to_value(Cause::NotFound).unwrap(), "not_found");
+    }
+}

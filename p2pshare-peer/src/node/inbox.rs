@@ -1,0 +1,156 @@
+//! What others push.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use p2pshare_core::{
+    identity::Username,
+    text::visible,
+    time::Timestamp,
+    transfer::{PushOffer, PushReceiver, PushTarget, TransferError},
+};
+use serde::Serialize;
+
+use super::{Node, NodeError, Topic, changes, lock, text};
+use crate::{
+    inbox::{Inbox, InboxError, InboxOptions, Received},
+    share::is_unfinished,
+};
+
+/// Files that are listed.
+const MAX_LISTED: usize = 200;
+
+/// Files that are looked at; in a larger inbox some are not seen.
+const MAX_SEEN: usize = 100_000;
+
+/// Folders below each other that are looked into.
+const MAX_DEPTH: usize = 16;
+
+/// A file that somebody pushed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ReceivedView {
+    /// When it was complete.
+    pub received_at: Timestamp,
+    /// Who sent it.
+    pub user: String,
+    /// Its name in the sender's folder.
+    pub name: String,
+    /// Where it is.
+    pub path: String,
+    /// How many bytes it has.
+    pub size: u64,
+}
+
+/// What is in the inbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InboxView {
+    /// The folder; `None`: pushes are refused.
+    pub folder: Option<String>,
+    /// The newest first.
+    pub items: Vec<ReceivedView>,
+}
+
+/// An inbox that can be opened, closed and moved while the peer serves.
+pub(super) struct LiveInbox {
+    current: Mutex<Option<Inbox>>,
+    changes: changes::Sender,
+}
+
+impl LiveInbox {
+    pub(super) fn new(changes: changes::Sender) -> Self {
+        Self { current: Mutex::new(None), changes }
+    }
+
+    /// From now on pushes go there; `None`: they are refused. Those that run end where they are. Blocks.
+    pub(super) fn set(&self, folder: Option<&Path>) -> Result<(), InboxError> {
+        let changes = self.changes.clone();
+        let on_received = move |received: Received| {
+            let (from, name) = (&received.from, received.name.as_str());
+            changes.inform(format!("{from} has sent you {}", visible(name)));
+            changes.tell(Topic::Inbox);
+        };
+        let options =
+            InboxOptions { on_received: Some(Arc::new(on_received)), ..InboxOptions::default() };
+        let inbox = folder.map(|folder| Inbox::open(folder, options)).transpose()?;
+        *lock(&self.current) = inbox;
+        Ok(())
+    }
+
+    fn current(&self) -> Option<Inbox> {
+        lock(&self.current).clone()
+    }
+}
+
+#[async_trait]
+impl PushReceiver for LiveInbox {
+    async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError> {
+        match self.current() {
+            Some(inbox) => inbox.accept(offer).await,
+            None => {
+                Err(TransferError::Refused("this peer does not take files from others".to_owned()))
+            }
+        }
+    }
+}
+
+impl Node {
+    /// What others have pushed, as far as it is still there.
+    pub async fn inbox(&self) -> Result<InboxView, NodeError> {
+        let Some(inbox) = self.inner.inbox.current() else {
+            return Ok(InboxView { folder: None, items: Vec::new() });
+        };
+        let root = inbox.root().to_owned();
+        let folder = Some(text(&root));
+        let listed = tokio::task::spawn_blocking(move || newest(&root)).await;
+        Ok(InboxView { folder, items: listed.map_err(|_| NodeError::Interrupted)? })
+    }
+}
+
+/// The newest files in `INBOX/SENDER/…`. What cannot be read is left out. Blocks.
+fn newest(root: &Path) -> Vec<ReceivedView> {
+    let mut newest = BinaryHeap::new();
+    let mut seen = 0;
+    for (sender, user) in entries(root) {
+        if user.parse::<Username>().is_err() {
+            continue;
+        }
+        let mut folders = vec![(sender, 0)];
+        while let Some((folder, depth)) = folders.pop() {
+            for (path, _) in entries(&folder) {
+                seen += 1;
+                if seen > MAX_SEEN {
+                    break;
+                }
+                let Ok(metadata) = path.symlink_metadata() else { continue };
+                if metadata.is_dir() && depth < MAX_DEPTH {
+                    folders.push((path, depth + 1));
+                } else if metadata.is_file() && !is_unfinished(&path) {
+                    let name = path.strip_prefix(root.join(&user)).unwrap_or(&path);
+                    newest.push(Reverse(ReceivedView {
+                        received_at: metadata.modified().map_or(Timestamp::EPOCH, Timestamp::from),
+                        user: user.clone(),
+                        name: text(name),
+                        path: text(&path),
+                        size: metadata.len(),
+                    }));
+                    if newest.len() > MAX_LISTED {
+                        newest.pop();
+                    }
+                }
+            }
+        }
+    }
+    newest.into_sorted_vec().into_iter().map(|Reverse(one)| one).collect()
+}
+
+/// The entries of a folder and their names.
+fn entries(folder: &Path) -> impl Iterator<Item = (PathBuf, String)> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| (entry.path(), entry.file_name().to_string_lossy().into_owned()))
+}

@@ -1,0 +1,182 @@
+//! Pushing files to others in the background.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use p2pshare_core::{identity::Username, text::visible};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use super::{Node, NodeError, Topic, absolute, lock, text};
+use crate::{
+    net::PushProgress,
+    push::{pack, push},
+};
+
+/// Pushes that are remembered.
+const MAX_LISTED: usize = 200;
+
+/// Pushes at a time; others wait.
+const AT_ONCE: usize = 4;
+
+/// Number of a push, since the node began to run.
+pub type PushId = u64;
+
+/// How far a push is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PushState {
+    /// It goes on.
+    Running,
+    /// The other peer has it.
+    Done,
+    /// It could not be sent.
+    Failed,
+}
+
+/// A push to another user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PushView {
+    /// Its number.
+    pub id: PushId,
+    /// The file.
+    pub path: String,
+    /// To whom.
+    pub user: Username,
+    /// How far it is.
+    pub state: PushState,
+    /// How many bytes the file has.
+    pub bytes: u64,
+    /// How many of them the other peer has.
+    pub bytes_done: u64,
+    /// Why it failed, or what it waits for.
+    pub error: Option<String>,
+}
+
+/// The pushes since the node began to run.
+pub(super) struct Pushes {
+    list: Mutex<VecDeque<Arc<Push>>>,
+    next: AtomicU64,
+    slots: Arc<Semaphore>,
+}
+
+impl Default for Pushes {
+    fn default() -> Self {
+        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        Self { list: Mutex::default(), next: AtomicU64::new(1), slots }
+    }
+}
+
+struct Push {
+    view: Mutex<PushView>,
+}
+
+impl Push {
+    fn change(&self, node: &Node, change: impl FnOnce(&mut PushView)) {
+        change(&mut lock(&self.view));
+        node.inner.changes.tell(Topic::Pushes);
+    }
+}
+
+impl Node {
+    /// Pushes, the newest first.
+    pub fn pushes(&self) -> Vec<PushView> {
+        let list = lock(&self.inner.pushes.list);
+        list.iter().rev().map(|push| lock(&push.view).clone()).collect()
+    }
+
+    /// Begins to push a file to another user.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Conflict`] when too many pushes run already.
+    pub async fn push(&self, path: &str, user: Username) -> Result<PushId, NodeError> {
+        self.link()?;
+        let path = absolute(path)?;
+        let metadata = tokio::fs::metadata(&path).await.map_err(NodeError::io("reading", &path))?;
+        if !metadata.is_file() {
+            return Err(NodeError::Invalid(format!("{} is no file", visible(&text(&path)))));
+        }
+        let id = self.inner.pushes.next.fetch_add(1, Relaxed);
+        let view = PushView {
+            id,
+            path: text(&path),
+            user: user.clone(),
+            state: PushState::Running,
+            bytes: metadata.len(),
+            bytes_done: 0,
+            error: None,
+        };
+        let one = Arc::new(Push { view: Mutex::new(view) });
+        self.list_push(one.clone())?;
+        let node = self.clone();
+        self.spawn(async move {
+            let done = node.send(&one, &path, &user).await;
+            one.change(&node, |view| match &done {
+                Ok(()) => {
+                    view.state = PushState::Done;
+                    view.bytes_done = view.bytes;
+                    view.error = None;
+                }
+                Err(why) => {
+                    view.state = PushState::Failed;
+                    view.error = Some(why.clone());
+                }
+            });
+        });
+        Ok(id)
+    }
+
+    fn list_push(&self, push: Arc<Push>) -> Result<(), NodeError> {
+        let mut list = lock(&self.inner.pushes.list);
+        if list.len() >= MAX_LISTED {
+            let settled = list.iter().position(|push| lock(&push.view).state != PushState::Running);
+            let Some(oldest) = settled else {
+                return Err(NodeError::Conflict(format!("{MAX_LISTED} pushes run: let some end")));
+            };
+            list.remove(oldest);
+        }
+        list.push_back(push);
+        drop(list);
+        self.inner.changes.tell(Topic::Pushes);
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        one: &Arc<Push>,
+        path: &std::path::Path,
+        user: &Username,
+    ) -> Result<(), String> {
+        let Ok(_slot) = self.inner.pushes.slots.acquire().await else {
+            return Err(NodeError::Interrupted.to_string());
+        };
+        // Whoever is logged in now: a push of somebody who has logged out is not theirs.
+        let link = self.link().map_err(|error| error.to_string())?;
+        let parcel = pack(path, |_| ()).await.map_err(|error| error.to_string())?;
+        let total = parcel.manifest.len();
+        one.change(self, |view| view.bytes = total);
+        let progress = |progress: PushProgress| {
+            one.change(self, |view| match progress {
+                PushProgress::Queued { position } => {
+                    view.error = Some(format!("waiting: {position} before it"));
+                }
+                // What is not wanted is there already.
+                PushProgress::Wanted { bytes } => {
+                    view.error = None;
+                    view.bytes_done = total.saturating_sub(bytes);
+                }
+                PushProgress::Sent { bytes } => {
+                    view.bytes_done = view.bytes_done.saturating_add(bytes).min(total);
+                }
+            });
+        };
+        let sent = push(&link.me, &link.pool, &parcel, user, &progress).await;
+        sent.map(drop).map_err(|error| error.to_string())
+    }
+}

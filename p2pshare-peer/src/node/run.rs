@@ -1,0 +1,263 @@
+//! Running: a daemon while somebody is logged in, and waiting for a login otherwise.
+
+use std::{
+    future::pending,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use p2pshare_core::auth::TokenHash;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{Node, NodeError, Topic, account::Link, state::Live};
+use crate::{
+    account::{SavedSession, SavedSessionError},
+    daemon::{Daemon, DaemonError, DaemonEvent, DaemonEvents, ServeOptions},
+    download::Serving,
+    downloads::Connection,
+    lan::{Lan, LanOptions},
+    session::SessionError,
+};
+
+/// How often it is looked whether another process has logged in or out.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// After a failure it is tried again so soon.
+const TRY_AGAIN: Duration = Duration::from_secs(15);
+
+impl Node {
+    /// Runs until `stop` is cancelled. With `stay` it waits for a login while nobody is logged in; without, that ends it.
+    ///
+    /// `events` are those of the daemon, each time that one runs.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Daemon`] and others when the first daemon does not start; what fails later is told as trouble, and
+    /// tried again. Without `stay`: [`NodeError::Session`] when nobody is logged in, [`DaemonError::LoggedOut`] once that
+    /// is so.
+    pub async fn run(
+        &self,
+        stay: bool,
+        events: DaemonEvents,
+        stop: CancellationToken,
+    ) -> Result<(), NodeError> {
+        let follow = self.follow_catalog();
+        let work = self.sessions(stay, events, &stop);
+        let done = tokio::select! {
+            done = Box::pin(work) => done,
+            never = follow => never,
+        };
+        self.close().await;
+        done
+    }
+
+    /// Ends what runs in the background; downloads go on when the node is opened again.
+    async fn close(&self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.inner.downloads.close().await;
+    }
+
+    async fn sessions(
+        &self,
+        stay: bool,
+        events: DaemonEvents,
+        stop: &CancellationToken,
+    ) -> Result<(), NodeError> {
+        let mut first = true;
+        let mut ended = None;
+        while !stop.is_cancelled() {
+            let session = match SavedSession::load(&self.inner.dir) {
+                Ok(session) => Some(session),
+                Err(SavedSessionError::None) if stay => None,
+                Err(error) if stay && !first => {
+                    self.trouble(&error);
+                    None
+                }
+                Err(error) => return Err(SessionError::from(error).into()),
+            };
+            let hash = session.as_ref().map(|session| session.token.hash());
+            match session {
+                Some(session) if ended != hash => {
+                    let done = Box::pin(self.one_session(session, &events, stop)).await;
+                    let logged_out = matches!(done, Err(NodeError::Daemon(DaemonError::LoggedOut)));
+                    match done {
+                        Ok(()) => {}
+                        Err(error) if !stay || (first && !logged_out) => return Err(error),
+                        Err(error) => {
+                            if !logged_out || self.is_kept() {
+                                self.trouble(&error);
+                            }
+                            if logged_out {
+                                ended = hash;
+                            } else {
+                                self.pause(stop, hash).await;
+                            }
+                        }
+                    }
+                }
+                _ => {
+                    stop.run_until_cancelled(self.other_than(hash)).await;
+                }
+            }
+            first = false;
+        }
+        Ok(())
+    }
+
+    /// Serves and downloads in the name of a session, until `stop` is cancelled or another session takes its place.
+    async fn one_session(
+        &self,
+        session: SavedSession,
+        events: &DaemonEvents,
+        stop: &CancellationToken,
+    ) -> Result<(), NodeError> {
+        let inner = &self.inner;
+        let hash = session.token.hash();
+        let lan = self.lan();
+        let link = Arc::new(Link::new(&inner.dir, session, inner.options.insecure, lan.clone())?);
+        let serving = Serving { sources: inner.partial.clone(), peer: link.me.id() };
+        let connection =
+            Connection { me: link.me.clone(), pool: link.pool.clone(), serving: Some(serving) };
+        inner.downloads.connect(Some(connection)).await?;
+        inner.link.send_replace(Some(link.clone()));
+        self.live(|live| *live = Live::default());
+
+        let until = stop.child_token();
+        let changed = async {
+            self.other_than(Some(hash)).await;
+            // From now on nobody acts in its name.
+            self.inner.link.send_replace(None);
+            self.inner.changes.tell(Topic::State);
+            until.cancel();
+            pending::<()>().await;
+        };
+        let done = tokio::select! {
+            done = Box::pin(self.serve(&link, lan, events, &until)) => done,
+            () = changed => Ok(()),
+        };
+        inner.link.send_replace(None);
+        inner.downloads.connect(None).await?;
+        self.live(|live| *live = Live::default());
+        done?;
+        match until.is_cancelled() && !stop.is_cancelled() {
+            // The session that was served is over, whoever ended it.
+            true => Err(DaemonError::LoggedOut.into()),
+            false => Ok(()),
+        }
+    }
+
+    async fn serve(
+        &self,
+        link: &Arc<Link>,
+        lan: Option<Lan>,
+        events: &DaemonEvents,
+        until: &CancellationToken,
+    ) -> Result<(), NodeError> {
+        let inner = &self.inner;
+        let daemon = Daemon {
+            peer: link.me.clone(),
+            catalog: inner.catalog.clone(),
+            sharer: inner.sharer.clone(),
+            partial: inner.partial.clone(),
+        };
+        let options = ServeOptions {
+            listen: inner.options.listen,
+            advertise: inner.options.advertise.clone(),
+            receiver: Some(inner.inbox.clone()),
+            upload_slots: inner.slots.clone(),
+            upload_limit: inner.upload_limit.clone(),
+            insecure: inner.options.insecure,
+            limits: inner.options.limits.clone(),
+            uploads: inner.uploads.clone(),
+            lan,
+            metrics: inner.options.metrics.clone(),
+        };
+        let (node, events) = (self.clone(), events.clone());
+        let about = link.clone();
+        let told = Arc::new(move |event: DaemonEvent| {
+            node.note(&event);
+            if matches!(event, DaemonEvent::Ready { .. } | DaemonEvent::Online) {
+                node.learn_operator(about.clone());
+            }
+            events(event);
+        });
+        Ok(daemon.run(options, told, until.clone()).await?)
+    }
+
+    /// The local network, if it is to be used: a peer that listens on loopback alone, or without TLS, has nothing to say
+    /// there.
+    fn lan(&self) -> Option<Lan> {
+        let options = &self.inner.options;
+        let is_wanted = self.inner.settings.current().lan;
+        if !is_wanted || options.insecure || options.listen.ip().is_loopback() {
+            return None;
+        }
+        Lan::start(LanOptions::default())
+            .inspect_err(|error| tracing::warn!(%error, "the local network is not used"))
+            .ok()
+    }
+
+    /// Asks the index whether the user may operate it.
+    fn learn_operator(&self, link: Arc<Link>) {
+        let node = self.clone();
+        self.spawn(async move {
+            if let Ok(account) = link.client.me().await
+                && account.operator != link.operator.swap(account.operator, Relaxed)
+            {
+                node.inner.changes.tell(Topic::State);
+            }
+        });
+    }
+
+    /// Waits until another session than that with this token is kept, or none.
+    async fn other_than(&self, token: Option<TokenHash>) {
+        loop {
+            tokio::select! {
+                () = sleep(LOOK_EVERY) => {}
+                () = self.inner.look.notified() => {}
+            }
+            let dir = self.inner.dir.clone();
+            let load = tokio::task::spawn_blocking(move || SavedSession::load(&dir));
+            match load.await {
+                Ok(Ok(session)) if Some(session.token.hash()) != token => return,
+                Ok(Err(SavedSessionError::None)) if token.is_some() => return,
+                // What cannot be read may be in a moment.
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits for a while, or for another session.
+    async fn pause(&self, stop: &CancellationToken, token: Option<TokenHash>) {
+        let wait = async {
+            tokio::select! {
+                () = sleep(TRY_AGAIN) => {}
+                () = self.other_than(token) => {}
+            }
+        };
+        stop.run_until_cancelled(wait).await;
+    }
+
+    /// Tells when another process changes what is shared.
+    async fn follow_catalog(&self) -> Result<(), NodeError> {
+        let mut changes = self.inner.catalog.changes().await?;
+        loop {
+            changes.changed().await?;
+            self.inner.changes.tell(Topic::Shares);
+        }
+    }
+
+    /// Whether there is a session, of whatever worth: nobody has logged out here.
+    fn is_kept(&self) -> bool {
+        !matches!(SavedSession::load(&self.inner.dir), Err(SavedSessionError::None))
+    }
+
+    fn trouble(&self, error: &dyn std::error::Error) {
+        tracing::warn!(%error, "the peer is not online");
+        let error = error.to_string();
+        self.live(|live| live.trouble = Some(error));
+    }
+}

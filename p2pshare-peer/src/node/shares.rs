@@ -1,0 +1,350 @@
+//! What is shared, and scanning it in the background.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use p2pshare_core::{api::Visibility, content::ContentId, path::SharePath, text::visible};
+use serde::Serialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Node, NodeError, Topic, absolute, lock, text};
+use crate::{
+    catalog::{Share, ShareId, ShareTotals},
+    share::{ShareError, ShareEvent, ShareOptions},
+    watch::WatchEvent,
+};
+
+/// Counting the files of shares takes time in proportion to them: the counts may be so old.
+const COUNTED_FOR: Duration = Duration::from_secs(1);
+
+/// While something is hashed it is told so often.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+
+/// Files that are passed over in a scan are named up to this number; the log has them all.
+const MAX_NAMED: u64 = 5;
+
+/// How far a scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScanState {
+    /// Files are looked for and compared with what is known.
+    Scanning,
+    /// What is new is hashed.
+    Hashing,
+}
+
+/// A scan that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScanView {
+    /// How far it is.
+    pub state: ScanState,
+    /// Files found, and then those to be hashed.
+    pub files: u64,
+    /// Of them those that are done.
+    pub files_done: u64,
+    /// Bytes to be hashed.
+    pub bytes: u64,
+    /// Bytes that are.
+    pub bytes_done: u64,
+}
+
+/// A file or folder that is shared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShareView {
+    /// Its number.
+    pub id: i64,
+    /// Where it is.
+    pub path: String,
+    /// What others call it.
+    pub name: SharePath,
+    /// Who can find and fetch it.
+    pub visibility: Visibility,
+    /// Files that are known of it.
+    pub files: u64,
+    /// Their length in bytes.
+    pub bytes: u64,
+    /// Whether it was there when it was last looked at.
+    pub online: bool,
+    /// Whether changes are followed as they happen.
+    pub watched: bool,
+    /// Whether hidden files are shared too.
+    pub hidden: bool,
+    /// What is in it, if it is one file that was hashed.
+    pub content: Option<ContentId>,
+    /// The scan that runs.
+    pub scan: Option<ScanView>,
+}
+
+/// All that is shared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SharesView {
+    /// In order of name.
+    pub items: Vec<ShareView>,
+    /// Files that the index knows.
+    pub published: u64,
+}
+
+/// The scans that run, and counts of before.
+#[derive(Default)]
+pub(super) struct Scans {
+    running: Mutex<HashMap<ShareId, Arc<Scan>>>,
+    /// Steps of those who follow changes.
+    followed: Mutex<HashMap<ShareId, Arc<Scan>>>,
+    counts: tokio::sync::Mutex<Option<(Instant, Vec<Counted>)>>,
+}
+
+/// A share, how much it holds, and of a single file what it is.
+type Counted = (Share, ShareTotals, Option<ContentId>);
+
+struct Scan {
+    progress: Mutex<ScanView>,
+    told: Mutex<Instant>,
+    skipped: AtomicU64,
+    /// It was asked for again meanwhile.
+    again: Mutex<bool>,
+    cancel: CancellationToken,
+}
+
+impl Scan {
+    fn new(cancel: CancellationToken) -> Self {
+        Self {
+            progress: Mutex::new(ScanView {
+                state: ScanState::Scanning,
+                files: 0,
+                files_done: 0,
+                bytes: 0,
+                bytes_done: 0,
+            }),
+            told: Mutex::new(Instant::now()),
+            skipped: AtomicU64::new(0),
+            again: Mutex::new(false),
+            cancel,
+        }
+    }
+
+    /// Notes a step; `true` if it is time to tell.
+    fn note(&self, event: &ShareEvent) -> bool {
+        let mut progress = lock(&self.progress);
+        match event {
+            ShareEvent::Scanning { files } => progress.files = *files,
+            ShareEvent::Scanned { to_hash, bytes, .. } => {
+                *progress = ScanView {
+                    state: ScanState::Hashing,
+                    files: *to_hash,
+                    files_done: 0,
+                    bytes: *bytes,
+                    bytes_done: 0,
+                };
+                return true;
+            }
+            ShareEvent::Hashed { bytes } => {
+                progress.bytes_done = progress.bytes_done.saturating_add(*bytes);
+            }
+            ShareEvent::Retrying { bytes, .. } => {
+                progress.bytes_done = progress.bytes_done.saturating_sub(*bytes);
+            }
+            ShareEvent::Shared { hashed: true, .. } => progress.files_done += 1,
+            _ => return false,
+        }
+        drop(progress);
+        let mut told = lock(&self.told);
+        let due = told.elapsed() >= TELL_EVERY;
+        if due {
+            *told = Instant::now();
+        }
+        due
+    }
+}
+
+impl Node {
+    /// All that is shared.
+    pub async fn shares(&self) -> Result<SharesView, NodeError> {
+        let mut counts = self.inner.shares.counts.lock().await;
+        let counted = match counts.take() {
+            Some((at, counted)) if at.elapsed() < COUNTED_FOR => (at, counted),
+            _ => {
+                let mut counted = Vec::new();
+                for share in self.inner.catalog.shares().await? {
+                    counted.push(self.count(share).await?);
+                }
+                (Instant::now(), counted)
+            }
+        };
+        let items = counted.1.iter().map(|counted| self.view(counted)).collect();
+        *counts = Some(counted);
+        Ok(SharesView { items, published: lock(&self.inner.live).published })
+    }
+
+    /// Shares a file or folder, or changes how it is shared, and looks at it in the background.
+    pub async fn share(&self, path: &str, options: ShareOptions) -> Result<ShareView, NodeError> {
+        let share = self.inner.sharer.add(&absolute(path)?, &options).await?;
+        self.scan(share.id);
+        self.one(share).await
+    }
+
+    /// Changes how something is shared.
+    pub async fn change_share(
+        &self,
+        id: ShareId,
+        options: ShareOptions,
+    ) -> Result<ShareView, NodeError> {
+        let share = self.inner.sharer.change(id, &options).await?;
+        self.scan(id);
+        self.one(share).await
+    }
+
+    /// Looks at a share again, in the background.
+    pub async fn rescan(&self, id: ShareId) -> Result<ShareView, NodeError> {
+        let share = self.inner.catalog.share(id).await?.ok_or(ShareError::NoShare)?;
+        self.scan(id);
+        self.one(share).await
+    }
+
+    /// Ends the sharing of something. The files stay.
+    pub async fn unshare(&self, id: ShareId) -> Result<(), NodeError> {
+        if let Some(scan) = lock(&self.inner.shares.running).get(&id) {
+            scan.cancel.cancel();
+        }
+        if !self.inner.catalog.remove_share(id).await? {
+            return Err(ShareError::NoShare.into());
+        }
+        self.recount().await;
+        Ok(())
+    }
+
+    async fn one(&self, share: Share) -> Result<ShareView, NodeError> {
+        self.recount().await;
+        Ok(self.view(&self.count(share).await?))
+    }
+
+    async fn count(&self, share: Share) -> Result<Counted, NodeError> {
+        let catalog = &self.inner.catalog;
+        let totals = catalog.totals(share.id).await?;
+        let content = match totals.files {
+            1 => {
+                // The file of a share that is one file has the very name of the share.
+                let files = catalog.files(Some(share.name.clone()), None, 1).await?;
+                files.first().filter(|file| file.path == share.name).map(|file| file.content)
+            }
+            _ => None,
+        };
+        Ok((share, totals, content))
+    }
+
+    /// Notes what happens to shares that are followed.
+    pub(super) fn note_watch(&self, event: &WatchEvent) {
+        let scans = &self.inner.shares;
+        let tell = match event {
+            WatchEvent::Step { share, event } => {
+                let mut followed = lock(&scans.followed);
+                let scan = followed
+                    .entry(*share)
+                    .or_insert_with(|| Arc::new(Scan::new(CancellationToken::new())));
+                scan.note(event)
+            }
+            WatchEvent::Followed { share, .. } => {
+                lock(&scans.followed).remove(&share.id);
+                true
+            }
+            WatchEvent::Polled { share, reason } => {
+                self.inner.changes.warn(format!(
+                    "{} is looked through now and then instead of being followed at once: {}",
+                    visible(&text(&share.root)),
+                    visible(reason)
+                ));
+                false
+            }
+            _ => false,
+        };
+        if tell {
+            self.inner.changes.tell(Topic::Shares);
+        }
+    }
+
+    /// The counts are old.
+    async fn recount(&self) {
+        *self.inner.shares.counts.lock().await = None;
+        self.inner.changes.tell(Topic::Shares);
+    }
+
+    fn view(&self, (share, totals, content): &Counted) -> ShareView {
+        let scans = &self.inner.shares;
+        let scan = lock(&scans.running).get(&share.id).cloned();
+        let scan = scan.or_else(|| lock(&scans.followed).get(&share.id).cloned());
+        ShareView {
+            id: share.id.number(),
+            path: text(&share.root),
+            name: share.name.clone(),
+            visibility: share.visibility.clone(),
+            files: totals.files,
+            bytes: totals.bytes,
+            online: share.online,
+            watched: share.watched,
+            content: *content,
+            hidden: share.hidden,
+            scan: scan.map(|scan| lock(&scan.progress).clone()),
+        }
+    }
+
+    /// Scans a share in the background; if that is being done, then once more.
+    pub(super) fn scan(&self, id: ShareId) {
+        let mut running = lock(&self.inner.shares.running);
+        if let Some(scan) = running.get(&id) {
+            *lock(&scan.again) = true;
+            return;
+        }
+        let scan = Arc::new(Scan::new(self.inner.stop.child_token()));
+        running.insert(id, scan.clone());
+        drop(running);
+        let node = self.clone();
+        self.inner.tasks.spawn(async move {
+            loop {
+                node.scan_once(id, &scan).await;
+                let mut running = lock(&node.inner.shares.running);
+                let again = std::mem::take(&mut *lock(&scan.again));
+                if !again || scan.cancel.is_cancelled() {
+                    running.remove(&id);
+                    break;
+                }
+            }
+            node.recount().await;
+        });
+    }
+
+    async fn scan_once(&self, id: ShareId, scan: &Arc<Scan>) {
+        scan.skipped.store(0, Relaxed);
+        let (changes, noted) = (self.inner.changes.clone(), scan.clone());
+        let events = move |event: ShareEvent| {
+            if let ShareEvent::Skipped { local, reason } = &event
+                && noted.skipped.fetch_add(1, Relaxed) < MAX_NAMED
+            {
+                changes.warn(format!("{} is not shared: {reason}", visible(&text(local))));
+            }
+            if noted.note(&event) {
+                changes.tell(Topic::Shares);
+            }
+        };
+        match self.inner.sharer.rescan(id, &(Arc::new(events) as _), &scan.cancel).await {
+            Ok(report) if report.cancelled => {}
+            Ok(report) => {
+                if report.skipped > MAX_NAMED {
+                    let (name, more) = (&report.share.name, report.skipped - MAX_NAMED);
+                    self.inner.changes.warn(format!(
+                        "{more} more files of {} are not shared",
+                        visible(name.as_str())
+                    ));
+                }
+            }
+            // It was unshared meanwhile.
+            Err(ShareError::NoShare | ShareError::Ended(_)) => {}
+            Err(error) => self.inner.changes.warn(visible(&error.to_string()).to_string()),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! How the node is at the moment.
+
+use std::net::SocketAddr;
+
+use p2pshare_core::{
+    identity::{PeerAddr, PeerId, Username},
+    time::Timestamp,
+};
+use serde::Serialize;
+
+use super::{Node, Topic, lock, text};
+use crate::daemon::DaemonEvent;
+
+/// Who is logged in, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AccountView {
+    /// The user.
+    pub username: Username,
+    /// URLs of the index.
+    pub index: Vec<String>,
+    /// Whether the user may operate the index; `false` while that is not known.
+    pub operator: bool,
+    /// When the session ends by itself.
+    pub expires_at: Timestamp,
+}
+
+/// How the node is at the moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// The version of the program.
+    pub version: &'static str,
+    /// Whoever is logged in.
+    pub account: Option<AccountView>,
+    /// The peer's id.
+    pub peer: PeerId,
+    /// Where it listens for other peers.
+    pub listen: Option<SocketAddr>,
+    /// Where others were told to reach it.
+    pub addresses: Vec<PeerAddr>,
+    /// Whether the index takes it for online.
+    pub online: bool,
+    /// What is wrong at the moment.
+    pub trouble: Option<String>,
+    /// Files that the index knows of it.
+    pub published: u64,
+    /// Where pushes of others go.
+    pub inbox: Option<String>,
+    /// Where downloads go unless told otherwise.
+    pub download_folder: String,
+    /// The index to log in at unless told otherwise.
+    pub default_index: String,
+}
+
+/// What changes while the node runs.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) addresses: Vec<PeerAddr>,
+    pub(super) online: bool,
+    pub(super) trouble: Option<String>,
+    pub(super) published: u64,
+}
+
+impl Node {
+    /// How it is at the moment.
+    pub fn state(&self) -> State {
+        let settings = self.inner.settings.current();
+        let account = self.inner.link.borrow().as_ref().map(|link| link.view());
+        let live = lock(&self.inner.live);
+        State {
+            version: env!("CARGO_PKG_VERSION"),
+            account,
+            peer: self.inner.peer,
+            listen: live.listen,
+            addresses: live.addresses.clone(),
+            online: live.online,
+            trouble: live.trouble.clone(),
+            published: live.published,
+            inbox: settings.inbox.as_deref().map(text),
+            download_folder: text(&settings.download_folder),
+            default_index: self
+                .inner
+                .options
+                .default_index
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Notes what the daemon tells.
+    pub(super) fn note(&self, event: &DaemonEvent) {
+        if let DaemonEvent::Watch(event) = event {
+            return self.note_watch(event);
+        }
+        self.live(|live| match event {
+            DaemonEvent::Ready { listen, addresses, published } => {
+                live.listen = Some(*listen);
+                live.addresses.clone_from(addresses);
+                live.published = *published;
+                live.online = true;
+                live.trouble = None;
+            }
+            DaemonEvent::Online => {
+                live.online = true;
+                live.trouble = None;
+            }
+            DaemonEvent::Offline(why) => {
+                live.online = false;
+                live.trouble = Some(why.clone());
+            }
+            DaemonEvent::Published { total } => live.published = *total,
+            DaemonEvent::Trouble(why) => live.trouble = Some(why.clone()),
+            DaemonEvent::Watch(_) => {}
+        });
+        if let DaemonEvent::Trouble(why) = event {
+            self.inner.changes.warn(why.clone());
+        }
+        if matches!(event, DaemonEvent::Ready { .. } | DaemonEvent::Published { .. }) {
+            self.inner.changes.tell(Topic::Shares);
+        }
+    }
+
+    /// Changes what is told of the node.
+    pub(super) fn live(&self, change: impl FnOnce(&mut Live)) {
+        change(&mut lock(&self.inner.live));
+        self.inner.changes.tell(Topic::State);
+    }
+}

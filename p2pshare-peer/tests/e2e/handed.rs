@@ -1,0 +1,158 @@
+//! `get` and `downloads` through the running peer.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Index, MIB, Peer, Serving, assert_bytes, b3sum, noise, parts, tree, until};
+
+fn with_page(peer: &Peer) -> Serving {
+    peer.serve(&["--ui", "127.0.0.1:0"])
+}
+
+/// The downloads that the peer lists.
+fn listed(peer: &Peer) -> Vec<Value> {
+    peer.ok(["downloads", "--all"]).all("download")
+}
+
+#[test]
+fn a_get_through_the_running_peer_is_like_one_without() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let carol = Peer::registered(&index, "carol");
+    let film = noise(5 * MIB + 7, 1);
+    fs::create_dir_all(alice.path("Films")).unwrap();
+    fs::write(alice.path("Films/film.mkv"), &film).unwrap();
+    fs::write(alice.path("Films/notes.txt"), b"notes").unwrap();
+    alice.share("Films");
+    let serving = alice.serve(&[]);
+    let _page = with_page(&bob);
+
+    let id = b3sum(&film);
+    let mut told = Vec::new();
+    for peer in [&bob, &carol] {
+        let one = peer.ok(["get", &id]);
+        let file = one.one("file");
+        assert_eq!((&file["state"], &file["content"]), (&"fetched".into(), &id.clone().into()));
+        assert_bytes(&peer.path("film.mkv"), &film);
+        let again = peer.ok(["get", &id]).one("done");
+        let renamed = peer.ok(["get", "alice:/Films/film.mkv", "-o", "other name.mkv"]);
+        assert_bytes(&peer.path("other name.mkv"), &film);
+        let both = peer.ok(["get", "alice:/Films", "-o", "new/folder"]);
+        assert_bytes(&peer.path("new/folder/Films/notes.txt"), b"notes");
+        told.push((one.one("done"), again, renamed.one("done"), both.one("done")));
+
+        fs::write(peer.path("taken.mkv"), b"something else").unwrap();
+        let taken = peer.fails(1, ["get", "alice:/Films/film.mkv", "-o", "taken.mkv"]);
+        assert!(taken.contains("taken.mkv"), "{taken}");
+        peer.ok(["get", "alice:/Films/film.mkv", "-o", "taken.mkv", "--overwrite"]);
+        assert_bytes(&peer.path("taken.mkv"), &film);
+        assert!(peer.fails(4, ["get", "alice:/Films/none.mkv"]).contains("does not exist"));
+        assert!(peer.fails(4, ["get", &b3sum(b"nobody has it")]).contains("does not exist"));
+        fs::write(peer.path("a file"), b"x").unwrap();
+        peer.fails(2, ["get", "alice:/Films", "-o", "a file"]);
+    }
+    assert_eq!(told[0], told[1], "the running peer tells something else");
+    assert!(!listed(&bob).is_empty());
+    assert!(carol.fails(1, ["get", &id, "--detach"]).contains("serve"));
+
+    serving.stop();
+    for peer in [&bob, &carol] {
+        fs::remove_file(peer.path("film.mkv")).unwrap();
+        let said = peer.fails(5, ["get", &id]);
+        assert!(said.contains("--wait"), "{said}");
+    }
+    let _serving = alice.serve(&[]);
+    until("the running peer goes on by itself", || bob.path("film.mkv").exists().then_some(()));
+    assert!(!carol.path("film.mkv").exists());
+}
+
+#[test]
+fn a_handed_over_download_survives_a_kill() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let film = noise(16 * MIB + 5, 2);
+    let id = alice.share_file("film.mkv", &film);
+    let _serving = alice.serve(&["--upload-limit", "4MB"]);
+    let node = with_page(&bob);
+    let mut get = bob.start(["get", &id]);
+    get.wait_for("some of it has come", |lines| {
+        lines
+            .iter()
+            .any(|line| line.contains("\"progress\"") && !line.contains("\"done\":0"))
+            .then_some(())
+    });
+    node.kill();
+    assert!(!bob.path("film.mkv").exists(), "it was faster than the kill");
+    let _node = with_page(&bob);
+    let ended = get.wait().expect_code(0);
+    assert_eq!(ended.one("done")["failed"], 0);
+    assert_bytes(&bob.path("film.mkv"), &film);
+    assert_eq!(tree(&bob.home()).len(), 1, "{:?}", tree(&bob.home()));
+}
+
+#[test]
+fn downloads_are_listed_and_changed() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let film = noise(12 * MIB, 3);
+    let id = alice.share_file("film.mkv", &film);
+    let _serving = alice.serve(&["--upload-limit", "1MB"]);
+    let _node = with_page(&bob);
+    let begun = bob.ok(["get", &id, "--detach"]).one("begun");
+    let number = begun["download"].to_string();
+    let state = |wanted: &str| {
+        until(wanted, || {
+            listed(&bob)
+                .into_iter()
+                .find(|one| one["id"] == begun["download"] && one["state"] == wanted)
+        })
+    };
+    until("it runs", || listed(&bob).iter().any(|one| one["bytes_done"] != 0).then_some(()));
+    bob.ok(["downloads", "pause", &number]);
+    state("paused");
+    bob.ok(["downloads", "resume", "--all"]);
+    state("running");
+    assert!(bob.fails(1, ["downloads", "forget", &number]).contains("running"));
+    bob.ok(["downloads", "cancel", &number]);
+    state("cancelled");
+    until("nothing is left of it", || parts(&bob.home()).is_empty().then_some(()));
+    bob.ok(["downloads", "retry", &number]);
+    state("running");
+    // Whoever stops following stops nothing.
+    let mut get = bob.start(["get", &id, "-o", "again/"]);
+    get.wait_for_event("begun");
+    let ended = get.stop(rustix::process::Signal::INT).expect_code(1);
+    assert!(ended.error().0.contains("background"), "{}", ended.story());
+    assert_eq!(bob.ok(["downloads"]).all("download").len(), 2);
+    bob.ok(["downloads", "cancel", "--all"]);
+    bob.ok(["downloads", "forget", "--all"]);
+    assert!(listed(&bob).is_empty());
+    assert!(bob.fails(4, ["downloads", "pause", "777"]).contains("777"));
+    bob.run(["downloads", "pause"]).expect_code(2);
+}
+
+#[test]
+fn a_content_is_written_to_standard_output() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let film = noise(5 * MIB + 3, 4);
+    let id = alice.share_file("film.mkv", &film);
+    alice.share_file("empty", b"");
+    let _serving = alice.serve(&[]);
+    let read = |args: &[&str]| {
+        let output = bob.command(args).output().unwrap();
+        (output.status.code(), output.stdout)
+    };
+    let both = || {
+        assert!(read(&["get", &id, "-o", "-", "-q"]) == (Some(0), film.clone()));
+        assert_eq!(read(&["get", "alice:/empty", "-o", "-"]), (Some(0), Vec::new()));
+        assert_eq!(read(&["get", "alice:/none", "-o", "-"]).0, Some(4));
+        assert_eq!(read(&["get", &id, "-o", "-", "--json"]).0, Some(2));
+    };
+    both();
+    let _node = with_page(&bob);
+    both();
+    assert!(read(&["get", &id, "-o", "-", "--here"]) == (Some(0), film.clone()));
+    assert!(tree(&bob.home()).is_empty());
+}

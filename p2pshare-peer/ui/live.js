@@ -1,0 +1,105 @@
+// What the peer tells by itself: one stream of events, kept up with back-off, and the last of each kind.
+
+import { api } from "./api.js";
+
+const KINDS = ["state", "downloads", "shares", "uploads", "pushes", "inbox", "notice"];
+
+/** Longest wait before the stream is tried again, in milliseconds. */
+const LONGEST_WAIT = 15_000;
+/** A hidden page gives its connection back after so many milliseconds: a browser has only a few for one peer. */
+const HIDDEN_FOR = 60_000;
+
+class Live extends EventTarget {
+  /** The last of each kind that was told, by its name. */
+  last = {};
+  /** `connecting`, `open`, `waiting` (`retryAt` says until when) or `shut-out`. */
+  connection = "connecting";
+  retryAt = 0;
+
+  #source = null;
+  #wait = 0;
+  #timer = null;
+  #hidden = null;
+
+  /** Begins to listen to the peer. */
+  start() {
+    document.addEventListener("visibilitychange", () => this.#visibility());
+    addEventListener("online", () => this.retry());
+    this.#open();
+  }
+
+  /** Calls a listener with what was told last of this kind, if anything was, and whenever it is told anew. */
+  follow(kind, signal, listener) {
+    this.addEventListener(kind, (event) => listener(event.detail), { signal });
+    if (this.last[kind] !== undefined) listener(this.last[kind]);
+  }
+
+  /** Calls a listener with what is told from now on. */
+  on(kind, signal, listener) {
+    this.addEventListener(kind, (event) => listener(event.detail), { signal });
+  }
+
+  /** Takes what was asked for as if the peer had told it. */
+  tell(kind, detail) {
+    this.last[kind] = detail;
+    this.dispatchEvent(new CustomEvent(kind, { detail }));
+  }
+
+  /** Tries again at once. */
+  retry() {
+    if (this.connection === "waiting") this.#open();
+  }
+
+  #open() {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    if (this.connection !== "waiting") this.#become("connecting");
+    const source = new EventSource("/api/events");
+    this.#source = source;
+    source.addEventListener("open", () => {
+      this.#wait = 0;
+      this.#become("open");
+    });
+    source.addEventListener("error", () => this.#lost());
+    for (const kind of KINDS) {
+      source.addEventListener(kind, (event) => this.tell(kind, JSON.parse(event.data)));
+    }
+  }
+
+  async #lost() {
+    this.#source?.close();
+    this.#source = null;
+    clearTimeout(this.#timer);
+    this.#wait = Math.min(LONGEST_WAIT, this.#wait ? this.#wait * 2 : 500);
+    // With a little of its own, so that many pages do not come back at once.
+    const wait = this.#wait * (0.75 + Math.random() / 2);
+    this.retryAt = Date.now() + wait;
+    this.#timer = setTimeout(() => this.#open(), wait);
+    this.#become("waiting");
+    try {
+      this.tell("state", await api.get("/api/state"));
+    } catch (problem) {
+      if (problem.shutOut) {
+        clearTimeout(this.#timer);
+        this.#become("shut-out");
+      }
+    }
+  }
+
+  #visibility() {
+    clearTimeout(this.#hidden);
+    if (document.hidden) {
+      this.#hidden = setTimeout(() => {
+        this.#source?.close();
+        this.#source = null;
+      }, HIDDEN_FOR);
+    } else if (!this.#source && this.connection !== "shut-out") this.#open();
+  }
+
+  #become(connection) {
+    this.connection = connection;
+    this.dispatchEvent(new CustomEvent("connection", { detail: connection }));
+  }
+}
+
+export const live = new Live();

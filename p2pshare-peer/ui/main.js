@@ -1,0 +1,95 @@
+// Begins: asks how the peer is, then shows the view that the address names.
+
+import { api } from "./api.js";
+import { fill, h } from "./dom.js";
+import { startDownloads } from "./downloads.js";
+import { live } from "./live.js";
+import { loading, problemBox, tell } from "./parts.js";
+import { go, here } from "./router.js";
+import { buildShell } from "./shell.js";
+
+/** Views by the first part of their address. Each is a module whose default export makes it. */
+const VIEWS = {
+  search: () => import("./views/search.js"),
+  browse: () => import("./views/browse.js"),
+  downloads: (parts) => (parts.length > 1 ? import("./views/download.js") : import("./views/downloads.js")),
+  shares: () => import("./views/shares.js"),
+  push: () => import("./views/push.js"),
+  uploads: () => import("./views/uploads.js"),
+  groups: (parts) => (parts.length > 1 ? import("./views/group.js") : import("./views/groups.js")),
+  settings: () => import("./views/settings.js"),
+  more: () => import("./views/more.js"),
+};
+const LOGIN = () => import("./views/login.js");
+
+const shell = buildShell();
+let leave = new AbortController();
+let account;
+let first = true;
+
+/** Shows the view of the address; to those who are not logged in, the one where they can. */
+async function showView() {
+  const { parts, query } = here();
+  const known = Object.hasOwn(VIEWS, parts[0] ?? "");
+  if (account && !known) return go("#/search");
+
+  leave.abort();
+  leave = new AbortController();
+  const { signal } = leave;
+  const load = account ? () => VIEWS[parts[0]](parts) : LOGIN;
+  shell.loggedIn(Boolean(account));
+  shell.at(account ? parts[0] : "login");
+
+  let view;
+  try {
+    const module = await load();
+    if (signal.aborted) return undefined;
+    view = module.default({ parts: parts.slice(1), query, signal });
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    // A part of the page could not be fetched, most likely since the peer is gone.
+    view = failed(error);
+  }
+  document.title = `${view.title} · p2pshare`;
+  fill(shell.main, h("div", { class: `view ${view.className ?? ""}`.trim() }, view.element));
+  scrollTo(0, 0);
+  // Those who listen hear where they are. At the beginning the browser tells the title.
+  if (!first) shell.main.querySelector("[data-first], h1")?.focus({ preventScroll: true });
+  else shell.main.querySelector("[data-first]")?.focus();
+  first = false;
+  return undefined;
+}
+
+function failed(error) {
+  const problem = { title: "This part of the page could not be loaded", message: error.message };
+  return { title: "Not loaded", element: problemBox(problem, () => location.reload()) };
+}
+
+async function start() {
+  fill(shell.main, loading());
+  try {
+    live.tell("state", await api.get("/api/state"));
+  } catch (problem) {
+    const hint = problem.status === 401 ? "Run p2pshare-peer ui, and open the link that it prints." : problem.hint;
+    const box = { title: problem.title, message: problem.message, hint };
+    fill(shell.main, problemBox(box, () => location.reload()));
+    shell.loggedIn(false);
+    return;
+  }
+  account = live.last.state.account?.username;
+  live.on("state", leaveNever, (state) => {
+    const now = state.account?.username;
+    if (now === account) return;
+    if (!now) tell("You are logged out.");
+    account = now;
+    showView();
+  });
+  addEventListener("hashchange", showView);
+  startDownloads();
+  live.start();
+  await showView();
+}
+
+const leaveNever = new AbortController().signal;
+
+start();
