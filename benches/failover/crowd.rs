@@ -200,7 +200,11 @@ async fn publish(peer: OwnPeer, publisher: usize, figures: Arc<Figures>) -> (Own
         let request = PublishRequest { changes: changes.collect() };
         let publish = peer.client().publish(&id, &request);
         let published = figures.publishes.time(publish).await.expect("the batch is published");
-        assert_eq!(published.published.total, (batch + 1) * BATCH, "a batch is lost, or there twice");
+        assert_eq!(
+            published.published.total,
+            (batch + 1) * BATCH,
+            "a batch is lost, or there twice"
+        );
         let query = SearchQuery {
             q: format!("publisher{publisher} batch{batch}"),
             ..SearchQuery::default()

@@ -1,7 +1,10 @@
 //! A model of the planner that is slow and obvious, and a small world of sources that drives both.
 
+mod actor;
+mod choice;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -11,6 +14,8 @@ use p2pshare_core::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
+pub(crate) use self::actor::{Actor, Nature};
+
 /// Length of a step of the world in seconds.
 const STEP: f64 = 0.1;
 
@@ -19,89 +24,6 @@ const LAST_STEP: u32 = 200_000;
 
 /// How long nothing may come before a source counts as failed.
 const STALL_STEPS: u32 = 50;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Nature {
-    /// Delivers what it says.
-    Honest,
-    /// Sends wrong bytes.
-    Liar,
-    /// Its connection breaks again and again.
-    Flaky,
-    /// Delivers nothing.
-    Stalls,
-    /// Says that it has pieces, and denies it when asked.
-    DeniesPieces,
-    /// Honest, but puts requests into a queue now and then.
-    Queues,
-    /// Honest, but gives something else of what would do as well.
-    Chooses,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Actor {
-    pub(crate) nature: Nature,
-    /// MiB per second.
-    pub(crate) speed: f64,
-    /// The part of the pieces that it has from the start.
-    pub(crate) share: f64,
-    /// Chance to gain a piece in one step.
-    pub(crate) gains: f64,
-    pub(crate) joins_at: f64,
-    pub(crate) stays: f64,
-    /// What it has, once it has joined.
-    pub(crate) holds: BTreeSet<u32>,
-    joined: bool,
-    gone: bool,
-    /// What it was asked for, in order.
-    orders: VecDeque<u32>,
-    /// What it was asked for is in its queue.
-    waiting: bool,
-    /// Requests that leave it a choice: what was asked for, and all that was named.
-    choices: VecDeque<(Vec<u32>, Vec<u32>)>,
-    /// Bytes of the first order that have come.
-    bytes: f64,
-    silent: u32,
-    ask_at: Duration,
-}
-
-impl Actor {
-    pub(crate) fn new(
-        nature: Nature,
-        speed: f64,
-        share: f64,
-        gains: f64,
-        joins_at: f64,
-        stays: f64,
-    ) -> Self {
-        Self {
-            nature,
-            speed,
-            share,
-            gains,
-            joins_at,
-            stays,
-            holds: BTreeSet::new(),
-            joined: false,
-            gone: false,
-            orders: VecDeque::new(),
-            waiting: false,
-            choices: VecDeque::new(),
-            bytes: 0.0,
-            silent: 0,
-            ask_at: Duration::ZERO,
-        }
-    }
-
-    fn is_there(&self) -> bool {
-        self.joined && !self.gone
-    }
-
-    fn loses(&mut self, piece: u32) {
-        self.orders.retain(|order| *order != piece);
-        self.waiting &= !self.orders.is_empty();
-    }
-}
 
 pub(crate) struct World {
     planner: Planner,
@@ -288,87 +210,6 @@ impl World {
             assert!(rarest_left.is_none_or(|least| *most <= least), "a rarer piece was left");
             assert!(rarities.is_sorted(), "not the rarest first: {rarities:?}");
         }
-    }
-
-    /// Sooner or later it says what it gives, before anything of it has come.
-    fn choose(&mut self, who: usize) {
-        let actor = &mut self.actors[who];
-        let due = actor.choices.front().is_some_and(|(asked, _)| {
-            actor.orders.front().is_none_or(|first| asked.contains(first))
-        });
-        if !actor.is_there() || !(due || self.rng.random_bool(0.3)) {
-            return;
-        }
-        let Some((asked, mut named)) = actor.choices.pop_front() else {
-            return;
-        };
-        // What others took meanwhile can have been all of it: then the request was given up.
-        if !actor.orders.iter().any(|order| asked.contains(order)) || actor.bytes > 0.0 && due {
-            return;
-        }
-        for at in 0..asked.len() {
-            let other = self.rng.random_range(at..named.len());
-            named.swap(at, other);
-        }
-        named.truncate(asked.len());
-        let before = self.holders.clone();
-        let [asked_pieces, pieces] =
-            [&asked, &named].map(|all| all.iter().copied().map(PieceIndex).collect::<Vec<_>>());
-        if self.actors[who].orders.front().is_some_and(|first| asked.contains(first)) {
-            self.actors[who].waiting = false;
-        }
-        let result = self.planner.chosen(id(who), &asked_pieces, &pieces, self.now);
-        let orders = &mut self.actors[who].orders;
-        let place = orders.iter().position(|order| asked.contains(order)).unwrap();
-        let mut old: BTreeSet<u32> =
-            orders.iter().copied().filter(|order| asked.contains(order)).collect();
-        orders.retain(|order| !asked.contains(order));
-        let mut wanted = Vec::new();
-        let mut victims = BTreeSet::new();
-        for piece in named {
-            let holders = before.get(&piece).cloned().unwrap_or_default();
-            let assigned = self.planner.is_assigned(id(who), PieceIndex(piece));
-            let mut losers: BTreeSet<usize> = BTreeSet::new();
-            if old.remove(&piece) {
-                assert!(assigned, "lost what it gives");
-                losers.extend(holders.iter().filter(|other| self.actors[**other].waiting));
-                losers.remove(&who);
-            } else if holders.contains(&who) || !assigned {
-                let taken = self.verified.contains(&piece) || !holders.is_empty();
-                assert!(taken, "did not take what is free");
-                continue;
-            } else if !holders.is_empty() {
-                let before = self.stolen.insert(piece, self.now);
-                let pause = PlannerConfig::default().recheck;
-                assert!(before.is_none_or(|before| self.now - before >= pause), "stolen again");
-                losers = holders;
-            }
-            for loser in losers {
-                let actor = &mut self.actors[loser];
-                assert!(actor.waiting || actor.orders.front() != Some(&piece), "it was at it");
-                actor.loses(piece);
-                actor.ask_at = Duration::ZERO;
-                self.holders.entry(piece).or_default().remove(&loser);
-                victims.insert(loser);
-            }
-            assert!(!self.verified.contains(&piece), "assigned what is verified");
-            self.holders.entry(piece).or_default().insert(who);
-            wanted.push(piece);
-        }
-        for piece in &old {
-            self.holders.entry(*piece).or_default().remove(&who);
-        }
-        assert_eq!(result.freed, !old.is_empty());
-        assert_eq!(victims, result.victims.iter().copied().map(index).collect());
-        let orders = &mut self.actors[who].orders;
-        let rest = orders.split_off(place.min(orders.len()));
-        orders.extend(wanted);
-        orders.extend(rest);
-        if orders.is_empty() {
-            self.actors[who].waiting = false;
-        }
-        self.holders.retain(|_, holders| !holders.is_empty());
-        self.compare();
     }
 
     fn deliver(&mut self, who: usize) {

@@ -20,15 +20,15 @@ use crate::common::TestIndex;
 
 const LONG: Duration = Duration::from_secs(30);
 
-pub struct Browser {
-    pub driver: WebDriver,
+pub(crate) struct Browser {
+    pub(crate) driver: WebDriver,
     _process: Child,
     _folder: TempDir,
 }
 
 impl Browser {
     /// None, where there is no Chromium and none is required.
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let there = |name: &str| {
             std::env::var_os("PATH")
                 .is_some_and(|all| std::env::split_paths(&all).any(|dir| dir.join(name).exists()))
@@ -55,7 +55,7 @@ impl Browser {
     }
 
     /// Sets the size of the page.
-    pub async fn size(&self, width: u32, height: u32) {
+    pub(crate) async fn size(&self, width: u32, height: u32) {
         let size = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500,
         });
@@ -67,14 +67,14 @@ impl Browser {
     }
 
     /// Waits until an element that is seen says so.
-    pub async fn sees(&self, selector: &str, text: &str) {
+    pub(crate) async fn sees(&self, selector: &str, text: &str) {
         let script = "const e = document.querySelector(arguments[0]); \
                       return !!e && e.checkVisibility() && e.textContent.includes(arguments[1])";
         self.wait(script, vec![json!(selector), json!(text)], selector).await;
     }
 
     /// Waits until a script says so.
-    pub async fn until(&self, script: &str) {
+    pub(crate) async fn until(&self, script: &str) {
         self.wait(script, Vec::new(), script).await;
     }
 
@@ -93,27 +93,27 @@ impl Browser {
         }
     }
 
-    pub async fn asks(&self, script: &str) -> bool {
+    pub(crate) async fn asks(&self, script: &str) -> bool {
         self.driver.execute(script, vec![]).await.unwrap().json() == &json!(true)
     }
 
-    pub async fn number(&self, script: &str) -> i64 {
+    pub(crate) async fn number(&self, script: &str) -> i64 {
         self.driver.execute(script, vec![]).await.unwrap().json().as_i64().unwrap()
     }
 
-    pub async fn click(&self, selector: &str) {
+    pub(crate) async fn click(&self, selector: &str) {
         let script = "const e = document.querySelector(arguments[0]); \
                       return !!e && e.checkVisibility() && !e.disabled";
         self.wait(script, vec![json!(selector)], selector).await;
         self.driver.find(By::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
-    pub async fn keys(&self, selector: &str, keys: &str) {
+    pub(crate) async fn keys(&self, selector: &str, keys: &str) {
         self.driver.find(By::Css(selector)).await.unwrap().send_keys(keys).await.unwrap();
     }
 
     /// Ends it. Nothing may have gone wrong in it, and it may have asked no other host for anything.
-    pub async fn end(self, index: &TestIndex) {
+    pub(crate) async fn end(self, index: &TestIndex) {
         let own = index.address.to_string();
         let wrong = |entry: &&BrowserLogEntry| {
             // That a login or a session was refused is what some tests are about, and the browser notes it.

@@ -18,9 +18,6 @@ use super::{
     rows::{self, signed},
 };
 
-/// Places that are looked up before others get their turn to read.
-const PLACES: usize = 1000;
-
 impl Catalog {
     /// A page of shared files in order of share path: at most `limit`, those after `after`, and only those at or below
     /// `below`.
@@ -103,8 +100,7 @@ impl Catalog {
     }
 
     /// A page of a share's files at and below these places (keys in order, none below another), in order of their
-    /// keys: at most `limit`, from `from` on. Also tells from where the next page goes on, which may have files also if
-    /// this one has none; `None`: there is none.
+    /// keys: at most `limit`, from `from` on. Also tells from where the next page goes on; `None`: there is none.
     pub(crate) async fn known_files(
         &self,
         share: ShareId,
@@ -115,11 +111,7 @@ impl Catalog {
         let read = self.read(move |c| {
             let mut found = Vec::new();
             let KnownFrom { mut place, mut after } = from;
-            let end = place + PLACES;
             while let Some(key) = places.get(place) {
-                if place == end {
-                    return Ok((found, Some(KnownFrom { place, after: None })));
-                }
                 let left = limit.saturating_sub(found.len() as u32);
                 let page = known_below(c, share, key, after.take(), left)?;
                 let full = page.len() == left as usize;

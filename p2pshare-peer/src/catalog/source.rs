@@ -79,18 +79,23 @@ impl CatalogSource {
         let inner = Arc::new(Inner { catalog, manifests, options, changed });
         (Self { inner }, ChangedFiles { reports })
     }
+
+    /// All of the files, whoever they are shared with: for their owner alone.
+    pub fn own(&self) -> Arc<dyn PieceSource> {
+        Arc::new(ReachedFiles { inner: self.inner.clone(), reach: None })
+    }
 }
 
 impl GuardedSource for CatalogSource {
     fn within(&self, reach: Reach) -> Arc<dyn PieceSource> {
-        Arc::new(ReachedFiles { inner: self.inner.clone(), reach })
+        Arc::new(ReachedFiles { inner: self.inner.clone(), reach: Some(reach) })
     }
 }
 
-/// The files that are for somebody who was granted this.
+/// The files that are for somebody who was granted this; `None`: all, for their owner.
 struct ReachedFiles {
     inner: Arc<Inner>,
-    reach: Reach,
+    reach: Option<Reach>,
 }
 
 impl ReachedFiles {
@@ -101,7 +106,10 @@ impl ReachedFiles {
     ) -> Result<(Vec<CatalogFile>, Manifest), TransferError> {
         // Asked each time, so that what is no longer shared is no longer served, nor to whom it is no longer.
         let catalog = &self.inner.catalog;
-        let files = catalog.files_for(self.reach, *content, MAX_COPIES).await;
+        let files = match self.reach {
+            Some(reach) => catalog.files_for(reach, *content, MAX_COPIES).await,
+            None => catalog.files_with(*content, MAX_COPIES).await,
+        };
         let files = files.map_err(|error| unavailable(&error))?;
         if files.is_empty() {
             return Err(TransferError::NotFound(*content));

@@ -158,7 +158,7 @@ impl Reading {
                     }
                     Some(Ok(FetchEvent::Queued { .. } | FetchEvent::Chosen { .. })) => Ok(()),
                     Some(Ok(FetchEvent::Segment(segment))) => {
-                        match self.take(segment.offset, segment.data) {
+                        match self.take(segment.offset, &segment.data) {
                             Some(bytes) => return Some(Ok(bytes)),
                             None => Ok(()),
                         }
@@ -173,7 +173,7 @@ impl Reading {
     }
 
     /// The part of the segment that comes next, if any of it does.
-    fn take(&mut self, offset: u64, data: Bytes) -> Option<Bytes> {
+    fn take(&mut self, offset: u64, data: &Bytes) -> Option<Bytes> {
         let skip = usize::try_from(self.position.checked_sub(offset)?).ok()?;
         let wanted = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
         let upto = skip.saturating_add(wanted).min(data.len());

@@ -135,7 +135,7 @@ pub struct ContentStream {
 
 impl ContentStream {
     /// How many bytes come, if that is told.
-    pub fn len(&self) -> Option<u64> {
+    pub fn total(&self) -> Option<u64> {
         let value = self.response.headers().get(header::CONTENT_LENGTH)?;
         value.to_str().ok()?.parse().ok()
     }

@@ -93,7 +93,7 @@ mod tests {
         assert!(!format!("{control:?}").contains("secret"));
         let lock = dir.lock_for_serving().unwrap();
         let kept = control.keep(&dir).unwrap();
-        assert_eq!(Control::find(&dir).unwrap(), Some(control.clone()));
+        assert_eq!(Control::find(&dir).unwrap(), Some(control));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -127,7 +127,7 @@ impl Node {
             ManagerOptions {
                 at_once: now.at_once(),
                 limit: now.download_rate(),
-                shared: Some(Arc::new(shared)),
+                shared: Some(shared.own()),
                 ..ManagerOptions::new(dir.path().join("cache"))
             },
         )?;

@@ -21,7 +21,7 @@ async fn a_person_uses_the_page() {
     let bob = Peer::registered(&index, "bob");
     fs::create_dir(bob.path("Films")).unwrap();
     fs::write(bob.path("Films/Nosferatu 1922.mkv"), &film).unwrap();
-    bob.share(&bob.path("Films"));
+    bob.share(bob.path("Films"));
     let bob_inbox = bob.path("Inbox");
     fs::create_dir(&bob_inbox).unwrap();
     let inbox = bob_inbox.to_str().unwrap();
@@ -182,7 +182,7 @@ async fn what_others_change(session: &Session, bob: &Peer) {
     page.fill("Search", "setlist").await;
     page.see("Nothing found").await;
     fs::write(bob.path("Films/setlist.txt"), "one\n").unwrap();
-    bob.share(&bob.path("Films"));
+    bob.share(bob.path("Films"));
     search_until_found(page, "setlist", "1 file").await;
     page.see("setlist.txt").await;
     page.press("bob").await;

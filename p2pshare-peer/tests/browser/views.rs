@@ -82,7 +82,7 @@ async fn community(index: &Index, session: &Session) -> (Peer, super::support::S
         fs::write(path, noise(size * MIB, seed)).unwrap();
     }
     for folder in ["Music", "Films", "Images", "Papers"] {
-        bob.share(&bob.path(folder));
+        bob.share(bob.path(folder));
     }
     let serving = bob.serve(&["--ui", "off"]);
     bob.ok(["push", "Music/setlist.txt", "alice"]);

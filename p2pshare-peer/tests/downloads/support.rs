@@ -14,7 +14,7 @@ use p2pshare_core::{
     content::{ContentId, hash_bytes},
     testing::FaultySource,
     time::SystemClock,
-    transfer::{Durability, MemorySource, RateLimit, UploadSlots},
+    transfer::{Durability, MemorySource, OpenSource, RateLimit, UploadSlots},
 };
 use p2pshare_peer::{
     downloads::{
@@ -62,7 +62,7 @@ impl Seeder {
         let rate = RateLimit::unlimited();
         let keys = me.index_keys().current();
         let services = ServerServices {
-            source: Arc::new(faults.clone()),
+            source: Arc::new(OpenSource::new(Arc::new(faults.clone()))),
             guard: Arc::new(GrantGuard::new(keys, me.id(), Arc::new(SystemClock))),
             receiver: None,
             slots: UploadSlots::new(NonZeroUsize::new(64).unwrap(), 1024),

@@ -50,6 +50,7 @@ impl Fetch {
                 match &event {
                     FetchEvent::Queued { position } => listed.queued(*position),
                     FetchEvent::Segment(segment) => listed.sent(segment.data.len() as u64),
+                    FetchEvent::Chosen { .. } => {}
                 }
             }
             let queued = matches!(event, FetchEvent::Queued { .. });

@@ -75,7 +75,7 @@ async fn through(
     shown: &Progress,
 ) -> Result<(), Ended> {
     let mut content = node.content(&file.content, name).await?;
-    let total = content.len().unwrap_or(file.size);
+    let total = content.total().unwrap_or(file.size);
     let mut done = 0;
     while let Some(bytes) = content.next().await? {
         done = put(bytes, done, total, shown).await?;
