@@ -23,7 +23,7 @@ export function openDialog({ title, body, actions = [], wide = false, signal }) 
     h(
       "div",
       { class: "dialog-head" },
-      h("h2", { id }, title),
+      h("h2", { id, tabindex: "-1" }, title),
       button({ label: "Close", icon: "close", bare: true, kind: "quiet", click: () => close() }),
     ),
     h("div", { class: "dialog-body" }, body),
@@ -42,6 +42,9 @@ export function openDialog({ title, body, actions = [], wide = false, signal }) 
   signal?.addEventListener("abort", () => dialog.close());
   document.body.append(dialog);
   dialog.showModal();
+  // Not the button that closes it, which is the first that could take the focus.
+  const first = dialog.querySelector(".dialog-body :is(input, select)") ?? dialog.querySelector("h2");
+  first.focus({ preventScroll: true });
   return { close, closed, element: dialog };
 }
 

@@ -38,7 +38,7 @@ export default function search({ query, signal }) {
   const used = () => Object.values(filters).filter((input) => input.value.trim()).length + (sort.value ? 1 : 0);
   const badge = h("span", { class: "count" });
   const opener = button({
-    label: "Filters", icon: "filter", "aria-label": "Filters", "aria-controls": "filters",
+    label: "Filters", icon: "filter", "aria-controls": "filters",
     click: () => openFilters(panel.hidden),
   });
   opener.append(badge);
