@@ -34,7 +34,7 @@ use crate::download::{
 };
 
 /// How long a file that has begun to come waits for its sources before others have its place.
-const LULL: Duration = Duration::from_secs(120);
+const LULL: Duration = Duration::from_secs(15);
 
 /// How an attempt ended.
 #[derive(Debug)]
