@@ -91,11 +91,11 @@ async fn choose(client: &IndexClient, words: String) -> Result<Vec<Target>, CliE
         }
         other => CliError::failed(format!("the terminal cannot be used: {other}")),
     })?;
-    Ok(chosen.into_iter().map(|Choice(hit)| target(client, hit)).collect())
+    Ok(chosen.into_iter().map(|Choice(hit)| target(client, &hit)).collect())
 }
 
 /// A hit by its content, and by the name under which it was seen.
-fn target(client: &IndexClient, hit: Hit) -> Target {
+fn target(client: &IndexClient, hit: &Hit) -> Target {
     match hit.names.first() {
         Some(name) => {
             let link = ShareLink::new(client.url().clone(), hit.content, &name.path);
