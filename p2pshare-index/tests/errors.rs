@@ -243,6 +243,7 @@ POST /v1/groups/{name}/members
 POST /v1/invites
 POST /v1/peers/{id}/files
 POST /v1/peers/{id}/heartbeat
+POST /v1/peers/{id}/reachability
 POST /v1/push-grants
 POST /v1/sessions
 POST /v1/users

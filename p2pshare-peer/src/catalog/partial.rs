@@ -269,7 +269,7 @@ mod tests {
 
         let (id, download) = empty(b"download");
         assert!(!has(&*source, &id).await);
-        let first = partial.insert(id, download.clone());
+        let first = partial.insert(id, download);
         assert!(changes.has_changed().unwrap());
         changes.mark_unchanged();
         assert_eq!(partial.contents(), HashSet::from([id]));
@@ -281,7 +281,7 @@ mod tests {
         assert!(matches!(missing, Some(TransferError::NotHeld(PieceIndex(0)))), "{missing:?}");
         assert!(has(&*source, &kept).await);
 
-        let second = partial.insert(id, download);
+        let second = partial.insert(id, empty(b"download").1);
         drop(first);
         assert!(partial.is_untold(&id), "the later one stays, and is for whom the index says");
         partial.open_to(&id, Reach::Everyone);
