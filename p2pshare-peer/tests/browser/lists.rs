@@ -47,6 +47,8 @@ async fn ten_thousand_downloads_are_few_elements() {
     page.until_true("all are added", "return window.added === arguments[0]", &[json!(MANY)]).await;
 
     page.view("#/downloads?show=all").await;
+    let rows = "return document.querySelectorAll('.download').length > 0";
+    page.until_true("rows are shown", rows, &[]).await;
     let elements = "return document.querySelectorAll('main *').length";
     let few = async |what: &str| {
         let count = page.script(elements, &[]).await.as_u64().unwrap();
