@@ -42,7 +42,7 @@ const ASK_EVERY: Duration = Duration::from_secs(5 * 60);
 const NETWORKS_FRESH: Duration = Duration::from_secs(5);
 
 /// Those who are there have answered after this long.
-const FIRST_ANSWERS: Duration = Duration::from_secs(1);
+const FIRST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Why the local network is not used.
 #[derive(Debug, thiserror::Error)]
