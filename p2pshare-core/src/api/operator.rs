@@ -167,9 +167,11 @@ pub struct IndexCounts {
 pub struct AuditQuery {
     /// Only events before that of this number: `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(format = "uint64"))]
     pub before: Option<u64>,
     /// Only events after that of this number: what has happened since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", param(format = "uint64"))]
     pub after: Option<u64>,
     /// Events in the answer: 1 to 1,000, 100 unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
