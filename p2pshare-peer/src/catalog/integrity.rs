@@ -12,7 +12,7 @@ pub struct DamagedCatalog(String);
 /// Reads the whole file and looks whether it makes sense. Blocks; changes nothing, and others may use it meanwhile.
 ///
 /// # Errors
-/// [`DamagedCatalog`], with the first thing that is wrong.
+/// `DamagedCatalog`, with the first thing that is wrong.
 pub fn check_integrity(path: &Path) -> Result<(), DamagedCatalog> {
     let damaged = |error: rusqlite::Error| DamagedCatalog(error.to_string());
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

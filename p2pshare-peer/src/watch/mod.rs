@@ -1,6 +1,6 @@
 //! Live folders: following what changes in what is shared.
 //!
-//! The system tells which places change ([`feed`]), and they are looked at once they were left alone ([`dirty`]). What is
+//! The system tells which places change (`feed`), and they are looked at once they were left alone (`dirty`). What is
 //! new is hashed in the background, and whoever publishes the catalog finds it there. Where the system cannot tell,
 //! shares are looked through now and then.
 

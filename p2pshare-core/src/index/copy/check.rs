@@ -13,7 +13,7 @@ use crate::{
 /// are right, nothing belongs to somebody who is not there. Gives what is wrong, in words for the operator.
 ///
 /// # Errors
-/// [`StoreError`] of the store, also if it holds what it cannot read.
+/// [`StoreError`](crate::index::store::StoreError) of the store, also if it holds what it cannot read.
 pub async fn check(store: &dyn IndexStore, progress: OnProgress<'_>) -> StoreResult<Vec<String>> {
     let mut wrong = Vec::new();
     let (mut users_seen, mut peers, mut entries, mut bytes) = (0, 0, 0, 0_u64);
