@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::ErrorKind,
     num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     sync::Arc,
@@ -224,7 +225,7 @@ pub(crate) async fn wait_for_state(
     wait_for(manager, id, |view| view.state == state).await
 }
 
-/// Every file below a folder, by its name relative to it.
+/// Every file below a folder, by its name relative to it. What gets another name or goes meanwhile is not there.
 pub(crate) fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -237,7 +238,10 @@ pub(crate) fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
                 continue;
             }
             let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-            found.insert(name, std::fs::read(&path).unwrap());
+            match std::fs::read(&path) {
+                Ok(bytes) => drop(found.insert(name, bytes)),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{name}: {error}"),
+            }
         }
     }
     found

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -28,17 +29,17 @@ pub(crate) fn b3sum(bytes: &[u8]) -> String {
     ContentId::of(bytes).to_string()
 }
 
-/// Every file below a folder, with its path relative to it; sorted.
+/// Every file below a folder, with its path relative to it; sorted. What goes meanwhile is not there.
 pub(crate) fn tree(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(&next).unwrap_or_else(|error| panic!("{next:?}: {error}")) {
             let path = entry.expect("an entry").path();
-            if path.symlink_metadata().expect("it is there").is_dir() {
-                folders.push(path);
-            } else {
-                files.push(path.strip_prefix(folder).expect("it is below").to_owned());
+            match path.symlink_metadata() {
+                Ok(data) if data.is_dir() => folders.push(path),
+                Ok(_) => files.push(path.strip_prefix(folder).expect("it is below").to_owned()),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{path:?}: {error}"),
             }
         }
     }
