@@ -46,7 +46,7 @@ impl Default for DownloadOptions {
     fn default() -> Self {
         Self {
             max_sources: 32,
-            max_buffered: 32 * PIECE_LEN,
+            max_buffered: 16 * PIECE_LEN,
             first_refresh: Duration::from_secs(1),
             refresh: Duration::from_secs(30),
             answer: Duration::from_secs(15),
@@ -84,9 +84,9 @@ impl SwarmLimits {
 }
 
 impl Default for SwarmLimits {
-    /// 256 sources and 128 MiB.
+    /// 256 sources and 64 MiB.
     fn default() -> Self {
-        Self::new(256, 128 * PIECE_LEN)
+        Self::new(256, 64 * PIECE_LEN)
     }
 }
 

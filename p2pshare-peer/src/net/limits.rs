@@ -43,7 +43,7 @@ impl Default for Http2Settings {
     fn default() -> Self {
         Self {
             max_frame_size: 1 << 20,
-            stream_window: 16 << 20,
+            stream_window: 8 << 20,
             connection_window: 32 << 20,
             send_buffer: 2 << 20,
             max_streams: 128,
@@ -124,7 +124,10 @@ impl Default for ClientLimits {
             nearby_timeout: Duration::from_millis(750),
             answer_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(30),
-            http2: Http2Settings::default(),
+            // All downloads from a peer share a connection, and each may have a request sent ahead whose bytes wait
+            // until it is their turn. Those of as many as a peer serves at a time must never take the room of what
+            // is read.
+            http2: Http2Settings { connection_window: 80 << 20, ..Http2Settings::default() },
         }
     }
 }

@@ -7,11 +7,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread::available_parallelism,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
     Committer, PartialSource, SinkOptions,
@@ -44,6 +45,8 @@ struct Inner {
     manifest: Manifest,
     part: Arc<Part>,
     held: Holdings,
+    /// Pieces are hashed and written by as many at a time as there are cores: more would only take each other's caches.
+    puts: Arc<Semaphore>,
     /// Held by who writes. The system lets only one write to a file at a time, and those who wait there burn time.
     writing: Mutex<()>,
     committer: Committer,
@@ -161,6 +164,9 @@ impl FileSink {
                 manifest,
                 part: Arc::new(opened.part),
                 held: Holdings::new(opened.held),
+                puts: Arc::new(Semaphore::new(
+                    available_parallelism().map_or(2, |n| n.get().max(2)),
+                )),
                 writing: Mutex::new(()),
                 committer,
                 complete: opened.complete,
@@ -184,7 +190,13 @@ impl PieceSink for FileSink {
             return Ok(());
         }
         let inner = self.inner.clone();
-        blocking(self.target(), move || inner.put(piece, &data)).await
+        // It is never closed.
+        let turn = inner.puts.clone().acquire_owned().await.ok();
+        let work = move || {
+            let _turn = turn;
+            inner.put(piece, &data)
+        };
+        blocking(self.target(), work).await
     }
 
     async fn finish(&self) -> Result<(), SinkError> {
