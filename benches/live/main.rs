@@ -2,7 +2,8 @@
 //! meanwhile notice of it; and how much slower it is to read a content in order while it comes than to download it.
 //!
 //! ```text
-//! cargo bench -p p2pshare-benches --bench live
+//! cargo bench -p p2pshare-benches --bench live             # all of it
+//! cargo bench -p p2pshare-benches --bench live -- reading  # or folders
 //! ```
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program that prints")]
@@ -24,8 +25,13 @@ fn main() -> ExitCode {
         Ok("index") => p2pshare_index::cli::run(),
         Ok(_) => p2pshare_peer::cli::main(env::args_os()),
         Err(_) => {
-            folders();
-            reading::run();
+            let only = |what: &str| env::args().any(|argument| argument == what);
+            if !only("reading") {
+                folders();
+            }
+            if !only("folders") {
+                reading::run();
+            }
             ExitCode::SUCCESS
         }
     }
