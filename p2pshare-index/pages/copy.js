@@ -6,11 +6,15 @@ for (const command of document.querySelectorAll(".command")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "small";
-  button.textContent = "Copy";
-  button.setAttribute("aria-label", `Copy: ${code.textContent}`);
+  // What is read aloud begins with what is seen.
+  const say = (text) => {
+    button.textContent = text;
+    button.setAttribute("aria-label", `${text}: ${code.textContent}`);
+  };
+  say("Copy");
   button.addEventListener("click", async () => {
-    button.textContent = (await copied(code)) ? "Copied" : "Selected";
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    say((await copied(code)) ? "Copied" : "Selected");
+    setTimeout(() => say("Copy"), 2000);
   });
   command.append(button);
 }

@@ -3,17 +3,21 @@
 
 use crate::{download, index_client::IndexUrl, link::ShareLink};
 
-pub use crate::net::fuzz::{fetch_stream, push_stream};
+pub use crate::{
+    local::fuzz::range,
+    net::fuzz::{fetch_stream, push_stream},
+};
 
 /// A target: its name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// The targets of this crate.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("fetch_stream", fetch_stream),
     ("index_url", index_url),
     ("link", link),
     ("push_stream", push_stream),
+    ("range", range),
     ("target", target),
 ];
 

@@ -1,10 +1,13 @@
 // The downloads that this page knows, kept up to date, newest first.
 
 import { api, query } from "./api.js";
+import { throttle } from "./dom.js";
 import { live } from "./live.js";
 import { tell } from "./parts.js";
 
 const PAGE = 200;
+/** Downloads that are asked for at once when all that is known is fetched anew. */
+const ALL_PAGE = 1_000;
 const SETTLED = new Set(["done", "failed", "cancelled"]);
 
 /** Whether nothing happens to a download any more by itself. */
@@ -51,6 +54,9 @@ export class DownloadList {
   #next = null;
   #complete = false;
   #asking = false;
+  /** What was told while all is fetched anew. */
+  #meanwhile = null;
+  #reload;
   #totals = live.last.downloads?.totals ?? null;
 
   constructor({ filter, signal, changed, failed }) {
@@ -58,6 +64,7 @@ export class DownloadList {
     this.#signal = signal;
     this.#changed = changed;
     this.#failed = failed;
+    this.#reload = throttle(2_000, signal, () => this.#fetchAnew());
     live.on("downloads", signal, (news) => {
       // After a gap in the stream, or when much has changed at once, all that is known may be old.
       if (news.reset && this.#byId.size > 0) this.#reload();
@@ -65,12 +72,34 @@ export class DownloadList {
     });
   }
 
-  /** Fetches it from the beginning. */
-  #reload() {
-    this.#byId.clear();
-    this.#next = null;
-    this.#complete = false;
-    this.more();
+  /** Fetches as much as is known once more, and shows it when it is there: whoever looks at it stays where they are. */
+  async #fetchAnew() {
+    if (this.#asking) return this.#reload();
+    this.#asking = true;
+    this.#meanwhile = [];
+    try {
+      const fresh = new Map();
+      let page;
+      do {
+        const asked = query({ state: this.#filter, after: page?.next, limit: ALL_PAGE });
+        page = await api.get(`/api/downloads${asked}`, { signal: this.#signal });
+        for (const item of page.items) fresh.set(item.id, item);
+      } while (page.next && fresh.size < this.#byId.size);
+      const told = this.#meanwhile;
+      this.#meanwhile = null;
+      this.#byId = fresh;
+      this.#next = page.next;
+      this.#complete = !page.next;
+      this.#totals = page.totals;
+      this.#tell();
+      for (const news of told) this.#take(news);
+    } catch (problem) {
+      if (problem.name !== "AbortError") this.#failed(problem);
+    } finally {
+      this.#meanwhile = null;
+      this.#asking = false;
+    }
+    return undefined;
   }
 
   /** Fetches what follows. */
@@ -102,7 +131,9 @@ export class DownloadList {
     this.#take({ items: [], removed: [id], totals: this.#totals });
   }
 
-  #take({ items, removed, totals }) {
+  #take(news) {
+    this.#meanwhile?.push(news);
+    const { items, removed, totals } = news;
     this.#totals = totals;
     for (const id of removed ?? []) this.#byId.delete(id);
     const oldest = this.#complete ? -1 : Math.min(...this.#byId.keys());

@@ -24,7 +24,8 @@ export function downloadButton({ what, name, label = "Download", kind = "", bare
     ...(bare ? {} : { "aria-label": `${label} ${name}` }),
     click: () => act(made, trouble ?? toastTrouble, async () => {
       const download = await api.download([what]);
-      tell(`${name} is being downloaded`, "info", [`#/downloads/${download.id}`, "Show"]);
+      const already = download.joined ? " already" : "";
+      tell(`${name} is being downloaded${already}`, "info", [`#/downloads/${download.id}`, "Show"]);
       made.classList.add("did");
       return download;
     }),

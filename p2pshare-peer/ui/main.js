@@ -56,6 +56,8 @@ async function showView() {
   // Those who listen hear where they are. At the beginning the browser tells the title.
   if (!first) shell.main.querySelector("[data-first], h1")?.focus({ preventScroll: true });
   else shell.main.querySelector("[data-first]")?.focus();
+  // From here on one can read, type and press: how long it took, the browser's tools show.
+  if (first) performance.mark("ready");
   first = false;
   return undefined;
 }

@@ -1,23 +1,48 @@
 //! The pages in a real browser: Chromium without a window, driven as a person would.
 //!
-//! Without Chromium the tests do nothing, unless `P2PSHARE_REQUIRE_BROWSER` is set: then they fail.
+//! Without Chromium the tests do nothing, unless `P2PSHARE_REQUIRE_BROWSER` is 1: then they fail. With
+//! `P2PSHARE_SCREENSHOTS=FOLDER` pictures of the pages are put there.
 #![allow(clippy::unwrap_used)]
 #![cfg(target_os = "linux")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+// The browser itself, and axe-core, are those of the peer's page.
+#[path = "../../../p2pshare-peer/tests/browser/axe.rs"]
+mod axe;
+#[allow(dead_code)]
+#[path = "../../../p2pshare-peer/tests/browser/browser.rs"]
+mod browser;
+#[path = "../../../p2pshare-peer/tests/browser/chromium.rs"]
 mod chromium;
+mod look;
+#[allow(dead_code)]
+#[path = "../../../p2pshare-peer/tests/browser/page.rs"]
+mod page;
 
-use chromium::Browser;
-use common::{PASSWORD, TestIndex, index, start_router};
-use p2pshare_core::index::IndexConfig;
-use p2pshare_index::{HttpOptions, PageOptions, ServerOptions, router};
+use std::{env, path::Path, time::Duration};
+
+use browser::Browser;
+use common::{PASSWORD, TestIndex, index, publish, start_router};
+use p2pshare_core::{content::ContentId, identity::PeerKey, index::IndexConfig};
+use p2pshare_index::{HttpOptions, PageOptions, PublicUrl, ServerOptions, router};
+use reqwest::Method;
+use serde_json::json;
 use thirtyfour::prelude::*;
+use tokio::task::JoinHandle;
 
 async fn with_pages() -> (TestIndex, String) {
-    let index = index(IndexConfig { name: "The archive".to_owned(), ..IndexConfig::default() });
-    let http = HttpOptions { pages: Some(PageOptions::default()), ..HttpOptions::default() };
+    with_pages_at(None).await
+}
+
+async fn with_pages_at(public_url: Option<PublicUrl>) -> (TestIndex, String) {
+    let index =
+        index(IndexConfig { name: "Friends of the archive".to_owned(), ..IndexConfig::default() });
+    let http = HttpOptions {
+        pages: Some(PageOptions { public_url, ..PageOptions::default() }),
+        ..HttpOptions::default()
+    };
     let server = ServerOptions { metrics: http.metrics.clone(), ..ServerOptions::default() };
     let index = start_router(index.clone(), router(index, http), server).await;
     let url = format!("http://{}", index.address);
@@ -26,36 +51,81 @@ async fn with_pages() -> (TestIndex, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_visitor_reads_how_to_join() {
-    let Some(browser) = Browser::start().await else { return };
+    let Some(browser) = Browser::open().await else { return };
     let (index, url) = with_pages().await;
-    browser.driver.goto(&format!("{url}/")).await.unwrap();
-    browser.sees("h1", "The archive").await;
+    browser.go(&format!("{url}/")).await;
+    browser.sees("h1", "Friends of the archive").await;
     let command = format!("p2pshare-peer --index {url} register YOUR-NAME");
     browser.sees(".steps", &command).await;
     let buttons = browser.driver.find_all(By::Css(".command button")).await.unwrap();
     assert!(buttons.len() >= 6, "each command can be copied: {}", buttons.len());
     buttons[1].click().await.unwrap();
-    let copied = browser
-        .until("return document.querySelectorAll('.command button')[1].textContent !== 'Copy'");
-    copied.await;
-
-    for (width, height) in [(1280, 800), (390, 844)] {
-        browser.size(width, height).await;
-        let wide =
-            "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
-        for path in ["/", "/docs", "/operator"] {
-            browser.driver.goto(&format!("{url}{path}")).await.unwrap();
-            assert!(!browser.asks(wide).await, "{path} is wider than {width}");
-        }
-    }
+    let copied = "return document.querySelectorAll('.command button')[1].textContent !== 'Copy'";
+    browser.until_true("it is copied", copied, &[]).await;
+    browser.expect_accessible("/").await;
     browser.end(&index).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_community_is_shown() {
+    let Some(browser) = Browser::open().await else { return };
+    let (index, url) = with_pages_at(Some("https://archive.example".parse().unwrap())).await;
+    for (number, name) in (1..).zip(USERS) {
+        let user = index.user(name).await;
+        let key = PeerKey::generate().unwrap();
+        let place = format!("/v1/peers/{}", key.peer_id());
+        let call = |method, path: &str| index.call(method, path).bearer_auth(&user.token);
+        let announce = call(Method::PUT, &place).json(&user.announce(&key)).send();
+        assert!(announce.await.unwrap().status().is_success());
+        let film = ContentId::of(name.as_bytes());
+        let files = publish("Films/Nosferatu (1922).mkv", film, number * 734_003_200);
+        let published = call(Method::POST, &format!("{place}/files")).json(&files).send();
+        assert!(published.await.unwrap().status().is_success());
+    }
+    browser.go(&format!("{url}/")).await;
+    browser.sees(".counts", "12").await;
+    browser.sees(".steps", "--index https://archive.example register").await;
+    browser.expect_accessible("/").await;
+    browser.pictures("index", Path::new("/home")).await;
+
+    browser.go(&format!("{url}/operator")).await;
+    log_in(&browser, USERS[0], PASSWORD).await;
+    browser.sees("#users-status", "12 users").await;
+    // On a picture the curves are to be seen.
+    let points = if env::var_os("P2PSHARE_SCREENSHOTS").is_some() { 24 } else { 3 };
+    let visits = visits(&url);
+    let drawn =
+        "return document.querySelector('#load polyline')?.points.numberOfItems >= arguments[0]";
+    browser.until_true("the load is drawn", drawn, &[json!(points)]).await;
+    browser.expect_accessible("/operator").await;
+    browser.pictures("index-operator", Path::new("/home")).await;
+    visits.abort();
+    browser.end(&index).await;
+}
+
+/// Asks the index for something now and then.
+fn visits(url: &str) -> JoinHandle<()> {
+    let (client, url) = (reqwest::Client::new(), format!("{url}/v1/index"));
+    tokio::spawn(async move {
+        for number in 0_u64.. {
+            let answer = client.get(&url).send().await.and_then(|it| it.error_for_status());
+            answer.expect("the index answers");
+            tokio::time::sleep(Duration::from_millis(20 + 37 * number % 90)).await;
+        }
+    })
+}
+
+/// The first one is an operator.
+const USERS: [&str; 12] = [
+    "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mike",
+    "olivia",
+];
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_programmer_finds_a_call() {
-    let Some(browser) = Browser::start().await else { return };
+    let Some(browser) = Browser::open().await else { return };
     let (index, url) = with_pages().await;
-    browser.driver.goto(&format!("{url}/docs")).await.unwrap();
+    browser.go(&format!("{url}/docs")).await;
     browser.sees("h1", "API of the index").await;
     let shown = "return document.querySelectorAll('article.call:not([hidden])').length";
     let all = browser.number(shown).await;
@@ -63,42 +133,49 @@ async fn a_programmer_finds_a_call() {
     // The keyboard leads to the field and out of it.
     browser.keys("body", "/").await;
     browser.keys("#filter", "PUT password").await;
-    browser
-        .until("return document.querySelectorAll('article.call:not([hidden])').length === 1")
-        .await;
+    let one = "return document.querySelectorAll('article.call:not([hidden])').length === 1";
+    browser.until_true("one call is found", one, &[]).await;
+    browser.expect_accessible("/docs, one call").await;
     browser.sees("#found", "1 call").await;
     browser.sees("article.call:not([hidden])", "/v1/me/password").await;
     browser.keys("#filter", "\u{e00c}").await;
     assert_eq!(browser.number(shown).await, all);
+    browser.expect_accessible("/docs").await;
     browser.end(&index).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_does_what_operators_do() {
-    let Some(browser) = Browser::start().await else { return };
+    let Some(browser) = Browser::open().await else { return };
     let (index, url) = with_pages().await;
     index.register("root").await;
     let alice = index.user("alice").await;
     for name in ["bob", "albert"] {
         index.register(name).await;
     }
-    browser.driver.goto(&format!("{url}/operator")).await.unwrap();
+    browser.go(&format!("{url}/operator")).await;
+    browser.sees("#login-title", "Log in").await;
+    browser.expect_accessible("/operator, login").await;
     // Wrong password, then somebody who is no operator.
     log_in(&browser, "root", "a wrong password").await;
     browser.sees("#login-error", "wrong").await;
+    browser.expect_accessible("/operator, wrong password").await;
     log_in(&browser, "bob", PASSWORD).await;
     browser.sees("#login-error", "no operator").await;
     log_in(&browser, "root", PASSWORD).await;
-    browser.sees("#desk h1", "The archive").await;
+    browser.sees("#desk h1", "Friends of the archive").await;
     browser.sees("#load", "Requests a second").await;
-    browser.until("return document.querySelectorAll('#load polyline').length >= 8").await;
+    let drawn = "return document.querySelectorAll('#load polyline').length >= 8";
+    browser.until_true("the load is drawn", drawn, &[]).await;
 
     // Users: looking for some, disabling one.
     browser.sees("#users-status", "4 users").await;
     browser.keys("#prefix", "al").await;
     browser.sees("#users-status", "2 users").await;
+    browser.expect_accessible("/operator, users").await;
     browser.click("button[aria-label='Disable alice']").await;
     browser.sees("#confirm", "Disable alice?").await;
+    browser.expect_accessible("/operator, a question").await;
     browser.click("#confirm button[value=no]").await;
     assert!(
         index.get("/v1/me").bearer_auth(&alice.token).send().await.unwrap().status().is_success()
@@ -115,6 +192,7 @@ async fn an_operator_does_what_operators_do() {
     browser.click("#invite-form button").await;
     browser.sees("#new-invite", "Pass this code on").await;
     browser.sees("#invites", "root").await;
+    browser.expect_accessible("/operator, invites").await;
     browser.click("#invites td.actions button").await;
     browser.click("#confirm-yes").await;
     browser.sees("#invites", "No invite is good now").await;
@@ -123,6 +201,7 @@ async fn an_operator_does_what_operators_do() {
     browser.keys("#tab-invites", "\u{e014}").await;
     browser.sees("#audit", "operator-disable").await;
     browser.sees("#audit", "refused: wrong-credentials").await;
+    browser.expect_accessible("/operator, audit").await;
     index.register("newcomer").await;
     browser.sees("#audit", "newcomer").await;
 
@@ -131,7 +210,7 @@ async fn an_operator_does_what_operators_do() {
     index.index.store().end_sessions(&root, None).await.unwrap();
     browser.sees("#login-error", "session is over").await;
     log_in(&browser, "root", PASSWORD).await;
-    browser.sees("#desk h1", "The archive").await;
+    browser.sees("#desk h1", "Friends of the archive").await;
     // Reloading keeps the session; logging out ends it, here and at the index.
     browser.driver.refresh().await.unwrap();
     browser.sees("#me", "root").await;

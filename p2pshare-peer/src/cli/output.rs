@@ -186,6 +186,14 @@ impl Progress {
         }
     }
 
+    /// Prints a line of the result without disturbing the bar.
+    pub(crate) fn line(&self, text: impl Display) {
+        match &self.shown {
+            Shown::Bar(bar) => bar.suspend(|| self.output.line(text)),
+            _ => self.output.line(text),
+        }
+    }
+
     /// Prints a line without disturbing the bar.
     pub(crate) fn note(&self, text: impl Display) {
         match &self.shown {

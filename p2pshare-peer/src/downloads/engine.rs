@@ -204,6 +204,14 @@ impl Engine {
         self.look_again();
     }
 
+    /// The same for whoever asks for it again: why it waited is of no interest until it is known whether it still does.
+    pub(super) fn try_afresh(&self, id: DownloadId) {
+        if let Some(live) = self.state().live.get_mut(&id) {
+            live.reason = None;
+        }
+        self.hurry(id);
+    }
+
     pub(super) fn look(&self, id: DownloadId) -> Option<Look> {
         self.state().live.get(&id).map(Live::look)
     }

@@ -14,8 +14,9 @@ use p2pshare_core::{
 use tokio_util::sync::DropGuard;
 
 use super::{
-    Changes, Connection, ContentReader, DownloadFile, DownloadFilter, DownloadId, DownloadTotals,
-    DownloadView, DownloadsError, ManagerOptions, NewDownload, Page, PieceMap, ReadError,
+    Added, Changes, Connection, ContentReader, DownloadFile, DownloadFilter, DownloadId,
+    DownloadTotals, DownloadView, DownloadsError, ManagerOptions, NewDownload, Page, PieceMap,
+    ReadError,
     engine::{Engine, Session},
     look,
     reading::Readings,
@@ -96,10 +97,13 @@ impl DownloadManager {
 
     /// Adds a download to the end of the queue. What it is made of is found out in the background.
     ///
+    /// One of the same targets to the same folder that is not settled is joined instead: it goes on if it was paused, and
+    /// looks for a source at once if it waits for one.
+    ///
     /// # Errors
     ///
     /// [`DownloadsError::LoggedOut`], [`DownloadsError::Invalid`], [`DownloadsError::Database`].
-    pub async fn add(&self, new: NewDownload) -> Result<DownloadId, DownloadsError> {
+    pub async fn add(&self, new: NewDownload) -> Result<Added, DownloadsError> {
         let session = self.engine.session()?;
         let invalid = |why: &str| Err(DownloadsError::Invalid(why.to_owned()));
         if new.targets.is_empty() {
@@ -115,10 +119,13 @@ impl DownloadManager {
         }
         let title = look::title(&new.targets);
         let now = SystemClock.now();
-        let id = self.engine.store.add(session.account, new, title, now).await?;
-        self.engine.hub.changed([id]);
+        let added = self.engine.store.add(session.account, new, title, now).await?;
+        if added.joined {
+            self.engine.try_afresh(added.id);
+        }
+        self.engine.hub.changed([added.id]);
         self.engine.look_again();
-        Ok(id)
+        Ok(added)
     }
 
     /// Stops a download at once; what has come stays. Pausing a paused one does nothing.

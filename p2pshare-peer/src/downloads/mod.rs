@@ -22,7 +22,7 @@ mod work;
 pub use changes::{Changed, Changes};
 pub use error::DownloadsError;
 pub use manager::DownloadManager;
-pub use options::{Connection, ManagerOptions, NewDownload};
+pub use options::{Added, Connection, ManagerOptions, NewDownload};
 pub use reader::{ByteStream, ContentReader, ReadError};
 pub use view::{
     DownloadFile, DownloadFilter, DownloadId, DownloadState, DownloadTotals, DownloadView,

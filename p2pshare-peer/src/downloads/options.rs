@@ -10,6 +10,7 @@ use std::{
 
 use p2pshare_core::transfer::{Durability, PieceSource};
 
+use super::DownloadId;
 use crate::{
     download::{Serving, Target},
     metrics::PeerMetrics,
@@ -93,4 +94,13 @@ pub struct NewDownload {
     pub folder: PathBuf,
     /// Replace files that are there.
     pub overwrite: bool,
+}
+
+/// What came of adding a download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// Which one brings it.
+    pub id: DownloadId,
+    /// Whether it was there already, and goes on.
+    pub joined: bool,
 }

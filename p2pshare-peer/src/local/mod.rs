@@ -12,6 +12,7 @@ mod control;
 mod events;
 mod extract;
 mod failure;
+pub(crate) mod fuzz;
 mod gateway;
 mod guard;
 mod serve;

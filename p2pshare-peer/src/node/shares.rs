@@ -253,6 +253,7 @@ impl Node {
                 lock(&scans.followed).remove(&share.id);
                 true
             }
+            WatchEvent::Unchanged { share } => lock(&scans.followed).remove(share).is_some(),
             WatchEvent::Polled { share, reason } => {
                 self.inner.changes.warn(format!(
                     "{} is looked through now and then instead of being followed at once: {}",

@@ -75,20 +75,20 @@ pub struct LinkView {
 }
 
 impl Node {
-    /// Begins a download into this folder, or into the one of the settings.
+    /// Begins a download into this folder, or into the one of the settings; tells too whether it had begun before.
     pub async fn download(
         &self,
         targets: Vec<Target>,
         folder: Option<&str>,
         overwrite: bool,
-    ) -> Result<DownloadView, NodeError> {
+    ) -> Result<(DownloadView, bool), NodeError> {
         let folder = match folder {
             Some(folder) => absolute(folder)?,
             None => self.inner.settings.current().download_folder,
         };
         let downloads = &self.inner.downloads;
-        let id = downloads.add(NewDownload { targets, folder, overwrite }).await?;
-        Ok(downloads.view(id).await?)
+        let added = downloads.add(NewDownload { targets, folder, overwrite }).await?;
+        Ok((downloads.view(added.id).await?, added.joined))
     }
 
     /// Who takes what of this peer at the moment.

@@ -76,6 +76,11 @@ pub enum WatchEvent {
         /// Files that are shared no more.
         removed: u64,
     },
+    /// A share was looked at, and the catalog has nothing new of it.
+    Unchanged {
+        /// The share.
+        share: ShareId,
+    },
     /// The system does not tell what changes in a share: it is looked through now and then.
     Polled {
         /// The share.

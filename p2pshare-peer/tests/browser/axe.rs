@@ -7,9 +7,11 @@ use super::browser::{Browser, Look};
 /// axe-core, as it is published: see `axe.LICENSE`.
 const AXE: &str = include_str!("axe.min.js");
 
+/// All rules, or those about colours alone.
 const RUN: &str = r#"
-const done = arguments[0];
-axe.run({ resultTypes: ["violations"] }).then(
+const [colours, done] = arguments;
+const rules = colours ? { runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block"] } } : {};
+axe.run({ resultTypes: ["violations"], ...rules }).then(
   ({ violations }) => done(violations.map(({ impact, id, nodes }) => ({
     impact, text: `${id}: ${nodes.map((node) => `${node.html}\n${node.failureSummary}`).join("\n")}`,
   }))),
@@ -29,7 +31,9 @@ impl Browser {
             let wider = "return document.documentElement.scrollWidth - innerWidth";
             let wider = self.script(wider, &[]).await;
             assert!(wider.as_i64() <= Some(0), "{what} is {wider} pixels wider than {look:?}");
-            let found = self.driver.execute_async(RUN, Vec::new()).await.expect("axe-core runs");
+            // The same page in the dark differs in its colours alone.
+            let colours = Value::Bool(look.dark);
+            let found = self.driver.execute_async(RUN, vec![colours]).await.expect("axe-core runs");
             let found = found.json().as_array().expect("a list").clone();
             let serious: Vec<_> = found
                 .iter()

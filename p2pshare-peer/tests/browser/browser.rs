@@ -1,4 +1,9 @@
-//! A browser window: how large it is, what it complains about, what it asks for.
+//! A browser window: how large it is, what it complains about, what it asks for, and pictures of it.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,6 +30,16 @@ impl Look {
         Self { dark: true, ..self }
     }
 }
+
+/// Takes away what is told in passing, and puts the home of a user in place of a folder, wherever it is read.
+const TIDY: &str = r"
+for (const toast of document.querySelectorAll('.toast')) toast.remove();
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (texts.nextNode()) {
+  const text = texts.currentNode;
+  if (text.data.includes(arguments[0])) text.data = text.data.replaceAll(arguments[0], '/home/alice');
+}
+";
 
 /// A window of a browser of its own, with a profile of its own.
 pub(crate) struct Browser {
@@ -87,6 +102,28 @@ impl Browser {
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ] });
         self.tool("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// Keeps pictures of what is shown in the folder `P2PSHARE_SCREENSHOTS`, if it is set: as `NAME.png`, and with
+    /// `-dark`, `-phone` and `-phone-dark` behind the name. `home`, which is some folder of the test's, reads `/home/alice`
+    /// on them.
+    pub(crate) async fn pictures(&self, name: &str, home: &Path) {
+        let Some(folder) = env::var_os("P2PSHARE_SCREENSHOTS").map(PathBuf::from) else { return };
+        self.tool("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+        for (kind, look) in [
+            ("-phone", Look::PHONE),
+            ("-phone-dark", Look::PHONE.dark()),
+            ("", Look::DESKTOP),
+            ("-dark", Look::DESKTOP.dark()),
+        ] {
+            self.look(look).await;
+            let home = json!(home.to_str().expect("a plain path"));
+            self.driver.execute(TIDY, vec![home]).await.expect("texts can be set");
+            let png = self.driver.screenshot_as_png().await.expect("a picture");
+            fs::write(folder.join(format!("{name}{kind}.png")), png).expect("a file");
+        }
+        self.tool("Emulation.setScrollbarsHidden", json!({ "hidden": false })).await;
+        self.look(Look::DESKTOP).await;
     }
 
     async fn tool(&self, command: &str, parameters: Value) {

@@ -8,8 +8,10 @@ mod axe;
 mod browser;
 mod chromium;
 mod lists;
+mod many;
 mod page;
 mod session;
+mod speed;
 mod story;
 // What is for the tests of the command line alone is not used here.
 #[allow(dead_code, unused_imports)]

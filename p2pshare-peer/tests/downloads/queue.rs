@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use p2pshare_core::{content::ContentId, testing::sample};
-use p2pshare_peer::downloads::{
-    DownloadFilter, DownloadState, DownloadsError, FileState, NewDownload,
+use p2pshare_peer::{
+    download::Cause,
+    downloads::{Added, DownloadFilter, DownloadState, DownloadsError, FileState, NewDownload},
 };
 
 use crate::support::{
@@ -130,19 +131,62 @@ async fn a_part_that_another_download_goes_on_with_stays() {
     let index = start_index().await;
     let seeder = Seeder::start("alice", &index).await;
     let data = sample(8 * MIB, 1);
-    seeder.share("film.mkv", &data).await;
+    let content = seeder.share("film.mkv", &data).await;
     seeder.limit(2);
     let bob = Peer::start("bob", &index).await;
     let manager = bob.open().await;
     let first = bob.add(&manager, "got", "alice:/film.mkv").await;
     wait_for(&manager, first, |view| view.bytes_done > 2 * MIB).await;
     manager.pause(first).await.unwrap();
-    let second = bob.add(&manager, "got", "alice:/film.mkv").await;
+    // Named otherwise it is another download, of the same file.
+    let second = bob.add(&manager, "got", &content.to_string()).await;
     wait_for(&manager, second, |view| view.bytes_done > 3 * MIB).await;
     manager.cancel(second).await.unwrap();
     assert_eq!(parts_below(&bob.folder("got")).len(), 2);
     manager.cancel(first).await.unwrap();
     assert!(files_below(&bob.folder("got")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_for_twice_is_one_download() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    seeder.share("film.mkv", &sample(MIB, 1)).await;
+    let (bob, carol) = (Peer::start("bob", &index).await, Peer::start("carol", &index).await);
+    let manager = bob.open().await;
+    seeder.go().await;
+    let new = || bob.new_download("got", "alice:/film.mkv");
+    let first = manager.add(new()).await.unwrap();
+    assert!(!first.joined);
+    wait_for(&manager, first.id, |view| view.cause == Some(Cause::NoSource)).await;
+    let same = manager.add(new()).await.unwrap();
+    assert_eq!(same, Added { id: first.id, joined: true });
+    // Somebody who wants it is told anew whether it waits.
+    wait_for(&manager, first.id, |view| view.cause == Some(Cause::NoSource)).await;
+
+    // Another folder, other targets, other files in the way, another user: another download.
+    let other = bob.new_download("elsewhere", "alice:/film.mkv");
+    let others =
+        [other, NewDownload { overwrite: true, ..new() }, bob.new_download("got", "alice:/")];
+    for other in others {
+        assert!(!manager.add(other).await.unwrap().joined);
+    }
+    manager.connect(Some(carol.connection())).await.unwrap();
+    let of_carol = manager.add(new()).await.unwrap();
+    assert!(!of_carol.joined);
+    manager.cancel(of_carol.id).await.unwrap();
+    manager.connect(Some(bob.connection())).await.unwrap();
+
+    // One that was paused goes on, one that is settled does not.
+    manager.pause(first.id).await.unwrap();
+    assert_eq!(manager.add(new()).await.unwrap(), same);
+    assert_ne!(manager.view(first.id).await.unwrap().state, DownloadState::Paused);
+    manager.cancel(first.id).await.unwrap();
+    let again = manager.add(new()).await.unwrap();
+    assert!(!again.joined);
+    seeder.come().await;
+    assert_eq!(manager.add(new()).await.unwrap(), Added { id: again.id, joined: true });
+    wait_for_state(&manager, again.id, DownloadState::Done).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -256,7 +300,7 @@ async fn what_makes_no_sense_is_refused() {
     let targets = ["alice:/a/x.txt", "alice:/b/x.txt", "alice:/a/x.txt"];
     let targets = targets.iter().map(|target| target.parse().unwrap()).collect();
     let new = NewDownload { targets, ..bob.new_download("got", "alice:/") };
-    let id = manager.add(new).await.unwrap();
+    let id = manager.add(new).await.unwrap().id;
     let done = wait_for_state(&manager, id, DownloadState::Done).await;
     assert_eq!((done.files, done.title.as_str()), (2, "x.txt and 2 more"));
     let got = files_below(&bob.folder("got"));

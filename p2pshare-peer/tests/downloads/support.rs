@@ -192,7 +192,7 @@ impl Peer {
         folder: &str,
         what: &str,
     ) -> DownloadId {
-        manager.add(self.new_download(folder, what)).await.unwrap()
+        manager.add(self.new_download(folder, what)).await.unwrap().id
     }
 }
 

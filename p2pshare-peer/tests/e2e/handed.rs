@@ -68,6 +68,40 @@ fn a_get_through_the_running_peer_is_like_one_without() {
 }
 
 #[test]
+fn the_same_get_again_joins_the_download_that_waits() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let film = noise(3 * MIB + 1, 5);
+    let id = alice.share_file("film.mkv", &film);
+    alice.serve(&[]).stop();
+    let _node = with_page(&bob);
+
+    let first = bob.run(["get", &id]).expect_code(5);
+    let begun = first.one("begun");
+    assert_eq!(begun["joined"], false);
+    let again = bob.run(["get", &id]).expect_code(5).one("begun");
+    assert_eq!((&again["download"], &again["joined"]), (&begun["download"], &true.into()));
+    let told = bob.command(["get", &id]).output().unwrap();
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("already"), "{told}");
+    assert_eq!(listed(&bob).len(), 1);
+
+    // One that was paused goes on; to another folder it is another download.
+    bob.ok(["downloads", "pause", &begun["download"].to_string()]);
+    let resumed = bob.ok(["get", &id, "--detach"]).one("begun");
+    assert_eq!(resumed["download"], begun["download"]);
+    assert_ne!(listed(&bob)[0]["state"], "paused");
+    let elsewhere = bob.ok(["get", &id, "--detach", "-o", "elsewhere/"]).one("begun");
+    assert_eq!(elsewhere["joined"], false);
+    assert_eq!(listed(&bob).len(), 2);
+
+    let _serving = alice.serve(&[]);
+    bob.ok(["get", &id, "--wait", "120"]);
+    assert_bytes(&bob.path("film.mkv"), &film);
+    assert_eq!(listed(&bob).len(), 2);
+}
+
+#[test]
 fn a_handed_over_download_survives_a_kill() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));

@@ -107,6 +107,27 @@ fn what_a_liar_sends_is_refused() {
 }
 
 #[test]
+fn what_a_liar_sends_the_running_peer_is_refused() {
+    let index = Index::start();
+    let bob = Peer::registered(&index, "bob");
+    let _node = bob.serve(&["--ui", "127.0.0.1:0"]);
+    let bytes = noise(3 * MIB + 9, 108);
+    let runtime = runtime();
+    let source = lying(&bytes, Fault::CorruptByte(MIB as u64 + 7));
+    runtime.block_on(liar(&index, ContentId::of(&bytes), bytes.len(), source));
+
+    let ended = bob.run(["get", "liar:/film"]);
+    assert_eq!(ended.code, Some(6), "{}", ended.story());
+    assert!(ended.error().0.contains("liar"), "it does not say who lied: {}", ended.story());
+    let download = bob.ok(["downloads", "--all"]).one("download");
+    assert_eq!(
+        (&download["state"], &download["cause"]),
+        (&"failed".into(), &"verification".into())
+    );
+    assert!(!bob.path("film").exists());
+}
+
+#[test]
 fn one_honest_source_is_enough_and_the_liar_is_named() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));

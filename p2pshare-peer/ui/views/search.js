@@ -18,6 +18,8 @@ const SORTS = [
   ["sources", "Most sources"],
 ];
 const PAGE = 50;
+/** Hits that are asked for at once by whoever wants more than the first page. */
+const NEXT_PAGE = 100;
 
 export default function search({ query, signal }) {
   const words = h("input", {
@@ -123,7 +125,8 @@ function showHits(place, values, status, asked, signal) {
     if (asking) return;
     asking = true;
     try {
-      const text = queryText({ q, kind, owner: owner.toLowerCase(), ext, sort, ...sizes, limit: PAGE, cursor: next });
+      const limit = next ? NEXT_PAGE : PAGE;
+      const text = queryText({ q, kind, owner: owner.toLowerCase(), ext, sort, ...sizes, limit, cursor: next });
       const answer = await api.get(`/api/search${text}`, { signal: asked });
       hits.push(...answer.hits);
       next = answer.next;

@@ -162,8 +162,9 @@ function shareRow(groups) {
     }
     setAttribute(visibility, "aria-label", `Who may see ${share.name}`);
     setAttribute(watch.input, "aria-label", `Follow changes of ${share.name}`);
-    show(scanning, Boolean(share.scan));
-    if (share.scan) showScan(share);
+    const busy = share.scan && (share.scan.state !== "hashing" || share.scan.files > 0);
+    show(scanning, Boolean(busy));
+    if (busy) showScan(share);
   }
   function showScan({ scan: at, name: of }) {
     const hashing = at.state === "hashing";

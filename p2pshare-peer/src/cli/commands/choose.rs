@@ -1,15 +1,14 @@
 //! Choosing among the hits of a search, on a terminal.
 
-use std::{
-    fmt,
-    io::{self, IsTerminal},
-};
+use std::io::{self, IsTerminal};
 
 use inquire::{InquireError, MultiSelect, validator::MinLengthValidator};
 use p2pshare_core::{
     api::{Hit, SearchQuery},
     text::visible,
 };
+use rustix::termios::tcgetwinsize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::{
     cli::{
@@ -29,8 +28,17 @@ const MOST: u32 = 100;
 /// Hits that are seen at a time.
 const PAGE: usize = 15;
 
-/// Longest name that is shown whole, in characters.
-const NAME: usize = 60;
+/// Columns of a terminal that does not say how many it has.
+const ORDINARY: usize = 80;
+
+/// Columns in front of a line, for the marks of what is chosen, and one behind it.
+const MARGIN: usize = 7;
+
+/// Columns that a name has in any case.
+const LEAST_NAME: usize = 20;
+
+/// Between the parts of a line.
+const GAP: &str = "  ";
 
 /// What to download: what was named, or what somebody chooses among the hits for the words that were given.
 ///
@@ -73,17 +81,20 @@ async fn choose(client: &IndexClient, words: String) -> Result<Vec<Target>, CliE
         return Err(CliError::new(Exit::NotFound, format!("nothing was found for {words:?}"))
             .hint("use fewer words or only their beginnings"));
     }
-    let more = if page.next.is_some() { ", and more: add words" } else { "" };
-    let title = format!("What to download? ({}{more})", count(page.hits.len() as u64, "hit"));
-    let choices: Vec<_> = page.hits.into_iter().map(Choice).collect();
+    let more = if page.next.is_some() { " and more: add words" } else { "" };
+    let title = format!("{}{more}. What to download?", count(page.hits.len() as u64, "hit"));
+    let choices = lines(&page.hits, columns());
+    // What is not shown of a long name is found too.
+    let names: Vec<_> = page.hits.iter().map(|hit| name(hit).to_lowercase()).collect();
     // It waits for somebody to type.
     let answered = tokio::task::spawn_blocking(move || {
         MultiSelect::new(&title, choices)
             .with_page_size(PAGE)
-            .with_help_message("space chooses, enter downloads, letters filter, escape gives up")
+            .with_help_message("space: choose, enter: download, letters: filter, escape: give up")
             .with_validator(MinLengthValidator::new(1).with_message("choose one with space"))
+            .with_scorer(&|typed, _, _, index| has_words(names.get(index)?, typed).then_some(0))
             .with_formatter(&|chosen| count(chosen.len() as u64, "file"))
-            .prompt()
+            .raw_prompt()
     });
     let chosen = answered.await.map_err(CliError::failed)?.map_err(|error| match error {
         InquireError::OperationCanceled | InquireError::OperationInterrupted => {
@@ -91,7 +102,8 @@ async fn choose(client: &IndexClient, words: String) -> Result<Vec<Target>, CliE
         }
         other => CliError::failed(format!("the terminal cannot be used: {other}")),
     })?;
-    Ok(chosen.into_iter().map(|Choice(hit)| target(client, &hit)).collect())
+    let hits = chosen.into_iter().filter_map(|chosen| page.hits.get(chosen.index));
+    Ok(hits.map(|hit| target(client, hit)).collect())
 }
 
 /// A hit by its content, and by the name under which it was seen.
@@ -105,28 +117,63 @@ fn target(client: &IndexClient, hit: &Hit) -> Target {
     }
 }
 
-/// A hit in one line.
-struct Choice(Hit);
+/// Whether a name, in small letters, has all words that were typed.
+fn has_words(name: &str, typed: &str) -> bool {
+    typed.to_lowercase().split_whitespace().all(|word| name.contains(word))
+}
 
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(hit) = self;
-        match hit.names.first() {
-            Some(name) => {
-                let path = visible(name.path.as_str()).to_string();
-                let length = path.chars().count();
-                if length > NAME {
-                    let end: String = path.chars().skip(length - NAME + 1).collect();
-                    write!(f, "{}:/…{end}", name.owner)?;
-                } else {
-                    write!(f, "{}:/{path}", name.owner)?;
-                }
-            }
-            None => write!(f, "{}", hit.content)?,
-        }
-        write!(f, "  {}", bytes(hit.size))?;
-        write!(f, "  {} online of {}", hit.online, count(hit.sources.into(), "source"))
+/// How wide the terminal is that the choice is shown on.
+fn columns() -> usize {
+    tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col).into()
+}
+
+/// Hits in one line each, as wide as fits: who has what, how large it is, and how many have it.
+fn lines(hits: &[Hit], columns: usize) -> Vec<String> {
+    let sources = |hit: &Hit| format!("{} of {} online", hit.online, hit.sources);
+    let widest = |text: &dyn Fn(&Hit) -> String| hits.iter().map(|hit| text(hit).width()).max();
+    let size = |hit: &Hit| bytes(hit.size).to_string();
+    let size_width = widest(&size).unwrap_or(0);
+    let sources_width = widest(&sources).unwrap_or(0);
+    // A terminal that does not say how wide it is is taken for an ordinary one.
+    let columns = if columns == 0 { ORDINARY } else { columns };
+    let rest = MARGIN + size_width + sources_width + 2 * GAP.len();
+    let most = columns.saturating_sub(rest).max(LEAST_NAME);
+    let names: Vec<_> = hits.iter().map(|hit| shortened(&name(hit), most)).collect();
+    let name_width = names.iter().map(|name| name.width()).max().unwrap_or(0);
+    let line = |(hit, name): (&Hit, &String)| {
+        let fill = " ".repeat(name_width - name.width());
+        let size = size(hit);
+        format!("{name}{fill}{GAP}{size:>size_width$}{GAP}{}", sources(hit))
+    };
+    hits.iter().zip(&names).map(line).collect()
+}
+
+/// What a hit is called, and by whom.
+fn name(hit: &Hit) -> String {
+    match hit.names.first() {
+        Some(name) => format!("{}:/{}", name.owner, visible(name.path.as_str())),
+        None => hit.content.to_string(),
     }
+}
+
+/// The beginning and, more of it, the end of a name, in at most so many columns.
+fn shortened(name: &str, most: usize) -> String {
+    if name.width() <= most {
+        return name.to_owned();
+    }
+    let (begin, room) = match name.split_once(":/") {
+        Some((owner, _)) if owner.width() + LEAST_NAME / 2 <= most => {
+            (format!("{owner}:/…"), most - owner.width() - 3)
+        }
+        _ => ("…".to_owned(), most - 1),
+    };
+    let mut taken = 0;
+    let fits = |c: &char| {
+        taken += c.width().unwrap_or(0);
+        taken <= room
+    };
+    let end: Vec<_> = name.chars().rev().take_while(fits).collect();
+    begin + &end.into_iter().rev().collect::<String>()
 }
 
 #[cfg(test)]
@@ -135,26 +182,54 @@ mod tests {
 
     use super::*;
 
-    fn hit(path: &str) -> Choice {
+    fn hit(path: &str, size: u64) -> Hit {
         let name =
             HitName { path: SharePath::parse(path).unwrap(), owner: "alice".parse().unwrap() };
-        Choice(Hit {
+        Hit {
             content: "ab".repeat(32).parse().unwrap(),
-            size: 3 << 20,
+            size,
             names: vec![name],
             published_at: Timestamp::from_millis(0),
             online: 1,
             sources: 2,
-        })
+        }
     }
 
     #[test]
     fn a_choice_says_what_it_is_and_plays_no_tricks() {
-        let shown = hit("Music/Blue Train.flac").to_string();
-        assert_eq!(shown, "alice:/Music/Blue Train.flac  3.00 MiB  1 online of 2 sources");
-        let shown = hit("a\u{202e}b.txt").to_string();
-        assert!(shown.contains("\\u{202e}") && !shown.contains('\u{202e}'), "{shown}");
-        let shown = hit(&format!("{}/the end.txt", "x".repeat(200))).to_string();
-        assert!(shown.chars().count() < 120 && shown.contains("/the end.txt"), "{shown}");
+        let hits = [hit("Music/Blue Train.flac", 3 << 20), hit("a\u{202e}b.txt", 12)];
+        let shown = lines(&hits, 80);
+        assert_eq!(shown[0], "alice:/Music/Blue Train.flac  3.00 MiB  1 of 2 online");
+        assert_eq!(shown[1], "alice:/a\\u{202e}b.txt             12 B  1 of 2 online");
+    }
+
+    #[test]
+    fn what_is_typed_is_looked_for_in_the_whole_name() {
+        let name = name(&hit("Music/John Coltrane/Blue Train.flac", 1)).to_lowercase();
+        for typed in ["", "coltr", "Train BLUE", "alice:/"] {
+            assert!(has_words(&name, typed), "{typed}");
+        }
+        assert!(!has_words(&name, "blue monday"));
+    }
+
+    #[test]
+    fn a_choice_is_as_wide_as_the_terminal() {
+        let long = format!("{}/the end.txt", "x".repeat(200));
+        let wide = format!("{}/終わり.txt", "曲".repeat(80));
+        let hits = [hit(&long, 3 << 20), hit(&wide, 3 << 30), hit("short", 0)];
+        for columns in [0, 60, 80, 200] {
+            let shown = lines(&hits, columns);
+            let most = if columns == 0 { ORDINARY } else { columns } - MARGIN;
+            for line in &shown {
+                assert!(line.width() <= most, "{columns}: {line}");
+            }
+            assert!(
+                shown[0].starts_with("alice:/…x") && shown[0].contains("x/the end.txt "),
+                "{shown:?}"
+            );
+            assert!(shown[1].contains("曲/終わり.txt "), "{shown:?}");
+        }
+        // However narrow it is, there is something to choose by.
+        assert!(lines(&hits, 10)[0].starts_with("alice:/…"), "{:?}", lines(&hits, 10));
     }
 }

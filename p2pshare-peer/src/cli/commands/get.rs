@@ -238,7 +238,7 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
             }
             if files == 1 {
                 let verb = if state == "there" { "Is there already:" } else { "Got" };
-                context.output.line(format!("{verb} {} ({})", visible(&path), bytes(wanted.size)));
+                shown.line(format!("{verb} {} ({})", visible(&path), bytes(wanted.size)));
             }
         }
         JobEvent::Failed(wanted, error) => {

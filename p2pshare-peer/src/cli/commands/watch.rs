@@ -94,6 +94,6 @@ pub(super) fn show_watch(output: Output, event: &WatchEvent) {
             visible(reason)
         )),
         WatchEvent::Trouble(what) => output.warn(visible(what)),
-        WatchEvent::Step { .. } => {}
+        WatchEvent::Step { .. } | WatchEvent::Unchanged { .. } => {}
     }
 }

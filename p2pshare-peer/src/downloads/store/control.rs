@@ -7,7 +7,7 @@ use super::{AccountId, Saved, Store, rows};
 use crate::{
     catalog::{MAX_NUMBER, local, numbered},
     download::Found,
-    downloads::{DownloadId, NewDownload},
+    downloads::{Added, DownloadId, NewDownload},
 };
 
 /// What came of moving a download to another state.
@@ -22,19 +22,29 @@ pub(in crate::downloads) enum Moved {
 }
 
 impl Store {
-    /// Adds a download to the end of the queue.
+    /// Adds a download to the end of the queue, unless one of the same things to the same folder is not settled: that one
+    /// goes on then, if it was paused.
     pub(in crate::downloads) async fn add(
         &self,
         account: AccountId,
         new: NewDownload,
         title: String,
         now: Timestamp,
-    ) -> DatabaseResult<DownloadId> {
+    ) -> DatabaseResult<Added> {
         let targets: Vec<_> = new.targets.iter().map(ToString::to_string).collect();
         let write = move |c: &Connection| {
             let targets = serde_json::to_string(&targets)
                 .map_err(p2pshare_core::backend::sqlite::DatabaseError::corrupt)?;
             let folder = local::to_bytes(&new.folder).unwrap_or_default();
+            if let Some(id) = same(c, account, &targets, folder, new.overwrite)? {
+                let sql = "UPDATE downloads SET state = ?3, error = NULL, cause = NULL WHERE id = ?1 AND state = ?2";
+                c.prepare_cached(sql)?.execute(params![
+                    id.0,
+                    Saved::Paused as i64,
+                    Saved::Queued as i64
+                ])?;
+                return Ok(Added { id, joined: true });
+            }
             let sql = "INSERT INTO downloads (account, state, title, folder, overwrite, targets, created_at) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id";
             let values = params![
@@ -47,7 +57,7 @@ impl Store {
                 now.as_millis()
             ];
             let id = c.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
-            Ok(DownloadId(id))
+            Ok(Added { id: DownloadId(id), joined: false })
         };
         self.database.write(write).await
     }
@@ -169,6 +179,21 @@ impl Store {
         };
         self.database.write(write).await
     }
+}
+
+/// The download that is not settled and brings just this, if there is one.
+fn same(
+    c: &Connection,
+    account: AccountId,
+    targets: &str,
+    folder: &[u8],
+    overwrite: bool,
+) -> DatabaseResult<Option<DownloadId>> {
+    let sql = "SELECT id FROM downloads \
+               WHERE account = ?1 AND targets = ?2 AND folder = ?3 AND overwrite = ?4 AND state < 3 \
+               ORDER BY id LIMIT 1";
+    let found = super::ids(c, sql, params![account.0, targets, folder, overwrite])?;
+    Ok(found.first().copied())
 }
 
 fn add_file(c: &Connection, id: DownloadId, file: &Found) -> DatabaseResult<()> {

@@ -10,7 +10,7 @@ pub(super) fn options() -> DatabaseOptions {
     DatabaseOptions::new(APPLICATION_ID, MIGRATIONS)
 }
 
-const MIGRATIONS: &[Migration] = &[VERSION_1];
+const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2];
 
 /// - `downloads.targets` is what was asked for, a JSON list of texts; `folder` a path as bytes; `state` a
 ///   [`Saved`](super::Saved).
@@ -70,4 +70,9 @@ CREATE TABLE files (
 CREATE UNIQUE INDEX files_name ON files (download, name);
 CREATE INDEX files_state ON files (download, state, number);
 CREATE INDEX files_content ON files (content, state);
+";
+
+/// What is asked for a second time is looked for among the downloads that are not settled.
+const VERSION_2: Migration = "
+CREATE INDEX downloads_targets ON downloads (account, targets) WHERE state < 3;
 ";

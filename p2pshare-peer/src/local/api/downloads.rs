@@ -18,7 +18,7 @@ use crate::{
     },
     local::{
         App,
-        extract::{Json, Path, Query, created},
+        extract::{Json, Path, Query},
         failure::{Answer, Failure},
     },
 };
@@ -76,17 +76,28 @@ struct NewDownload {
     overwrite: bool,
 }
 
+/// A download that was asked for.
+#[derive(Serialize)]
+struct Begun {
+    #[serde(flatten)]
+    download: DownloadView,
+    /// Whether it was there already.
+    joined: bool,
+}
+
 async fn add(
     State(app): State<App>,
     Json(new): Json<NewDownload>,
-) -> Answer<(StatusCode, Json<DownloadView>)> {
+) -> Answer<(StatusCode, Json<Begun>)> {
     if new.what.len() > MAX_TARGETS {
         return Err(Failure::invalid(format!("at most {MAX_TARGETS} things can be named at once")));
     }
     let targets =
         new.what.iter().map(|what| Target::from_str(what)).collect::<Result<Vec<_>, _>>()?;
     let folder = new.folder.as_deref().filter(|folder| !folder.is_empty());
-    Ok(created(app.node.download(targets, folder, new.overwrite).await?))
+    let (download, joined) = app.node.download(targets, folder, new.overwrite).await?;
+    let status = if joined { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(Begun { download, joined })))
 }
 
 async fn one(State(app): State<App>, Path(id): Path<DownloadId>) -> Answer<Json<DownloadView>> {

@@ -1,7 +1,7 @@
 //! The gateway: contents as files over HTTP, while they are still being downloaded.
 
 mod media;
-mod range;
+pub(super) mod range;
 
 use axum::{
     Router,

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode, header};
 
 /// What a request wants of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(in crate::local) enum Wanted {
     /// All of it.
     Whole,
     /// These bytes, at least one.
@@ -16,7 +16,7 @@ pub(super) enum Wanted {
 }
 
 /// What the header `Range` asks for. What cannot be understood, and several ranges at once, may be ignored, and are.
-pub(super) fn wanted(headers: &HeaderMap, len: u64) -> Wanted {
+pub(in crate::local) fn wanted(headers: &HeaderMap, len: u64) -> Wanted {
     let mut values = headers.get_all(header::RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Wanted::Whole };
     let one = value.to_str().ok().and_then(parse);
@@ -59,12 +59,12 @@ fn number(text: &str) -> Option<Option<u64>> {
 }
 
 /// Whether `If-Range` lets ranges be. A date says nothing of a content.
-pub(super) fn is_current(headers: &HeaderMap, etag: &str) -> bool {
+pub(in crate::local) fn is_current(headers: &HeaderMap, etag: &str) -> bool {
     headers.get(header::IF_RANGE).is_none_or(|value| value.as_bytes() == etag.as_bytes())
 }
 
 /// The answer to a request that is not for the content as it is, or for one that is known already.
-pub(super) fn precondition(headers: &HeaderMap, etag: &str) -> Option<StatusCode> {
+pub(in crate::local) fn precondition(headers: &HeaderMap, etag: &str) -> Option<StatusCode> {
     let names = |name| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         let mut tags = values.flat_map(|value| value.split(',')).map(str::trim).peekable();

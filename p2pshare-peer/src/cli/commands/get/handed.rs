@@ -28,6 +28,16 @@ const COMES_BACK: Duration = Duration::from_secs(20);
 /// Files that are asked for at once.
 const PAGE: usize = 500;
 
+/// A download that the running peer was asked for.
+#[derive(Deserialize)]
+struct Begun {
+    #[serde(flatten)]
+    download: Download,
+    /// Whether it was there already.
+    #[serde(default)]
+    joined: bool,
+}
+
 /// A file of a download, as the running peer tells of it.
 #[derive(Deserialize)]
 struct File {
@@ -63,8 +73,14 @@ pub(super) async fn get(
     };
     let what: Vec<_> = what.iter().map(ToString::to_string).collect();
     let request = json!({ "what": what, "folder": folder, "overwrite": args.overwrite });
-    let begun: Download = node.post("/downloads", Some(&request)).await?;
-    context.output.event("begun", json!({ "download": begun.id, "title": begun.title }));
+    let begun: Begun = node.post("/downloads", Some(&request)).await?;
+    let (begun, joined) = (begun.download, begun.joined);
+    context
+        .output
+        .event("begun", json!({ "download": begun.id, "title": begun.title, "joined": joined }));
+    if joined {
+        context.output.note(format!("Download {} brings it already: it goes on.", begun.id));
+    }
     if args.detach {
         context.output.line(format!(
             "Download {} goes on in the running peer: p2pshare-peer downloads",
