@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::common::TestIndex;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
