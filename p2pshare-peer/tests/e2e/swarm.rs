@@ -158,7 +158,8 @@ fn a_downloader_that_vanishes_holds_up_nobody() {
     let dave = Peer::registered(&index, "dave");
     dave.ok(["get", &id]);
     assert_bytes(&dave.path("film"), &bytes);
-    // He goes on as the same peer.
+    // He goes on as the same peer, for long enough to be told of.
+    page.ok("PUT /api/settings", &json!({ "upload_limit": 2 * MIB }));
     bob.ok(["get", &id]);
     assert!(!is_held_by(&carol, &id, "bob"));
 }
