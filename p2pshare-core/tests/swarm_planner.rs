@@ -63,8 +63,6 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
-
     /// As long as each piece is with an honest source that stays, every history ends complete, and at every step the
     /// planner does only what the model allows.
     #[test]

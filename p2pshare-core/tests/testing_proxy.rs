@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Both ends of a connection through a proxy with these faults.
 async fn through(faults: WireFaults) -> (TcpProxy, TcpStream, TcpStream) {

@@ -117,7 +117,8 @@ async fn a_slow_body_is_answered_in_time() {
 async fn too_many_requests_at_once_are_told_to_wait() {
     let http = HttpOptions {
         concurrent_requests: 1,
-        request_timeout: Duration::from_secs(2),
+        // Long enough that all of them are seen to wait at the same time.
+        request_timeout: Duration::from_secs(8),
         trusted_proxies: vec!["127.0.0.1".parse().unwrap()],
         ..HttpOptions::default()
     };

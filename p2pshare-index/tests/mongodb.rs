@@ -83,7 +83,7 @@ async fn one_of_several_has_a_lease() {
     // Who has it keeps it, here until now.
     assert!(one.lease("purge", "$one", Duration::ZERO).await.unwrap());
     let taken = async { while !two.lease("purge", "two", long).await.unwrap() {} };
-    tokio::time::timeout(Duration::from_secs(10), taken).await.expect("a lease that ended is free");
+    tokio::time::timeout(Duration::from_secs(60), taken).await.expect("a lease that ended is free");
     assert!(!one.lease("purge", "$one", long).await.unwrap());
 }
 
@@ -106,5 +106,5 @@ async fn an_index_is_ready_while_its_store_is_there() {
     });
     let _set = set.await.unwrap();
     let is_back = async { while ready().await != StatusCode::OK {} };
-    tokio::time::timeout(Duration::from_secs(30), is_back).await.expect("it is ready again");
+    tokio::time::timeout(Duration::from_secs(60), is_back).await.expect("it is ready again");
 }

@@ -10,8 +10,10 @@ use crate::{
     index_client::{ClientError, IndexClient},
     index_keys::IndexKeys,
     known_index::{KnownIndexes, PinError},
-    lan::Lan,
-    net::{ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, TlsError},
+    net::{
+        ClientLimits, ClientSecurity, Nearby, PeerConnector, PeerPool, PeerTls, PoolLimits,
+        TlsError,
+    },
     publish::OwnPeer,
 };
 
@@ -120,15 +122,15 @@ pub fn own_peer(
 pub fn peer_pool(
     dir: &DataDir,
     insecure: bool,
-    lan: Option<Lan>,
+    nearby: Option<impl Nearby + 'static>,
 ) -> Result<PeerPool, SessionError> {
     let security = match insecure {
         true => ClientSecurity::Plain,
         false => ClientSecurity::Tls(PeerTls::new(&dir.peer_key()?)?),
     };
     let mut connector = PeerConnector::new(security, ClientLimits::default());
-    if let Some(lan) = lan {
-        connector = connector.with_nearby(Arc::new(lan));
+    if let Some(nearby) = nearby {
+        connector = connector.with_nearby(Arc::new(nearby));
     }
     Ok(PeerPool::new(connector, PoolLimits::default()))
 }

@@ -2,6 +2,8 @@
 
 mod addr;
 mod announce;
+#[cfg(feature = "tls")]
+mod certificate;
 mod connection;
 mod index_key;
 mod key;
@@ -11,6 +13,8 @@ mod reach;
 
 pub use addr::{AddrError, DnsName, Host, PeerAddr};
 pub use announce::{AnnounceError, AnnounceStatement};
+#[cfg(feature = "tls")]
+pub use certificate::{CertificateRule, certificate_peer};
 pub use connection::{Access, PeerConnection};
 pub use index_key::{IndexKeyId, IndexKeyIdError};
 pub use key::{KeyError, PeerKey, verify_peer_signature};

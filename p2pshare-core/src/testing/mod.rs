@@ -6,12 +6,14 @@
 //! - [`proxy`] is a wire on which things go wrong: it corrupts, cuts, stalls, resets and slows TCP connections.
 //! - [`sample`] makes contents.
 //! - [`fuzz`] takes bytes of every kind.
+//! - [`programs`] looks at the examples and the dashboard of a program.
 //!
 //! What breaks a law panics, as tests do.
 
 pub mod fuzz;
 #[cfg(feature = "mongodb")]
 pub mod mongod;
+pub mod programs;
 pub mod proxy;
 pub mod sink;
 pub mod source;

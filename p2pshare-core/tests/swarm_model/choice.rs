@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use p2pshare_core::{content::PieceIndex, swarm::PlannerConfig};
+use p2pshare_core::content::PieceIndex;
 use rand::RngExt;
 
-use super::{World, id, index};
+use super::{World, id, index, steal};
 
 impl World {
     /// Sooner or later it says what it gives, before anything of it has come.
@@ -56,9 +56,9 @@ impl World {
                 assert!(taken, "did not take what is free");
                 continue;
             } else if !holders.is_empty() {
-                let before = self.stolen.insert(piece, self.now);
-                let pause = PlannerConfig::default().recheck;
-                assert!(before.is_none_or(|before| self.now - before >= pause), "stolen again");
+                for holder in &holders {
+                    steal(&mut self.thefts, piece, *holder, who, self.now);
+                }
                 losers = holders;
             }
             for loser in losers {
@@ -86,6 +86,7 @@ impl World {
             self.actors[who].waiting = false;
         }
         self.holders.retain(|_, holders| !holders.is_empty());
+        self.forget_thefts();
         self.compare();
     }
 }

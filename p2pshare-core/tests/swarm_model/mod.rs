@@ -33,8 +33,9 @@ pub(crate) struct World {
     verified: BTreeSet<u32>,
     /// Who fetches each assigned piece.
     holders: BTreeMap<u32, BTreeSet<usize>>,
-    /// When each piece was stolen last.
-    stolen: BTreeMap<u32, Duration>,
+    /// Who has a piece that it took from another, and since when. Once a piece is free again, or comes from somebody who
+    /// was asked for it in another way, it is as if it had never been stolen.
+    thefts: BTreeMap<(u32, usize), Duration>,
     now: Duration,
     copies: usize,
     max_run: u32,
@@ -58,7 +59,7 @@ impl World {
             actors: Vec::new(),
             verified,
             holders: BTreeMap::new(),
-            stolen: BTreeMap::new(),
+            thefts: BTreeMap::new(),
             now: Duration::ZERO,
         }
     }
@@ -183,9 +184,7 @@ impl World {
                 assert_eq!(holders.iter().collect::<Vec<_>>(), [victim], "stolen from another");
                 assert_ne!(*victim, who);
                 holders.clear();
-                let before = self.stolen.insert(*piece, self.now);
-                let pause = PlannerConfig::default().recheck;
-                assert!(before.is_none_or(|before| self.now - before >= pause), "stolen again");
+                steal(&mut self.thefts, *piece, *victim, who, self.now);
                 self.actors[*victim].ask_at = Duration::ZERO;
                 let front = self.actors[*victim].orders.front();
                 assert_ne!(front, Some(piece), "the piece that it was at");
@@ -250,6 +249,7 @@ impl World {
                 self.actors[loser].ask_at = Duration::ZERO;
                 self.holders.entry(piece).or_default().remove(&loser);
             }
+            self.forget_thefts();
         }
         while self.actors[who].bytes >= PIECE_LEN as f64 {
             let actor = &mut self.actors[who];
@@ -284,6 +284,7 @@ impl World {
             }
             self.actors[other].loses(piece);
         }
+        self.forget_thefts();
     }
 
     fn fail(&mut self, who: usize, failure: Failure) {
@@ -302,6 +303,14 @@ impl World {
             holders.remove(&who);
         }
         self.holders.retain(|_, holders| !holders.is_empty());
+        self.forget_thefts();
+    }
+
+    /// Drops what is known of thefts by those who do not have the piece any more.
+    fn forget_thefts(&mut self) {
+        let holders = &self.holders;
+        self.thefts
+            .retain(|(piece, who), _| holders.get(piece).is_some_and(|all| all.contains(who)));
     }
 
     fn compare(&self) {
@@ -331,6 +340,20 @@ impl World {
         let there = self.actors.iter().filter(|actor| actor.is_there());
         there.filter(|actor| actor.holds.contains(&piece)).count()
     }
+}
+
+/// Nobody is robbed of what he has just stolen himself.
+fn steal(
+    thefts: &mut BTreeMap<(u32, usize), Duration>,
+    piece: u32,
+    from: usize,
+    who: usize,
+    now: Duration,
+) {
+    let before = thefts.remove(&(piece, from));
+    let pause = PlannerConfig::default().recheck;
+    assert!(before.is_none_or(|before| now - before >= pause), "stolen again");
+    thefts.insert((piece, who), now);
 }
 
 fn all(runs: &[PieceRun]) -> Vec<u32> {

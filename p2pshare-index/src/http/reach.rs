@@ -11,18 +11,9 @@ use std::{
 use futures::future::join_all;
 use p2pshare_core::{
     api::{AddressCheck, Reached},
-    identity::{Host, PeerAddr, PeerId},
+    identity::{CertificateRule, Host, PeerAddr, PeerId, certificate_peer},
 };
-use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-    client::{
-        Resumption,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-    server::ParsedCertificate,
-};
+use rustls::{ClientConfig, Error, client::Resumption, crypto::aws_lc_rs, pki_types::ServerName};
 use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_rustls::TlsConnector;
 
@@ -121,22 +112,16 @@ async fn say_hello(peer: PeerId, socket: SocketAddr) -> Result<(), String> {
         .map_err(|_| "something answers there, but not with TLS as a peer does".to_owned())?;
     let (_, session) = tls.get_ref();
     let certificate = session.peer_certificates().and_then(<[_]>::first);
-    match certificate.and_then(|certificate| peer_of(certificate).ok()) {
+    match certificate.and_then(|certificate| certificate_peer(certificate).ok()) {
         Some(found) if found == peer => Ok(()),
         _ => Err("somebody else answers there: its key is not this peer's".to_owned()),
     }
 }
 
-/// Whose key a certificate has.
-fn peer_of(certificate: &CertificateDer<'_>) -> Result<PeerId, Error> {
-    let parsed = ParsedCertificate::try_from(certificate)?;
-    PeerId::from_public_key_der(&parsed.subject_public_key_info())
-        .map_err(|error| Error::General(error.to_string()))
-}
-
 fn client_config() -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Anybody(provider.clone()));
+    // Whose it is is looked at afterwards.
+    let verifier = Arc::new(CertificateRule::new(&provider, |_| true));
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -146,45 +131,6 @@ fn client_config() -> Result<ClientConfig, Error> {
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     Ok(config)
-}
-
-/// Takes anybody's certificate, if they have its key: whose it is is looked at afterwards.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

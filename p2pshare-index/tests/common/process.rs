@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-pub const LONG: Duration = Duration::from_secs(30);
+pub const LONG: Duration = Duration::from_secs(60);
 const READY: &str = "p2pshare-index is listening on ";
 
 /// The program with these arguments and nothing of this environment.

@@ -12,7 +12,7 @@ use std::{fmt, io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration
 
 use p2pshare_core::{
     api::ProblemKind,
-    identity::{PeerAddr, PeerId},
+    identity::PeerAddr,
     time::SystemClock,
     transfer::{PushReceiver, RateLimit, ReadOptions, UploadSlots},
 };
@@ -24,7 +24,7 @@ use crate::{
     guard::GrantGuard,
     index_client::ClientError,
     index_keys::IndexKeysError,
-    lan::{Announcement, Lan},
+    lan::LanSwitch,
     metrics::{Metered, PeerMetrics},
     net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, Uploads, serve},
     publish::{AnnounceFailure, OwnPeer, PublishError},
@@ -53,7 +53,7 @@ pub struct ServeOptions {
     /// What others may take of this peer.
     pub limits: ServerLimits,
     /// The local network, where the peer is announced too; `None`: it is not.
-    pub lan: Option<Lan>,
+    pub lan: Option<LanSwitch>,
     /// Where what it does is counted.
     pub metrics: PeerMetrics,
     /// Where the uploads are listed.
@@ -207,7 +207,6 @@ impl Daemon {
             ServerSecurity::Tls(PeerTls::new(self.peer.key())?)
         };
 
-        let _announcement = announce_nearby(&options, self.peer.id(), address);
         // A child: what ends the peer from inside does not look like a wish of its owner.
         let stop = shutdown.child_token();
         let serving = serve(
@@ -229,12 +228,20 @@ impl Daemon {
         let upkeep = upkeep::run(self.sharer.clone(), changed, events.clone(), stop.clone());
         let watch = Box::pin(upkeep::watch(self.sharer.clone(), events.clone(), stop.clone()));
         let partial = partial::run(&self.peer, &self.partial, &stop);
+        // Without TLS nobody nearby could prove who answers, and nobody asks.
+        let lan = options.lan.as_ref().filter(|_| !options.insecure);
+        let nearby = async {
+            if let Some(lan) = lan {
+                stop.run_until_cancelled(lan.announce(self.peer.id(), address)).await;
+            }
+        };
         let online = async {
             let ended = Box::pin(presence.run(&stop)).await;
             stop.cancel();
             ended
         };
-        let (served, online, (), (), ()) = tokio::join!(serving, online, upkeep, watch, partial);
+        let (served, online, (), (), (), ()) =
+            tokio::join!(serving, online, upkeep, watch, partial, nearby);
         options.metrics.set_online(false);
         if !online.as_ref().is_err_and(DaemonError::is_logged_out) {
             goodbye(&self.peer).await;
@@ -246,20 +253,6 @@ impl Daemon {
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
     TcpListener::bind(address).await.map_err(|error| DaemonError::Listen { address, error })
-}
-
-/// Says in the local network that the peer is there. Without it the index is the only one who tells.
-fn announce_nearby(
-    options: &ServeOptions,
-    peer: PeerId,
-    address: SocketAddr,
-) -> Option<Announcement> {
-    // Without TLS nobody nearby could prove who answers, and nobody asks.
-    let lan = options.lan.as_ref().filter(|_| !options.insecure)?;
-    lan.announce(peer, address).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the peer is not announced in the local network");
-        None
-    })
 }
 
 /// Tells the index that the peer goes. It has little time: without a goodbye the peer is taken for offline soon anyway.

@@ -40,6 +40,9 @@ pub enum ReadError {
     /// It could not be fetched.
     #[error("the content could not be fetched: {0}")]
     Failed(String),
+    /// The disk has no room for what is read.
+    #[error("there is no room for the content: {0}")]
+    NoRoom(String),
     /// The file that it was read from is not there any more, or has changed.
     #[error("the file with the content has changed while it was read: ask for it again")]
     Changed,
@@ -198,6 +201,7 @@ impl Reading {
             Ok(()) => {}
             Err(Gone::Ended) => return self.elsewhere(None).await,
             Err(Gone::Silent(why)) => return Err(ReadError::NoSource(why)),
+            Err(Gone::Full(error)) => return Err(error),
         }
         let left = last.0 - first.0 + 1;
         let most = if self.cursor.is_some() { left.min(READ_RUN) } else { left };

@@ -9,6 +9,7 @@
 //! is.
 
 mod near;
+mod switch;
 mod table;
 
 use std::{
@@ -26,6 +27,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
+pub use self::switch::LanSwitch;
 use self::{near::Networks, table::Table};
 use crate::net::Nearby;
 

@@ -2,7 +2,10 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use p2pshare_core::api::{Problem, ProblemKind};
+use p2pshare_core::{
+    api::{Problem, ProblemKind},
+    backend::sqlite::DatabaseError,
+};
 
 use crate::{
     download::TargetError,
@@ -145,6 +148,7 @@ impl From<DownloadsError> for Failure {
             DownloadsError::NotFound(_) => Self::new(ProblemKind::NotFound, text),
             DownloadsError::State { .. } => Self::new(ProblemKind::Conflict, text),
             DownloadsError::Invalid(_) => Self::invalid(text),
+            DownloadsError::Database(DatabaseError::Full) => no_room(text),
             _ => Self::new(ProblemKind::Internal, text),
         }
     }
@@ -161,10 +165,16 @@ impl From<ReadError> for Failure {
             ReadError::Range { .. } => {
                 Self::invalid(text).status(StatusCode::RANGE_NOT_SATISFIABLE)
             }
+            ReadError::NoRoom(_) => no_room(text),
             ReadError::Changed => Self::new(ProblemKind::Conflict, text),
             _ => Self::new(ProblemKind::Internal, text).status(StatusCode::BAD_GATEWAY),
         }
     }
+}
+
+/// The disk is full.
+fn no_room(text: String) -> Failure {
+    Failure::new(ProblemKind::Unavailable, text).status(StatusCode::INSUFFICIENT_STORAGE)
 }
 
 impl From<TargetError> for Failure {

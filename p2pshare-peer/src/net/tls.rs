@@ -3,12 +3,10 @@
 //! A certificate says nothing here but whose key it is: it is self-signed, its names and dates are not looked at. The
 //! handshake proves that the other end holds the private key, and the hash of the public key is the [`PeerId`].
 
-mod verify;
-
 use std::fmt;
 use std::sync::Arc;
 
-use p2pshare_core::identity::{KeyError, PeerId, PeerKey};
+use p2pshare_core::identity::{CertificateRule, KeyError, PeerId, PeerKey};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
@@ -16,9 +14,6 @@ use rustls::crypto::aws_lc_rs::{self, cipher_suite};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, ServerConfig};
-
-pub(crate) use verify::certificate_peer;
-use verify::{AnyPeer, ExactPeer};
 
 const ALPN_HTTP2: &[u8] = b"h2";
 
@@ -85,7 +80,7 @@ impl PeerTls {
     /// # Errors
     /// [`TlsError::Tls`].
     pub fn for_peer(&self, expected: PeerId) -> Result<ClientConfig, TlsError> {
-        let verifier = ExactPeer::new(expected, &self.provider);
+        let verifier = CertificateRule::of_peers(&self.provider, move |peer| peer == expected);
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
@@ -144,9 +139,11 @@ fn server_config(
     certificate: &CertificateDer<'static>,
     key: &PrivateKeyDer<'static>,
 ) -> Result<ServerConfig, TlsError> {
+    // Any peer, or nobody.
+    let verifier = CertificateRule::of_peers(provider, |_| true);
     let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(Arc::new(AnyPeer::new(provider)))
+        .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(vec![certificate.clone()], key.clone_key())?;
     config.alpn_protocols = vec![ALPN_HTTP2.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});

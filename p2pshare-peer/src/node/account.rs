@@ -21,7 +21,7 @@ use crate::{
     account::SavedSession,
     data_dir::DataDir,
     index_client::{IndexClient, IndexUrl},
-    lan::Lan,
+    lan::LanSwitch,
     net::PeerPool,
     publish::OwnPeer,
     session::{self, LOGIN_PATIENCE, SessionError},
@@ -45,11 +45,11 @@ impl Link {
         dir: &DataDir,
         session: SavedSession,
         insecure: bool,
-        lan: Option<Lan>,
+        lan: LanSwitch,
     ) -> Result<Self, SessionError> {
         let client = session::client_of(&session)?;
         let me = session::own_peer(dir, &session, client.clone())?;
-        let pool = Arc::new(session::peer_pool(dir, insecure, lan)?);
+        let pool = Arc::new(session::peer_pool(dir, insecure, Some(lan))?);
         Ok(Self { session, client, me, pool, operator: AtomicBool::new(false) })
     }
 

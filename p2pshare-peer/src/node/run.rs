@@ -116,13 +116,14 @@ impl Node {
     ) -> Result<(), NodeError> {
         let inner = &self.inner;
         let hash = session.token.hash();
-        let lan = self.lan();
-        let link = Arc::new(Link::new(&inner.dir, session, inner.options.insecure, lan.clone())?);
+        let insecure = inner.options.insecure;
+        let link = Arc::new(Link::new(&inner.dir, session, insecure, inner.lan.clone())?);
         let serving = Serving { sources: inner.partial.clone(), peer: link.me.id() };
         let connection =
             Connection { me: link.me.clone(), pool: link.pool.clone(), serving: Some(serving) };
         inner.downloads.connect(Some(connection)).await?;
         inner.link.send_replace(Some(link.clone()));
+        self.turn_lan();
         self.live(|live| *live = Live::default());
 
         let until = stop.child_token();
@@ -135,10 +136,11 @@ impl Node {
             pending::<()>().await;
         };
         let done = tokio::select! {
-            done = Box::pin(self.serve(&link, lan, events, &until)) => done,
+            done = Box::pin(self.serve(&link, events, &until)) => done,
             () = changed => Ok(()),
         };
         inner.link.send_replace(None);
+        self.turn_lan();
         inner.downloads.connect(None).await?;
         self.live(|live| *live = Live::default());
         done?;
@@ -152,7 +154,6 @@ impl Node {
     async fn serve(
         &self,
         link: &Arc<Link>,
-        lan: Option<Lan>,
         events: &DaemonEvents,
         until: &CancellationToken,
     ) -> Result<(), NodeError> {
@@ -172,7 +173,7 @@ impl Node {
             insecure: inner.options.insecure,
             limits: inner.options.limits.clone(),
             uploads: inner.uploads.clone(),
-            lan,
+            lan: Some(inner.lan.clone()),
             metrics: inner.options.metrics.clone(),
         };
         let (node, events) = (self.clone(), events.clone());
@@ -187,17 +188,19 @@ impl Node {
         Ok(daemon.run(options, told, until.clone()).await?)
     }
 
-    /// The local network, if it is to be used: a peer that listens on loopback alone, or without TLS, has nothing to say
-    /// there.
-    fn lan(&self) -> Option<Lan> {
-        let options = &self.inner.options;
-        let is_wanted = self.inner.settings.current().lan;
-        if !is_wanted || options.insecure || options.listen.ip().is_loopback() {
-            return None;
-        }
-        Lan::start(LanOptions::default())
-            .inspect_err(|error| tracing::warn!(%error, "the local network is not used"))
-            .ok()
+    /// Turns the local network on if it is to be used, and off if not: while nobody is logged in there is nothing to say,
+    /// nor has a peer that listens on loopback alone, or without TLS. Must be called in a runtime.
+    pub(super) fn turn_lan(&self) {
+        let (inner, options) = (&self.inner, &self.inner.options);
+        inner.lan.turn(|| {
+            let is_wanted = inner.settings.current().lan && inner.link.borrow().is_some();
+            if !is_wanted || options.insecure || options.listen.ip().is_loopback() {
+                return None;
+            }
+            Lan::start(LanOptions::default())
+                .inspect_err(|error| tracing::warn!(%error, "the local network is not used"))
+                .ok()
+        });
     }
 
     /// Asks the index whether the user may operate it.

@@ -322,6 +322,9 @@ impl Node {
             inner.settings.keep(kept, now.clone())?;
             inner.slots.resize(now.slots());
             inner.upload_limit.set(now.upload_rate());
+            if now.lan != before.lan {
+                node.turn_lan();
+            }
             inner.downloads.set_limits(now.download_rate(), now.at_once());
             inner.changes.tell(Topic::State);
             if now.inbox != before.inbox {

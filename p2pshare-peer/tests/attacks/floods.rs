@@ -27,7 +27,11 @@ use tower::ServiceExt;
 use crate::stranger::{NoCertificate, config_of, stranger};
 use crate::support::{Guard, Inbox, PIECE, Server, Setup, bytes, source_of, until, whole, within};
 
-const SHORT: Duration = Duration::from_millis(300);
+/// How long the server waits for what attackers keep back. An honest client on a busy machine must be done by then.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// How long the server may take to read what it is sent.
+const READING: Duration = Duration::from_secs(6);
 
 /// A server with a content, that waits for nobody long.
 async fn server(change: impl FnOnce(&mut Setup)) -> (Server, ContentId) {
@@ -145,7 +149,7 @@ impl Raw {
             self.writer.write_all(bytes).await?;
             self.writer.flush().await
         };
-        matches!(timeout(Duration::from_secs(1), write).await, Ok(Ok(())))
+        matches!(timeout(READING, write).await, Ok(Ok(())))
     }
 
     /// Reads until a frame of this kind comes, or the end.
@@ -183,7 +187,7 @@ async fn handshakes_that_never_end() {
         let mut stream = connect_from(2, server.addr).await.ok()?;
         for byte in first[number % 3] {
             stream.write_all(&[*byte]).await.ok()?;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(SHORT / 15).await;
         }
         let mut rest = Vec::new();
         // Until it is closed.
@@ -327,7 +331,7 @@ async fn pings_whose_answers_are_not_read() {
 async fn answers_that_nobody_reads() {
     let (server, id) = server(|setup| {
         setup.limits.stall_timeout = SHORT;
-        setup.limits.answer_timeout = Duration::from_secs(10);
+        setup.limits.answer_timeout = Duration::from_secs(60);
     })
     .await;
     let before = resident();

@@ -21,7 +21,7 @@ use crate::script::{Script, Then, part};
 use crate::support::{Grants, PIECE, Setup, bytes, name, source_of, within};
 
 /// How long a peer may say nothing. Those who lie say something wrong long before.
-const STALL: Duration = Duration::from_millis(500);
+const STALL: Duration = Duration::from_secs(1);
 
 fn limits() -> ClientLimits {
     ClientLimits { answer_timeout: STALL, stall_timeout: STALL, ..ClientLimits::default() }

@@ -65,7 +65,7 @@ async fn what_was_paused_goes_on_where_it_was() {
     let seeder = Seeder::start("alice", &index).await;
     let data = sample(16 * MIB, 1);
     seeder.share("film.mkv", &data).await;
-    seeder.limit(4);
+    seeder.limit(2);
     let bob = Peer::start("bob", &index).await;
     let manager = bob.open().await;
     let id = bob.add(&manager, "got", "alice:/film.mkv").await;
@@ -130,7 +130,7 @@ async fn what_was_cancelled_leaves_only_what_is_complete() {
 async fn a_part_that_another_download_goes_on_with_stays() {
     let index = start_index().await;
     let seeder = Seeder::start("alice", &index).await;
-    let data = sample(8 * MIB, 1);
+    let data = sample(24 * MIB, 1);
     let content = seeder.share("film.mkv", &data).await;
     seeder.limit(2);
     let bob = Peer::start("bob", &index).await;
@@ -195,7 +195,7 @@ async fn so_many_at_once_and_the_others_wait_for_their_turn() {
     let seeder = Seeder::start("alice", &index).await;
     for name in ["a", "b", "c"] {
         let seed = u64::from(name.as_bytes()[0]);
-        seeder.share(name, &sample(6 * MIB, seed)).await;
+        seeder.share(name, &sample(24 * MIB, seed)).await;
     }
     seeder.limit(2);
     let bob = Peer::start("bob", &index).await;

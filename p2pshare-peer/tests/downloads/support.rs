@@ -148,7 +148,7 @@ impl Peer {
             durability: Durability::None,
             first_retry: Duration::from_millis(50),
             longest_retry: Duration::from_millis(400),
-            read_patience: Duration::from_secs(5),
+            read_patience: Duration::from_secs(60),
             ..ManagerOptions::new(self.dir.path().join("cache"))
         }
     }

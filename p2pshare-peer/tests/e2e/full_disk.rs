@@ -2,11 +2,12 @@
 
 use std::{
     fs,
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::support::{Index, MIB, Peer, assert_bytes, noise, tree};
+use crate::support::{Answer, Index, MIB, Page, Peer, assert_bytes, noise, parts, tree, until};
 
 /// A file system in memory of a bounded size.
 struct SmallDisk(PathBuf);
@@ -26,6 +27,15 @@ impl SmallDisk {
                 None
             }
         }
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("filler");
+        let mut filler = fs::File::create(&path).unwrap();
+        let full = std::iter::repeat_with(|| filler.write_all(&[7; 4096])).find_map(Result::err);
+        assert_eq!(full.unwrap().kind(), ErrorKind::StorageFull);
+        path
     }
 
     fn grow(&self, size: &str) {
@@ -107,4 +117,132 @@ fn an_inbox_without_room_refuses() {
     let said = bob.fails(1, ["push", "gift", "alice"]);
     assert!(said.contains("not enough room"), "{said}");
     assert!(!alice.path("inbox/bob/gift").exists());
+}
+
+#[test]
+fn a_queue_without_room_says_so_and_loses_nothing() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::new(&index, "bob"));
+    let Some(disk) = SmallDisk::mount(&bob.data_dir(), "16m") else { return };
+    bob.ok(["register", "bob"]);
+    fs::create_dir(alice.path("many")).unwrap();
+    let bytes = |number: u64| noise(1000 + usize::try_from(number).unwrap(), 200 + number);
+    for number in 0..100 {
+        fs::write(alice.path(format!("many/{number}")), bytes(number)).unwrap();
+    }
+    let film = noise(3 * MIB + 1, 33);
+    let id = alice.share_file("film", &film);
+    alice.share("many");
+
+    let node = bob.serve(&["--ui", "127.0.0.1:0"]);
+    let page = Page::of(&bob);
+    let the_download = |page: &Page| page.get("/api/downloads?state=all")["items"][0].clone();
+    bob.ok(["get", "alice:/many", "--detach"]);
+    until("it is known what it is made of", || (the_download(&page)["files"] == 100).then_some(()));
+
+    let filler = disk.fill();
+    let said = bob.fails(1, ["get", &id, "--detach"]);
+    assert!(said.contains("no space left") && said.contains("make room"), "{said}");
+    let _serving = alice.serve(&[]);
+    until("it waits for room", || {
+        let error = the_download(&page)["error"].as_str()?.to_owned();
+        error.contains("no space left").then_some(())
+    });
+    assert_eq!(page.get("/api/downloads?state=all")["items"].as_array().unwrap().len(), 1);
+
+    // Neither does a kill lose anything.
+    node.kill();
+    fs::remove_file(filler).unwrap();
+    let _node = bob.serve(&["--ui", "127.0.0.1:0"]);
+    let page = Page::of(&bob);
+    until("it is done", || (the_download(&page)["state"] == "done").then_some(()));
+    let done = the_download(&page);
+    assert_eq!((&done["files_done"], &done["files_failed"]), (&100.into(), &0.into()), "{done}");
+    for number in 0..100 {
+        assert_bytes(&bob.path(format!("many/{number}")), &bytes(number));
+    }
+    assert_eq!(parts(&bob.home()), Vec::<PathBuf>::new());
+    bob.ok(["get", &id]);
+    assert_bytes(&bob.path("film"), &film);
+}
+
+#[test]
+fn a_full_queue_goes_on_by_itself_once_there_is_room() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::new(&index, "bob"));
+    let Some(disk) = SmallDisk::mount(&bob.data_dir(), "16m") else { return };
+    bob.ok(["register", "bob"]);
+    let film = noise(3 * MIB + 1, 34);
+    let id = alice.share_file("film", &film);
+    let _node = bob.serve(&["--ui", "127.0.0.1:0"]);
+    let mut get = bob.start(["get", &id, "--wait", "100"]);
+    let page = Page::of(&bob);
+    let the_download = || page.get("/api/downloads?state=all")["items"][0].clone();
+    until("it waits for a source", || {
+        the_download()["error"].as_str().is_some_and(|it| it.contains("online")).then_some(())
+    });
+    let filler = disk.fill();
+    let _serving = alice.serve(&[]);
+    // The file is on another disk: it is complete, and the queue cannot note it.
+    until("the file is there", || bob.path("film").exists().then_some(()));
+    until("the queue has no room", || {
+        the_download()["error"]
+            .as_str()
+            .is_some_and(|it| it.contains("no space left"))
+            .then_some(())
+    });
+    assert!(get.is_running());
+    fs::remove_file(filler).unwrap();
+    get.wait().expect_code(0);
+    assert_eq!(the_download()["state"], "done");
+    assert_bytes(&bob.path("film"), &film);
+}
+
+#[test]
+fn what_is_read_without_room_takes_that_of_what_nobody_reads_or_says_so() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let cache = bob.data_dir().join("cache");
+    let Some(disk) = SmallDisk::mount(&cache, "5m") else { return };
+    let films = [(3, 41), (3, 42), (9, 43)].into_iter().map(|(mib, seed)| {
+        let film = noise(mib * MIB + 7, seed);
+        (alice.share_file(&format!("film {seed}"), &film), film)
+    });
+    let films: Vec<_> = films.collect();
+    let _serving = alice.serve(&[]);
+    let _node = bob.serve(&["--ui", "127.0.0.1:0"]);
+    let page = Page::of(&bob);
+    let read = |number: usize| -> Answer {
+        page.ask(&format!("GET /content/{}/film", films[number].0), &[&page.bearer()], "")
+    };
+    let is_read = |number: usize| {
+        let answer = read(number);
+        assert_eq!(answer.status, 200, "{number}");
+        assert!(answer.body == films[number].1, "{number}: {} bytes", answer.body.len());
+    };
+    // Two do not fit.
+    is_read(0);
+    is_read(1);
+    is_read(0);
+
+    // One that never fits ends early, with no wrong byte, and leaves the room to others.
+    let cut = read(2);
+    assert!(cut.body.len() < films[2].1.len());
+    if cut.status == 200 {
+        assert!(films[2].1.starts_with(&cut.body));
+    }
+    until("what came of it is removed", || tree(&cache).is_empty().then_some(()));
+    is_read(1);
+
+    until("nobody reads any more", || (tree(&cache).len() == 1).then_some(()));
+    fs::remove_file(cache.join(&films[1].0)).unwrap();
+    let filler = disk.fill();
+    let refused = read(0);
+    assert_eq!(refused.status, 507, "{refused:?}");
+    let why = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(why.contains("full: make room there"), "{why}");
+    fs::remove_file(filler).unwrap();
+    is_read(0);
+    disk.grow("32m");
+    is_read(2);
 }

@@ -110,7 +110,7 @@ fn the_end_is_there_long_before_the_whole() {
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let film = noise(40 * MIB, 9);
     let id = alice.share_file("film.mkv", &film);
-    let _serving = alice.serve(&["--upload-limit", "4MB"]);
+    let _serving = alice.serve(&["--upload-limit", "1MB"]);
     let _node = bob.serve(&["--ui", "127.0.0.1:0"]);
     let page = Page::of(&bob);
     bob.ok(["get", &id, "--detach"]);

@@ -76,7 +76,7 @@ fn who_left_a_group_cannot_get_at_its_files_by_publishing_them() {
     let id = b3sum(&bytes);
     std::fs::write(alice.path("film"), &bytes).unwrap();
     alice.ok(["share", "film", "--group", "friends"]);
-    let _serving = alice.serve(&["--upload-limit", "3MiB"]);
+    let _serving = alice.serve(&["--upload-limit", "1MiB"]);
     mallory.ok(["search", "film"]).one("hit");
     mallory.ok(["group", "leave", "friends"]);
 

@@ -27,7 +27,7 @@ use crate::support::{Index, MIB, PASSWORD, Peer, assert_bytes, noise, tree};
 /// A peer of a new user `liar`, who offers `content` as `film` of this size and serves `source`, while the runtime lives.
 async fn liar(index: &Index, content: ContentId, size: usize, source: Arc<dyn PieceSource>) {
     let url: IndexUrl = index.url().parse().unwrap();
-    let client = IndexClient::new(std::slice::from_ref(&url), Duration::from_secs(10)).unwrap();
+    let client = IndexClient::new(std::slice::from_ref(&url), Duration::from_secs(60)).unwrap();
     let username: Username = "liar".parse().unwrap();
     let password = || Password::new(PASSWORD.to_owned()).unwrap();
     let register = Register { username: username.clone(), password: password(), invite: None };

@@ -7,9 +7,9 @@ use p2pshare_core::{
     content::ContentId,
 };
 use p2pshare_peer::{account::SavedSession, data_dir::DataDir, index_client::IndexClient};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Ended, Index, MIB, Peer, Process, assert_bytes, noise, tree, until};
+use crate::support::{Ended, Index, MIB, Page, Peer, Process, assert_bytes, noise, tree, until};
 
 /// Who has a content, as the index tells this peer.
 pub(crate) fn sources(asker: &Peer, content: &str) -> Vec<Source> {
@@ -17,7 +17,7 @@ pub(crate) fn sources(asker: &Peer, content: &str) -> Vec<Source> {
     let dir = DataDir::open(&asker.data_dir()).expect("a data directory");
     let session = SavedSession::load(&dir).expect("a session");
     let urls = session.urls().expect("an index");
-    let client = IndexClient::new(&urls, Duration::from_secs(10)).expect("a client");
+    let client = IndexClient::new(&urls, Duration::from_secs(60)).expect("a client");
     let client = client.with_session(session.token);
     let content: ContentId = content.parse().expect("a content id");
     let request = GrantRequest { contents: vec![content], peer: None, max_sources: None };
@@ -60,7 +60,7 @@ fn what_one_has_the_other_gets_though_the_seed_is_away() {
     let carol = Peer::registered(&index, "carol");
     let bytes = noise(12 * MIB + 5, 201);
     let id = alice.share_file("film", &bytes);
-    let seed = alice.serve(&["--upload-limit", "3MiB"]);
+    let seed = alice.serve(&["--upload-limit", "2MiB"]);
 
     let mut bobs = bob.start(["get", &id, "--wait", "100"]);
     until("bob has some of it and is told of", || {
@@ -94,7 +94,7 @@ fn a_peer_that_serves_goes_on_when_a_download_beside_it_ends() {
     let id = alice.share_file("film", &film);
     let bobs_own = noise(3 * MIB, 203);
     let own = bob.share_file("own", &bobs_own);
-    let _seed = alice.serve(&["--upload-limit", "3MiB"]);
+    let _seed = alice.serve(&["--upload-limit", "1MiB"]);
     let mut serving = bob.serve(&[]);
 
     let mut download = bob.start(["get", &id]);
@@ -121,7 +121,7 @@ fn who_wants_to_serve_nothing_is_not_told_of() {
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let bytes = noise(6 * MIB, 204);
     let id = alice.share_file("film", &bytes);
-    let _seed = alice.serve(&["--upload-limit", "2MiB"]);
+    let _seed = alice.serve(&["--upload-limit", "1MiB"]);
     let mut download = bob.start(["get", &id, "--no-serve"]);
     until("bob has half of it", || {
         assert!(holders(&alice, &id).is_empty());
@@ -139,7 +139,9 @@ fn a_downloader_that_vanishes_holds_up_nobody() {
     let carol = Peer::registered(&index, "carol");
     let bytes = noise(10 * MIB, 205);
     let id = alice.share_file("film", &bytes);
-    let _seed = alice.serve(&["--upload-limit", "4MiB"]);
+    let _seed = alice.serve(&["--ui", "127.0.0.1:0"]);
+    let page = Page::of(&alice);
+    page.ok("PUT /api/settings", &json!({ "upload_limit": MIB }));
     let mut bobs = bob.start(["get", &id, "--upload-limit", "1MiB"]);
     until("bob is told of", || {
         assert!(bobs.is_running(), "{}", bobs.stderr());
@@ -148,6 +150,7 @@ fn a_downloader_that_vanishes_holds_up_nobody() {
     let carols = carol.start(["get", &id]);
     until("carol gets something", || (done(&carols) > 0).then_some(()));
     bobs.kill();
+    page.ok("PUT /api/settings", &json!({ "upload_limit": null }));
     carols.wait().expect_code(0);
     assert_bytes(&carol.path("film"), &bytes);
     // Its place is still told, and nobody is there.
@@ -155,7 +158,8 @@ fn a_downloader_that_vanishes_holds_up_nobody() {
     let dave = Peer::registered(&index, "dave");
     dave.ok(["get", &id]);
     assert_bytes(&dave.path("film"), &bytes);
-    // He goes on as the same peer.
+    // He goes on as the same peer, for long enough to be told of.
+    page.ok("PUT /api/settings", &json!({ "upload_limit": 2 * MIB }));
     bob.ok(["get", &id]);
     assert!(!is_held_by(&carol, &id, "bob"));
 }

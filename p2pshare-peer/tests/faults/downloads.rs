@@ -20,7 +20,7 @@ use crate::support::{PIECE, bytes, source_of, within};
 use crate::wires::{STALL, Wired};
 
 /// A download that nothing slows down ends in this time, one way or the other.
-const BOUND: Duration = Duration::from_secs(15);
+const BOUND: Duration = Duration::from_secs(45);
 
 fn options() -> DownloadOptions {
     DownloadOptions {

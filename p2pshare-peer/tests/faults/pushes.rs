@@ -12,7 +12,7 @@ use crate::support::{Grants, Inbox, PIECE, bytes, name, within};
 use crate::wires::Wired;
 
 /// A push that nothing slows down ends in this time, one way or the other.
-const BOUND: Duration = Duration::from_secs(15);
+const BOUND: Duration = Duration::from_secs(45);
 
 async fn push(
     wire: &Wired,

@@ -12,7 +12,7 @@ use p2pshare_peer::net::{ClientLimits, ClientSecurity, PeerConnector, RemotePeer
 use crate::support::{Server, Setup, client_tls};
 
 /// How long anything may be silent.
-pub(crate) const STALL: Duration = Duration::from_millis(600);
+pub(crate) const STALL: Duration = Duration::from_millis(1200);
 
 /// Faults are among so many of the first bytes of a connection.
 const REACH: u64 = 4 << 20;

@@ -56,7 +56,8 @@ async fn an_idle_connection_is_closed_and_made_anew() {
     let memory = MemorySource::new();
     let id = memory.insert(bytes(1)).id();
     let mut setup = Setup::plain(&memory);
-    setup.limits.idle_timeout = SHORT;
+    // Longer than a client may take from connecting to asking.
+    setup.limits.idle_timeout = Duration::from_secs(2);
     setup.limits.shutdown_grace = SHORT;
     let server = setup.start().await;
     let mut idle = connect(&server).await;
@@ -98,7 +99,8 @@ async fn who_reads_nothing_loses_the_slot() {
     let memory = MemorySource::new();
     let id = memory.insert(bytes(64 * PIECE)).id();
     let mut setup = Setup::plain(&memory);
-    setup.limits.stall_timeout = SHORT;
+    // Longer than it may take until the first bytes are here and the slot is seen to be taken.
+    setup.limits.stall_timeout = Duration::from_secs(2);
     let server = setup.start().await;
     let remote = source_of(&server.plain(), "anna");
     let mut stream = remote.fetch(&id, &[]).await.unwrap();

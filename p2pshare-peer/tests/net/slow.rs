@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{Setup, bytes, client_tls, segments, source_of, within};
 
-/// A line to a server that carries 4 KiB every 25 ms from it, or nothing while it is cut.
+/// A line to a server that carries 4 KiB every 50 ms from it, or nothing while it is cut.
 async fn slow_line(to: SocketAddr, cut: Arc<AtomicBool>) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -28,7 +28,7 @@ async fn slow_line(to: SocketAddr, cut: Arc<AtomicBool>) -> SocketAddr {
             tokio::spawn(async move {
                 let mut part = [0; 4096];
                 loop {
-                    tokio::time::sleep(Duration::from_millis(25)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     if cut.load(Relaxed) {
                         continue;
                     }
@@ -51,8 +51,8 @@ async fn a_slow_peer_is_not_silent_and_a_silent_one_is_given_up() {
     let server = Setup::tls(&memory).start().await;
     let cut = Arc::new(AtomicBool::new(false));
     let line = slow_line(server.addr, cut.clone()).await;
-    // A segment takes more than a second and a half.
-    let stall_timeout = Duration::from_secs(1);
+    // A segment takes more than three seconds.
+    let stall_timeout = Duration::from_secs(2);
     let limits = ClientLimits { stall_timeout, ..ClientLimits::default() };
     let security = client_tls(&PeerKey::generate().unwrap());
     let addrs = vec![PeerAddr::from_socket(line).unwrap()];

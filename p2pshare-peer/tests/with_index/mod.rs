@@ -55,7 +55,7 @@ pub(crate) async fn start_index() -> IndexUrl {
 /// A peer of a new user.
 pub(crate) async fn join(name: &str, index: &IndexUrl) -> OwnPeer {
     let urls = [index.clone()];
-    let client = IndexClient::new(&urls, Duration::from_secs(10)).unwrap();
+    let client = IndexClient::new(&urls, Duration::from_secs(60)).unwrap();
     let password = || Password::new("correct horse battery staple".to_owned()).unwrap();
     let username = || name.parse().unwrap();
     let register = Register { username: username(), password: password(), invite: None };

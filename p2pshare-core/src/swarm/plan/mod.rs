@@ -15,7 +15,8 @@
 //!   [`PlannerConfig::max_copies`].
 //! - What a source may give instead of what it is asked for is not assigned. What it then chooses is: if it is free, or
 //!   only assigned to somebody who has not begun to deliver it. Nobody else loses anything by a choice.
-//! - A piece that was stolen is not stolen again before [`PlannerConfig::recheck`] has passed.
+//! - Whoever has stolen a piece is not robbed of it before [`PlannerConfig::recheck`] has passed. When it becomes free
+//!   again meanwhile, because the thief failed, left or gives something else, it is like any other free piece.
 //! - A verified piece stays verified.
 //! - The rarity of a piece is the number of joined partial sources that have it.
 

@@ -97,22 +97,9 @@ Examples:
 #[cfg(test)]
 mod tests {
     use clap::{Command, CommandFactory};
+    use p2pshare_core::testing::programs::example_words;
 
     use crate::cli::args::Args;
-
-    /// Words of a line as a shell would give them, up to where it would do something itself.
-    fn words(line: &str) -> Vec<String> {
-        let line = line.split(" > ").next().unwrap();
-        let line = line.split(" | ").find(|part| part.contains("p2pshare-index ")).unwrap();
-        let mut words = Vec::new();
-        for (at, part) in line.split('"').enumerate() {
-            match at % 2 {
-                0 => words.extend(part.split_whitespace().map(str::to_owned)),
-                _ => words.push(part.to_owned()),
-            }
-        }
-        words
-    }
 
     fn visit(path: &str, command: &Command) {
         for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
@@ -122,7 +109,8 @@ mod tests {
             let lines = lines.unwrap_or_else(|| panic!("`{path}` has no example"));
             for line in lines.lines() {
                 assert!(line.contains(&path), "{line} is of another command than {path}");
-                let parsed = Args::command().try_get_matches_from(words(line));
+                let parsed =
+                    Args::command().try_get_matches_from(example_words("p2pshare-index", line));
                 assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
             }
             visit(&path, sub);

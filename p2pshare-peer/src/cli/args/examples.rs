@@ -113,23 +113,10 @@ fn add(command: Command, path: &[&str], lines: &str) -> Command {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use p2pshare_core::testing::programs::example_words;
 
     use super::*;
     use crate::cli::args::Cli;
-
-    /// Words of a line as a shell would give them, up to where it would do something itself.
-    fn words(line: &str) -> Vec<String> {
-        let line = line.split(" > ").next().unwrap();
-        let line = line.split(" | ").find(|part| part.contains("p2pshare-peer ")).unwrap();
-        let mut words = Vec::new();
-        for (at, part) in line.split('"').enumerate() {
-            match at % 2 {
-                0 => words.extend(part.split_whitespace().map(str::to_owned)),
-                _ => words.push(part.to_owned()),
-            }
-        }
-        words
-    }
 
     fn visit(path: &str, command: &Command) {
         for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
@@ -150,7 +137,8 @@ mod tests {
         let command = with_examples(Cli::command());
         for (path, lines) in EXAMPLES {
             for line in lines.lines() {
-                let parsed = command.clone().try_get_matches_from(words(line));
+                let parsed =
+                    command.clone().try_get_matches_from(example_words("p2pshare-peer", line));
                 let matches = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
                 let mut called = Vec::new();
                 let mut at = &matches;

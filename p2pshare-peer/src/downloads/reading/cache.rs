@@ -44,6 +44,11 @@ impl Cache {
         self.kept.remove(content);
     }
 
+    /// Takes out everything: the files are to be removed.
+    pub(super) fn empty(&mut self) -> Vec<(ContentId, Kept)> {
+        self.kept.drain().collect()
+    }
+
     /// Takes out what has been unused for longest, until the rest is small enough: their files are to be removed.
     pub(super) fn evict(&mut self) -> Vec<(ContentId, Kept)> {
         let mut sum: u64 = self.kept.values().map(|kept| kept.bytes).sum();
@@ -83,5 +88,7 @@ mod tests {
         assert_eq!(evicted, ids[..2]);
         assert!(cache.whole(&ids[0]).is_none() && cache.whole(&ids[3]).is_some());
         assert!(cache.evict().is_empty());
+        assert_eq!(cache.empty().len(), 2);
+        assert!(cache.whole(&ids[3]).is_none());
     }
 }

@@ -33,11 +33,8 @@ struct State {
 impl Readings {
     /// Keeps contents in this folder, so many bytes of them that nobody reads. What is in it is removed. Blocks.
     pub(super) fn open(folder: &Path, most: u64) -> io::Result<Self> {
-        match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
         std::fs::create_dir_all(folder)?;
+        empty(folder)?;
         let state = State { running: HashMap::new(), cache: Cache::new(most) };
         Ok(Self { folder: folder.to_owned(), state: Mutex::new(state) })
     }
@@ -50,4 +47,16 @@ impl Readings {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Removes all that is in a folder, not the folder: a disk of its own may be mounted there.
+fn empty(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => std::fs::remove_dir_all(entry.path())?,
+            false => std::fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(())
 }

@@ -28,7 +28,7 @@ pub(in crate::downloads) enum Origin {
     /// A file that is shared.
     Shared { source: Arc<dyn PieceSource>, layout: Layout },
     /// A download that runs.
-    Coming { file: FileProgress, pieces: PartialSource, _lease: Option<Arc<Lease>> },
+    Coming { file: FileProgress, pieces: PartialSource, lease: Option<Arc<Lease>> },
 }
 
 impl Origin {
@@ -53,12 +53,18 @@ impl Origin {
         piece: PieceIndex,
         patience: Duration,
     ) -> Result<(), Gone> {
-        let Self::Coming { file, pieces, .. } = self else { return Ok(()) };
+        let Self::Coming { file, pieces, lease } = self else { return Ok(()) };
         let mut came = file.events().progress().received;
         loop {
             match timeout(patience, pieces.wait_for(piece)).await {
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(_)) => return Err(Gone::Ended),
+                Ok(Err(_)) => {
+                    let full = match lease {
+                        Some(lease) => lease.was_full().await,
+                        None => None,
+                    };
+                    return Err(full.map_or(Gone::Ended, Gone::Full));
+                }
                 Err(_) => {}
             }
             let now = file.events().progress().received;
@@ -100,6 +106,8 @@ pub(in crate::downloads) enum Gone {
     Ended,
     /// Nothing comes.
     Silent(String),
+    /// It has ended since there is no room for it, and none could be made.
+    Full(ReadError),
 }
 
 impl Engine {
@@ -121,7 +129,7 @@ impl Engine {
             match temporary.ready().await {
                 Ok(file) => {
                     if let Some(pieces) = file.pieces() {
-                        return Ok(Origin::Coming { file, pieces, _lease: Some(Arc::new(lease)) });
+                        return Ok(Origin::Coming { file, pieces, lease: Some(Arc::new(lease)) });
                     }
                 }
                 Err(Outcome::Complete(path, stamp)) => {
@@ -170,7 +178,7 @@ impl Engine {
         // One that takes long to begin is not waited for.
         let opened = timeout(self.options.read_patience, file.opened()).await;
         let pieces = opened.ok().flatten()?;
-        Some(Origin::Coming { file, pieces, _lease: None })
+        Some(Origin::Coming { file, pieces, lease: None })
     }
 }
 

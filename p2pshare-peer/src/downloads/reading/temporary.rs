@@ -14,7 +14,7 @@ use futures::{StreamExt, stream};
 use p2pshare_core::{
     content::{ContentId, PIECE_LEN},
     swarm::DownloadError,
-    transfer::{Durability, FileSink, FileStamp},
+    transfer::{Durability, FileSink, FileStamp, SinkError},
 };
 use tokio::{
     sync::watch,
@@ -36,6 +36,9 @@ use crate::{
 
 /// Downloads for readers alone that run at a time.
 const MOST: usize = 64;
+
+/// A download whose pieces do not come any more has told within this time how it ended.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// A download for readers alone. It stops a while after the last of them.
 #[derive(Debug)]
@@ -59,6 +62,18 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(in crate::downloads) struct Lease {
     temporary: Arc<Temporary>,
+}
+
+impl Lease {
+    /// Why there is no room for a download whose pieces do not come any more; `None` if it ended for another reason.
+    pub(in crate::downloads) async fn was_full(&self) -> Option<ReadError> {
+        let mut outcome = self.temporary.outcome.subscribe();
+        let ended = timeout(ENDING, outcome.wait_for(Option::is_some)).await.ok()?.ok()?.clone();
+        match ended {
+            Some(Outcome::Failed(error @ ReadError::NoRoom(_))) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl Drop for Lease {
@@ -192,23 +207,44 @@ impl Engine {
         );
         let held = result.held.load(Relaxed);
         let result = result.result.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let outcome = outcome(result, &target).await;
-        self.keep(&temporary, target, &outcome, held).await;
+        let mut outcome = outcome(result, &target).await;
+        if self.keep(&temporary, target, &outcome, held).await {
+            // Whoever reads begins again, with the room that there is now.
+            outcome = Outcome::Stopped;
+        }
         temporary.outcome.send_replace(Some(outcome));
     }
 
-    /// Keeps what came of a download for readers, and removes what there is no place for.
-    async fn keep(&self, temporary: &Temporary, path: PathBuf, outcome: &Outcome, held: u64) {
+    /// Keeps what came of a download for readers, and removes what there is no place for. True if the disk was full and
+    /// something else could be removed.
+    async fn keep(
+        &self,
+        temporary: &Temporary,
+        path: PathBuf,
+        outcome: &Outcome,
+        held: u64,
+    ) -> bool {
+        let is_full = matches!(outcome, Outcome::Failed(ReadError::NoRoom(_)));
         let (whole, bytes) = match outcome {
             Outcome::Complete(_, stamp) => (Some(*stamp), stamp.len),
             Outcome::Failed(_) | Outcome::Stopped => (None, held),
         };
-        let evicted = {
+        let kept = Kept { path, bytes, whole, used: Instant::now() };
+        let (evicted, has_room) = {
             let mut state = self.readings.state();
             state.running.remove(&temporary.content);
-            state.cache.put(temporary.content, Kept { path, bytes, whole, used: Instant::now() });
-            state.cache.evict()
+            let others = if is_full { state.cache.empty() } else { Vec::new() };
+            state.cache.put(temporary.content, kept);
+            match (is_full, others.is_empty()) {
+                (false, _) => (state.cache.evict(), false),
+                (true, false) => (others, true),
+                // Nobody has use for a part that cannot become whole, and others may need its room.
+                (true, true) => (state.cache.empty(), false),
+            }
         };
+        if is_full {
+            tracing::warn!(content = %temporary.content, has_room, "no room for what is read");
+        }
         for (content, kept) in evicted {
             let removed = match kept.whole {
                 Some(_) => {
@@ -223,6 +259,7 @@ impl Engine {
                 tracing::debug!(%content, %error, "a content that was read stays");
             }
         }
+        has_room
     }
 }
 
@@ -234,6 +271,12 @@ async fn outcome(result: Option<Result<(), FetchError>>, target: &std::path::Pat
         },
         None | Some(Err(FetchError::Download(DownloadError::Cancelled))) => Outcome::Stopped,
         Some(Err(FetchError::NotFound(content))) => Outcome::Failed(ReadError::NotFound(content)),
+        Some(Err(FetchError::Download(DownloadError::Sink(SinkError::NoSpace(path))))) => {
+            let folder = path.parent().unwrap_or(&path).display();
+            Outcome::Failed(ReadError::NoRoom(format!(
+                "the disk of {folder} is full: make room there and read it again"
+            )))
+        }
         Some(Err(error)) if is_no_source(&error) => {
             Outcome::Failed(ReadError::NoSource(error.to_string()))
         }

@@ -8,7 +8,7 @@ use p2pshare_core::{
     path::SharePath,
     transfer::FileStamp,
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params, params_from_iter};
 
 use super::{FileRow, SavedFile, Store, rows};
 use crate::{catalog::local, downloads::DownloadId};
@@ -24,17 +24,7 @@ impl Store {
         after: u64,
         limit: usize,
     ) -> DatabaseResult<Vec<FileRow>> {
-        let read = move |c: &Connection| {
-            let sql = format!(
-                "SELECT {} FROM files WHERE download = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
-                rows::FILE
-            );
-            let mut query = c.prepare_cached(&sql)?;
-            let values = params![id.0, rows::signed(after), rows::signed(limit as u64)];
-            let found = query.query_and_then(values, rows::file)?;
-            found.collect()
-        };
-        self.database.read(read).await
+        self.page(id, after, limit, "TRUE", []).await
     }
 
     /// A page of files that wait for their turn, in order of their number: those of up to `border` bytes, or those of
@@ -47,25 +37,8 @@ impl Store {
         larger: bool,
         limit: usize,
     ) -> DatabaseResult<Vec<FileRow>> {
-        let read = move |c: &Connection| {
-            let size = if larger { "size > ?4" } else { "size <= ?4" };
-            let sql = format!(
-                "SELECT {} FROM files WHERE download = ?1 AND state = ?2 AND number > ?3 AND {size} \
-                 ORDER BY number LIMIT ?5",
-                rows::FILE
-            );
-            let mut query = c.prepare_cached(&sql)?;
-            let values = params![
-                id.0,
-                SavedFile::Waiting as i64,
-                rows::signed(after),
-                rows::signed(border),
-                rows::signed(limit as u64)
-            ];
-            let found = query.query_and_then(values, rows::file)?;
-            found.collect()
-        };
-        self.database.read(read).await
+        let which = if larger { "state = ?4 AND size > ?5" } else { "state = ?4 AND size <= ?5" };
+        self.page(id, after, limit, which, [SavedFile::Waiting as i64, rows::signed(border)]).await
     }
 
     /// A page of files that are not complete and of which something may have come, in order of their number.
@@ -75,19 +48,28 @@ impl Store {
         after: u64,
         limit: usize,
     ) -> DatabaseResult<Vec<FileRow>> {
+        self.page(id, after, limit, "state <> ?4", [SavedFile::Done as i64]).await
+    }
+
+    /// A page of files for which `which` holds, a condition with `values` from the fourth parameter on.
+    async fn page<const N: usize>(
+        &self,
+        id: DownloadId,
+        after: u64,
+        limit: usize,
+        which: &'static str,
+        values: [i64; N],
+    ) -> DatabaseResult<Vec<FileRow>> {
         let read = move |c: &Connection| {
             let sql = format!(
-                "SELECT {} FROM files WHERE download = ?1 AND state <> ?2 AND number > ?3 ORDER BY number LIMIT ?4",
+                "SELECT {} FROM files WHERE download = ?1 AND number > ?2 AND {which} \
+                 ORDER BY number LIMIT ?3",
                 rows::FILE
             );
             let mut query = c.prepare_cached(&sql)?;
-            let values = params![
-                id.0,
-                SavedFile::Done as i64,
-                rows::signed(after),
-                rows::signed(limit as u64)
-            ];
-            let found = query.query_and_then(values, rows::file)?;
+            let first = [id.0, rows::signed(after), rows::signed(limit as u64)];
+            let all = params_from_iter(first.into_iter().chain(values));
+            let found = query.query_and_then(all, rows::file)?;
             found.collect()
         };
         self.database.read(read).await

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use p2pshare_core::{api::ProblemKind, content::ContentId, path::SharePath};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -83,8 +83,11 @@ async fn content(
     let body = if request.method() == Method::HEAD || range.is_empty() {
         Body::empty()
     } else {
+        let mut bytes = reader.read(range.clone())?;
+        // Whatever keeps the first of them away can still be told.
+        let first = bytes.try_next().await?;
+        let bytes = stream::iter(first.map(Ok)).chain(bytes);
         // The reader and its place live as long as its bytes are read.
-        let bytes = reader.read(range.clone())?;
         Body::from_stream(bytes.map(move |part| {
             let _kept = (&reader, &place);
             part

@@ -7,14 +7,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use p2pshare_core::identity::{PeerConnection, PeerId};
+use p2pshare_core::identity::{PeerConnection, PeerId, certificate_peer};
 use rustls::ServerConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
 use super::ServerSecurity;
 use crate::net::io::{BoxIo, Lingering, ReadAhead, TLS_BUFFER, forward_writes};
-use crate::net::tls::certificate_peer;
 
 /// What a client says first (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

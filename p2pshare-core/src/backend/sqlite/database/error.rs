@@ -16,6 +16,9 @@ pub enum DatabaseError {
     /// SQLite failed.
     #[error("SQLite: {0}")]
     Sqlite(#[source] Arc<rusqlite::Error>),
+    /// The disk is full. What was to be written is undone.
+    #[error("no space left on the disk of the database: make room there and try again")]
+    Full,
     /// The file or its folder could not be made.
     #[error(
         "the database {} cannot be opened: {source}; check the path and its permissions",
@@ -81,13 +84,12 @@ impl DatabaseError {
                     ErrorCode::DatabaseBusy
                         | ErrorCode::DatabaseLocked
                         | ErrorCode::SystemIoFailure
-                        | ErrorCode::DiskFull
                         | ErrorCode::CannotOpen
                         | ErrorCode::OutOfMemory
                         | ErrorCode::OperationInterrupted
                 )
             ),
-            Self::Open { .. } | Self::Undone | Self::Closed => true,
+            Self::Full | Self::Open { .. } | Self::Undone | Self::Closed => true,
             _ => false,
         }
     }
@@ -106,6 +108,9 @@ impl DatabaseError {
 
 impl From<rusqlite::Error> for DatabaseError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(Arc::new(error))
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Sqlite(Arc::new(error)),
+        }
     }
 }

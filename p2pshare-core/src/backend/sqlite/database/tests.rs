@@ -132,7 +132,8 @@ async fn a_full_disk_undoes_all_and_is_overcome() {
             Ok(())
         })
         .await;
-    assert!(full.unwrap_err().is_transient());
+    let full = full.unwrap_err();
+    assert!(matches!(full, DatabaseError::Full) && full.is_transient(), "{full}");
     assert_eq!(values(&database).await, [1]);
     insert(&database, 4).await.unwrap();
     limit(1_000_000).await.unwrap();

@@ -1,26 +1,25 @@
 //! One connection's worth of work with a source.
 
 mod choice;
+mod gains;
+mod wait;
 
-use std::{future, sync::Arc};
+use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::Notify, time::Instant};
 
+use self::wait::{advance, next, until, wait};
 use super::{
     board::{Board, Standing},
     put::Admitted,
     request::Request,
 };
 use crate::{
-    content::{PieceIndex, PieceRun, PieceSet},
+    content::{PieceIndex, PieceSet},
     swarm::{Candidate, Next, SourceId, SwarmEvent, small::within},
     transfer::{
-        FetchEvent, HaveStream, HaveUpdate, PieceSource, Segment, SegmentStream, SinkError,
-        TransferError,
+        FetchEvent, HaveStream, PieceSource, Segment, SegmentStream, SinkError, TransferError,
     },
 };
 
@@ -318,42 +317,6 @@ impl<'a> Session<'a> {
         self.end_current();
     }
 
-    fn take_update(
-        &mut self,
-        update: Option<Result<HaveUpdate, TransferError>>,
-    ) -> Result<(), TransferError> {
-        let Some(Ok(update)) = update else {
-            // It may still be good for what it had. If not, the next attempt asks anew.
-            self.have = None;
-            self.have_broke = true;
-            self.ask_at = None;
-            return Ok(());
-        };
-        if update.gained.is_empty() && !update.complete {
-            let lie = "it says that it has gained something and does not say what";
-            return Err(TransferError::Protocol(lie.into()));
-        }
-        for run in &update.gained {
-            self.take_gained(*run)?;
-        }
-        if update.complete {
-            self.have = None;
-        }
-        self.board.state().planner.gained(self.id, &update.gained);
-        self.ask_at = None;
-        Ok(())
-    }
-
-    /// Checks what it says that it has gained: each piece once, so that it cannot make endless work.
-    fn take_gained(&mut self, run: PieceRun) -> Result<(), TransferError> {
-        let checked = self.board.layout.check_run(run);
-        checked.map_err(|error| TransferError::Protocol(error.to_string()))?;
-        let room = self.room.checked_sub(run.count);
-        let lie = || TransferError::Protocol("it says twice that it has gained a piece".into());
-        self.room = room.ok_or_else(lie)?;
-        Ok(())
-    }
-
     fn take_put(&mut self, piece: PieceIndex, result: Result<(), SinkError>) -> Result<(), Broken> {
         match result {
             Ok(()) => {
@@ -369,36 +332,5 @@ impl<'a> Session<'a> {
             }
             Err(error) => Err(Broken::Sink(error)),
         }
-    }
-}
-
-async fn advance(
-    request: &mut Option<Request>,
-    read: bool,
-) -> Option<Result<FetchEvent, TransferError>> {
-    match request {
-        Some(request) => request.advance(read).await,
-        None => future::pending().await,
-    }
-}
-
-async fn next<S: StreamExt + Unpin>(stream: &mut Option<S>) -> Option<S::Item> {
-    match stream {
-        Some(stream) => stream.next().await,
-        None => future::pending().await,
-    }
-}
-
-async fn wait<T>(work: &mut Option<BoxFuture<'static, T>>) -> T {
-    match work {
-        Some(work) => work.await,
-        None => future::pending().await,
-    }
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => future::pending().await,
     }
 }

@@ -1,0 +1,118 @@
+//! Accounts, groups and invites.
+
+use clap::{Args, Subcommand};
+use p2pshare_core::identity::{GroupName, Username};
+
+/// How a password is given: never as an argument, where others could see it.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// Read the password from the first line of standard input.
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// `register`
+#[derive(Debug, Args)]
+pub struct RegisterArgs {
+    /// The name wanted: 1 to 32 of a-z, 0-9, `.`, `_`, `-`.
+    pub user: Username,
+    /// An invite code, where the index asks for one.
+    #[arg(long, value_name = "CODE")]
+    pub invite: Option<String>,
+    /// How the password is given.
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+/// `login`
+#[derive(Debug, Args)]
+pub struct LoginArgs {
+    /// The user.
+    pub user: Username,
+    /// Take the index's key although it is another than before. Only if its operator told you so.
+    #[arg(long)]
+    pub accept_new_key: bool,
+    /// How the password is given.
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+/// `logout`
+#[derive(Debug, Args)]
+pub struct LogoutArgs {
+    /// End every session of the user, on all machines.
+    #[arg(long)]
+    pub everywhere: bool,
+}
+
+/// `group …`
+#[derive(Debug, Subcommand)]
+pub enum GroupCommand {
+    /// Make a group.
+    Create {
+        /// Its name.
+        group: GroupName,
+    },
+    /// Add a user to a group of yours.
+    Add {
+        /// The group.
+        group: GroupName,
+        /// Whom.
+        user: Username,
+    },
+    /// Remove a member from a group of yours.
+    Remove {
+        /// The group.
+        group: GroupName,
+        /// Whom.
+        user: Username,
+    },
+    /// Leave a group.
+    Leave {
+        /// The group.
+        group: GroupName,
+    },
+    /// List the groups you are in.
+    List,
+    /// List the members of a group.
+    Members {
+        /// The group.
+        group: GroupName,
+    },
+    /// Give a group of yours to another member.
+    Transfer {
+        /// The group.
+        group: GroupName,
+        /// To whom.
+        user: Username,
+    },
+    /// Delete a group of yours, and what is shared with it.
+    Delete {
+        /// The group.
+        group: GroupName,
+    },
+}
+
+/// `invite …`
+#[derive(Debug, Subcommand)]
+pub enum InviteCommand {
+    /// Make an invite code.
+    Create {
+        /// How many accounts can be made with it.
+        #[arg(long, value_name = "N")]
+        uses: Option<u32>,
+        /// How many hours it is good for.
+        #[arg(long, value_name = "HOURS")]
+        hours: Option<u32>,
+        /// A group of yours that the new user joins.
+        #[arg(long)]
+        group: Option<GroupName>,
+    },
+    /// List your invites.
+    List,
+    /// Revoke an invite.
+    Revoke {
+        /// Its id, as `invite list` shows it.
+        id: String,
+    },
+}
