@@ -59,10 +59,35 @@ pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<
     read(path)?.ok_or_else(|| CliError::file(path, "it vanished while it was being made"))
 }
 
-/// Writes a secret in place of what is there.
+/// Writes a secret in place of what is there. It belongs to whom that belonged: an operator who is root changes the keys of
+/// an index that is not.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    write(path, bytes, |temporary| fs::rename(temporary, path))
-        .map_err(|error| not_written(path, &error))
+    let place = |temporary: &Path| {
+        keep_owner(path, temporary)?;
+        fs::rename(temporary, path)
+    };
+    write(path, bytes, place).map_err(|error| not_written(path, &error))
+}
+
+#[cfg(unix)]
+fn keep_owner(old: &Path, new: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let owner = |path: &Path| fs::metadata(path).map(|it| (it.uid(), it.gid()));
+    let of_old = match owner(old) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        of_old => of_old?,
+    };
+    // Whoever is not root cannot give files away, and does not have to.
+    if of_old == owner(new)? || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    chown(new, Some(of_old.0), Some(of_old.1))
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Waits until no other process holds the lock of a secret, and holds it until the value is dropped. A file beside it is
@@ -136,6 +161,23 @@ mod tests {
         assert_eq!(&**create_or_read(&path, b"one").unwrap(), b"one");
         assert_eq!(&**create_or_read(&path, b"two").unwrap(), b"one");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no leftovers");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_that_root_replaces_stays_its_owners() {
+        use std::os::unix::fs::{MetadataExt, chown};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret.key");
+        create_or_read(&path, b"one").unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(&path, Some(4711), Some(4712)).unwrap();
+        }
+        let state = || fs::metadata(&path).map(|it| (it.uid(), it.gid(), it.mode())).unwrap();
+        let before = state();
+        replace(&path, b"two").unwrap();
+        assert_eq!((state(), fs::read(&path).unwrap()), (before, b"two".to_vec()));
     }
 
     #[cfg(unix)]

@@ -8,11 +8,18 @@ mod exit;
 mod output;
 mod values;
 
-use std::{ffi::OsString, fs, io, path::Path, process::ExitCode};
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, IsTerminal},
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::error::ErrorKind;
+use p2pshare_telemetry::{Endpoint, EnvFilter, Log, Program, Style, Telemetry};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing::{Instrument, Span, field::Empty};
 
 pub use args::Cli;
 pub use exit::{CliError, Exit};
@@ -46,11 +53,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json, cli.global.quiet);
-    log(cli.global.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => {
+            let telemetry = {
+                let _within = runtime.enter();
+                tell(cli.global.verbose, cli.global.traces())
+            };
             let done = runtime.block_on(run(cli, settings, output));
+            telemetry.stop();
             // A blocking call may hang on a disk or a terminal: it must not keep the program from ending.
             runtime.shutdown_background();
             done
@@ -79,31 +90,50 @@ async fn run(cli: Cli, settings: Settings, output: Output) -> Result<(), CliErro
     if let Command::Config(command) = &cli.command {
         return config_command::config(output, &settings, command);
     }
+    let span = match cli.command.is_lasting() {
+        // What it does has traces, which must not wait for its end.
+        true => Span::none(),
+        false => tracing::info_span!(
+            target: p2pshare_telemetry::TARGET,
+            "command",
+            otel.name = settings.command(),
+            otel.status_code = Empty,
+        ),
+    };
     let context = Context::new(&cli.global, settings, output)?;
-    match cli.command {
-        Command::Register(args) => account::register(&context, args).await,
-        Command::Login(args) => account::login(&context, args).await,
-        Command::Logout(args) => account::logout(&context, args).await,
-        Command::Whoami => account::whoami(&context).await,
+    let done = Box::pin(work(&context, cli.command)).instrument(span.clone()).await;
+    if done.is_err() {
+        p2pshare_telemetry::failed(&span);
+    }
+    done
+}
+
+async fn work(context: &Context, command: Command) -> Result<(), CliError> {
+    let output = context.output;
+    match command {
+        Command::Register(args) => account::register(context, args).await,
+        Command::Login(args) => account::login(context, args).await,
+        Command::Logout(args) => account::logout(context, args).await,
+        Command::Whoami => account::whoami(context).await,
         Command::Share(args) => {
-            Box::pin(share::share(&context, args, &stop_on_signal(output))).await
+            Box::pin(share::share(context, args, &stop_on_signal(output))).await
         }
-        Command::Unshare(args) => share::unshare(&context, args).await,
-        Command::Shares => share::shares(&context).await,
+        Command::Unshare(args) => share::unshare(context, args).await,
+        Command::Shares => share::shares(context).await,
         Command::Serve(args) => {
-            Box::pin(serve::serve(&context, args, &stop_on_signal(output))).await
+            Box::pin(serve::serve(context, args, &stop_on_signal(output))).await
         }
-        Command::Ui(args) => ui::ui(&context, args).await,
-        Command::Search(args) => find::search(&context, args).await,
-        Command::Browse(args) => find::browse(&context, args).await,
-        Command::Get(args) => Box::pin(get::get(&context, args, &stop_on_signal(output))).await,
-        Command::Downloads(args) => downloads::downloads(&context, args).await,
-        Command::Link(args) => find::link(&context, args).await,
-        Command::Push(args) => Box::pin(push::push(&context, args, &stop_on_signal(output))).await,
-        Command::Doctor => Box::pin(doctor::doctor(&context)).await,
-        Command::Status => status::status(&context).await,
-        Command::Group(command) => community::group(&context, command).await,
-        Command::Invite(command) => community::invite(&context, command).await,
+        Command::Ui(args) => ui::ui(context, args).await,
+        Command::Search(args) => find::search(context, args).await,
+        Command::Browse(args) => find::browse(context, args).await,
+        Command::Get(args) => Box::pin(get::get(context, args, &stop_on_signal(output))).await,
+        Command::Downloads(args) => downloads::downloads(context, args).await,
+        Command::Link(args) => find::link(context, args).await,
+        Command::Push(args) => Box::pin(push::push(context, args, &stop_on_signal(output))).await,
+        Command::Doctor => Box::pin(doctor::doctor(context)).await,
+        Command::Status => status::status(context).await,
+        Command::Group(command) => community::group(context, command).await,
+        Command::Invite(command) => community::invite(context, command).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) => Ok(()),
     }
 }
@@ -161,8 +191,8 @@ async fn signal() -> bool {
     tokio::signal::ctrl_c().await.is_ok()
 }
 
-/// Logs to standard error what `P2PSHARE_LOG` says, else as much as `-v` asks for.
-fn log(verbose: u8) {
+/// Logs to standard error what `P2PSHARE_LOG` says, else as much as `-v` asks for, and lets traces go where they are to.
+fn tell(verbose: u8, traces: Option<&Endpoint>) -> Telemetry {
     let default = match verbose {
         0 => "error",
         1 => "info,p2pshare_core=debug,p2pshare_peer=debug",
@@ -170,6 +200,7 @@ fn log(verbose: u8) {
     };
     let filter =
         EnvFilter::try_from_env("P2PSHARE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    // Fails only if a logger is set already, by a program that embeds this one.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let style = if io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
+    let program = Program { name: "p2pshare-peer", version: env!("CARGO_PKG_VERSION") };
+    p2pshare_telemetry::start(Log { filter, style }, program, traces)
 }
