@@ -62,32 +62,8 @@ pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<
 /// Writes a secret in place of what is there. It belongs to whom that belonged: an operator who is root changes the keys of
 /// an index that is not.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let place = |temporary: &Path| {
-        keep_owner(path, temporary)?;
-        fs::rename(temporary, path)
-    };
-    write(path, bytes, place).map_err(|error| not_written(path, &error))
-}
-
-#[cfg(unix)]
-fn keep_owner(old: &Path, new: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, chown};
-
-    let owner = |path: &Path| fs::metadata(path).map(|it| (it.uid(), it.gid()));
-    let of_old = match owner(old) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        of_old => of_old?,
-    };
-    // Whoever is not root cannot give files away, and does not have to.
-    if of_old == owner(new)? || !rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    chown(new, Some(of_old.0), Some(of_old.1))
-}
-
-#[cfg(not(unix))]
-fn keep_owner(_: &Path, _: &Path) -> io::Result<()> {
-    Ok(())
+    write(path, bytes, |temporary| fs::rename(temporary, path))
+        .map_err(|error| not_written(path, &error))
 }
 
 /// Waits until no other process holds the lock of a secret, and holds it until the value is dropped. A file beside it is
@@ -115,6 +91,7 @@ fn write(path: &Path, bytes: &[u8], place: impl FnOnce(&Path) -> io::Result<()>)
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
+        keep_owner(path, &file)?;
         file.sync_all()?;
         place(&temporary)
     });
@@ -124,6 +101,28 @@ fn write(path: &Path, bytes: &[u8], place: impl FnOnce(&Path) -> io::Result<()>)
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
         _ => Ok(()),
     }
+}
+
+/// Gives a new file to the owner of the one that it replaces, if there is one. The open file is given, not a name, which
+/// could be another file's by now.
+#[cfg(unix)]
+fn keep_owner(old: &Path, new: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+
+    // Whoever is not root cannot give files away, and does not have to.
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    match fs::metadata(old) {
+        Ok(old) => fchown(new, Some(old.uid()), Some(old.gid())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -11,12 +11,13 @@ mod values;
 use std::{
     ffi::OsString,
     fs,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
 };
 
 use clap::error::ErrorKind;
+use clap_complete::Shell;
 use p2pshare_telemetry::{Endpoint, EnvFilter, Log, Program, Style, Telemetry};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field::Empty};
@@ -80,8 +81,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn run(cli: Cli, settings: Settings, output: Output) -> Result<(), CliError> {
     match &cli.command {
         Command::Completions { shell } => {
-            let mut command = config::command();
-            clap_complete::generate(*shell, &mut command, "p2pshare-peer", &mut io::stdout());
+            // Whoever reads may go away.
+            let _ = io::stdout().write_all(&completions(*shell));
             return Ok(());
         }
         Command::Man { dir } => return man(output, dir.as_deref()),
@@ -136,6 +137,18 @@ async fn work(context: &Context, command: Command) -> Result<(), CliError> {
         Command::Invite(command) => community::invite(context, command).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) => Ok(()),
     }
+}
+
+/// The script that completes commands in a shell.
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut config::command(), "p2pshare-peer", &mut script);
+    if shell != Shell::Bash {
+        return script;
+    }
+    // clap_complete 4.6 spells a program's name with a hyphen in two ways, so that nothing is found below the first word.
+    let text = String::from_utf8_lossy(&script);
+    text.replace("p2pshare__subcmd__peer", "p2pshare__peer").into_bytes()
 }
 
 /// Prints the manual page of the program, or writes those of all its commands into a folder.
@@ -203,4 +216,23 @@ fn tell(verbose: u8, traces: Option<&Endpoint>) -> Telemetry {
     let style = if io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
     let program = Program { name: "p2pshare-peer", version: env!("CARGO_PKG_VERSION") };
     p2pshare_telemetry::start(Log { filter, style }, program, traces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_bash_looks_up_to_complete_a_command_is_there() {
+        let script = String::from_utf8(completions(Shell::Bash)).unwrap();
+        let looked_up: Vec<_> = script
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"'))
+            .filter(|label| !label.is_empty())
+            .collect();
+        assert!(looked_up.len() > 10, "{looked_up:?}");
+        for label in looked_up {
+            assert!(script.contains(&format!("\n        {label})\n")), "{label}");
+        }
+    }
 }
