@@ -10,6 +10,7 @@ use common::process::{Running, program, started, text};
 use p2pshare_telemetry::testing::{Collector, ReceivedSpan};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -46,7 +47,9 @@ async fn requests_arrive_at_the_collector_before_the_program_ends_and_nothing_se
         .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
         .send();
     assert!(asked.await.is_ok());
-    // A parent that is wrong is none.
+    // What only the client knows goes no further, and a parent that is wrong is none.
+    let odd = reqwest::Method::from_bytes(b"HUSH").unwrap();
+    client.request(odd, format!("{}/hush-hush", index.url)).send().await.unwrap();
     let me = client.get(format!("{}/v1/me", index.url)).bearer_auth(token);
     let me = me.header("traceparent", "00-zz-b7ad6b7169203331-01").send().await.unwrap();
     assert_eq!(me.status(), StatusCode::OK);
@@ -69,7 +72,7 @@ async fn requests_arrive_at_the_collector_before_the_program_ends_and_nothing_se
     assert!(one(&spans, "GET /v1/me").parent.is_empty());
 
     let everything = collector.everything();
-    for secret in [token, PASSWORD, "alice", "Secret", "audit"] {
+    for secret in [token, PASSWORD, "alice", "Secret", "audit", "HUSH", "hush"] {
         assert!(!everything.contains(secret), "{secret} in {everything}");
     }
 }
@@ -117,8 +120,9 @@ async fn a_collector_that_is_away_silent_or_wrong_harms_nothing() {
         format!("http://{}", silent.local_addr().unwrap()),
         wrong.url.clone(),
     ];
-    for url in urls {
-        let index = started_with(&dir, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &url)]).await;
+    for url in &urls {
+        let mut index = started_with(&dir, &[("OTEL_EXPORTER_OTLP_ENDPOINT", url)]).await;
+        let mut log = index.child.stderr.take().unwrap();
         // More than the queue holds.
         let client = Client::new();
         for _ in 0..2500 {
@@ -126,6 +130,11 @@ async fn a_collector_that_is_away_silent_or_wrong_harms_nothing() {
             assert_eq!(answer.status(), StatusCode::OK, "{url}");
         }
         assert_eq!(index.stop().await, (Some(0), String::new()), "{url}");
+        let mut said = String::new();
+        log.read_to_string(&mut said).await.unwrap();
+        // It is told once; what is silent may not have been given up by then.
+        let told = said.matches("traces are lost").count();
+        assert!(told == 1 || told == 0 && *url == urls[1], "{url}: {said}");
     }
 
     let (code, _, err) =

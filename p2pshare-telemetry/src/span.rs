@@ -14,10 +14,10 @@ pub fn serving(method: &Method, route: &str, headers: &HeaderMap) -> Span {
         target: TARGET,
         parent: None,
         "request",
-        otel.name = %format_args!("{method} {route}"),
+        otel.name = %format_args!("{} {route}", name_of(method)),
         otel.kind = "server",
         otel.status_code = Empty,
-        http.request.method = %method,
+        http.request.method = name_of(method),
         http.route = route,
         http.response.status_code = Empty,
     );
@@ -33,13 +33,27 @@ pub fn asking(method: &Method, route: &str) -> Span {
     tracing::info_span!(
         target: TARGET,
         "ask",
-        otel.name = %format_args!("{method} {route}"),
+        otel.name = %format_args!("{} {route}", name_of(method)),
         otel.kind = "client",
         otel.status_code = Empty,
-        http.request.method = %method,
+        http.request.method = name_of(method),
         http.route = route,
         http.response.status_code = Empty,
     )
+}
+
+/// The method, as long as it is one that everybody knows: a client may write anything there.
+fn name_of(method: &Method) -> &str {
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::PATCH,
+        Method::HEAD,
+        Method::OPTIONS,
+    ];
+    if KNOWN.contains(method) { method.as_str() } else { "_OTHER" }
 }
 
 /// Notes how a request of [`serving`] or [`asking`] was answered.
