@@ -9,7 +9,9 @@ use clap_complete::Shell;
 use p2pshare_core::identity::Username;
 
 use super::{
-    sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection},
+    sections::{
+        CommunitySection, DataSection, LimitsSection, LogSection, ServerSection, TracesSection,
+    },
     span::Span,
     store::StoreText,
 };
@@ -127,6 +129,8 @@ pub(super) struct ServeArgs {
     pub(super) limits: LimitsSection,
     #[command(flatten)]
     pub(super) log: LogSection,
+    #[command(flatten)]
+    pub(super) traces: TracesSection,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

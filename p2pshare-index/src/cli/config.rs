@@ -8,13 +8,16 @@ use std::{
 };
 
 use p2pshare_core::index::IndexConfig;
+use p2pshare_telemetry::{Endpoint, Log};
 use serde::{Deserialize, Serialize};
 
 use super::{
     args::{ConfigFile, ServeArgs, ToolArgs},
     error::CliError,
-    logging::{Log, parse_filter},
-    sections::{CommunitySection, DataSection, LimitsSection, LogSection, ServerSection},
+    logging::parse_filter,
+    sections::{
+        CommunitySection, DataSection, LimitsSection, LogSection, ServerSection, TracesSection,
+    },
     span::Span,
     store::StoreUri,
 };
@@ -40,13 +43,14 @@ struct File {
     server: ServerSection,
     limits: LimitsSection,
     log: LogSection,
+    traces: TracesSection,
 }
 
 impl File {
     /// The options of arguments and environment, as a file would have them.
     fn of(args: ServeArgs) -> Self {
-        let ServeArgs { config: _, data, community, server, limits, log } = args;
-        Self { data, community, server, limits, log }
+        let ServeArgs { config: _, data, community, server, limits, log, traces } = args;
+        Self { data, community, server, limits, log, traces }
     }
 
     /// These options, and those of `other` where none is given here.
@@ -57,6 +61,7 @@ impl File {
             server: self.server.or(other.server),
             limits: self.limits.or(other.limits),
             log: self.log.or(other.log),
+            traces: self.traces.or(other.traces),
         }
     }
 }
@@ -79,6 +84,8 @@ pub(super) struct Config {
     pub(super) index: IndexConfig,
     pub(super) http: HttpOptions,
     pub(super) server: ServerOptions,
+    /// The collector that traces go to.
+    pub(super) traces: Option<Endpoint>,
 }
 
 /// Where things are kept.
@@ -108,7 +115,7 @@ impl Config {
 
     /// What these options mean.
     fn from_file(file: File) -> Result<(Self, Log), CliError> {
-        let File { data: data_section, community, server, limits, log: log_section } = file;
+        let File { data: data_section, community, server, limits, log: log_section, traces } = file;
         let metrics = Metrics::new();
         let listen =
             server.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
@@ -142,6 +149,7 @@ impl Config {
                 ..index(community, &limits)?
             },
             server: serving(&server, metrics)?,
+            traces: traces.endpoint().cloned(),
         };
         Ok((config, log))
     }
@@ -194,7 +202,7 @@ pub(super) fn log_for_stores(section: &LogSection) -> Result<Log, CliError> {
 fn log(section: &LogSection, default: &str) -> Result<Log, CliError> {
     Ok(Log {
         filter: parse_filter(section.log.as_deref().unwrap_or(default))?,
-        format: section.log_format.unwrap_or_default(),
+        style: section.log_format.unwrap_or_default().into(),
     })
 }
 

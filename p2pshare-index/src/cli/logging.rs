@@ -1,10 +1,8 @@
 //! The log, on standard error.
 
-use std::io;
-
 use clap::ValueEnum;
+use p2pshare_telemetry::{Endpoint, EnvFilter, Log, Program, Style, Telemetry};
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
 
 use super::error::CliError;
 
@@ -19,11 +17,13 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// What is logged, and how.
-#[derive(Debug)]
-pub(super) struct Log {
-    pub(super) filter: EnvFilter,
-    pub(super) format: LogFormat,
+impl From<LogFormat> for Style {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Plain,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// Checks a filter without using it.
@@ -35,14 +35,14 @@ pub(super) fn parse_filter(text: &str) -> Result<EnvFilter, CliError> {
     })
 }
 
-/// Sends the log of the whole process to standard error. A second call changes nothing.
+/// Sends the log of the whole process to standard error.
 pub(super) fn start(log: Log) {
-    let builder = tracing_subscriber::fmt().with_env_filter(log.filter).with_writer(io::stderr);
-    let started = match log.format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-    if let Err(error) = started {
-        tracing::debug!(error, "the log was started before");
-    }
+    // Without traces there is nothing to stop.
+    let _ = start_with(log, None);
+}
+
+/// The same, and traces to a collector; within the runtime.
+pub(super) fn start_with(log: Log, traces: Option<&Endpoint>) -> Telemetry {
+    let program = Program { name: "p2pshare-index", version: env!("CARGO_PKG_VERSION") };
+    p2pshare_telemetry::start(log, program, traces)
 }

@@ -24,6 +24,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 
 use args::{Args, Command};
 use config::Config;
@@ -71,11 +72,21 @@ fn work(args: Args) -> Result<(), CliError> {
         }
         Command::Man { dir } => man(dir.as_deref()),
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "p2pshare-index", &mut script);
-            io::stdout().write_all(&script).map_err(CliError::Output)
+            io::stdout().write_all(&completions(shell)).map_err(CliError::Output)
         }
     }
+}
+
+/// The script that completes commands in a shell.
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "p2pshare-index", &mut script);
+    if shell != Shell::Bash {
+        return script;
+    }
+    // clap_complete 4.6 spells a program's name with a hyphen in two ways, so that nothing is found below the first word.
+    let text = String::from_utf8_lossy(&script);
+    text.replace("p2pshare__subcmd__index", "p2pshare__index").into_bytes()
 }
 
 /// Prints the manual page of the program, or writes those of all its commands into a folder.
@@ -104,4 +115,23 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::Failed(format!("no threads can be started: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_bash_looks_up_to_complete_a_command_is_there() {
+        let script = String::from_utf8(completions(Shell::Bash)).unwrap();
+        let looked_up: Vec<_> = script
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"'))
+            .filter(|label| !label.is_empty())
+            .collect();
+        assert!(looked_up.len() > 10, "{looked_up:?}");
+        for label in looked_up {
+            assert!(script.contains(&format!("\n        {label})\n")), "{label}");
+        }
+    }
 }

@@ -59,7 +59,8 @@ pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<
     read(path)?.ok_or_else(|| CliError::file(path, "it vanished while it was being made"))
 }
 
-/// Writes a secret in place of what is there.
+/// Writes a secret in place of what is there. It belongs to whom that belonged: an operator who is root changes the keys of
+/// an index that is not.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     write(path, bytes, |temporary| fs::rename(temporary, path))
         .map_err(|error| not_written(path, &error))
@@ -90,6 +91,7 @@ fn write(path: &Path, bytes: &[u8], place: impl FnOnce(&Path) -> io::Result<()>)
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
+        keep_owner(path, &file)?;
         file.sync_all()?;
         place(&temporary)
     });
@@ -99,6 +101,28 @@ fn write(path: &Path, bytes: &[u8], place: impl FnOnce(&Path) -> io::Result<()>)
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
         _ => Ok(()),
     }
+}
+
+/// Gives a new file to the owner of the one that it replaces, if there is one. The open file is given, not a name, which
+/// could be another file's by now.
+#[cfg(unix)]
+fn keep_owner(old: &Path, new: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+
+    // Whoever is not root cannot give files away, and does not have to.
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    match fs::metadata(old) {
+        Ok(old) => fchown(new, Some(old.uid()), Some(old.gid())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -136,6 +160,23 @@ mod tests {
         assert_eq!(&**create_or_read(&path, b"one").unwrap(), b"one");
         assert_eq!(&**create_or_read(&path, b"two").unwrap(), b"one");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no leftovers");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_that_root_replaces_stays_its_owners() {
+        use std::os::unix::fs::{MetadataExt, chown};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret.key");
+        create_or_read(&path, b"one").unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(&path, Some(4711), Some(4712)).unwrap();
+        }
+        let state = || fs::metadata(&path).map(|it| (it.uid(), it.gid(), it.mode())).unwrap();
+        let before = state();
+        replace(&path, b"two").unwrap();
+        assert_eq!((state(), fs::read(&path).unwrap()), (before, b"two".to_vec()));
     }
 
     #[cfg(unix)]

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use p2pshare_core::api::Registration;
+use p2pshare_telemetry::Endpoint;
 use serde::{Deserialize, Serialize};
 
 use super::{logging::LogFormat, span::Span, store::StoreText};
@@ -30,7 +31,8 @@ macro_rules! section {
         impl $name {
             /// These options, and those of `other` where none is given here.
             pub(super) fn or(self, other: Self) -> Self {
-                Self { $($field: self.$field.or(other.$field),)* }
+                let Self { $($field,)* } = other;
+                Self { $($field: self.$field.or($field),)* }
             }
         }
     };
@@ -196,6 +198,34 @@ section! {
         /// Lines of text, or one JSON object a line [default: text]
         #[arg(long, env = "P2PSHARE_LOG_FORMAT", value_name = "FORMAT", value_enum, help_heading = "Log")]
         log_format: LogFormat,
+    }
+}
+
+#[cfg(feature = "otel")]
+section! {
+    /// Where traces go.
+    TracesSection {
+        /// Send traces to this OpenTelemetry collector, such as http://127.0.0.1:4317, by gRPC [default: none are made]
+        ///
+        /// OpenTelemetry's other variables work too: OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, OTEL_SERVICE_NAME, …
+        #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", help_heading = "Traces")]
+        otlp_endpoint: Endpoint,
+    }
+}
+
+#[cfg(not(feature = "otel"))]
+section! {
+    /// Where traces go: nowhere, since this program makes none.
+    TracesSection {}
+}
+
+impl TracesSection {
+    /// The collector that they go to.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        #[cfg(feature = "otel")]
+        return self.otlp_endpoint.as_ref();
+        #[cfg(not(feature = "otel"))]
+        None
     }
 }
 

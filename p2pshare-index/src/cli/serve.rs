@@ -7,23 +7,28 @@ use p2pshare_core::{
     index::Index,
     time::SystemClock,
 };
+use p2pshare_telemetry::Log;
 use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     config::{Config, Data},
     error::CliError,
-    keys, listen,
-    logging::{self, Log},
-    print, private_file, runtime,
+    keys, listen, logging, print, private_file, runtime,
 };
 use crate::{router, serve};
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(config: Config, log: Log) -> Result<(), CliError> {
-    logging::start(log);
+    let runtime = runtime()?;
+    let telemetry = {
+        let _within = runtime.enter();
+        logging::start_with(log, config.traces.as_ref())
+    };
     raise_file_limit();
-    runtime()?.block_on(work(config))
+    let done = runtime.block_on(work(config));
+    telemetry.stop();
+    done
 }
 
 async fn work(mut config: Config) -> Result<(), CliError> {

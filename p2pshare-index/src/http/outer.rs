@@ -70,13 +70,16 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let limited = parts.uri.path().starts_with(API);
     let request = Request::from_parts(parts, body);
 
+    let trace = p2pshare_telemetry::serving(&method, &route, request.headers());
     let span = tracing::info_span!("request", id = %id.0, %method, %route, %client);
     let started = Instant::now();
     let in_flight = app.options.metrics.begin();
-    let mut response = guarded(&app, limited, client, request, next).instrument(span.clone()).await;
+    let rest = guarded(&app, limited, client, request, next);
+    let mut response = rest.instrument(span.clone()).instrument(trace.clone()).await;
     finish(&mut response, &id);
     drop(in_flight);
     let elapsed = started.elapsed();
+    p2pshare_telemetry::answered(&trace, response.status());
     app.options.metrics.request(&method, &route, response.status(), elapsed);
     span.in_scope(|| {
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);

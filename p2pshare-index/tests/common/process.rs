@@ -22,7 +22,7 @@ const READY: &str = "p2pshare-index is listening on ";
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_p2pshare-index"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("P2PSHARE_") {
+        if ["P2PSHARE_", "OTEL_"].iter().any(|it| name.to_string_lossy().starts_with(it)) {
             command.env_remove(name);
         }
     }

@@ -8,11 +8,19 @@ mod exit;
 mod output;
 mod values;
 
-use std::{ffi::OsString, fs, io, path::Path, process::ExitCode};
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, IsTerminal, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::error::ErrorKind;
+use clap_complete::Shell;
+use p2pshare_telemetry::{Endpoint, EnvFilter, Log, Program, Style, Telemetry};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing::{Instrument, Span, field::Empty};
 
 pub use args::Cli;
 pub use exit::{CliError, Exit};
@@ -46,11 +54,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json, cli.global.quiet);
-    log(cli.global.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => {
+            let telemetry = {
+                let _within = runtime.enter();
+                tell(cli.global.verbose, cli.global.traces())
+            };
             let done = runtime.block_on(run(cli, settings, output));
+            telemetry.stop();
             // A blocking call may hang on a disk or a terminal: it must not keep the program from ending.
             runtime.shutdown_background();
             done
@@ -69,8 +81,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn run(cli: Cli, settings: Settings, output: Output) -> Result<(), CliError> {
     match &cli.command {
         Command::Completions { shell } => {
-            let mut command = config::command();
-            clap_complete::generate(*shell, &mut command, "p2pshare-peer", &mut io::stdout());
+            // Whoever reads may go away.
+            let _ = io::stdout().write_all(&completions(*shell));
             return Ok(());
         }
         Command::Man { dir } => return man(output, dir.as_deref()),
@@ -79,33 +91,64 @@ async fn run(cli: Cli, settings: Settings, output: Output) -> Result<(), CliErro
     if let Command::Config(command) = &cli.command {
         return config_command::config(output, &settings, command);
     }
+    let span = match cli.command.is_lasting() {
+        // What it does has traces, which must not wait for its end.
+        true => Span::none(),
+        false => tracing::info_span!(
+            target: p2pshare_telemetry::TARGET,
+            "command",
+            otel.name = settings.command(),
+            otel.status_code = Empty,
+        ),
+    };
     let context = Context::new(&cli.global, settings, output)?;
-    match cli.command {
-        Command::Register(args) => account::register(&context, args).await,
-        Command::Login(args) => account::login(&context, args).await,
-        Command::Logout(args) => account::logout(&context, args).await,
-        Command::Whoami => account::whoami(&context).await,
+    let done = Box::pin(work(&context, cli.command)).instrument(span.clone()).await;
+    if done.is_err() {
+        p2pshare_telemetry::failed(&span);
+    }
+    done
+}
+
+async fn work(context: &Context, command: Command) -> Result<(), CliError> {
+    let output = context.output;
+    match command {
+        Command::Register(args) => account::register(context, args).await,
+        Command::Login(args) => account::login(context, args).await,
+        Command::Logout(args) => account::logout(context, args).await,
+        Command::Whoami => account::whoami(context).await,
         Command::Share(args) => {
-            Box::pin(share::share(&context, args, &stop_on_signal(output))).await
+            Box::pin(share::share(context, args, &stop_on_signal(output))).await
         }
-        Command::Unshare(args) => share::unshare(&context, args).await,
-        Command::Shares => share::shares(&context).await,
+        Command::Unshare(args) => share::unshare(context, args).await,
+        Command::Shares => share::shares(context).await,
         Command::Serve(args) => {
-            Box::pin(serve::serve(&context, args, &stop_on_signal(output))).await
+            Box::pin(serve::serve(context, args, &stop_on_signal(output))).await
         }
-        Command::Ui(args) => ui::ui(&context, args).await,
-        Command::Search(args) => find::search(&context, args).await,
-        Command::Browse(args) => find::browse(&context, args).await,
-        Command::Get(args) => Box::pin(get::get(&context, args, &stop_on_signal(output))).await,
-        Command::Downloads(args) => downloads::downloads(&context, args).await,
-        Command::Link(args) => find::link(&context, args).await,
-        Command::Push(args) => Box::pin(push::push(&context, args, &stop_on_signal(output))).await,
-        Command::Doctor => Box::pin(doctor::doctor(&context)).await,
-        Command::Status => status::status(&context).await,
-        Command::Group(command) => community::group(&context, command).await,
-        Command::Invite(command) => community::invite(&context, command).await,
+        Command::Ui(args) => ui::ui(context, args).await,
+        Command::Search(args) => find::search(context, args).await,
+        Command::Browse(args) => find::browse(context, args).await,
+        Command::Get(args) => Box::pin(get::get(context, args, &stop_on_signal(output))).await,
+        Command::Downloads(args) => downloads::downloads(context, args).await,
+        Command::Link(args) => find::link(context, args).await,
+        Command::Push(args) => Box::pin(push::push(context, args, &stop_on_signal(output))).await,
+        Command::Doctor => Box::pin(doctor::doctor(context)).await,
+        Command::Status => status::status(context).await,
+        Command::Group(command) => community::group(context, command).await,
+        Command::Invite(command) => community::invite(context, command).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) => Ok(()),
     }
+}
+
+/// The script that completes commands in a shell.
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut config::command(), "p2pshare-peer", &mut script);
+    if shell != Shell::Bash {
+        return script;
+    }
+    // clap_complete 4.6 spells a program's name with a hyphen in two ways, so that nothing is found below the first word.
+    let text = String::from_utf8_lossy(&script);
+    text.replace("p2pshare__subcmd__peer", "p2pshare__peer").into_bytes()
 }
 
 /// Prints the manual page of the program, or writes those of all its commands into a folder.
@@ -161,8 +204,8 @@ async fn signal() -> bool {
     tokio::signal::ctrl_c().await.is_ok()
 }
 
-/// Logs to standard error what `P2PSHARE_LOG` says, else as much as `-v` asks for.
-fn log(verbose: u8) {
+/// Logs to standard error what `P2PSHARE_LOG` says, else as much as `-v` asks for, and lets traces go where they are to.
+fn tell(verbose: u8, traces: Option<&Endpoint>) -> Telemetry {
     let default = match verbose {
         0 => "error",
         1 => "info,p2pshare_core=debug,p2pshare_peer=debug",
@@ -170,6 +213,26 @@ fn log(verbose: u8) {
     };
     let filter =
         EnvFilter::try_from_env("P2PSHARE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    // Fails only if a logger is set already, by a program that embeds this one.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let style = if io::stderr().is_terminal() { Style::Coloured } else { Style::Plain };
+    let program = Program { name: "p2pshare-peer", version: env!("CARGO_PKG_VERSION") };
+    p2pshare_telemetry::start(Log { filter, style }, program, traces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_bash_looks_up_to_complete_a_command_is_there() {
+        let script = String::from_utf8(completions(Shell::Bash)).unwrap();
+        let looked_up: Vec<_> = script
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"'))
+            .filter(|label| !label.is_empty())
+            .collect();
+        assert!(looked_up.len() > 10, "{looked_up:?}");
+        for label in looked_up {
+            assert!(script.contains(&format!("\n        {label})\n")), "{label}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use p2pshare_core::{
     transfer::{Committer, Durability, SinkOptions},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, field::Empty};
 
 use super::{
     JobProgress, Locator, Wanted,
@@ -190,13 +191,25 @@ impl Job<'_> {
 
     async fn fetch(&self, number: u64, wanted: Wanted, free: bool) {
         let file = self.progress.begin(number, &wanted);
-        let result = if self.fetcher.cancel.is_cancelled() {
-            Err(DownloadError::Cancelled.into())
-        } else if wanted.is_small() {
-            self.fetcher.small(&wanted, free, &file).await
-        } else {
-            self.fetcher.pieces(&wanted, &file).await
+        let span = tracing::info_span!(
+            target: p2pshare_telemetry::TARGET,
+            "download",
+            otel.status_code = Empty,
+            p2pshare.bytes = wanted.size,
+        );
+        let fetched = async {
+            if self.fetcher.cancel.is_cancelled() {
+                Err(DownloadError::Cancelled.into())
+            } else if wanted.is_small() {
+                self.fetcher.small(&wanted, free, &file).await
+            } else {
+                self.fetcher.pieces(&wanted, &file).await
+            }
         };
+        let result = fetched.instrument(span.clone()).await;
+        if result.is_err() {
+            p2pshare_telemetry::failed(&span);
+        }
         self.fetcher.locator.forget(&wanted.content);
         let whole =
             if matches!(result, Ok(Fetched::Small(_))) { wanted.size.min(PIECE_LEN) } else { 0 };

@@ -18,9 +18,13 @@ use std::{
 };
 
 use p2pshare_core::{api::Problem, auth::SessionToken};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use reqwest::{
+    Method, RequestBuilder, Response, StatusCode,
+    header::{self, HeaderMap},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep};
+use tracing::{Instrument, Span};
 
 /// Time to reach an index.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -123,7 +127,14 @@ impl IndexClient {
             }
             request
         };
-        let answer = self.send(repeat, build).await?;
+        // The first parts of every path are words of the API; names and ids come after them.
+        let route = path.iter().take(2).fold(String::new(), |route, part| route + "/" + part);
+        let span = p2pshare_telemetry::asking(&method, &route);
+        let answer = self.send(repeat, build).instrument(span.clone()).await;
+        if answer.is_err() {
+            p2pshare_telemetry::failed(&span);
+        }
+        let answer = answer?;
         // A call without an answer is read as JSON's null, which is the unit type.
         let json = if answer.is_empty() { b"null" } else { answer.as_slice() };
         serde_json::from_slice(json).map_err(|error| ClientError::BadAnswer {
@@ -175,9 +186,13 @@ impl IndexClient {
             Some(token) => request.bearer_auth(token.reveal().as_str()),
             None => request,
         };
+        let mut context = HeaderMap::new();
+        p2pshare_telemetry::propagate(&mut context);
+        let request = request.headers(context);
         let unreachable = |error: reqwest::Error| Failure::unreachable(&server.url, &error);
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
+        p2pshare_telemetry::answered(&Span::current(), status);
         let retry_after = retry_after(&response);
         let answer = read(response).await.map_err(unreachable)?.ok_or_else(|| {
             Failure::refused(ClientError::BadAnswer {

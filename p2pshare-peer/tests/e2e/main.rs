@@ -31,3 +31,5 @@ mod support;
 mod swarm;
 mod targets;
 mod tls;
+#[cfg(feature = "otel")]
+mod traces;

@@ -94,7 +94,7 @@ fn setting(arg: &Arg, values: &Table, origin: impl Fn(&str, &str) -> Origin) -> 
 
 /// These options, and where none is given the one that the configuration has. What has no value stays without.
 fn filled(file: &File, config: &Config) -> File {
-    let Config { data, listen, tls, index, http, server } = config;
+    let Config { data, listen, tls, index, http, server, traces: _ } = config;
     let rates = &http.rates;
     File {
         data: DataSection {
@@ -147,6 +147,7 @@ fn filled(file: &File, config: &Config) -> File {
             log: Some(file.log.log.clone().unwrap_or_else(|| SERVE_LOG.to_owned())),
             log_format: Some(file.log.log_format.unwrap_or_default()),
         },
+        traces: file.traces.clone(),
     }
 }
 
@@ -165,7 +166,9 @@ mod tests {
         let text = commented().unwrap();
         assert_eq!(toml::from_str::<File>(&text).unwrap(), File::default());
 
-        let without = ["data-dir", "store", "key-file", "tls-cert", "tls-key", "public-url"];
+        let mut without =
+            vec!["data-dir", "store", "key-file", "tls-cert", "tls-key", "public-url"];
+        without.extend(cfg!(feature = "otel").then_some("otlp-endpoint"));
         let taken: Vec<_> = text
             .lines()
             .map(|line| match line.strip_prefix('#') {

@@ -77,9 +77,17 @@ log = "warn,audit=info"
 log-format = "json"
 "#;
 
+/// What it has too where traces can be made.
+const TRACES: &str = if cfg!(feature = "otel") {
+    "\n[traces]\notlp-endpoint = \"http://127.0.0.1:4317\"\n"
+} else {
+    ""
+};
+
 #[test]
 fn the_file_round_trips_with_every_option() {
-    let file: File = toml::from_str(FULL).unwrap();
+    let full = format!("{FULL}{TRACES}");
+    let file: File = toml::from_str(&full).unwrap();
     let written = toml::to_string(&file).unwrap();
     assert_eq!(toml::from_str::<File>(&written).unwrap(), file);
 
@@ -87,8 +95,8 @@ fn the_file_round_trips_with_every_option() {
     let command = <Args as clap::CommandFactory>::command();
     let serve = command.find_subcommand("serve").unwrap();
     let options = serve.get_arguments().filter(|argument| argument.get_long() != Some("config"));
-    assert_eq!(keys(FULL), options.count(), "the file of this test has every option");
-    assert_eq!(keys(&written), keys(FULL), "every option is written");
+    assert_eq!(keys(&full), options.count(), "the file of this test has every option");
+    assert_eq!(keys(&written), keys(&full), "every option is written");
 }
 
 #[test]
@@ -98,6 +106,7 @@ fn every_option_has_a_variable_of_its_own() {
     for argument in serve.get_arguments() {
         let long = argument.get_long().unwrap();
         let expected = match long {
+            "otlp-endpoint" => "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
             "log" | "log-format" => format!("P2PSHARE_{}", long.to_uppercase().replace('-', "_")),
             _ => format!("P2PSHARE_INDEX_{}", long.to_uppercase().replace('-', "_")),
         };
@@ -108,7 +117,8 @@ fn every_option_has_a_variable_of_its_own() {
 
 #[test]
 fn the_file_is_used_and_arguments_count_before_it() {
-    let config = with_file(FULL, &["--name", "Others", "--header-timeout", "3s"]).unwrap();
+    let full = format!("{FULL}{TRACES}");
+    let config = with_file(&full, &["--name", "Others", "--header-timeout", "3s"]).unwrap();
     assert_eq!(config.index.name, "Others");
     assert_eq!(config.index.registration, Registration::Invite);
     assert!(!config.index.unbound_grants);
@@ -121,6 +131,7 @@ fn the_file_is_used_and_arguments_count_before_it() {
     assert!(!config.http.reachability);
     assert_eq!(config.data.store, StoreUri::Sqlite("/srv/index/other.db".into()));
     assert!(matches!(config.tls, Tls::Files { .. }));
+    assert_eq!(config.traces.is_some(), cfg!(feature = "otel"));
 }
 
 #[test]

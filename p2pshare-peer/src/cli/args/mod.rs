@@ -76,6 +76,21 @@ pub struct GlobalArgs {
     /// Tell more of what happens; twice: everything.
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub verbose: u8,
+    /// Send traces to this OpenTelemetry collector, such as http://127.0.0.1:4317, by gRPC. None are made unless set.
+    /// OpenTelemetry's other variables, such as OTEL_EXPORTER_OTLP_HEADERS, work too.
+    #[cfg(feature = "otel")]
+    #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<p2pshare_telemetry::Endpoint>,
+}
+
+impl GlobalArgs {
+    /// The collector that traces go to.
+    pub(super) fn traces(&self) -> Option<&p2pshare_telemetry::Endpoint> {
+        #[cfg(feature = "otel")]
+        return self.otlp_endpoint.as_ref();
+        #[cfg(not(feature = "otel"))]
+        None
+    }
 }
 
 /// What to do.
@@ -138,6 +153,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it goes on until it is stopped, as a server does.
+    pub(super) fn is_lasting(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Share(ShareArgs { watch: true, .. }))
+    }
+
     /// Whether the configuration file matters to it: what makes or names the file must work when the file is broken.
     pub(super) fn reads_config(&self) -> bool {
         !matches!(

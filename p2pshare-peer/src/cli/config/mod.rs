@@ -138,6 +138,11 @@ fn with_defaults(command: Command, entries: &[Entry]) -> Command {
 }
 
 impl Settings {
+    /// The command's name.
+    pub(super) fn command(&self) -> &str {
+        self.matches.subcommand_name().unwrap_or_default()
+    }
+
     /// The configuration file that is read, or would be if it were there.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()

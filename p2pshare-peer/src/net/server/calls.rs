@@ -20,11 +20,20 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::ServiceExt;
+use tracing::{Instrument, Span};
 
 use super::connection::Settings;
 use crate::net::grpc::PUSH;
 use crate::net::limits::MAX_REQUEST;
 use crate::net::service::{StallReport, TransferService};
+
+/// The calls that traces name.
+const CALLS: [&str; 4] = [
+    "p2pshare.v1.Transfer/Manifest",
+    "p2pshare.v1.Transfer/Have",
+    "p2pshare.v1.Transfer/Fetch",
+    "p2pshare.v1.Transfer/Push",
+];
 
 /// Hands the calls of one connection to the services.
 #[derive(Clone)]
@@ -50,6 +59,7 @@ impl Calls {
 
     async fn answer(self, request: Request<Incoming>) -> Response<Body> {
         let in_use = is_transfer(&request).then(|| Usage::enter(&self.usage));
+        let span = span(&request);
         let mut request = bounded(request);
         request.extensions_mut().insert(self.connection);
         let usage = Arc::downgrade(&self.usage);
@@ -68,11 +78,12 @@ impl Calls {
                 Err(never) => match never {},
             }
         };
-        let response = match timeout(self.answer_timeout, answer).await {
+        let answer = timeout(self.answer_timeout, answer).instrument(span.clone());
+        let response = match answer.await {
             Ok(response) => response,
             Err(_) => Status::unavailable("the request or its answer took too long").into_http(),
         };
-        response.map(|body| Body::new(InUse { body, _in_use: in_use }))
+        response.map(|body| Body::new(InUse { body, _in_use: in_use, _span: span }))
     }
 }
 
@@ -90,6 +101,20 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
 fn is_transfer(request: &Request<Incoming>) -> bool {
     let service = request.uri().path().strip_prefix('/');
     service.is_some_and(|path| path.split('/').next() == Some(SERVICE_NAME))
+}
+
+/// The call as a part of traces: which it is, nothing of who calls or what for.
+fn span(request: &Request<Incoming>) -> Span {
+    let path = request.uri().path().strip_prefix('/').unwrap_or_default();
+    let called = CALLS.iter().find(|name| **name == path);
+    tracing::info_span!(
+        target: p2pshare_telemetry::TARGET,
+        parent: None,
+        "call",
+        otel.name = called.map_or("other", |name| *name),
+        otel.kind = "server",
+        rpc.system = "grpc",
+    )
 }
 
 fn bounded(request: Request<Incoming>) -> Request<Body> {
@@ -183,6 +208,8 @@ impl Drop for Entered {
 struct InUse {
     body: Body,
     _in_use: Option<Entered>,
+    /// Ends with it.
+    _span: Span,
 }
 
 impl http_body::Body for InUse {

@@ -14,10 +14,10 @@ pub(crate) use page::{Answer, Page, path_of};
 pub(crate) use peer::{PASSWORD, Peer, Serving};
 pub(crate) use process::{Ended, Process, until};
 
-/// The same command, untouched by what the environment of the tests says about p2pshare.
+/// The same command, untouched by what the environment of the tests says about p2pshare and its traces.
 fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("P2PSHARE_") {
+        if ["P2PSHARE_", "OTEL_"].iter().any(|it| name.to_string_lossy().starts_with(it)) {
             command.env_remove(name);
         }
     }
