@@ -208,7 +208,7 @@ async fn a_full_disk_leaves_nothing_half_done() {
         }
     };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
-    assert!(error.to_string().contains("full"), "{error}");
+    assert!(error.to_string().contains("no space left"), "{error}");
     let entries = stored * BATCH as u64;
     assert_eq!(store.counts(NOW, NOW).await.unwrap().entries, entries);
     assert_eq!(count_found(&store, "round").await as u64, entries);
