@@ -1,4 +1,5 @@
-//! What is alike in the tests of every program: the examples in its help, and the dashboard of its metrics.
+//! What is alike in the tests of every program: the examples in its help, the script by which bash completes it, and the
+//! dashboard of its metrics.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,23 @@ pub fn example_words(program: &str, line: &str) -> Vec<String> {
         }
     }
     words
+}
+
+/// Every command that a bash script looks up to complete it is there under that name.
+///
+/// # Panics
+/// When one is not, or there are less than a handful.
+pub fn assert_bash_completes(script: &[u8]) {
+    let script = String::from_utf8_lossy(script);
+    let looked_up: Vec<_> = script
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"'))
+        .filter(|label| !label.is_empty())
+        .collect();
+    assert!(looked_up.len() > 10, "{looked_up:?}");
+    for label in looked_up {
+        assert!(script.contains(&format!("\n        {label})\n")), "{label}");
+    }
 }
 
 /// Everything that a dashboard of Grafana shows is among these metrics, as Prometheus reads them.

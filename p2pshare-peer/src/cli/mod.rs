@@ -220,19 +220,12 @@ fn tell(verbose: u8, traces: Option<&Endpoint>) -> Telemetry {
 
 #[cfg(test)]
 mod tests {
+    use p2pshare_core::testing::programs::assert_bash_completes;
+
     use super::*;
 
     #[test]
     fn what_bash_looks_up_to_complete_a_command_is_there() {
-        let script = String::from_utf8(completions(Shell::Bash)).unwrap();
-        let looked_up: Vec<_> = script
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"'))
-            .filter(|label| !label.is_empty())
-            .collect();
-        assert!(looked_up.len() > 10, "{looked_up:?}");
-        for label in looked_up {
-            assert!(script.contains(&format!("\n        {label})\n")), "{label}");
-        }
+        assert_bash_completes(&completions(Shell::Bash));
     }
 }

@@ -245,3 +245,21 @@ async fn fetches_share_two_connections() {
     assert!(all.iter().zip(1..).all(|(data, len)| *data == bytes(len)));
     within(remote.peer().check_health()).await.unwrap();
 }
+
+#[tokio::test]
+async fn fetches_that_nobody_reads_yet_do_not_hold_up_one_that_is_read() {
+    let memory = MemorySource::new();
+    // More than the window of a stream.
+    let data = bytes(12 * PIECE);
+    let id = memory.insert(data.clone()).id();
+    let server = Setup { slots: 9, ..Setup::plain(&memory) }.start().await;
+    let remote = source_of(&server.plain(), "anna");
+    let mut unread = Vec::new();
+    for _ in 0..8 {
+        let mut stream = remote.fetch(&id, &[]).await.unwrap();
+        within(stream.next()).await.unwrap().unwrap();
+        unread.push(stream);
+    }
+    let got = within(whole(&remote, &id)).await.unwrap();
+    assert!(got[..] == data[..]);
+}
