@@ -4,23 +4,35 @@
 
 mod swarm_sources;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use p2pshare_core::{
-    content::{Manifest, PIECE_LEN, PieceIndex, PieceRun, PieceSet, hash_bytes},
+    content::{ContentId, Manifest, PIECE_LEN, PieceIndex, PieceRun, PieceSet, hash_bytes},
     swarm::{Candidate, DownloadError, DownloadOptions},
     testing::{Fault, FaultySource, sample},
     transfer::{
-        FileSink, MemorySink, PieceSink, PieceSource, SinkError, SinkOptions, TransferError,
+        FetchEvent, FileSink, HaveStream, HaveUpdate, MemorySink, MemorySource, PieceSink,
+        PieceSource, SegmentStream, SinkError, SinkOptions, TransferError,
     },
 };
 use proptest::prelude::*;
 use swarm_sources::{
     Capricious, Throttled, candidate, content, download, download_to, full, options, partial,
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::{Instant, sleep, timeout},
+};
 
 #[derive(Clone, Debug)]
 struct Peer {
@@ -92,6 +104,48 @@ fn paused() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
+/// A sink on a slow disk: each piece takes so many milliseconds, in turn.
+struct Slow {
+    inner: MemorySink,
+    millis: Vec<u64>,
+    begun: AtomicUsize,
+    turn: Semaphore,
+}
+
+impl Slow {
+    fn new(inner: &MemorySink, millis: Vec<u64>) -> Arc<Self> {
+        let (begun, turn) = (AtomicUsize::new(0), Semaphore::new(2));
+        Arc::new(Self { inner: inner.clone(), millis, begun, turn })
+    }
+}
+
+#[async_trait]
+impl PieceSink for Slow {
+    fn manifest(&self) -> &Manifest {
+        self.inner.manifest()
+    }
+
+    fn held(&self) -> PieceSet {
+        self.inner.held()
+    }
+
+    async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
+        let _turn = self.turn.acquire().await.unwrap();
+        let number = self.begun.fetch_add(1, Relaxed);
+        let millis = self.millis.get(number % self.millis.len().max(1)).copied();
+        sleep(Duration::from_millis(millis.unwrap_or(0))).await;
+        self.inner.put(piece, data).await
+    }
+
+    async fn finish(&self) -> Result<(), SinkError> {
+        self.inner.finish().await
+    }
+}
+
+fn slowness() -> impl Strategy<Value = Vec<u64>> {
+    prop::collection::vec(prop_oneof![Just(0), 0..3_000_u64], 0..5)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 50, ..ProptestConfig::default() })]
 
@@ -99,6 +153,8 @@ proptest! {
     fn with_an_honest_source_the_bytes_are_right(
         peers in prop::collection::vec(peer(LEN, true), 0..5),
         honest in peer(LEN, false),
+        slowness in slowness(),
+        buffered in 1..4_u64,
         seed: u64,
     ) {
         let data = sample(LEN, 4);
@@ -107,12 +163,14 @@ proptest! {
         for (number, peer) in (0_u8..).zip(&peers) {
             sources.push(make(number, peer, &data, &manifest, peer.holds.min(13)));
         }
-        let options = DownloadOptions { seed: Some(seed), ..options() };
+        let max_buffered = buffered * PIECE_LEN;
+        let options = DownloadOptions { seed: Some(seed), max_buffered, ..options() };
         paused().block_on(async {
             let sink = MemorySink::new(manifest);
+            let slow = Slow::new(&sink, slowness);
             // The slowest honest one needs 7 minutes alone.
             let limit = Duration::from_secs(3600);
-            let report = timeout(limit, download(&sink, sources, options)).await.expect("a hang").unwrap();
+            let report = timeout(limit, download_to(slow, sources, options)).await.expect("a hang").unwrap();
             assert!(report.sources.iter().find(|source| source.id == swarm_sources::id(99)).unwrap().failure.is_none());
             assert_eq!(sink.finished(), Some(data));
         });
@@ -121,6 +179,8 @@ proptest! {
     #[test]
     fn without_one_it_ends_in_right_bytes_or_causes(
         peers in prop::collection::vec(peer(LEN, true), 0..5),
+        slowness in slowness(),
+        buffered in 1..4_u64,
         seed: u64,
     ) {
         let data = sample(LEN, 4);
@@ -129,11 +189,13 @@ proptest! {
         let sources: Vec<_> = numbered
             .map(|(number, peer)| make(number, peer, &data, &manifest, peer.holds.min(13)))
             .collect();
-        let options = DownloadOptions { seed: Some(seed), ..options() };
+        let max_buffered = buffered * PIECE_LEN;
+        let options = DownloadOptions { seed: Some(seed), max_buffered, ..options() };
         paused().block_on(async {
             let sink = MemorySink::new(manifest);
+            let slow = Slow::new(&sink, slowness);
             let limit = Duration::from_secs(48 * 3600);
-            match timeout(limit, download(&sink, sources, options)).await.expect("a hang") {
+            match timeout(limit, download_to(slow, sources, options)).await.expect("a hang") {
                 Ok(_) => assert_eq!(sink.finished(), Some(data)),
                 Err(DownloadError::AllFailed { causes }) => assert!(!causes.is_empty()),
                 Err(DownloadError::NoSources { .. }) => assert!(peers.is_empty()),
@@ -182,6 +244,102 @@ async fn a_full_disk_ends_the_download_at_once() {
     assert!(matches!(result, Err(DownloadError::Sink(SinkError::NoSpace(_)))));
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(inner.held().len(), 7);
+}
+
+/// Holds a sink's first write until a source has lied.
+#[derive(Default)]
+struct Scene {
+    /// The sink has begun to write.
+    writes: Notify,
+    /// Two pieces have come whole.
+    two_came: Notify,
+    /// The sink goes on.
+    may_write: Notify,
+}
+
+struct WaitingSink {
+    inner: MemorySink,
+    scene: Arc<Scene>,
+}
+
+#[async_trait]
+impl PieceSink for WaitingSink {
+    fn manifest(&self) -> &Manifest {
+        self.inner.manifest()
+    }
+
+    fn held(&self) -> PieceSet {
+        self.inner.held()
+    }
+
+    async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
+        self.scene.writes.notify_one();
+        self.scene.may_write.notified().await;
+        self.scene.may_write.notify_one();
+        self.inner.put(piece, data).await
+    }
+
+    async fn finish(&self) -> Result<(), SinkError> {
+        self.inner.finish().await
+    }
+}
+
+struct LateLiar {
+    inner: MemorySource,
+    scene: Arc<Scene>,
+}
+
+#[async_trait]
+impl PieceSource for LateLiar {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.inner.manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        let first = self.inner.have(content).await?.take(1);
+        let scene = self.scene.clone();
+        let lie = stream::once(async move {
+            scene.writes.notified().await;
+            scene.two_came.notified().await;
+            scene.may_write.notify_one();
+            Ok(HaveUpdate { gained: Vec::new(), complete: false })
+        });
+        Ok(first.chain(lie).boxed())
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        let (scene, mut came) = (self.scene.clone(), 0);
+        let counted = self.inner.fetch(content, runs).await?.inspect_ok(move |event| {
+            if let FetchEvent::Segment(segment) = event {
+                came += segment.data.len() as u64;
+                if came == 2 * PIECE_LEN {
+                    scene.two_came.notify_one();
+                }
+            }
+        });
+        Ok(counted.boxed())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_whole_of_a_source_that_broke_is_kept_though_memory_is_full() {
+    let data = content(20);
+    let (manifest, scene) = (hash_bytes(&data), Arc::new(Scene::default()));
+    let inner = MemorySink::new(manifest.clone());
+    let sink = WaitingSink { inner: inner.clone(), scene: scene.clone() };
+    let held = partial(&data, &manifest, &[PieceRun::new(PieceIndex(0), 19)]);
+    let source = candidate(1, LateLiar { inner: held, scene });
+    let options =
+        DownloadOptions { max_buffered: PIECE_LEN, patience: Duration::ZERO, ..options() };
+    let download = download_to(Arc::new(sink), vec![source], options);
+    let result = timeout(Duration::from_secs(3600), download).await.expect("a hang");
+    let Err(DownloadError::AllFailed { causes }) = result else { panic!("{result:?}") };
+    assert!(matches!(&causes[..], [(_, TransferError::Protocol(_))]), "{causes:?}");
+    assert_eq!(inner.held().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

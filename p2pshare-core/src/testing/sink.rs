@@ -2,16 +2,20 @@
 //!
 //! `make` is an async function that gives a new sink for the manifest it is given.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{FutureExt, future::join_all};
+use tokio::time::timeout;
 
 use super::{SIZES, sample, source::layout};
 use crate::{
     content::{Manifest, PIECE_LEN, PieceIndex, PieceMismatch, hash_bytes},
     transfer::{PieceSink, SinkError},
 };
+
+/// What takes longer hangs.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A sink under test.
 pub struct SinkFixture {
@@ -34,6 +38,7 @@ macro_rules! sink_conformance {
             wrong_pieces_change_nothing,
             a_piece_may_come_twice,
             pieces_may_come_at_once,
+            a_put_that_nobody_polls_holds_up_no_other,
             an_incomplete_content_is_not_finished,
             finishing_again_is_fine,
             dropped_futures_do_no_harm);
@@ -54,6 +59,7 @@ pub async fn sink_conformance(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     wrong_pieces_change_nothing(make).await;
     a_piece_may_come_twice(make).await;
     pieces_may_come_at_once(make).await;
+    a_put_that_nobody_polls_holds_up_no_other(make).await;
     an_incomplete_content_is_not_finished(make).await;
     finishing_again_is_fine(make).await;
     dropped_futures_do_no_harm(make).await;
@@ -169,6 +175,25 @@ pub async fn an_incomplete_content_is_not_finished(make: &impl AsyncFn(Manifest)
     put(&*sink, &content, PieceIndex(0)).await;
     put(&*sink, &content, PieceIndex(2)).await;
     sink.finish().await.expect("all pieces are there");
+}
+
+/// Whoever begins to put pieces and then waits for something else keeps nobody from putting others.
+pub async fn a_put_that_nobody_polls_holds_up_no_other(
+    make: &impl AsyncFn(Manifest) -> SinkFixture,
+) {
+    let pieces = 40;
+    let content = sample(pieces * PIECE_LEN, 1);
+    let SinkFixture { sink, read: _, keep: _keep } = make(hash_bytes(&content)).await;
+    let all: Vec<_> = layout(&content).all().iter().collect();
+    let (last, first) = all.split_last().expect("it has many pieces");
+    let mut begun: Vec<_> =
+        first.iter().map(|index| sink.put(*index, vec![piece(&content, *index)])).collect();
+    for put in &mut begun {
+        // Polled once, and then no more.
+        let _ = put.now_or_never();
+    }
+    let put = timeout(LONG, put(&*sink, &content, *last)).await;
+    put.expect("puts that nobody polls hold up another");
 }
 
 /// Finishing again changes nothing.

@@ -19,7 +19,7 @@ use crate::content::{Manifest, PieceIndex, PieceSet};
 ///   Finishing again is `Ok`.
 /// - **Cancellation**: dropping a future of `put` leaves the piece held or not held, dropping that of `finish` leaves the
 ///   content finished or not; never a wrong piece, never half a file under the final name.
-/// - Pieces may be put from several tasks at once, in any order.
+/// - Pieces may be put from several tasks at once, in any order. A future of `put` that is not polled holds up no other.
 #[async_trait]
 pub trait PieceSink: Send + Sync {
     /// The manifest that pieces are verified against.

@@ -12,7 +12,11 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, spawn_blocking},
+};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Committer, PartialSource, SinkOptions,
@@ -190,13 +194,18 @@ impl PieceSink for FileSink {
             return Ok(());
         }
         let inner = self.inner.clone();
-        // It is never closed.
-        let turn = inner.puts.clone().acquire_owned().await.ok();
-        let work = move || {
-            let _turn = turn;
-            inner.put(piece, &data)
-        };
-        blocking(self.target(), work).await
+        // A task of its own: whoever waits for a turn and is not polled when it comes would keep it from the others.
+        let work = tokio::spawn(async move {
+            // It is never closed.
+            let turn = inner.puts.clone().acquire_owned().await.ok();
+            let part = inner.part.clone();
+            let work = move || {
+                let _turn = turn;
+                inner.put(piece, &data)
+            };
+            blocking(&part.target, work).await
+        });
+        ended(self.target(), AbortOnDropHandle::new(work).await)
     }
 
     async fn finish(&self) -> Result<(), SinkError> {
@@ -237,7 +246,13 @@ async fn blocking<T: Send + 'static>(
     target: &Path,
     work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
 ) -> Result<T, SinkError> {
-    let result = spawn_blocking(work).await;
+    ended(target, spawn_blocking(work).await)
+}
+
+fn ended<T>(
+    target: &Path,
+    result: Result<Result<T, SinkError>, JoinError>,
+) -> Result<T, SinkError> {
     result.unwrap_or_else(|_| {
         let error = io::Error::from(ErrorKind::Interrupted);
         Err(SinkError::from_io("writing", target, target, error))

@@ -113,14 +113,19 @@ impl<'a> Session<'a> {
     pub(super) async fn drain(&mut self) -> Result<(), Broken> {
         self.current = None;
         self.upcoming = None;
-        if let Some(admission) = self.admission.take() {
-            let admitted = admission.await;
-            self.puts.push(admitted.put().boxed());
+        loop {
+            // Both at once: the place that a piece waits for may be that of one which is written.
+            tokio::select! {
+                admitted = wait(&mut self.admission), if self.admission.is_some() => {
+                    self.admission = None;
+                    self.puts.push(admitted.put().boxed());
+                }
+                Some((piece, result)) = self.puts.next(), if !self.puts.is_empty() => {
+                    self.take_put(piece, result)?;
+                }
+                else => return Ok(()),
+            }
         }
-        while let Some((piece, result)) = self.puts.next().await {
-            self.take_put(piece, result)?;
-        }
-        Ok(())
     }
 
     /// Makes sure that there is a request, and another one behind it before it ends.
