@@ -54,8 +54,9 @@ async fn main() -> Done {
     let begun = Instant::now();
     let report = alice.share(&shared).await?;
     println!(
-        "   {} files, {} hashed {}",
+        "   {} {}, {} hashed {}",
         report.0,
+        if report.0 == 1 { "file" } else { "files" },
         HumanBytes(report.1),
         speed(report.1, begun.elapsed())
     );

@@ -20,16 +20,9 @@ impl Programs {
         let own = env::current_exe()?;
         let folder = own.parent().and_then(Path::parent).ok_or("this program is in no folder")?;
         let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args([
-            "build",
-            "--quiet",
-            "--package",
-            "p2pshare-index",
-            "--package",
-            "p2pshare-peer",
-        ]);
-        build.args(["--bins", "--manifest-path"]);
-        build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+        // There, so that this repository's settings count.
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        build.args(["build", "--quiet", "--bin", "p2pshare-index", "--bin", "p2pshare-peer"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
