@@ -54,7 +54,7 @@ export class DownloadList {
   #next = null;
   #complete = false;
   #asking = false;
-  /** What was told while all is fetched anew. */
+  /** What was told while something is fetched: it is newer. */
   #meanwhile = null;
   #reload;
   #totals = live.last.downloads?.totals ?? null;
@@ -106,17 +106,22 @@ export class DownloadList {
   async more() {
     if (this.#asking || this.#complete) return;
     this.#asking = true;
+    this.#meanwhile = [];
     try {
       const asked = query({ state: this.#filter, after: this.#next, limit: PAGE });
       const page = await api.get(`/api/downloads${asked}`, { signal: this.#signal });
+      const told = this.#meanwhile;
+      this.#meanwhile = null;
       for (const item of page.items) this.#byId.set(item.id, item);
       this.#next = page.next;
       this.#complete = !page.next;
       this.#totals = page.totals;
       this.#tell();
+      for (const news of told) this.#take(news);
     } catch (problem) {
       if (problem.name !== "AbortError") this.#failed(problem);
     } finally {
+      this.#meanwhile = null;
       this.#asking = false;
     }
   }

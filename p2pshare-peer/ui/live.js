@@ -45,6 +45,13 @@ class Live extends EventTarget {
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 
+  /** Asks for what is told of a kind, and takes the answer unless something newer was told meanwhile. */
+  async ask(kind, options) {
+    const before = this.last[kind];
+    const answer = await api.get(`/api/${kind}`, options);
+    if (this.last[kind] === before) this.tell(kind, answer);
+  }
+
   /** Tries again at once. */
   retry() {
     if (this.connection === "waiting") this.#open();

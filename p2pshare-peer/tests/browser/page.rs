@@ -19,22 +19,31 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// Functions to find things by their names, in front of every script.
 const FIND: &str = include_str!("find.js");
 
-/// Waits until the condition gives something.
-pub(crate) async fn until<T, F: Future<Output = WebDriverResult<Option<T>>>>(
+/// Waits until the condition gives something; says what was waited for in vain.
+async fn wait<T, F: Future<Output = WebDriverResult<Option<T>>>>(
     what: &str,
     mut condition: impl FnMut() -> F,
-) -> T {
+) -> Result<T, String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         // What is looked at may just be replaced.
         let last = condition().await;
         if let Ok(Some(it)) = last {
-            return it;
+            return Ok(it);
         }
-        let error = last.err();
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what} ({error:?})");
+        if Instant::now() >= deadline {
+            return Err(format!("waited {PATIENCE:?} in vain: {what} ({:?})", last.err()));
+        }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Waits until the condition gives something.
+pub(crate) async fn until<T, F: Future<Output = WebDriverResult<Option<T>>>>(
+    what: &str,
+    condition: impl FnMut() -> F,
+) -> T {
+    wait(what, condition).await.unwrap_or_else(|vain| panic!("{vain}"))
 }
 
 impl Browser {
@@ -72,7 +81,10 @@ impl Browser {
 
     /// Waits until a script gives `true`.
     pub(crate) async fn until_true(&self, what: &str, script: &str, arguments: &[Value]) {
-        until(what, || self.truth(script, arguments)).await;
+        if let Err(vain) = wait(what, || self.truth(script, arguments)).await {
+            let page = self.try_script("return document.body.innerText", &[]).await;
+            panic!("{vain}; the page says: {page:#?}");
+        }
     }
 
     async fn find(&self, call: &str, name: &str) -> WebDriverResult<Option<WebElement>> {

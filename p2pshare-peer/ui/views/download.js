@@ -26,7 +26,14 @@ function back() {
 }
 
 async function open(place, id, signal) {
-  let first;
+  let first, told;
+  // From now on, so that nothing falls between the answer and what is told.
+  let take = (now) => { told = now; };
+  live.on("downloads", signal, ({ items, removed }) => {
+    const now = items.find((item) => item.id === id);
+    if (now) take(now);
+    if (removed?.includes(id)) go("#/downloads");
+  });
   try {
     first = await api.get(`/api/downloads/${id}`, { signal });
   } catch (problem) {
@@ -64,13 +71,12 @@ async function open(place, id, signal) {
     map.refresh(isSettled(now));
     files?.refresh();
   };
-  live.on("downloads", signal, ({ items, removed }) => {
-    const now = items.find((item) => item.id === id);
-    if (now) update(now);
-    if (removed?.includes(id)) go("#/downloads");
-  });
+  take = update;
   live.addEventListener("connection", async ({ detail }) => {
-    if (detail === "open" && shown) update(await api.get(`/api/downloads/${id}`, { signal }).catch(() => shown));
+    if (detail !== "open") return;
+    const before = shown;
+    const now = await api.get(`/api/downloads/${id}`, { signal }).catch(() => before);
+    if (shown === before) update(now);
   }, { signal });
 
   const focused = document.activeElement?.tagName === "H1" || document.activeElement === document.body;
@@ -86,7 +92,7 @@ async function open(place, id, signal) {
         h("div", { class: "whole" }, h("dt", {}, "Folder"), h("dd", { class: "with-button" }, folder,
           copyButton({ label: "Copy folder", text: () => shown.folder, bare: true, kind: "quiet small" }))),
         h("div", { class: "whole" }, h("dt", {}, "Begun"), times))));
-  update(first);
+  update(told ?? first);
   if (focused) head.querySelector("h1").focus({ preventScroll: true });
 }
 

@@ -43,7 +43,7 @@ export default function push({ signal }) {
 async function ask(kind, place, draw, signal) {
   live.on(kind, signal, draw);
   try {
-    draw(await api.get(`/api/${kind}`, { signal }));
+    await live.ask(kind, { signal });
   } catch (problem) {
     if (problem.name !== "AbortError") fill(place, problemBox(problem));
   }
@@ -62,7 +62,7 @@ function sendForm(signal) {
     if (begun === undefined) return;
     tell(`${fileName(body.path)} is on its way to ${body.user}`);
     path.input.value = "";
-    live.tell("pushes", await api.get("/api/pushes"));
+    await live.ask("pushes");
   });
   return form;
 }

@@ -32,11 +32,11 @@ export default function shares({ signal }) {
   const fetchAll = async () => {
     try {
       const found = await Promise.all([
-        api.get("/api/shares", { signal }),
+        live.ask("shares", { signal }),
         api.get("/api/groups", { signal }).catch(() => ({ groups: [] })),
       ]);
       groups = found[1].groups;
-      draw(found[0]);
+      draw(live.last.shares);
     } catch (problem) {
       if (problem.name !== "AbortError") fill(place, problemBox(problem, fetchAll));
     }
@@ -76,7 +76,7 @@ async function addShare(groups, signal) {
   });
   if (shared) {
     tell(`${shared.name} is being shared`);
-    live.tell("shares", await api.get("/api/shares"));
+    await live.ask("shares");
   }
 }
 
@@ -121,7 +121,7 @@ function shareRow(groups) {
       });
       if (!done) return;
       tell(`${shared.name} is not shared any more`);
-      live.tell("shares", await api.get("/api/shares"));
+      await live.ask("shares");
       document.querySelector("h1")?.focus();
     },
   });

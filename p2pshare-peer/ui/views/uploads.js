@@ -1,6 +1,5 @@
 // Who is fetching from this peer, and who waits.
 
-import { api } from "../api.js";
 import { fill, h, keyed, setText, show } from "../dom.js";
 import { kindTile, ownerLink } from "../hit.js";
 import { live } from "../live.js";
@@ -40,7 +39,7 @@ export default function uploads({ signal }) {
   live.on("uploads", signal, draw);
   const fetchAll = async () => {
     try {
-      draw(await api.get("/api/uploads", { signal }));
+      await live.ask("uploads", { signal });
     } catch (problem) {
       if (problem.name !== "AbortError") fill(place, problemBox(problem, fetchAll));
     }
