@@ -9,6 +9,7 @@ mod browser;
 mod chromium;
 mod lists;
 mod many;
+mod news;
 mod page;
 mod session;
 mod speed;
