@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use p2pshare_core::{
-    content::{ContentId, Manifest, PIECE_LEN, PieceIndex, PieceRun, PieceSet, hash_bytes},
+    content::{ContentId, Manifest, PIECE_LEN, PieceIndex, PieceRun, hash_bytes},
     swarm::{Candidate, DownloadError, DownloadOptions},
     testing::{Fault, FaultySource, sample},
     transfer::{
@@ -27,7 +27,8 @@ use p2pshare_core::{
 };
 use proptest::prelude::*;
 use swarm_sources::{
-    Capricious, Throttled, candidate, content, download, download_to, full, options, partial,
+    Capricious, Throttled, before, candidate, content, download, download_to, full, options,
+    partial,
 };
 use tokio::{
     sync::{Notify, Semaphore},
@@ -104,42 +105,18 @@ fn paused() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// A sink on a slow disk: each piece takes so many milliseconds, in turn.
-struct Slow {
-    inner: MemorySink,
-    millis: Vec<u64>,
-    begun: AtomicUsize,
-    turn: Semaphore,
-}
-
-impl Slow {
-    fn new(inner: &MemorySink, millis: Vec<u64>) -> Arc<Self> {
-        let (begun, turn) = (AtomicUsize::new(0), Semaphore::new(2));
-        Arc::new(Self { inner: inner.clone(), millis, begun, turn })
-    }
-}
-
-#[async_trait]
-impl PieceSink for Slow {
-    fn manifest(&self) -> &Manifest {
-        self.inner.manifest()
-    }
-
-    fn held(&self) -> PieceSet {
-        self.inner.held()
-    }
-
-    async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
-        let _turn = self.turn.acquire().await.unwrap();
-        let number = self.begun.fetch_add(1, Relaxed);
-        let millis = self.millis.get(number % self.millis.len().max(1)).copied();
-        sleep(Duration::from_millis(millis.unwrap_or(0))).await;
-        self.inner.put(piece, data).await
-    }
-
-    async fn finish(&self) -> Result<(), SinkError> {
-        self.inner.finish().await
-    }
+/// A sink on a slow disk, which writes two pieces at a time: each takes so many milliseconds, in turn.
+fn slow(inner: &MemorySink, millis: Vec<u64>) -> Arc<dyn PieceSink> {
+    let (begun, turns) = (AtomicUsize::new(0), Arc::new(Semaphore::new(2)));
+    before(inner, move || {
+        let number = begun.fetch_add(1, Relaxed) % millis.len().max(1);
+        let (millis, turns) = (millis.get(number).copied().unwrap_or(0), turns.clone());
+        async move {
+            let _turn = turns.acquire().await.unwrap();
+            sleep(Duration::from_millis(millis)).await;
+            Ok(())
+        }
+    })
 }
 
 fn slowness() -> impl Strategy<Value = Vec<u64>> {
@@ -167,7 +144,7 @@ proptest! {
         let options = DownloadOptions { seed: Some(seed), max_buffered, ..options() };
         paused().block_on(async {
             let sink = MemorySink::new(manifest);
-            let slow = Slow::new(&sink, slowness);
+            let slow = slow(&sink, slowness);
             // The slowest honest one needs 7 minutes alone.
             let limit = Duration::from_secs(3600);
             let report = timeout(limit, download_to(slow, sources, options)).await.expect("a hang").unwrap();
@@ -193,7 +170,7 @@ proptest! {
         let options = DownloadOptions { seed: Some(seed), max_buffered, ..options() };
         paused().block_on(async {
             let sink = MemorySink::new(manifest);
-            let slow = Slow::new(&sink, slowness);
+            let slow = slow(&sink, slowness);
             let limit = Duration::from_secs(48 * 3600);
             match timeout(limit, download_to(slow, sources, options)).await.expect("a hang") {
                 Ok(_) => assert_eq!(sink.finished(), Some(data)),
@@ -205,42 +182,19 @@ proptest! {
     }
 }
 
-/// A sink on a disk that becomes full.
-struct Full {
-    inner: MemorySink,
-    room: u32,
-}
-
-#[async_trait]
-impl PieceSink for Full {
-    fn manifest(&self) -> &Manifest {
-        self.inner.manifest()
-    }
-
-    fn held(&self) -> PieceSet {
-        self.inner.held()
-    }
-
-    async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
-        if self.inner.held().len() >= self.room {
-            return Err(SinkError::NoSpace(PathBuf::from("film.mkv")));
-        }
-        self.inner.put(piece, data).await
-    }
-
-    async fn finish(&self) -> Result<(), SinkError> {
-        self.inner.finish().await
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_ends_the_download_at_once() {
     let data = content(20);
     let inner = MemorySink::new(hash_bytes(&data));
-    let sink = Full { inner: inner.clone(), room: 7 };
+    let disk = inner.clone();
+    let sink = before(&inner, move || {
+        let room = disk.held().len() < 7;
+        let full = SinkError::NoSpace(PathBuf::from("film.mkv"));
+        async move { if room { Ok(()) } else { Err(full) } }
+    });
     let started = Instant::now();
     let sources = [1_u8, 2].map(|number| candidate(number, full(&data)));
-    let result = download_to(Arc::new(sink), sources.to_vec(), options()).await;
+    let result = download_to(sink, sources.to_vec(), options()).await;
     assert!(matches!(result, Err(DownloadError::Sink(SinkError::NoSpace(_)))));
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(inner.held().len(), 7);
@@ -255,33 +209,6 @@ struct Scene {
     two_came: Notify,
     /// The sink goes on.
     may_write: Notify,
-}
-
-struct WaitingSink {
-    inner: MemorySink,
-    scene: Arc<Scene>,
-}
-
-#[async_trait]
-impl PieceSink for WaitingSink {
-    fn manifest(&self) -> &Manifest {
-        self.inner.manifest()
-    }
-
-    fn held(&self) -> PieceSet {
-        self.inner.held()
-    }
-
-    async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
-        self.scene.writes.notify_one();
-        self.scene.may_write.notified().await;
-        self.scene.may_write.notify_one();
-        self.inner.put(piece, data).await
-    }
-
-    async fn finish(&self) -> Result<(), SinkError> {
-        self.inner.finish().await
-    }
 }
 
 struct LateLiar {
@@ -330,12 +257,21 @@ async fn what_came_whole_of_a_source_that_broke_is_kept_though_memory_is_full() 
     let data = content(20);
     let (manifest, scene) = (hash_bytes(&data), Arc::new(Scene::default()));
     let inner = MemorySink::new(manifest.clone());
-    let sink = WaitingSink { inner: inner.clone(), scene: scene.clone() };
+    let stage = scene.clone();
+    let sink = before(&inner, move || {
+        let scene = stage.clone();
+        async move {
+            scene.writes.notify_one();
+            scene.may_write.notified().await;
+            scene.may_write.notify_one();
+            Ok(())
+        }
+    });
     let held = partial(&data, &manifest, &[PieceRun::new(PieceIndex(0), 19)]);
     let source = candidate(1, LateLiar { inner: held, scene });
     let options =
         DownloadOptions { max_buffered: PIECE_LEN, patience: Duration::ZERO, ..options() };
-    let download = download_to(Arc::new(sink), vec![source], options);
+    let download = download_to(sink, vec![source], options);
     let result = timeout(Duration::from_secs(3600), download).await.expect("a hang");
     let Err(DownloadError::AllFailed { causes }) = result else { panic!("{result:?}") };
     assert!(matches!(&causes[..], [(_, TransferError::Protocol(_))]), "{causes:?}");

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use p2pshare_core::{
-    content::{ContentId, Manifest, PIECE_LEN, PieceIndex, PieceRun, hash_bytes},
+    content::{ContentId, Manifest, PIECE_LEN, PieceIndex, PieceRun, PieceSet, hash_bytes},
     swarm::{
         Candidate, Discovery, DownloadError, DownloadOptions, Downloader, Report, SourceId,
         SwarmEvents,
@@ -23,7 +23,7 @@ use p2pshare_core::{
     testing::{Fault, FaultySource, sample},
     transfer::{
         FetchEvent, HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream,
-        TransferError,
+        SinkError, TransferError,
     },
 };
 use tokio::time::sleep;
@@ -168,6 +168,45 @@ impl PieceSource for Panicking {
 
     async fn fetch(&self, _: &ContentId, _: &[PieceRun]) -> Result<SegmentStream, TransferError> {
         panic!("a fault on purpose");
+    }
+}
+
+/// A sink that does something before it takes a piece, and refuses the piece when that fails.
+struct Before<F> {
+    inner: MemorySink,
+    before: F,
+}
+
+/// A sink into `inner` that does this before it takes a piece.
+pub(crate) fn before<F, R>(inner: &MemorySink, before: F) -> Arc<dyn PieceSink>
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: Future<Output = Result<(), SinkError>> + Send,
+{
+    Arc::new(Before { inner: inner.clone(), before })
+}
+
+#[async_trait]
+impl<F, R> PieceSink for Before<F>
+where
+    F: Fn() -> R + Send + Sync,
+    R: Future<Output = Result<(), SinkError>> + Send,
+{
+    fn manifest(&self) -> &Manifest {
+        self.inner.manifest()
+    }
+
+    fn held(&self) -> PieceSet {
+        self.inner.held()
+    }
+
+    async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
+        (self.before)().await?;
+        self.inner.put(piece, data).await
+    }
+
+    async fn finish(&self) -> Result<(), SinkError> {
+        self.inner.finish().await
     }
 }
 

@@ -19,6 +19,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// Functions to find things by their names, in front of every script.
 const FIND: &str = include_str!("find.js");
 
+const POST: &str = r"
+return fetch(`/api/${arguments[0]}`, {
+  method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(arguments[1]),
+}).then((answer) => answer.status);
+";
+
 /// Waits until the condition gives something; says what was waited for in vain.
 async fn wait<T, F: Future<Output = WebDriverResult<Option<T>>>>(
     what: &str,
@@ -67,6 +73,12 @@ impl Browser {
     /// Runs a script with the functions of `find.js`.
     pub(crate) async fn script(&self, script: &str, arguments: &[Value]) -> Value {
         self.try_script(script, arguments).await.expect(script)
+    }
+
+    /// Asks the peer's API for a change, which must succeed.
+    pub(crate) async fn post(&self, path: &str, body: Value) {
+        let status = self.script(POST, &[json!(path), body]).await;
+        assert!(status.as_u64().is_some_and(|status| status < 300), "{path}: {status}");
     }
 
     async fn try_script(&self, script: &str, arguments: &[Value]) -> WebDriverResult<Value> {

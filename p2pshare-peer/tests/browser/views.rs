@@ -140,17 +140,13 @@ async fn community(index: &Index, session: &Session) -> Community {
     page.see("Your invite code").await;
     page.press("Close").await;
 
-    let post = async |path: &str, body: Value| {
-        let status = page.script(POST, &[path.into(), body]).await;
-        assert!(status.as_u64().is_some_and(|status| status < 300), "{path}: {status}");
-    };
     for (name, visibility) in [
         ("Concerts", "public"),
         ("Films of the club", "group:film-club"),
         ("Thesis.pdf", "unlisted"),
     ] {
         let path = alice.path(name);
-        post("shares", json!({ "path": path, "visibility": visibility })).await;
+        page.post("shares", json!({ "path": path, "visibility": visibility })).await;
     }
     page.view("#/shares").await;
     page.see("4 files published").await;
@@ -167,12 +163,12 @@ async fn community(index: &Index, session: &Session) -> Community {
     bob.ok(["push", "Music/setlist.txt", "alice"]);
     carol.ok(["push", "Pictures/Lago di Como.jpg", "alice"]);
 
-    post("pushes", json!({ "path": alice.path("letter.txt"), "user": "bob" })).await;
+    page.post("pushes", json!({ "path": alice.path("letter.txt"), "user": "bob" })).await;
     page.view("#/push").await;
     page.see("Arrived").await;
 
     // The film is the first one, comes in from both, and goes on all the while.
-    let download = async |what: String| post("downloads", json!({ "what": [what] })).await;
+    let download = async |what: String| page.post("downloads", json!({ "what": [what] })).await;
     limits(page, "Download limit", "40 MiB").await;
     download(format!("bob:/{FILM}")).await;
     page.view("#/downloads/1").await;
@@ -188,7 +184,7 @@ async fn community(index: &Index, session: &Session) -> Community {
     {
         download(what.to_owned()).await;
     }
-    post("downloads/5/pause", json!({})).await;
+    page.post("downloads/5/pause", json!({})).await;
 
     limits(page, "Upload limit", "1 MiB").await;
     let fetching = [&bob, &carol].map(|peer| {
@@ -211,12 +207,6 @@ async fn limits(page: &Browser, which: &str, rate: &str) {
 /// Whether the peer looks through none of its shares.
 const AT_REST: &str = "
 return fetch('/api/shares').then((answer) => answer.json()).then(({ items }) => items.every(({ scan }) => !scan));
-";
-
-const POST: &str = r"
-return fetch(`/api/${arguments[0]}`, {
-  method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(arguments[1]),
-}).then((answer) => answer.status);
 ";
 
 /// Dialogs, and a form with an error.
