@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use p2pshare_core::api::{IndexInfo, Login, ProblemKind};
+use tokio::time::timeout;
 
 use crate::{
     account::{SavedSession, SavedSessionError},
@@ -22,6 +23,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a login waits: somebody sits before it and has most likely mistyped the URL.
 pub const LOGIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a logout waits until the index knows that the peer goes. It would find out by itself, later.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Why a session did not begin or end.
 #[derive(Debug, thiserror::Error)]
@@ -83,13 +87,18 @@ pub async fn log_in(
     Ok(Opened { session, operator, index })
 }
 
-/// Ends the session of `client`, or `everywhere` all of its user's, and forgets it. Gives how many ended; none if it had
-/// ended already. The token stays until the index has ended the session.
+/// Takes the peer of this data directory offline, ends the session of `client`, or `everywhere` all of its user's, and
+/// forgets it. Gives how many ended; none if it had ended already. The token stays until the index has ended the session.
 pub async fn log_out(
     dir: &DataDir,
     client: &IndexClient,
     everywhere: bool,
 ) -> Result<u64, SessionError> {
+    // A peer that runs has no session to say it with, once it finds out.
+    let id = dir.peer_key()?.peer_id();
+    if let Ok(Err(error)) = timeout(GOODBYE, client.leave(&id)).await {
+        tracing::debug!(%error, "saying goodbye failed");
+    }
     let ended = match everywhere {
         true => client.log_out_everywhere().await.map(|ended| ended.ended),
         false => client.log_out().await.map(|()| 1),

@@ -98,6 +98,8 @@ pub enum DaemonEvent {
     Offline(String),
     /// It is online again.
     Online,
+    /// Its session is over. A node waits for the next one.
+    LoggedOut,
     /// Something happened while shares were followed.
     Watch(WatchEvent),
     /// Something failed and will be tried again.

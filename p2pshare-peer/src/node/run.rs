@@ -91,6 +91,9 @@ impl Node {
                                 self.trouble(&error);
                             }
                             if logged_out {
+                                if !self.is_replaced(hash) {
+                                    events(DaemonEvent::LoggedOut);
+                                }
                                 ended = hash;
                             } else {
                                 self.pause(stop, hash).await;
@@ -251,6 +254,11 @@ impl Node {
             changes.changed().await?;
             self.inner.changes.tell(Topic::Shares);
         }
+    }
+
+    /// Whether there is another session than that with this token.
+    fn is_replaced(&self, token: Option<TokenHash>) -> bool {
+        SavedSession::load(&self.inner.dir).is_ok_and(|session| Some(session.token.hash()) != token)
     }
 
     /// Whether there is a session, of whatever worth: nobody has logged out here.

@@ -111,7 +111,7 @@ impl Node {
             }
             DaemonEvent::Published { total } => live.published = *total,
             DaemonEvent::Trouble(why) => live.trouble = Some(why.clone()),
-            DaemonEvent::Watch(_) => {}
+            DaemonEvent::LoggedOut | DaemonEvent::Watch(_) => {}
         });
         if let DaemonEvent::Trouble(why) = event {
             self.inner.changes.warn(why.clone());

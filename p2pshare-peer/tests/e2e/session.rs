@@ -84,6 +84,27 @@ fn nobody_is_let_in_without_a_session() {
 }
 
 #[test]
+fn who_logs_out_is_offline_at_once_and_online_with_the_next_login() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    fs::write(alice.path("film"), noise(1000, 2)).unwrap();
+    alice.share(alice.path("film"));
+    let mut serving = alice.serve(&["--ui", "127.0.0.1:0"]);
+    let online = || bob.ok(["search", "film"]).one("hit")["online"].clone();
+    assert_eq!(online(), 1);
+    alice.ok(["logout"]);
+    assert_eq!(online(), 0);
+    serving.process.wait_for_event("logged_out");
+    alice.ok(["login", "alice"]);
+    serving.process.wait_for("it is ready once more", |lines| {
+        let ready = lines.iter().filter(|line| line.contains(r#""event":"ready""#));
+        (ready.count() == 2).then_some(())
+    });
+    assert_eq!(online(), 1);
+    serving.stop().expect_code(0);
+}
+
+#[test]
 fn logging_out_everywhere_ends_a_peer_that_serves() {
     let index = Index::start();
     let alice = Peer::registered(&index, "alice");

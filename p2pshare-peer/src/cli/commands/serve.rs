@@ -25,6 +25,9 @@ use crate::{
     node::{Node, NodeError, NodeOptions, SettingsChange},
 };
 
+/// What helps a peer that has nobody's session.
+const LOG_IN: &str = "log in on the page, or with `p2pshare-peer login USER`";
+
 pub(crate) async fn serve(
     context: &Context,
     args: ServeArgs,
@@ -55,9 +58,7 @@ pub(crate) async fn serve(
         context.output.event("ui", json!({ "url": url }));
     }
     if stay && matches!(SavedSession::load(&context.dir), Err(SavedSessionError::None)) {
-        context
-            .output
-            .note("Nobody is logged in: log in on the page, or with `p2pshare-peer login USER`.");
+        context.output.note(format!("Nobody is logged in: {LOG_IN}."));
     }
 
     let output = context.output;
@@ -169,6 +170,10 @@ fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
             output.event("published", json!({ "total": total }));
         }
         DaemonEvent::Online => output.note("Online again."),
+        DaemonEvent::LoggedOut => {
+            output.note(format!("Logged out and offline: {LOG_IN}."));
+            output.event("logged_out", json!({}));
+        }
         DaemonEvent::Offline(what) | DaemonEvent::Trouble(what) => output.warn(visible(what)),
         DaemonEvent::Watch(event) => show_watch(output, event),
     }
