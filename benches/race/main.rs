@@ -1,10 +1,10 @@
-//! Whole programs against each other, over loopback: `get` from start to exit beside curl from nginx over HTTPS and a
-//! bare TCP copy.
+//! Whole programs against each other, over loopback: `get` from start to exit beside curl from nginx over HTTPS, aria2
+//! from four nginx, and a bare TCP copy.
 //!
 //! `cargo bench --bench race [-- NAME ...]`, where the names are those of the races: `one`, `sources`, `downloaders`,
-//! `small`, `tiny`, `huge`. Nobody syncs what was written. Racers run in turn, so that what else the machine does is
-//! shared. As root, all get a congestion control that does not pace; it is put back at the end. Files are where `TMPDIR`
-//! says.
+//! `small`, `tiny`, `huge`. Nobody syncs what was written. Racers run in turn, forth and back, so that what
+//! else the machine does is shared. As root, all get a congestion control that does not pace; it is put back at the end.
+//! Files are where `TMPDIR` says.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
@@ -69,7 +69,12 @@ fn contest(title: &str, bytes: u64, racers: &[Racer<'_>]) -> Outcome<()> {
     let mut results = vec![Vec::new(); racers.len()];
     // The first round is for warming up: the first touch of memory, of the processor's clock, of the file system.
     for round in usize::from(is_smoke_run())..=runs {
-        for ((_, run), results) in racers.iter().zip(&mut results) {
+        let mut order: Vec<_> = racers.iter().zip(&mut results).collect();
+        // Forth and back: what one leaves behind, free memory above all, is not always the same one's to find.
+        if round % 2 > 0 {
+            order.reverse();
+        }
+        for ((_, run), results) in order {
             let used = run()?;
             if round > 0 {
                 results.push(used);

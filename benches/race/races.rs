@@ -40,9 +40,7 @@ fn one(programs: &Programs, folder: &Path) -> Outcome<()> {
     let id = b3(&file)?;
     let to = out.join("file");
 
-    let sender = copy_command(&format!("send {}", file.display()))?;
-    let sender = Server::start(sender, "port ")?;
-    let port = sender.ready.trim_start_matches("port ").to_owned();
+    let yardstick = TcpCopy::start(&file)?;
     let mut plain = Community::new(programs, folder.join("plain"), false)?;
     let mut secure = Community::new(programs, folder.join("secure"), true)?;
     for community in [&mut plain, &mut secure] {
@@ -51,10 +49,7 @@ fn one(programs: &Programs, folder: &Path) -> Outcome<()> {
     }
     let web = Web::start(&folder.join("web"), &shared)?;
 
-    let copy = || {
-        let receive = copy_command(&format!("receive {port} {}", to.display()))?;
-        timed(vec![receive], &[&sender], &out)
-    };
+    let copy = || timed(vec![yardstick.receive(&to)?], &[&yardstick.sender], &out);
     let get = |community: &Community<'_>| {
         timed(vec![community.get("leech", &id, &to)], &community.servers(), &out)
     };
@@ -82,9 +77,25 @@ fn sources(programs: &Programs, folder: &Path) -> Outcome<()> {
         community.seed(&format!("seed{number}"), &file)?;
     }
     community.register("leech")?;
-    let get =
-        || timed(vec![community.get("leech", &id, &out.join("file"))], &community.servers(), &out);
-    contest(&format!("four sources, {} MiB", size / MIB), size, &[("get", Box::new(get))])
+    let mut webs = Vec::new();
+    for number in 0..4 {
+        webs.extend(Web::start(&folder.join(format!("web{number}")), &shared)?);
+    }
+    let to = out.join("file");
+    let yardstick = TcpCopy::start(&file)?;
+
+    let copy = || timed(vec![yardstick.receive(&to)?], &[&yardstick.sender], &out);
+    let get = || timed(vec![community.get("leech", &id, &to)], &community.servers(), &out);
+    let mut racers: Vec<Racer<'_>> = vec![("tcp copy", Box::new(copy)), ("get", Box::new(get))];
+    if Web::fetch_from_all(&webs, "file", &to)?.is_some() {
+        let fetch = || {
+            let aria2 = Web::fetch_from_all(&webs, "file", &to)?;
+            let servers: Vec<_> = webs.iter().flat_map(Web::servers).collect();
+            timed(aria2.into_iter().collect(), &servers, &out)
+        };
+        racers.push(("aria2 https", Box::new(fetch)));
+    }
+    contest(&format!("four sources, {} MiB", size / MIB), size, &racers)
 }
 
 /// Four downloaders of one file at one source, at once.
@@ -196,6 +207,25 @@ fn folders(folder: &Path) -> Outcome<(std::path::PathBuf, std::path::PathBuf)> {
     fs::create_dir_all(&shared)?;
     fs::create_dir_all(&out)?;
     Ok((shared, out))
+}
+
+/// A file that can be had by a bare TCP copy.
+struct TcpCopy {
+    sender: Server,
+    port: String,
+}
+
+impl TcpCopy {
+    fn start(file: &Path) -> Outcome<Self> {
+        let sender = copy_command(&format!("send {}", file.display()))?;
+        let sender = Server::start(sender, "port ")?;
+        let port = sender.ready.trim_start_matches("port ").to_owned();
+        Ok(Self { sender, port })
+    }
+
+    fn receive(&self, to: &Path) -> Outcome<Command> {
+        copy_command(&format!("receive {} {}", self.port, to.display()))
+    }
 }
 
 fn copy_command(task: &str) -> Outcome<Command> {
