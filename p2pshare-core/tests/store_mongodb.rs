@@ -3,6 +3,8 @@
 
 mod mongodb_databases;
 
+use std::time::{Duration, Instant};
+
 use p2pshare_core::{
     backend::mongodb::{MongoStore, MongoUri},
     index::store::{IndexStore, StoreError},
@@ -43,6 +45,16 @@ fn several_processes_may_open_a_new_database_at_once() {
             store.check().await.expect("the store answers");
         }
     });
+}
+
+#[test]
+fn nobody_waits_longer_for_a_server_that_is_not_there_than_the_uri_says() {
+    let uri = "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=100";
+    let uri: MongoUri = uri.parse().expect("it is a URI");
+    let begun = Instant::now();
+    let error = block_on(MongoStore::open(&uri)).expect_err("nobody is there");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]

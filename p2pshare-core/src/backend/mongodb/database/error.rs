@@ -54,6 +54,11 @@ impl MongoError {
         matches!(self, Self::Driver(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT))
     }
 
+    /// Whether no server that could answer was found in the time that there is for that.
+    pub(super) fn found_no_server(&self) -> bool {
+        matches!(self, Self::Driver(error) if matches!(*error.kind, ErrorKind::ServerSelection { .. }))
+    }
+
     /// Whether the same call may succeed later.
     pub(super) fn is_passing(&self) -> bool {
         let Self::Driver(error) = self else {

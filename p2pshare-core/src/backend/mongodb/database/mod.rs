@@ -93,7 +93,13 @@ impl Database {
 
     /// A server alone has no transactions.
     async fn check_servers(&self) -> MongoResult<()> {
-        let hello = patiently(|| self.database.run_command(doc! { "hello": 1 })).await?;
+        let ask = || self.database.run_command(doc! { "hello": 1 });
+        let hello = match ask().await.map_err(MongoError::from) {
+            // Whoever mistyped an address has waited as long as the URI says.
+            Err(error) if error.found_no_server() => return Err(error),
+            Err(_) => patiently(ask).await?,
+            Ok(hello) => hello,
+        };
         let is_set = hello.contains_key("setName");
         let is_router = hello.get_str("msg").is_ok_and(|message| message == "isdbgrid");
         if is_set || is_router {
