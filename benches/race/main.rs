@@ -2,9 +2,9 @@
 //! from four nginx, and a bare TCP copy.
 //!
 //! `cargo bench --bench race [-- NAME ...]`, where the names are those of the races: `one`, `sources`, `downloaders`,
-//! `small`, `tiny`, `huge`. Nobody syncs what was written. Racers run in turn, forth and back, so that what
-//! else the machine does is shared. As root, all get a congestion control that does not pace; it is put back at the end.
-//! Files are where `TMPDIR` says.
+//! `small`, `tiny`, `huge`. Nobody syncs what was written. Racers run in turn, forth and back, so that what else
+//! the machine does is shared. As root, all get a congestion control that does not pace; it is put back at the end. Files
+//! are where `TMPDIR` says.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 

@@ -17,6 +17,7 @@ use mongodb::{
 };
 
 pub(super) use error::{MongoError, MongoResult};
+use transaction::patiently_unless;
 pub(super) use transaction::{Reading, Tx, patiently, read, transact};
 pub use uri::{MongoUri, ParseMongoUriError};
 
@@ -93,13 +94,9 @@ impl Database {
 
     /// A server alone has no transactions.
     async fn check_servers(&self) -> MongoResult<()> {
+        // Whoever mistyped an address has waited as long as the URI says.
         let ask = || self.database.run_command(doc! { "hello": 1 });
-        let hello = match ask().await.map_err(MongoError::from) {
-            // Whoever mistyped an address has waited as long as the URI says.
-            Err(error) if error.found_no_server() => return Err(error),
-            Err(_) => patiently(ask).await?,
-            Ok(hello) => hello,
-        };
+        let hello = patiently_unless(MongoError::found_no_server, ask).await?;
         let is_set = hello.contains_key("setName");
         let is_router = hello.get_str("msg").is_ok_and(|message| message == "isdbgrid");
         if is_set || is_router {

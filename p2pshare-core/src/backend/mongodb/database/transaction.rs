@@ -173,11 +173,22 @@ pub(in crate::backend::mongodb) async fn patiently<T, F>(call: impl Fn() -> F) -
 where
     F: IntoFuture<Output = mongodb::error::Result<T>>,
 {
+    patiently_unless(|_| false, call).await
+}
+
+/// The same, but not after an error that is `hopeless`.
+pub(super) async fn patiently_unless<T, F>(
+    hopeless: impl Fn(&MongoError) -> bool,
+    call: impl Fn() -> F,
+) -> MongoResult<T>
+where
+    F: IntoFuture<Output = mongodb::error::Result<T>>,
+{
     let mut patience = Patience::new();
     loop {
         match call().await.map_err(MongoError::from) {
             Ok(answer) => return Ok(answer),
-            Err(error) if error.is_passing() && patience.wait().await => {}
+            Err(error) if error.is_passing() && !hopeless(&error) && patience.wait().await => {}
             Err(error) => return Err(error),
         }
     }
