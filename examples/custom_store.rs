@@ -10,7 +10,7 @@
 #![allow(clippy::print_stdout, reason = "it is a program that prints")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -229,6 +229,15 @@ impl CatalogStore for MeteredStore {
 
     async fn count_user_entries(&self, owner: &Username) -> StoreResult<u64> {
         self.meter("count_user_entries", self.inner.count_user_entries(owner)).await
+    }
+
+    async fn count_known_paths(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        paths: &BTreeSet<SharePath>,
+    ) -> StoreResult<u64> {
+        self.meter("count_known_paths", self.inner.count_known_paths(owner, peer, paths)).await
     }
 
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice> {

@@ -1,7 +1,10 @@
 //! Every question that the MongoDB store asks is answered by an index: told by the servers' own plans.
 #![cfg(feature = "mongodb")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use mongodb::bson::{Document, doc};
 use p2pshare_core::{
@@ -237,6 +240,8 @@ async fn ask_everything(store: &MongoStore) {
     done(store.entries(&peer(1).id, None, 10).await);
     done(store.count_entries(&peer(1).id).await);
     done(store.count_user_entries(&alice).await);
+    let paths = BTreeSet::from([folder]);
+    done(store.count_known_paths(&alice, &peer(1).id, &paths).await);
     done(store.user(&alice).await);
     done(store.users(None, 10).await);
     done(store.peer(&peer(1).id).await);

@@ -101,6 +101,59 @@ fn largest_batches() -> (PublishRequest, PublishRequest) {
     (publish, PublishRequest { changes: withdraw })
 }
 
+/// Who has all the files that they may have can still rename, replace and withdraw, and send a batch again.
+#[tokio::test]
+async fn a_full_catalog_can_change_but_not_grow() {
+    let inner = index(IndexConfig { entries_per_user: 2, ..IndexConfig::default() });
+    let api = router(inner.clone(), HttpOptions::default());
+    let index = start_router(inner, api, ServerOptions::default()).await;
+    let (alice, key) = (index.user("alice").await, PeerKey::generate().unwrap());
+    let peer = format!("/v1/peers/{}", key.peer_id());
+    let announce = index.call(Method::PUT, &peer).bearer_auth(&alice.token);
+    assert!(announce.json(&alice.announce(&key)).send().await.unwrap().status().is_success());
+
+    let publish = |path: &str, visibility: &str| {
+        CatalogChange::Publish(Entry {
+            path: path.parse().unwrap(),
+            content: numbered(1),
+            size: 1,
+            visibility: visibility.parse().unwrap(),
+        })
+    };
+    let withdraw = |path: &str| CatalogChange::Withdraw(path.parse().unwrap());
+    let files = format!("{peer}/files");
+    let send = async |changes: Vec<CatalogChange>| {
+        let call = index.call(Method::POST, &files).bearer_auth(&alice.token);
+        call.json(&PublishRequest { changes }).send().await.unwrap()
+    };
+    for (changes, total) in [
+        (vec![publish("a", "public"), publish("b", "public")], 2),
+        (vec![publish("a", "public"), publish("b", "public")], 2),
+        (vec![publish("a", "unlisted")], 2),
+        (vec![withdraw("a"), publish("c", "public")], 2),
+        (vec![publish("d", "public"), withdraw("b")], 2),
+        (vec![publish("e", "public"), publish("d", "public"), withdraw("e")], 2),
+        (vec![withdraw("d"), publish("d", "unlisted"), publish("d", "public")], 2),
+    ] {
+        let answer = send(changes.clone()).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{changes:?}");
+        assert_eq!(answer.json::<Published>().await.unwrap().total, total, "{changes:?}");
+    }
+    for changes in [
+        vec![publish("e", "public")],
+        vec![publish("c", "public"), publish("e", "public")],
+        vec![withdraw("nothing"), publish("e", "public")],
+        vec![withdraw("c"), publish("e", "public"), publish("f", "public")],
+        vec![withdraw("c"), publish("c", "public"), publish("e", "public")],
+    ] {
+        assert_problem(send(changes).await, ProblemKind::QuotaExceeded).await;
+    }
+    let fewer = send(vec![withdraw("c")]).await;
+    assert_eq!(fewer.json::<Published>().await.unwrap().total, 1);
+    let room = send(vec![publish("e", "public")]).await;
+    assert_eq!(room.status(), StatusCode::OK);
+}
+
 #[tokio::test]
 async fn a_slow_body_is_answered_in_time() {
     let http = HttpOptions { request_timeout: SHORT, ..HttpOptions::default() };

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     api::{Account, Registration},
-    auth::{Password, Verdict},
+    auth::{Password, Verdict, Verifier},
     identity::Username,
 };
 
@@ -73,16 +73,18 @@ impl Index {
         Ok(Account::from(&user))
     }
 
-    /// Changes the caller's password and ends their other sessions.
+    /// Changes the caller's password and ends their other sessions. A password that was set meanwhile stays.
     pub async fn change_password(
         &self,
         caller: &Caller,
         current: Password,
         new: Password,
     ) -> Result<(), IndexError> {
-        self.confirm(caller, current).await?;
+        let checked = self.confirm(caller, current).await?;
         let verifier = self.authenticator().enroll(&caller.user, new).await?;
-        self.store().set_verifier(&caller.user, &verifier, None).await?;
+        if !self.store().set_verifier(&caller.user, &verifier, Some(&checked)).await? {
+            return Err(IndexError::WrongCredentials);
+        }
         self.store().end_sessions(&caller.user, Some(&caller.session)).await?;
         self.inner.sessions.forget(&caller.user);
         Ok(())
@@ -128,8 +130,8 @@ impl Index {
         Ok(users.iter().map(Account::from).collect())
     }
 
-    /// Disables or enables an account: for operators' tools. Disabling ends its sessions at once; grants that it has
-    /// end within their lifetime.
+    /// Disables or enables an account: for operators' tools. Disabling ends its sessions and deletes its invites at
+    /// once; grants that it has end within their lifetime.
     pub async fn set_disabled(
         &self,
         username: &Username,
@@ -153,11 +155,13 @@ impl Index {
         Ok(())
     }
 
-    /// Whether the password is the caller's: asked again before what cannot be undone.
-    async fn confirm(&self, caller: &Caller, password: Password) -> Result<(), IndexError> {
+    /// Whether the password is the caller's: asked again before what cannot be undone. Gives what it was checked against.
+    async fn confirm(&self, caller: &Caller, password: Password) -> Result<Verifier, IndexError> {
         let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
-        match self.authenticator().verify(&caller.user, password, Some(&user.verifier)).await? {
-            Verdict::Accepted { .. } => Ok(()),
+        let verdict =
+            self.authenticator().verify(&caller.user, password, Some(&user.verifier)).await?;
+        match verdict {
+            Verdict::Accepted { .. } => Ok(user.verifier),
             Verdict::Refused => Err(IndexError::WrongCredentials),
         }
     }

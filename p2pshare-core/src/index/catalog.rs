@@ -1,6 +1,6 @@
 //! Publishing, searching, and being a source.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Caller, Index, IndexError, Thing,
@@ -16,6 +16,7 @@ use crate::{
     },
     content::{ContentId, MAX_CONTENT_LEN},
     identity::{GroupName, PeerId},
+    path::SharePath,
 };
 
 /// Most different sizes that are told of one content.
@@ -39,7 +40,7 @@ impl Index {
         }
         check_sizes(&request.changes)?;
         let reaches = self.reaches(caller, &request.changes).await?;
-        self.check_entry_quota(caller, &request.changes).await?;
+        self.check_entry_quota(caller, &peer, &request.changes).await?;
         let published =
             self.store().publish(&caller.user, &peer, &request.changes, self.now()).await?;
         let published = published.ok_or(IndexError::NotFound(Thing::Peer(peer)))?;
@@ -177,18 +178,33 @@ impl Index {
         groups.into_iter().map(reach).collect()
     }
 
-    /// Refuses what would take a user over their quota. Batches that run at the same time can pass it together by less
-    /// than a batch each: a quota bounds the index's size, it is no promise to the byte.
+    /// Refuses what would take a user over their quota; never a batch after which they have no more entries than before.
+    /// Batches that run at the same time can pass it together by less than a batch each: a quota bounds the index's
+    /// size, it is no promise to the byte.
     async fn check_entry_quota(
         &self,
         caller: &Caller,
+        peer: &PeerId,
         changes: &[CatalogChange],
     ) -> Result<(), IndexError> {
         let limit = self.config().entries_per_user;
-        let new = published(changes).count() as u64;
-        if new > 0
-            && self.store().count_user_entries(&caller.user).await?.saturating_add(new) > limit
-        {
+        // The last change of a path says whether it is there afterwards.
+        let paths: BTreeMap<&SharePath, bool> = changes
+            .iter()
+            .map(|change| (change.path(), matches!(change, CatalogChange::Publish(_))))
+            .collect();
+        let after = paths.values().filter(|is_there| **is_there).count() as u64;
+        if after == 0 {
+            return Ok(());
+        }
+        let total = self.store().count_user_entries(&caller.user).await?;
+        if total.saturating_add(after) <= limit {
+            return Ok(());
+        }
+        let paths: BTreeSet<SharePath> = paths.into_keys().cloned().collect();
+        let before = self.store().count_known_paths(&caller.user, peer, &paths).await?;
+        let new = after.saturating_sub(before);
+        if new > 0 && total.saturating_add(new) > limit {
             return Err(IndexError::Quota { what: "published files", limit });
         }
         Ok(())

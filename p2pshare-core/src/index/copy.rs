@@ -69,8 +69,8 @@ pub async fn copy(
     to: &dyn IndexStore,
     progress: OnProgress<'_>,
 ) -> StoreResult<()> {
-    // Who is disabled has neither a session nor a peer online, and is made so at last: a disabled user's peers could not
-    // be announced.
+    // Who is disabled has neither a session nor an invite nor a peer online, and is made so at last: a disabled user's
+    // peers could not be announced.
     let mut users = Users::of(from);
     while let Some(user) = users.next().await? {
         let enabled = User { disabled: false, ..user };
@@ -205,7 +205,9 @@ pub async fn survey(store: &dyn IndexStore, progress: OnProgress<'_>) -> StoreRe
             // How a token's hash is shown is cut short.
             sum.add(|all| &mut all.sessions, &(&session, session.token.as_bytes()));
         }
-        for invite in store.invites_by(&user.name).await? {
+        // An older store can have invites of who is disabled, and they are not copied.
+        let invites = if user.disabled { Vec::new() } else { store.invites_by(&user.name).await? };
+        for invite in invites {
             sum.add(|all| &mut all.invites, &invite);
         }
         for peer in store.peers_of(&user.name).await? {

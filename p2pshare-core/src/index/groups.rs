@@ -94,7 +94,7 @@ impl Index {
         }
     }
 
-    /// Gives a group of the caller's to another member.
+    /// Gives a group of the caller's to another member. The caller's invites into it are no longer good.
     pub async fn transfer_group(
         &self,
         caller: &Caller,

@@ -57,6 +57,13 @@ impl Index {
                 "the group is gone: ask for the invite again without it",
             ));
         }
+        if let Some(group) = &request.group
+            && let Err(error) = self.owned_group(caller, group).await
+        {
+            // It was given away since it was looked up above. Nobody knows the code yet.
+            self.store().delete_invite(&record.hash).await?;
+            return Err(error);
+        }
         Ok(InviteCreated { code, invite: Invite::from(record) })
     }
 

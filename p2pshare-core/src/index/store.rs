@@ -15,7 +15,7 @@
 //! - **Values.** Sizes are at most [`MAX_CONTENT_LEN`](crate::content::MAX_CONTENT_LEN), which the rules see to; any
 //!   other value that its type can have is kept as it is. In a [`Search`] and its filter, sizes can be any `u64`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 
@@ -81,8 +81,9 @@ pub trait UserStore: Send + Sync {
         expected: Option<&Verifier>,
     ) -> StoreResult<bool>;
 
-    /// Disables or enables an account; disabling ends all its sessions and takes its peers offline (as by
-    /// [`PeerStore::peer_leaves`]) in the same step; its entries stay. `false`: no such account.
+    /// Disables or enables an account; disabling ends all its sessions, takes its peers offline (as by
+    /// [`PeerStore::peer_leaves`]) and deletes the invites that it made in the same step; its entries stay. `false`: no
+    /// such account.
     async fn set_disabled(&self, name: &Username, disabled: bool) -> StoreResult<bool>;
 
     /// Makes an account an operator, or no longer one. `false`: no such account.
@@ -201,6 +202,14 @@ pub trait CatalogStore: Send + Sync {
     /// How many entries all peers of a user have.
     async fn count_user_entries(&self, owner: &Username) -> StoreResult<u64>;
 
+    /// Under how many of these paths a peer has entries. 0: no such peer, or it is not `owner`'s.
+    async fn count_known_paths(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        paths: &BTreeSet<SharePath>,
+    ) -> StoreResult<u64>;
+
     /// Searches what the viewer sees, as [`Search`] says.
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice>;
 
@@ -289,8 +298,8 @@ pub trait GroupStore: Send + Sync {
     /// Removes a member other than the owner. `false`: no such group, no such member, or the owner.
     async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool>;
 
-    /// Gives a group another owner; the one before remains a member. `false`: no such group, or the user is not a
-    /// member.
+    /// Gives a group another owner; the one before remains a member. Deletes the invites into the group that anybody but
+    /// the new owner made, in the same step. `false`: no such group, or the user is not a member; nothing changed.
     async fn set_group_owner(&self, name: &GroupName, owner: &Username) -> StoreResult<bool>;
 
     /// Deletes a group, its memberships, the entries shared with it, the partial sources noted for it and the invites
@@ -301,7 +310,8 @@ pub trait GroupStore: Send + Sync {
 /// Invites.
 #[async_trait]
 pub trait InviteStore: Send + Sync {
-    /// Adds an invite. `false`: the same code exists, or its maker or its group does not.
+    /// Adds an invite, if at this very moment its maker has an account that is not disabled and its group exists.
+    /// `false`: one of these does not hold, or the same code exists; nothing changed.
     async fn insert_invite(&self, invite: &InviteRecord) -> StoreResult<bool>;
 
     /// The invite of this code, whether or not it is still good.

@@ -1,17 +1,28 @@
 //! Accounts: whether one exists, and what its password is.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
 
 use p2pshare_core::{
     api::{InviteCreated, ProblemKind, Registration},
-    auth::{Argon2Authenticator, Argon2Params, Password},
-    index::{Index, IndexConfig},
+    auth::{
+        Argon2Authenticator, Argon2Params, AuthError, Authenticator, Password, Verdict, Verifier,
+    },
+    backend::memory::MemoryStore,
+    identity::Username,
+    index::{Index, IndexConfig, store::UserStore},
 };
 use p2pshare_index::{HttpOptions, RateLimits, ServerOptions, router};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::common::{PASSWORD, TestIndex, assert_problem, index, index_with, start_router};
+use crate::common::{
+    PASSWORD, TestIndex, assert_problem, cheap_passwords, index, index_over, index_with,
+    start_router,
+};
 
 async fn serve(index: Index, rates: RateLimits) -> TestIndex {
     let options = HttpOptions { rates, ..HttpOptions::default() };
@@ -163,6 +174,62 @@ async fn a_stolen_token_does_not_help_to_guess() {
     }
     for one in &calls {
         must_wait(call(one).await).await;
+    }
+}
+
+/// Checks passwords; while the next one is checked, an operator sets another.
+struct ResetMeanwhile {
+    passwords: Arc<dyn Authenticator>,
+    store: Arc<MemoryStore>,
+    reset: Mutex<Option<Password>>,
+}
+
+#[async_trait::async_trait]
+impl Authenticator for ResetMeanwhile {
+    async fn enroll(&self, user: &Username, password: Password) -> Result<Verifier, AuthError> {
+        self.passwords.enroll(user, password).await
+    }
+
+    async fn verify(
+        &self,
+        user: &Username,
+        password: Password,
+        verifier: Option<&Verifier>,
+    ) -> Result<Verdict, AuthError> {
+        let verdict = self.passwords.verify(user, password, verifier).await?;
+        let reset = self.reset.lock().unwrap().take();
+        if let Some(reset) = reset {
+            let verifier = self.passwords.enroll(user, reset).await?;
+            assert!(self.store.set_verifier(user, &verifier, None).await.unwrap());
+        }
+        Ok(verdict)
+    }
+}
+
+/// Who knows the old password does not keep the account by changing it while an operator sets another.
+#[tokio::test]
+async fn a_change_of_password_does_not_undo_a_reset() {
+    let store = Arc::new(MemoryStore::new());
+    let passwords = Arc::new(ResetMeanwhile {
+        passwords: cheap_passwords(),
+        store: Arc::clone(&store),
+        reset: Mutex::default(),
+    });
+    let inner = index_over(store, Arc::clone(&passwords) as _, IndexConfig::default());
+    let index = serve(inner, RateLimits::default()).await;
+    let alice = index.user("alice").await;
+    let (of_operator, of_thief) = ("set by the operator", "mine from now on");
+
+    *passwords.reset.lock().unwrap() = Some(Password::new(of_operator.to_owned()).unwrap());
+    let change = json!({ "current": PASSWORD, "new": of_thief });
+    let call = index.call(Method::PUT, "/v1/me/password").bearer_auth(&alice.token).json(&change);
+    assert_problem(call.send().await.unwrap(), ProblemKind::WrongCredentials).await;
+    for (password, status) in
+        [(of_thief, StatusCode::UNAUTHORIZED), (of_operator, StatusCode::CREATED)]
+    {
+        let body = json!({ "username": "alice", "password": password });
+        let answer = index.post("/v1/sessions", &body).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{password}");
     }
 }
 

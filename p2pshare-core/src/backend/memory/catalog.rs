@@ -80,6 +80,19 @@ impl CatalogStore for MemoryStore {
         Ok(peers.iter().map(|peer| state.entries.count_of_peer(peer)).sum())
     }
 
+    async fn count_known_paths(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        paths: &BTreeSet<SharePath>,
+    ) -> StoreResult<u64> {
+        let state = self.lock()?;
+        if !state.owns_peer(owner, peer) {
+            return Ok(0);
+        }
+        Ok(paths.iter().filter(|path| state.entries.find(peer, path).is_some()).count() as u64)
+    }
+
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice> {
         Ok(self.lock()?.search(viewer, search))
     }

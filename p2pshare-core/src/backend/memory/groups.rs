@@ -81,6 +81,9 @@ impl GroupStore for MemoryStore {
             return Ok(false);
         }
         group.record.owner = owner.clone();
+        state
+            .invites
+            .retain(|_, invite| invite.group.as_ref() != Some(name) || invite.created_by == *owner);
         Ok(true)
     }
 

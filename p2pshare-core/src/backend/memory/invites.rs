@@ -20,7 +20,7 @@ impl InviteStore for MemoryStore {
         let mut state = self.lock()?;
         let group_is_there = |name| state.groups.contains_key(name);
         if state.invites.contains_key(&invite.hash)
-            || !state.users.contains_key(&invite.created_by)
+            || state.users.get(&invite.created_by).is_none_or(|maker| maker.disabled)
             || !invite.group.as_ref().is_none_or(group_is_there)
         {
             return Ok(false);
@@ -96,5 +96,9 @@ impl State {
             self.add_member(&group, &user.name);
         }
         RedeemOutcome::Registered
+    }
+
+    pub(super) fn delete_invites_by(&mut self, user: &Username) {
+        self.invites.retain(|_, invite| invite.created_by != *user);
     }
 }

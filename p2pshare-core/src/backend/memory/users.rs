@@ -56,6 +56,7 @@ impl UserStore for MemoryStore {
             for peer in state.peer_ids_of(name) {
                 state.peer_leaves(&peer);
             }
+            state.delete_invites_by(name);
         }
         Ok(true)
     }
@@ -98,7 +99,7 @@ impl State {
         for peer in self.peer_ids_of(name) {
             self.delete_peer(&peer);
         }
-        self.invites.retain(|_, invite| invite.created_by != *name);
+        self.delete_invites_by(name);
         for group in self.groups_owned_by(name) {
             self.delete_group(&group);
         }

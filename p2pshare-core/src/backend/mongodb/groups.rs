@@ -6,7 +6,7 @@ use mongodb::bson::{Document, doc};
 use serde::Deserialize;
 
 use super::{
-    MongoStore, catalog,
+    MongoStore, by, catalog,
     database::{MongoResult, Tx, patiently, transact},
     documents::{GroupDoc, group_name, user_name},
     many, peers, users,
@@ -147,7 +147,13 @@ async fn set_owner(tx: &mut Tx<'_>, group: &GroupName, owner: &Username) -> Mong
     }
     let update = doc! { "$set": { "owner": owner.as_str() } };
     let set = tx.database.groups.update_one(doc! { "_id": group.as_str() }, update);
-    Ok(set.session(&mut tx.session).await?.matched_count > 0)
+    if set.session(&mut tx.session).await?.matched_count == 0 {
+        return Ok(false);
+    }
+    let of_others = doc! { "group": group.as_str(), "created_by": { "$ne": owner.as_str() } };
+    let delete = tx.database.invites.delete_many(of_others).hint(by("group"));
+    delete.session(&mut tx.session).await?;
+    Ok(true)
 }
 
 /// The groups that a user owns.

@@ -90,7 +90,8 @@ async fn insert(tx: &mut Tx<'_>, invite: &InviteRecord) -> MongoResult<bool> {
     if tx.database.invites.find_one(known).session(&mut tx.session).await?.is_some() {
         return Ok(false);
     }
-    if users::hold(tx, doc! { "_id": &new.created_by }).await?.is_none() {
+    let maker = doc! { "_id": &new.created_by, "disabled": false };
+    if users::hold(tx, maker).await?.is_none() {
         return Ok(false);
     }
     if let Some(group) = &new.group

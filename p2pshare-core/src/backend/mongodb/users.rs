@@ -134,6 +134,7 @@ async fn set_disabled(tx: &mut Tx<'_>, name: &Username, disabled: bool) -> Mongo
         tx.database.sessions.delete_many(own).session(&mut tx.session).await?;
         let peers = peers::ids_of(tx, name).await?;
         peers::leave(tx, &peers).await?;
+        delete_invites_by(tx, name).await?;
     }
     Ok(true)
 }
@@ -150,10 +151,15 @@ async fn delete(tx: &mut Tx<'_>, name: &Username) -> MongoResult<bool> {
         peers::delete(tx, peer).await?;
     }
     // Without a peer the user has no entries. Those of others go with the groups.
-    let made = doc! { "created_by": name.as_str() };
-    tx.database.invites.delete_many(made).session(&mut tx.session).await?;
+    delete_invites_by(tx, name).await?;
     for group in groups::owned_by(tx, name).await? {
         groups::delete(tx, &group).await?;
     }
     Ok(true)
+}
+
+async fn delete_invites_by(tx: &mut Tx<'_>, name: &Username) -> MongoResult<()> {
+    let made = doc! { "created_by": name.as_str() };
+    tx.database.invites.delete_many(made).session(&mut tx.session).await?;
+    Ok(())
 }

@@ -90,7 +90,13 @@ impl GroupStore for SqliteStore {
         let update = move |c: &Connection| {
             let sql = "UPDATE groups SET owner = u.id FROM users u WHERE groups.name = ?1 AND u.name = ?2 AND \
                            EXISTS (SELECT 1 FROM members m WHERE m.\"group\" = groups.id AND m.user = u.id)";
-            Ok(rows::execute(c, sql, (name.as_str(), owner.as_str()))? > 0)
+            if rows::execute(c, sql, (name.as_str(), owner.as_str()))? == 0 {
+                return Ok(false);
+            }
+            let sql = "DELETE FROM invites WHERE \"group\" = (SELECT id FROM groups WHERE name = ?1) AND \
+                           created_by <> (SELECT owner FROM groups WHERE name = ?1)";
+            rows::execute(c, sql, [name.as_str()])?;
+            Ok(true)
         };
         Ok(self.database.write(update).await?)
     }

@@ -101,9 +101,9 @@ fn insert(connection: &Connection, invite: &InviteRecord) -> DatabaseResult<bool
     let group_id = |name: &GroupName| rows::group_id(connection, name);
     let group = invite.group.as_ref().map(group_id).transpose()?;
     // No group asked for is `None`, one that does not exist `Some(None)`.
-    let (Some(maker), false) =
-        (rows::user_id(connection, &invite.created_by)?, group == Some(None))
-    else {
+    let maker = "SELECT id FROM users WHERE name = ?1 AND NOT disabled";
+    let maker = rows::id_of(connection, maker, [invite.created_by.as_str()])?;
+    let (Some(maker), false) = (maker, group == Some(None)) else {
         return Ok(false);
     };
     let sql = "INSERT INTO invites (hash, created_by, \"group\", uses_left, created_at, expires_at) \

@@ -69,6 +69,7 @@ impl UserStore for SqliteStore {
             rows::execute(c, sql, (id, disabled))?;
             if disabled {
                 rows::execute(c, "DELETE FROM sessions WHERE user = ?1", [id])?;
+                rows::execute(c, "DELETE FROM invites WHERE created_by = ?1", [id])?;
                 let sql = "DELETE FROM partial_sources WHERE peer IN (SELECT id FROM peers WHERE owner = ?1)";
                 rows::execute(c, sql, [id])?;
                 let sql = "UPDATE peers SET last_seen = NULL WHERE owner = ?1";

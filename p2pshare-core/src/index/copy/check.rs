@@ -35,6 +35,9 @@ pub async fn check(store: &dyn IndexStore, progress: OnProgress<'_>) -> StoreRes
         if user.disabled && !store.sessions_of(&user.name).await?.is_empty() {
             wrong.push(format!("user {} is disabled and has sessions", user.name));
         }
+        if user.disabled && !store.invites_by(&user.name).await?.is_empty() {
+            wrong.push(format!("user {} is disabled and has invites", user.name));
+        }
         for peer in online {
             peers += 1;
             if user.disabled && peer.last_seen.is_some() {

@@ -1,7 +1,11 @@
 //! Laws of [`GroupStore`](crate::index::store::GroupStore).
 
 use super::fixture::*;
-use crate::{api::Visibility, index::model::GroupRecord, time::Timestamp};
+use crate::{
+    api::Visibility,
+    index::{model::GroupRecord, store::RedeemOutcome},
+    time::Timestamp,
+};
 
 fn record(name: &str, owner: &str) -> GroupRecord {
     GroupRecord { name: group(name), owner: user(owner), created_at: at(1) }
@@ -143,6 +147,34 @@ pub async fn a_group_is_given_to_a_member(store: Store) {
     assert!(ok(store.delete_user(&user("alice")).await));
     assert_eq!(members(&store, "club").await, ["bob", "carol"], "it is no longer alice's");
     assert_eq!(ok(store.group(&group("other")).await), None);
+}
+
+/// With another owner the invites into the group are gone but for the new owner's; all others stay.
+pub async fn no_invite_outlives_its_makers_ownership(store: Store) {
+    a_club(&store).await;
+    let made = [
+        invite(1, "alice", Some("club")),
+        invite(2, "bob", Some("club")),
+        invite(3, "carol", Some("club")),
+        invite(4, "alice", Some("other")),
+        invite(5, "alice", None),
+    ];
+    for invite in &made {
+        assert!(ok(store.insert_invite(invite).await));
+    }
+    let club = group("club");
+    assert!(!ok(store.set_group_owner(&club, &user("nobody")).await));
+    for invite in &made {
+        assert_eq!(ok(store.invite(&invite.hash).await).as_ref(), Some(invite));
+    }
+    assert!(ok(store.set_group_owner(&club, &user("bob")).await));
+    for (number, is_there) in [(1, false), (2, true), (3, false), (4, true), (5, true)] {
+        let found = ok(store.invite(&invite_hash(number)).await);
+        assert_eq!(found.is_some(), is_there, "invite {number}");
+    }
+    let redeemed = store.redeem_invite(&invite_hash(1), &account("dave"), at(100)).await;
+    assert_eq!(ok(redeemed), RedeemOutcome::NotGood);
+    assert_eq!(members(&store, "club").await, ["alice", "bob", "carol"]);
 }
 
 /// Deleting a group deletes its memberships, what was shared with it, and the invites into it.

@@ -47,6 +47,26 @@ pub async fn an_invite_needs_its_maker_and_group(store: Store) {
     assert_eq!(ok(store.invite(&invite_hash(2)).await), None);
 }
 
+/// No invite slips past the disabling of its maker.
+pub async fn no_invite_slips_past_the_disabling_of_its_maker(store: Store) {
+    alice_with_a_club(&store).await;
+    for round in 0..20 {
+        let tasks = (0..8_u8).map(|number| {
+            let store = store.clone();
+            async move {
+                if number == 4 {
+                    assert!(ok(store.set_disabled(&user("alice"), true).await));
+                    return;
+                }
+                ok(store.insert_invite(&invite(number, "alice", Some("club"))).await);
+            }
+        });
+        at_once(tasks).await;
+        assert_eq!(ok(store.invites_by(&user("alice")).await), [], "round {round}");
+        assert!(ok(store.set_disabled(&user("alice"), false).await));
+    }
+}
+
 /// Redeeming adds the account as given, has it join the group, and takes one use.
 pub async fn redeeming_registers_and_joins(store: Store) {
     alice_with_a_club(&store).await;

@@ -105,6 +105,7 @@ macro_rules! __store_laws {
                 a_verifier_is_replaced_if_as_expected,
                 of_several_who_expect_a_verifier_one_wins,
                 disabling_ends_sessions_and_presence,
+                disabling_deletes_invites,
                 an_operator_is_made_and_unmade,
                 deleting_a_user_deletes_all_that_is_theirs,
                 a_deleted_name_is_free_and_clean,
@@ -153,6 +154,7 @@ macro_rules! __store_laws {
                 batches_at_once_do_not_mix,
                 entries_are_paged_in_order,
                 entries_are_counted,
+                known_paths_are_counted,
             }
             search {
                 every_word_begins_a_word_of_the_path,
@@ -225,6 +227,7 @@ macro_rules! __store_laws {
                 leaving_withdraws_what_was_shared,
                 the_owner_stays,
                 a_group_is_given_to_a_member,
+                no_invite_outlives_its_makers_ownership,
                 deleting_a_group_withdraws_what_was_shared,
                 a_deleted_user_is_in_no_group,
                 a_disabled_user_stays_a_member,
@@ -232,6 +235,7 @@ macro_rules! __store_laws {
             invites {
                 an_invite_is_kept_as_given,
                 an_invite_needs_its_maker_and_group,
+                no_invite_slips_past_the_disabling_of_its_maker,
                 redeeming_registers_and_joins,
                 an_invite_ends,
                 a_taken_name_takes_no_use,

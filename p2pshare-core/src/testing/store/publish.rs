@@ -1,5 +1,7 @@
 //! Laws of [`CatalogStore`](crate::index::store::CatalogStore): publishing.
 
+use std::collections::BTreeSet;
+
 use super::fixture::*;
 use crate::{
     api::{
@@ -7,6 +9,7 @@ use crate::{
         Entry, Published, Visibility,
     },
     content::MAX_CONTENT_LEN,
+    path::SharePath,
     time::Timestamp,
 };
 
@@ -196,8 +199,7 @@ pub async fn batches_at_once_do_not_mix(store: Store) {
         assert!(counted.added == 20 || counted.replaced == 20, "{counted:?}");
     }
     let entries = ok(store.entries(&peer_id(1), None, 99).await);
-    let contents: std::collections::BTreeSet<_> =
-        entries.iter().map(|entry| entry.content).collect();
+    let contents: BTreeSet<_> = entries.iter().map(|entry| entry.content).collect();
     assert_eq!(contents.len(), 1, "the last batch won as a whole");
 }
 
@@ -243,5 +245,28 @@ pub async fn entries_are_counted(store: Store) {
     }
     for (name, count) in [("alice", 3), ("bob", 1), ("nobody", 0)] {
         assert_eq!(ok(store.count_user_entries(&user(name)).await), count, "{name}");
+    }
+}
+
+/// Of the paths asked about, those are counted under which the peer has an entry, to nobody but its owner.
+pub async fn known_paths_are_counted(store: Store) {
+    add_users_with_peers(&store, &["alice", "bob"]).await;
+    add_peer(&store, 3, "alice").await;
+    let hidden = entry_for("b", 2, &Visibility::Unlisted);
+    share(&store, "alice", 1, &[entry("a", 1), hidden, entry("c/d", 3)]).await;
+    share(&store, "alice", 3, &[entry("e", 1)]).await;
+    publish(&store, "alice", 1, &[Publish(entry("f", 1)), Withdraw(path("f"))], 100).await;
+    for (name, number, asked, count) in [
+        ("alice", 1, "a b c/d", 3),
+        ("alice", 1, "a A c d e f", 1),
+        ("alice", 1, "", 0),
+        ("alice", 3, "a b e", 1),
+        ("alice", 9, "a", 0),
+        ("bob", 1, "a b c/d", 0),
+        ("nobody", 1, "a", 0),
+    ] {
+        let asked: BTreeSet<SharePath> = asked.split_whitespace().map(path).collect();
+        let counted = store.count_known_paths(&user(name), &peer_id(number), &asked).await;
+        assert_eq!(ok(counted), count, "{name} of peer {number}: {asked:?}");
     }
 }

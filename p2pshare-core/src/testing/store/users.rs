@@ -3,7 +3,10 @@
 use super::fixture::*;
 use crate::{
     api::{CatalogChange, Visibility},
-    index::model::{Peer, StoreCounts, User},
+    index::{
+        model::{Peer, StoreCounts, User},
+        store::RedeemOutcome,
+    },
     time::Timestamp,
 };
 
@@ -128,6 +131,34 @@ pub async fn disabling_ends_sessions_and_presence(store: Store) {
     let removed = store.remove_partial_source(&user("alice"), &peer_id(1), &content(2)).await;
     assert!(!ok(removed), "the partial source is forgotten");
     assert!(!ok(store.set_disabled(&user("nobody"), true).await));
+}
+
+/// Disabling deletes the invites that the account made, and nobody else's; who is disabled makes none.
+pub async fn disabling_deletes_invites(store: Store) {
+    add_users(&store, &["alice", "bob"]).await;
+    add_group(&store, "hers", "alice", &[]).await;
+    for invite in
+        [invite(1, "alice", None), invite(2, "alice", Some("hers")), invite(3, "bob", Some("hers"))]
+    {
+        assert!(ok(store.insert_invite(&invite).await));
+    }
+    assert!(ok(store.set_disabled(&user("alice"), true).await));
+    assert_eq!(ok(store.invites_by(&user("alice")).await), []);
+    for number in [1, 2] {
+        assert_eq!(ok(store.invite(&invite_hash(number)).await), None);
+        let redeemed = store.redeem_invite(&invite_hash(number), &account("carol"), at(100)).await;
+        assert_eq!(ok(redeemed), RedeemOutcome::NotGood);
+    }
+    let of_bob = invite(3, "bob", Some("hers"));
+    assert_eq!(ok(store.invite(&invite_hash(3)).await), Some(of_bob));
+    assert!(!ok(store.insert_invite(&invite(4, "alice", None)).await));
+    assert_eq!(ok(store.invite(&invite_hash(4)).await), None);
+
+    assert!(ok(store.set_disabled(&user("alice"), false).await));
+    assert_eq!(ok(store.invites_by(&user("alice")).await), []);
+    assert!(ok(store.insert_invite(&invite(4, "alice", None)).await));
+    assert!(ok(store.set_disabled(&user("alice"), false).await));
+    assert_eq!(ok(store.invites_by(&user("alice")).await), [invite(4, "alice", None)]);
 }
 
 /// An account becomes an operator and no longer one, and its sessions say so at once.

@@ -10,6 +10,8 @@ mod publish;
 mod search;
 mod sight;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use mongodb::bson::{Bson, doc};
 
@@ -103,6 +105,22 @@ impl CatalogStore for MongoStore {
         let find = || self.database.peers.find(doc! { "owner": owner.as_str() });
         let entries = many(find, |peer| u64::try_from(peer.entries).map_err(MongoError::corrupt));
         Ok(entries.await?.into_iter().sum())
+    }
+
+    async fn count_known_paths(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        paths: &BTreeSet<SharePath>,
+    ) -> StoreResult<u64> {
+        let id = Bytes32::from(peer);
+        let own = doc! { "_id": id, "owner": owner.as_str() };
+        if patiently(|| self.database.peers.find_one(own.clone())).await?.is_none() {
+            return Ok(0);
+        }
+        let keys: Vec<_> = paths.iter().map(|path| doc! { "p": id, "t": path.as_str() }).collect();
+        let known = doc! { "_id": { "$in": keys } };
+        Ok(patiently(|| self.database.entries.count_documents(known.clone())).await?)
     }
 
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice> {

@@ -1,5 +1,7 @@
 //! The entries of one peer or user.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::sight::{PUBLIC, UNLISTED};
@@ -50,6 +52,24 @@ pub(super) fn count_of_peer(connection: &Connection, peer: &PeerId) -> DatabaseR
 pub(super) fn count_of_user(connection: &Connection, owner: &Username) -> DatabaseResult<u64> {
     let sql = "SELECT coalesce(sum(p.entries), 0) FROM users u JOIN peers p ON p.owner = u.id WHERE u.name = ?1";
     count(connection, sql, [owner.as_str()])
+}
+
+pub(super) fn count_known(
+    connection: &Connection,
+    owner: &Username,
+    peer: &PeerId,
+    paths: &BTreeSet<SharePath>,
+) -> DatabaseResult<u64> {
+    let Some(peer) = rows::own_peer_id(connection, owner, peer)? else {
+        return Ok(0);
+    };
+    let sql = "SELECT 1 FROM entries WHERE peer = ?1 AND path = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut known = 0;
+    for path in paths {
+        known += u64::from(statement.exists((peer, path.as_str()))?);
+    }
+    Ok(known)
 }
 
 fn count(connection: &Connection, sql: &str, parameters: impl Params) -> DatabaseResult<u64> {

@@ -12,6 +12,8 @@ mod sources;
 mod streams;
 mod words;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rusqlite::Connection;
 
@@ -80,6 +82,17 @@ impl CatalogStore for SqliteStore {
     async fn count_user_entries(&self, owner: &Username) -> StoreResult<u64> {
         let owner = owner.clone();
         Ok(self.database.read(move |c| entries::count_of_user(c, &owner)).await?)
+    }
+
+    async fn count_known_paths(
+        &self,
+        owner: &Username,
+        peer: &PeerId,
+        paths: &BTreeSet<SharePath>,
+    ) -> StoreResult<u64> {
+        let (owner, peer, paths) = (owner.clone(), *peer, paths.clone());
+        let read = move |c: &Connection| entries::count_known(c, &owner, &peer, &paths);
+        Ok(self.database.read(read).await?)
     }
 
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice> {

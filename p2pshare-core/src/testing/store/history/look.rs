@@ -1,5 +1,7 @@
 //! Asking both stores everything.
 
+use std::collections::BTreeSet;
+
 use super::{
     Disagreement,
     pair::{Pair, ask},
@@ -91,6 +93,10 @@ impl Pair<'_> {
             ask!(self, peer(&id))?;
             ask!(self, count_entries(&id))?;
             ask!(self, partial_sources_of(&id))?;
+            let some = BTreeSet::from(["a b", "a/b", "song"].map(path));
+            for owner in USERS {
+                ask!(self, count_known_paths(&user(owner), &id, &some))?;
+            }
             for (after, limit) in [(None, 100), (Some(&path("a b")), 2)] {
                 ask!(self, entries(&id, after, limit))?;
                 ask!(self, dated_entries(&id, after, limit))?;
