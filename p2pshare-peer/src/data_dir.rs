@@ -1,6 +1,7 @@
 //! The peer's data directory: its key, its session, its catalog.
 
 use std::{
+    ffi::OsStr,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -11,6 +12,15 @@ use p2pshare_core::identity::{KeyError, PeerKey};
 
 /// Name of the file with the peer's private key, PKCS #8 in DER.
 const KEY_FILE: &str = "peer.key";
+
+/// Names of the files that an index keeps together: its signing keys and its store.
+const INDEX_FILES: [&str; 2] = ["keys.json", "index.db"];
+
+/// Name of the folder for what is read while it is downloaded.
+const CACHE_FOLDER: &str = "cache";
+
+/// What the names of folders begin with in which other processes than the serving one read.
+const READING_FOLDER: &str = "read-";
 
 /// So many processes at a time can serve what they download, each as a peer of its own.
 const DOWNLOADERS: u32 = 8;
@@ -60,6 +70,17 @@ pub enum DataDirError {
     InUse(PathBuf),
 }
 
+/// Whether a folder is a data directory of a peer or an index, as the names of the files in it tell. Blocks.
+pub(crate) fn is_data_dir(folder: &Path) -> bool {
+    let has = |name: &str| fs::metadata(folder.join(name)).is_ok_and(|it| it.is_file());
+    has(KEY_FILE) || INDEX_FILES.into_iter().all(has)
+}
+
+/// Whether a folder of this name in a data directory is one that a peer makes for what it reads.
+pub(crate) fn is_made_by_peer(name: &OsStr) -> bool {
+    name == CACHE_FOLDER || name.as_encoded_bytes().starts_with(READING_FOLDER.as_bytes())
+}
+
 /// The peer's data directory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DataDir {
@@ -95,6 +116,11 @@ impl DataDir {
         self.path.join("catalog.sqlite")
     }
 
+    /// The folder for what the serving peer reads while it downloads it.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.path.join(CACHE_FOLDER)
+    }
+
     /// The peer's key; a new one the first time.
     pub fn peer_key(&self) -> Result<PeerKey, DataDirError> {
         self.key_in(KEY_FILE)
@@ -118,7 +144,7 @@ impl DataDir {
     pub fn reading_folder(&self) -> Result<Option<(PathBuf, DownloadLock)>, DataDirError> {
         for number in 1..=DOWNLOADERS {
             if let Some(file) = self.try_lock(&format!("read-{number}.lock"))? {
-                let path = self.path.join(format!("read-{number}"));
+                let path = self.path.join(format!("{READING_FOLDER}{number}"));
                 match fs::remove_dir_all(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(io_error("emptying", &path, error));
@@ -339,6 +365,25 @@ mod tests {
         assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), 9);
         taken.remove(3);
         assert_eq!(take().unwrap().0, ids[3]);
+    }
+
+    #[test]
+    fn data_directories_are_told_by_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::create_dir(path.join(KEY_FILE)).unwrap();
+        fs::write(path.join("keys.json"), "").unwrap();
+        assert!(!is_data_dir(path));
+        fs::write(path.join("index.db"), "").unwrap();
+        assert!(is_data_dir(path));
+        let dir = DataDir::open(&path.join("peer")).unwrap();
+        assert!(!is_data_dir(dir.path()));
+        dir.peer_key().unwrap();
+        assert!(is_data_dir(dir.path()));
+        let (reading, _lock) = dir.reading_folder().unwrap().unwrap();
+        assert!(is_made_by_peer(reading.file_name().unwrap()));
+        assert!(is_made_by_peer(dir.cache().file_name().unwrap()));
+        assert!(!is_made_by_peer("downloads".as_ref()));
     }
 
     #[test]

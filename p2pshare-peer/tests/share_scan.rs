@@ -18,6 +18,7 @@ use std::{
 use p2pshare_core::{api::Visibility, content::ContentId};
 use p2pshare_peer::{
     catalog::Catalog,
+    data_dir::DataDir,
     share::{Refreshed, ShareError, ShareEvent, ShareOptions, Sharer, SkipReason, UnshareTarget},
 };
 use share_support::Setting;
@@ -279,6 +280,27 @@ async fn what_cannot_be_read_is_reported_and_the_rest_is_shared() {
     assert!(matches!(setting.events.skipped()["closed"], SkipReason::Unreadable(_)));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_cannot_be_read_at_the_moment_is_not_gone() {
+    let mut setting = Setting::new();
+    setting.write("other", "other");
+    let kept = setting.write("sub/kept", "kept");
+    setting.share_all().await;
+    // The system says neither that there are no patterns nor that they are shut.
+    let patterns = setting.files.join("sub/.p2pignore");
+    std::os::unix::fs::symlink("n".repeat(300), &patterns).unwrap();
+    let report = setting.share_all().await;
+    assert_eq!((report.removed, report.skipped), (0, 1));
+    assert!(matches!(setting.events.skipped()["sub"], SkipReason::NotNow(_)));
+    assert_eq!(paths(&setting.listing().await), ["Music/other", "Music/sub/kept"]);
+
+    fs::remove_file(&patterns).unwrap();
+    fs::remove_file(&kept).unwrap();
+    let report = setting.share_all().await;
+    assert_eq!((report.removed, report.skipped), (1, 0));
+}
+
 #[tokio::test]
 async fn the_peers_own_secrets_are_never_shared() {
     let mut setting = Setting::new();
@@ -302,6 +324,62 @@ async fn the_peers_own_secrets_are_never_shared() {
         .share(&key, &ShareOptions::default(), &setting.events.sink(), &CancellationToken::new())
         .await;
     assert!(matches!(shared, Err(ShareError::OwnData(_))));
+}
+
+#[tokio::test]
+async fn the_data_of_other_peers_and_of_an_index_is_never_shared() {
+    let mut setting = Setting::new();
+    let other = DataDir::open(&setting.files.join("alice")).unwrap();
+    let key = setting.write("alice/session.json", "secret");
+    let database = setting.write("index/index.db", "secret");
+    setting.write("alice/.hidden", "secret");
+    setting.write("alice/cache/part", "secret");
+    setting.write("alice/music/song", "song");
+    setting.write("keys.json", "not an index's");
+    let files = setting.files.clone();
+    let all = ShareOptions { hidden: Some(true), ..ShareOptions::default() };
+    setting.share_with(&files, &all).await;
+    assert_eq!(setting.listing().await.len(), 6, "they are no data directories yet");
+
+    other.peer_key().unwrap();
+    setting.write("index/keys.json", "secret");
+    let report = setting.share_all().await;
+    let listing = setting.listing().await;
+    assert_eq!(paths(&listing), ["Music/alice/music/song", "Music/keys.json"]);
+    assert_eq!((report.removed, report.hashed), (4, 0));
+    let skipped = setting.events.skipped();
+    for name in ["peer.key", "session.json", ".hidden", "cache", "index.db", "keys.json"] {
+        assert_eq!(skipped[name], SkipReason::OwnData, "{name}");
+    }
+
+    let index = database.parent().unwrap();
+    let places: [&Path; 5] = [other.path(), &key, index, &database, setting.data_dir.path()];
+    for place in places {
+        let (events, cancel) = (setting.events.sink(), CancellationToken::new());
+        let shared = setting.sharer.share(place, &ShareOptions::default(), &events, &cancel).await;
+        assert!(matches!(shared, Err(ShareError::OwnData(_))), "{}", place.display());
+    }
+    setting.share(&other.path().join("music")).await;
+    assert!(setting.listing().await.contains_key("music/song"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_do_not_lead_into_the_data_of_others() {
+    use std::os::unix::fs::symlink;
+
+    let mut setting = Setting::new();
+    let other = DataDir::open(&setting.beside("alice")).unwrap();
+    other.peer_key().unwrap();
+    symlink(other.path().join("peer.key"), setting.files.join("file")).unwrap();
+    symlink(other.path(), setting.files.join("folder")).unwrap();
+    let files = setting.files.clone();
+    let follow = ShareOptions { follow_links: Some(true), ..ShareOptions::default() };
+    setting.share_with(&files, &follow).await;
+    assert_eq!(paths(&setting.listing().await), [] as [&str; 0]);
+    let skipped = setting.events.skipped();
+    assert_eq!(skipped["file"], SkipReason::OwnData);
+    assert_eq!(skipped["peer.key"], SkipReason::OwnData);
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ impl Node {
                 limit: now.download_rate(),
                 shared: Some(shared.own()),
                 metrics: options.metrics.clone(),
-                ..ManagerOptions::new(dir.path().join("cache"))
+                ..ManagerOptions::new(dir.cache())
             },
         )?;
         let inner = Inner {

@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Priority, Scope, ShareEvent, ShareEvents,
+    Priority, Scope, ShareEvent, ShareEvents, SkipReason,
     walk::{self, Found, Step},
 };
-use crate::catalog::{Catalog, CatalogError, FileId, KnownFile, KnownFrom, Share, ShareId};
+use crate::catalog::{Catalog, CatalogError, FileId, KnownFile, KnownFrom, Share, ShareId, local};
 
 /// Known files that are read at a time.
 const PAGE: u32 = 2000;
@@ -38,6 +38,8 @@ pub(super) struct Diff {
     pub(super) fresh: Vec<Fresh>,
     /// Known files that are not there any more.
     pub(super) gone: Vec<KnownFile>,
+    /// Places that could not be read, but may be later: what is known of them is not gone.
+    pub(super) unread: Vec<Vec<u8>>,
     /// It is not known in full, for the caller cancelled.
     pub(super) cancelled: bool,
 }
@@ -93,9 +95,13 @@ pub(super) async fn diff(
         for step in batch {
             match step {
                 Step::Found(found) => diff.compare(found, &mut known).await?,
-                Step::Skipped(local, reason) => {
+                Step::Skipped(path, reason) => {
                     diff.skipped += 1;
-                    events(ShareEvent::Skipped { local, reason });
+                    if matches!(reason, SkipReason::NotNow(_)) {
+                        let below = path.strip_prefix(&share.root).ok();
+                        diff.unread.extend(below.and_then(local::to_key));
+                    }
+                    events(ShareEvent::Skipped { local: path, reason });
                 }
             }
         }
@@ -112,6 +118,11 @@ pub(super) async fn diff(
     }
     while let Some(gone) = known.next().await? {
         diff.gone.push(gone);
+    }
+    if !diff.unread.is_empty() {
+        let unread = Scope::of(std::mem::take(&mut diff.unread));
+        diff.gone.retain(|file| !unread.covers(&file.key));
+        diff.unread = unread.places().to_vec();
     }
     Ok(diff)
 }

@@ -83,6 +83,8 @@ pub enum ShareEvent {
 pub enum SkipReason {
     /// It cannot be read.
     Unreadable(String),
+    /// It cannot be read at the moment, nor what lies below it if it is a folder: what is known of it stays.
+    NotNow(String),
     /// It is a pipe, a socket or a device.
     Special,
     /// It is a link that leads out of the shared folder.
@@ -101,7 +103,7 @@ pub enum SkipReason {
     NoName(String),
     /// It is a download that is not finished.
     Unfinished,
-    /// It belongs to this peer's own data: its key, its session or its catalog.
+    /// It belongs to the data of a peer or an index, this peer's or another's: its keys, its session or its catalog.
     OwnData,
     /// It is a `.p2pignore` in which something is wrong: a line that is no pattern, which does not count; or it cannot be
     /// read, and nothing is shared of the folder it lies in.
@@ -112,6 +114,7 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(error) => write!(f, "it cannot be read: {error}"),
+            Self::NotNow(error) => write!(f, "it cannot be read at the moment: {error}"),
             Self::Special => f.write_str("it is a pipe, a socket or a device"),
             Self::LinkOutside => f.write_str("it is a link that leads out of the shared folder"),
             Self::LinkToFolder => f.write_str("it is a link to a folder"),
@@ -124,7 +127,7 @@ impl fmt::Display for SkipReason {
             Self::NoName(error) => write!(f, "it cannot be named for others: {error}"),
             Self::Unfinished => f.write_str("it is a download that is not finished"),
             Self::BadPatterns(fault) => f.write_str(fault),
-            Self::OwnData => f.write_str("it belongs to this peer's own data"),
+            Self::OwnData => f.write_str("it belongs to the data of a p2pshare peer or index"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What of a share is looked at: what is hidden, was unshared or matches a pattern is not.
+//! What of a share is looked at: what is hidden, was unshared, matches a pattern or is p2pshare's own is not.
 
 use std::{
     fs,
@@ -7,9 +7,13 @@ use std::{
 
 use super::{
     SkipReason,
+    inspect::{is_lasting, unreadable},
     patterns::{IGNORE_FILE, Patterns},
 };
-use crate::catalog::{Share, local};
+use crate::{
+    catalog::{Share, local},
+    data_dir::{is_data_dir, is_made_by_peer},
+};
 
 /// Decides for one look at a share. Keeps what it has read of the folders above the last thing that was asked for, so
 /// that a walk reads the patterns of each folder once.
@@ -32,6 +36,8 @@ struct Level {
     path: PathBuf,
     /// `None`: nothing in it is looked at.
     patterns: Option<Patterns>,
+    /// A peer or an index keeps its data in it.
+    is_data: bool,
 }
 
 impl Filter {
@@ -48,15 +54,27 @@ impl Filter {
 
     /// Whether something below the root is looked at; the folders above it count too. Blocks.
     pub(super) fn admits(&mut self, relative: &Path, is_folder: bool) -> bool {
-        let Some(parent) = relative.parent() else {
-            return true;
+        let is_own = match relative.parent() {
+            None => !is_folder && self.root.parent().is_some_and(is_data_dir),
+            Some(parent) => {
+                self.enter(parent);
+                let is_open = self.levels.last().is_some_and(|level| level.patterns.is_some());
+                if !is_open || self.is_out(relative, is_folder) {
+                    return false;
+                }
+                self.is_own(relative, is_folder)
+            }
         };
-        self.enter(parent);
-        let is_open = self.levels.last().is_some_and(|level| level.patterns.is_some());
-        is_open && !self.is_out(relative, is_folder)
+        if is_own {
+            let place = local::to_key(relative).map(|key| local::place(&self.root, &key));
+            let place = place.unwrap_or_else(|| self.root.join(relative));
+            self.faults.push((place, SkipReason::OwnData));
+        }
+        !is_own
     }
 
-    /// What is wrong with files of patterns that were read since this was asked last.
+    /// What is wrong with files of patterns that were read since this was asked last, and what was left out of data
+    /// directories.
     pub(super) fn take_faults(&mut self) -> Vec<(PathBuf, SkipReason)> {
         std::mem::take(&mut self.faults)
     }
@@ -67,18 +85,31 @@ impl Filter {
             self.levels.pop();
         }
         if self.levels.is_empty() {
-            let patterns = Some(self.load(Path::new("")));
-            self.levels.push(Level { path: PathBuf::new(), patterns });
+            let root = self.open(PathBuf::new());
+            self.levels.push(root);
         }
         while let Some(last) = self.levels.last()
             && let Ok(rest) = folder.strip_prefix(&last.path)
             && let Some(next) = rest.components().next()
         {
             let path = last.path.join(next);
-            let is_in = last.patterns.is_some() && !self.is_out(&path, true);
-            let patterns = (is_in && self.is_folder(&path)).then(|| self.load(&path));
-            self.levels.push(Level { path, patterns });
+            let is_in = last.patterns.is_some()
+                && !self.is_out(&path, true)
+                && !self.is_own(&path, true)
+                && self.is_folder(&path);
+            let level = match is_in {
+                true => self.open(path),
+                false => Level { path, patterns: None, is_data: false },
+            };
+            self.levels.push(level);
         }
+    }
+
+    /// A folder that is looked into.
+    fn open(&mut self, path: PathBuf) -> Level {
+        let patterns = Some(self.load(&path));
+        let is_data = is_data_dir(&self.root.join(&path));
+        Level { path, patterns, is_data }
     }
 
     fn load(&mut self, folder: &Path) -> Patterns {
@@ -86,7 +117,11 @@ impl Filter {
             if folder.as_os_str().is_empty() { self.root.clone() } else { self.root.join(folder) };
         let (patterns, fault) = Patterns::load(&folder);
         if let Some(fault) = fault {
-            self.faults.push((folder.join(IGNORE_FILE), SkipReason::BadPatterns(fault)));
+            self.faults.push(match &patterns {
+                // What is known of the folder stays.
+                Patterns::Unread => (folder, SkipReason::NotNow(format!("{IGNORE_FILE}: {fault}"))),
+                _ => (folder.join(IGNORE_FILE), SkipReason::BadPatterns(fault)),
+            });
         }
         patterns
     }
@@ -106,12 +141,27 @@ impl Filter {
         (!self.hidden && is_hidden()) || is_excluded() || is_ignored()
     }
 
+    /// Whether something belongs to the data of a peer or an index: their files lie directly in a data directory, which is
+    /// the last level, besides the folders that they make there.
+    fn is_own(&self, relative: &Path, is_folder: bool) -> bool {
+        let is_data = self.levels.last().is_some_and(|level| level.is_data);
+        is_data && (!is_folder || relative.file_name().is_some_and(is_made_by_peer))
+    }
+
     /// Whether a walk goes into it: a link to a folder counts only where links are followed.
-    fn is_folder(&self, relative: &Path) -> bool {
+    fn is_folder(&mut self, relative: &Path) -> bool {
         let path = self.root.join(relative);
         let metadata =
-            if self.follow_links { fs::metadata(path) } else { fs::symlink_metadata(path) };
-        metadata.is_ok_and(|metadata| metadata.is_dir())
+            if self.follow_links { fs::metadata(&path) } else { fs::symlink_metadata(&path) };
+        match metadata {
+            Ok(metadata) => metadata.is_dir(),
+            Err(error) => {
+                if !is_lasting(&error) {
+                    self.faults.push((path, unreadable(&error)));
+                }
+                false
+            }
+        }
     }
 }
 
@@ -184,6 +234,31 @@ mod tests {
         filter.follow_links = true;
         filter.levels.clear();
         assert!(filter.admits(Path::new("link/file"), false));
+    }
+
+    #[test]
+    fn the_files_of_a_data_directory_are_not_admitted() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["peer/peer.key", "peer/music/song", "peer/cache/part", "index/index.db"] {
+            write(folder.path(), name, "");
+        }
+        write(folder.path(), "index/keys.json", "");
+        let mut filter = filter(folder.path(), false);
+        for (name, is_folder, is) in [
+            ("index", true, true),
+            ("index/index.db", false, false),
+            ("index/keys.json", false, false),
+            ("peer/cache", true, false),
+            ("peer/cache/part", false, false),
+            ("peer/music", true, true),
+            ("peer/music/song", false, true),
+            ("peer/peer.key", false, false),
+        ] {
+            assert_eq!(filter.admits(Path::new(name), is_folder), is, "{name}");
+        }
+        let faults = filter.take_faults();
+        assert!(faults.iter().all(|(_, reason)| *reason == SkipReason::OwnData), "{faults:?}");
+        assert_eq!(faults.len(), 4);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
 use p2pshare_core::transfer::FileStamp;
 
 use super::SkipReason;
+use crate::data_dir::is_data_dir;
 
 /// The rules of one share.
 #[derive(Clone, Copy, Debug)]
@@ -54,10 +55,12 @@ impl Rules<'_> {
         if !self.follow_links && !target.starts_with(self.root) {
             return Err(SkipReason::LinkOutside);
         }
-        stamp(&metadata, self.is_own(&target))
+        let is_own = self.is_own(&target) || target.parent().is_some_and(is_data_dir);
+        stamp(&metadata, is_own)
     }
 
-    /// Whether a file is one of the peer's own: they lie directly in the data directory.
+    /// Whether a file is one of the peer's own: they lie directly in the data directory. The filter of a walk tells those
+    /// of others.
     fn is_own(&self, path: &Path) -> bool {
         path.parent() == Some(self.data_dir)
     }
@@ -75,7 +78,18 @@ fn stamp(metadata: &Metadata, is_own: bool) -> Result<FileStamp, SkipReason> {
 
 /// Why a file cannot be looked at.
 pub(super) fn failed(error: &io::Error) -> SkipReason {
-    if is_absent(error) { SkipReason::Gone } else { SkipReason::Unreadable(error.to_string()) }
+    match is_absent(error) {
+        true => SkipReason::Gone,
+        false => unreadable(error),
+    }
+}
+
+/// Why something cannot be read that is there.
+pub(super) fn unreadable(error: &io::Error) -> SkipReason {
+    match is_lasting(error) {
+        true => SkipReason::Unreadable(error.to_string()),
+        false => SkipReason::NotNow(error.to_string()),
+    }
 }
 
 /// Opens a file for reading, without waiting for the other end of a pipe.
@@ -93,6 +107,23 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 /// Whether this error says that there is nothing of the name.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Whether this error says that something is gone, or shut, for good. Any other may pass, and says nothing of what is
+/// there.
+pub(super) fn is_lasting(error: &io::Error) -> bool {
+    is_absent(error) || error.kind() == io::ErrorKind::PermissionDenied || is_loop(error)
+}
+
+/// Whether a link leads to itself.
+#[cfg(unix)]
+fn is_loop(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::LOOP)
+}
+
+#[cfg(not(unix))]
+fn is_loop(_error: &io::Error) -> bool {
+    false
 }
 
 /// Whether this is the name of a file that an unfinished download is written to: `NAME.ID.part`, where `ID` is 16 digits
@@ -115,6 +146,34 @@ pub(crate) fn is_unfinished(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_is_gone() {
+        use io::ErrorKind::{NotADirectory, NotFound, Other, PermissionDenied, TimedOut};
+
+        for (kind, is) in [
+            (NotFound, true),
+            (NotADirectory, true),
+            (PermissionDenied, true),
+            (TimedOut, false),
+            (Other, false),
+        ] {
+            assert_eq!(is_lasting(&io::Error::from(kind)), is, "{kind}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn too_many_open_files_and_a_failing_disk_may_pass() {
+        for (error, is) in [
+            (rustix::io::Errno::LOOP, true),
+            (rustix::io::Errno::MFILE, false),
+            (rustix::io::Errno::NFILE, false),
+            (rustix::io::Errno::IO, false),
+        ] {
+            assert_eq!(is_lasting(&io::Error::from(error)), is, "{error}");
+        }
+    }
 
     #[test]
     fn unfinished_downloads_are_told_by_their_name() {

@@ -43,7 +43,7 @@ pub(crate) use walk::folders;
 
 use crate::{
     catalog::{Catalog, CatalogError, CatalogLock, NewShare, Share, ShareId},
-    data_dir::DataDir,
+    data_dir::{DataDir, is_data_dir},
 };
 
 /// How something is shared. What is `None` stays as it was when it is shared again, and has its default the first time.
@@ -102,8 +102,8 @@ pub enum ShareError {
     /// It is a pipe, a socket or a device.
     #[error("{} is neither a file nor a folder", .0.display())]
     Special(PathBuf),
-    /// It belongs to this peer's own data.
-    #[error("{} belongs to this peer's own data, which must not be shared", .0.display())]
+    /// It is the data directory of a peer or an index, this peer's or another's, or a file in it.
+    #[error("{} belongs to the data of a p2pshare peer or index, which must not be shared", .0.display())]
     OwnData(PathBuf),
     /// No name for others can be made of its own.
     #[error("{} cannot be named for others: {error}; rename it", path.display())]
@@ -148,7 +148,8 @@ pub struct Sharer {
 }
 
 impl Sharer {
-    /// Shares through this catalog. The files of `data_dir` itself, among them the peer's key, are never shared.
+    /// Shares through this catalog. The files of `data_dir` itself, among them the peer's key, are never shared, nor are
+    /// those of data directories of other peers and of indexes.
     pub fn new(catalog: Catalog, data_dir: &DataDir) -> Self {
         Self { catalog, data_dir: data_dir.path().into() }
     }
@@ -293,12 +294,14 @@ fn resolve(path: &Path, data_dir: &Path) -> Result<(PathBuf, SharePath), ShareEr
     };
     let root = fs::canonicalize(path).map_err(unreadable)?;
     let metadata = fs::metadata(&root).map_err(unreadable)?;
-    if metadata.is_dir() {
-        fs::read_dir(&root).map_err(unreadable)?;
-    } else if !metadata.is_file() {
+    let folder = if metadata.is_dir() { Some(root.as_path()) } else { root.parent() };
+    let is_own = folder.is_some_and(|folder| folder == data_dir || is_data_dir(folder));
+    if !metadata.is_dir() && !metadata.is_file() {
         return Err(ShareError::Special(path.to_owned()));
-    } else if root.parent() == Some(data_dir) {
+    } else if is_own {
         return Err(ShareError::OwnData(path.to_owned()));
+    } else if metadata.is_dir() {
+        fs::read_dir(&root).map_err(unreadable)?;
     } else {
         fs::File::open(&root).map_err(unreadable)?;
     }

@@ -27,6 +27,8 @@ pub(super) enum Patterns {
     Some(Gitignore),
     /// They cannot be read: nothing is shared that they may mean.
     Unknown,
+    /// The same, but only at the moment.
+    Unread,
 }
 
 /// What is wrong with a file of patterns, for people.
@@ -38,7 +40,8 @@ impl Patterns {
         let text = match read(&folder.join(IGNORE_FILE)) {
             Ok(Some(text)) => text,
             Ok(None) => return (Self::None, None),
-            Err(fault) => return (Self::Unknown, Some(fault)),
+            Err(Unread { fault, passes: true }) => return (Self::Unread, Some(fault)),
+            Err(Unread { fault, passes: false }) => return (Self::Unknown, Some(fault)),
         };
         Self::parse(&text, folder)
     }
@@ -65,7 +68,7 @@ impl Patterns {
     pub(super) fn ignore(&self, path: &Path, is_folder: bool) -> Option<bool> {
         match self {
             Self::None => None,
-            Self::Unknown => Some(true),
+            Self::Unknown | Self::Unread => Some(true),
             Self::Some(patterns) => match patterns.matched(path, is_folder) {
                 Match::None => None,
                 Match::Ignore(_) => Some(true),
@@ -75,9 +78,19 @@ impl Patterns {
     }
 }
 
+/// Why a file of patterns was not read.
+struct Unread {
+    fault: Fault,
+    /// It may be read later.
+    passes: bool,
+}
+
 /// `None`: there is no such file.
-fn read(path: &Path) -> Result<Option<String>, Fault> {
-    let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
+fn read(path: &Path) -> Result<Option<String>, Unread> {
+    let unreadable = |error: std::io::Error| Unread {
+        fault: format!("it cannot be read: {error}"),
+        passes: !inspect::is_lasting(&error),
+    };
     let file = match inspect::open(path) {
         Ok(file) => file,
         Err(error) if inspect::is_absent(&error) => return Ok(None),
@@ -89,7 +102,8 @@ fn read(path: &Path) -> Result<Option<String>, Fault> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("it is longer than {} KiB", MAX_BYTES >> 10));
+        let fault = format!("it is longer than {} KiB", MAX_BYTES >> 10);
+        return Err(Unread { fault, passes: false });
     }
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }

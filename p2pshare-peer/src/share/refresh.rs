@@ -9,14 +9,17 @@ use super::{
     Fresh, Priority, ShareError, ShareEvents, ShareReport, Sharer, SkipReason, inspect::Rules,
     walk::Found,
 };
-use crate::catalog::{KnownFile, Share, local};
+use crate::{
+    catalog::{KnownFile, Share, local},
+    data_dir::is_data_dir,
+};
 
 /// What has become of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refreshed {
     /// It is not shared.
     NotShared,
-    /// It is what it was.
+    /// It is what it was, or cannot be read at the moment.
     Unchanged,
     /// It is gone or cannot be shared any more.
     Removed,
@@ -26,8 +29,8 @@ pub enum Refreshed {
 
 impl Sharer {
     /// Looks at one shared file again, which was found changed when it was to be served: hashes it if it has changed,
-    /// removes it if it is gone. `local` is where it is, as the catalog says it. If several shares have the file, that
-    /// is done for each, and the most that was done is told.
+    /// removes it if it is gone, and leaves it if it cannot be read at the moment. `local` is where it is, as the catalog
+    /// says it. If several shares have the file, that is done for each, and the most that was done is told.
     ///
     /// Cancellation: the catalog stays as it was, or has the file as it is.
     pub async fn refresh_file(&self, local: &Path) -> Result<Refreshed, ShareError> {
@@ -52,11 +55,15 @@ impl Sharer {
         let (owned, path, data_dir) = (share.clone(), path.to_owned(), self.data_dir.clone());
         let look = spawn_blocking(move || {
             let Share { root, follow_links, .. } = &owned;
+            if path.parent().is_some_and(is_data_dir) {
+                return Err(SkipReason::OwnData);
+            }
             Rules { root, follow_links: *follow_links, data_dir: &data_dir }.inspect(&path)
         });
         let stamp = match look.await.unwrap_or(Err(SkipReason::Gone)) {
             Ok(stamp) if stamp == known.stamp => return Ok(Refreshed::Unchanged),
             Ok(stamp) => stamp,
+            Err(SkipReason::NotNow(_)) => return Ok(Refreshed::Unchanged),
             Err(_) => {
                 self.catalog.remove_files(vec![known]).await?;
                 return Ok(Refreshed::Removed);
@@ -68,6 +75,10 @@ impl Sharer {
         let fresh = Fresh { found, old: Some(known), content: None, moved_from: None };
         let cancel = CancellationToken::new();
         self.hash(vec![fresh], Priority::Wanted, &mut report, &events, &cancel).await?;
-        Ok(if report.hashed > 0 { Refreshed::Hashed } else { Refreshed::Removed })
+        Ok(match (report.hashed, report.removed) {
+            (0, 0) => Refreshed::Unchanged,
+            (0, _) => Refreshed::Removed,
+            _ => Refreshed::Hashed,
+        })
     }
 }

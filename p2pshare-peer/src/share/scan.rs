@@ -141,7 +141,9 @@ impl Sharer {
         // Another disk lies there than at the beginning: what was not met is not gone for that.
         let replaced = before != Identity::of(&share.root, how.priority).await;
         diff.cancelled |= replaced && !absent;
-        if share.online == absent && !diff.cancelled {
+        // Nothing was found, but not all was looked at: it stays what it was.
+        let unsure = diff.files == 0 && !diff.unread.is_empty();
+        if share.online == absent && !diff.cancelled && !unsure {
             self.catalog.set_online(share.id, !absent).await?;
             share.online = !absent;
         }

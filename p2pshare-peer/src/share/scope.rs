@@ -29,6 +29,12 @@ impl Scope {
     pub(crate) fn places(&self) -> &Arc<[Vec<u8>]> {
         &self.0
     }
+
+    /// Whether something is one of the places, or lies below one.
+    pub(super) fn covers(&self, key: &[u8]) -> bool {
+        let before = self.0.partition_point(|place| place.as_slice() <= key);
+        self.0[..before].last().is_some_and(|place| is_at_or_below(key, place))
+    }
 }
 
 /// Whether a file or folder is this place, or lies below it.
@@ -59,13 +65,17 @@ mod tests {
         #[test]
         fn a_scope_covers_what_it_was_made_of_once(
             keys in prop::collection::vec(prop::collection::vec(0..3_u8, 0..5), 0..12),
+            other in prop::collection::vec(0..3_u8, 0..6),
         ) {
             let scope = Scope::of(keys.clone());
             for key in &keys {
                 let over = scope.places().iter().filter(|place| is_at_or_below(key, place));
                 prop_assert_eq!(over.count(), 1, "{:?} in {:?}", key, scope);
+                prop_assert!(scope.covers(key));
             }
             prop_assert!(scope.places().is_sorted());
+            let is_over = scope.places().iter().any(|place| is_at_or_below(&other, place));
+            prop_assert_eq!(scope.covers(&other), is_over, "{:?} in {:?}", other, scope);
         }
     }
 }

@@ -200,14 +200,16 @@ impl Store<'_> {
         (self.events)(ShareEvent::Shared { local, path, content, bytes, hashed });
     }
 
-    /// A file that cannot be shared: what was known of it does not hold any more.
+    /// A file that cannot be shared: what was known of it does not hold any more, unless it may be read later.
     async fn skip(
         &mut self,
         key: Vec<u8>,
         old: Option<KnownFile>,
         reason: SkipReason,
     ) -> Result<(), ShareError> {
-        if let Some(old) = old {
+        if let Some(old) = old
+            && !matches!(reason, SkipReason::NotNow(_))
+        {
             self.report.removed += self.catalog.remove_files(vec![old]).await?;
         }
         self.report.files = self.report.files.saturating_sub(1);

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{
     Scope, SkipReason,
     filter::Filter,
-    inspect::{Rules, failed, is_absent},
+    inspect::{Rules, failed, is_absent, unreadable},
 };
 use crate::catalog::{Share, local};
 
@@ -192,10 +192,10 @@ fn look_at(rules: &Rules<'_>, path: PathBuf) -> Option<Step> {
 fn failure(folder: &Path, error: &ignore::Error) -> (PathBuf, SkipReason) {
     let path = path_of(error).unwrap_or(folder).to_owned();
     let reason = match error.io_error() {
-        Some(error) => error.to_string(),
-        None => error.to_string(),
+        Some(error) => unreadable(error),
+        None => SkipReason::Unreadable(error.to_string()),
     };
-    (path, SkipReason::Unreadable(reason))
+    (path, reason)
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

@@ -60,6 +60,19 @@ fn what_a_group_shares_exists_for_its_members_only() {
     alice.ok(["search", "film"]);
 }
 
+#[test]
+fn a_group_that_is_not_there_changes_nothing() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    alice.ok(["group", "create", "friends"]);
+    std::fs::write(alice.path("film"), noise(MIB, 82)).unwrap();
+    alice.ok(["share", "film", "--group", "friends"]);
+    let said = alice.fails(4, ["share", "film", "--group", "fiends"]);
+    assert!(said.contains("fiends") && said.contains("group list"), "{said}");
+    assert_eq!(alice.ok(["shares"]).one("share")["visibility"], "group:friends");
+    alice.ok(["search", "film"]).one("hit");
+}
+
 /// Who was in a group and knows the id of what is shared there publishes that id, and gets neither a byte of it nor word
 /// of who has it or downloads it.
 #[test]

@@ -33,6 +33,7 @@ pub(crate) async fn serve(
     args: ServeArgs,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
+    raise_file_limit();
     let _lock = context.dir.lock_for_serving()?;
     if args.insecure && !args.listen.ip().is_loopback() {
         context
@@ -80,6 +81,21 @@ pub(crate) async fn serve(
     context.output.note("Stopped.");
     Ok(())
 }
+
+/// Each connection and each file that is served or written is an open file: takes as many as the system allows.
+#[cfg(unix)]
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_file_limit() {}
 
 /// Lets the metrics be read, if that is wanted, until what it gives is dropped.
 pub(crate) async fn serve_metrics(

@@ -6,10 +6,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use p2pshare_core::{content::ContentId, path::SharePath, text::visible};
+use p2pshare_core::{api::Visibility, content::ContentId, path::SharePath, text::visible};
 use serde_json::json;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::watch::watch;
@@ -29,15 +31,20 @@ use crate::{
     },
 };
 
+/// How long the index is waited for before something is shared: without it files are shared too, and published later.
+const INDEX_PATIENCE: Duration = Duration::from_secs(5);
+
 pub(crate) async fn share(
     context: &Context,
     args: ShareArgs,
     cancel: &CancellationToken,
 ) -> Result<(), CliError> {
+    let visibility = args.visibility.visibility();
+    check_group(context, visibility.as_ref()).await?;
     let catalog = open_catalog(context).await?;
     let sharer = Sharer::new(catalog.clone(), &context.dir);
     let options = ShareOptions {
-        visibility: args.visibility.visibility(),
+        visibility,
         hidden: args.hidden.then_some(true),
         follow_links: None,
         watched: args.watched(),
@@ -74,6 +81,30 @@ pub(crate) async fn share(
     }
     publish(context, catalog).await?;
     if args.watch { watch(context, sharer, cancel).await } else { Ok(()) }
+}
+
+/// That the user is in the group that is to see what is shared, as far as the index can be asked.
+async fn check_group(context: &Context, visibility: Option<&Visibility>) -> Result<(), CliError> {
+    let Some(Visibility::Group(group)) = visibility else {
+        return Ok(());
+    };
+    let Ok((_, client)) = context.session_client() else {
+        return Ok(());
+    };
+    match timeout(INDEX_PATIENCE, client.groups()).await {
+        Ok(Ok(list)) if list.groups.iter().all(|one| one.name != *group) => Err(CliError::new(
+            Exit::NotFound,
+            format!("you are in no group {group}: nothing was shared or changed"),
+        )
+        .hint(format!(
+            "`p2pshare-peer group list` lists your groups, `p2pshare-peer group create {group}` makes one"
+        ))),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the index did not say whether the group is there");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), CliError> {
@@ -244,6 +275,10 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
         ShareEvent::Skipped { local, reason: SkipReason::BadPatterns(fault) } => {
             bar.warn(format!("{}: {}", visible(&local.display().to_string()), visible(&fault)));
         }
+        ShareEvent::Skipped { local, reason: SkipReason::NotNow(error) } => bar.warn(format!(
+            "{} cannot be read at the moment, and stays as it is known: {error}",
+            visible(&local.display().to_string())
+        )),
         ShareEvent::Skipped { local, reason } => {
             bar.warn(format!("{} is not shared: {reason}", visible(&local.display().to_string())));
         }
