@@ -131,6 +131,38 @@ async fn without_patience_it_fails_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_that_has_given_bytes_may_be_away_for_a_moment() {
+    let data = content(40);
+    let dead = || Fault::Fail(0, TransferError::Unavailable("connection refused".into()));
+    let hasty = DownloadOptions { patience: Duration::ZERO, ..options() };
+    for (away, comes_back) in [(10, true), (3600, false)] {
+        let faults =
+            faulty(&data, Fault::Fail(3 << 20, TransferError::Unavailable("reset".into())));
+        let source = Throttled::new(faults.clone(), 4.0 * MIB);
+        let sink = sink(&data);
+        let absence = async {
+            sleep(Duration::from_secs(2)).await;
+            faults.set([dead()]);
+            sleep(Duration::from_secs(away)).await;
+            faults.set([]);
+            std::future::pending().await
+        };
+        let started = Instant::now();
+        let result = tokio::select! {
+            result = download(&sink, vec![candidate(1, source)], hasty.clone()) => result,
+            () = absence => unreachable!("it does not end"),
+        };
+        match comes_back {
+            true => assert_eq!((result.is_ok(), sink.finished()), (true, Some(data.clone()))),
+            false => {
+                assert!(matches!(result, Err(DownloadError::AllFailed { .. })));
+                assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_cancelled_goes_on_from_where_it_was() {
     let data = content(40);
     let sink = sink(&data);

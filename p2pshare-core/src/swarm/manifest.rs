@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,7 +23,8 @@ pub struct ManifestOptions {
     pub hedge: Duration,
     /// A source that has not answered for so long has failed.
     pub patience: Duration,
-    /// How many sources are asked at the same time, at least 1.
+    /// How many sources are asked at the same time, at least 1, before the time until the next one is asked doubles
+    /// with each: all of them may be silent.
     pub at_once: usize,
 }
 
@@ -88,8 +89,8 @@ async fn search(
         if std::mem::take(&mut ask_next) || asked.is_empty() {
             asked.extend(waiting.next().map(ask_one));
         }
-        let hedge = sleep_until(Instant::now() + options.hedge);
-        let may_hedge = waiting.len() > 0 && asked.len() < options.at_once.max(1);
+        let excess = (asked.len() + 1).saturating_sub(options.at_once.max(1)).min(16);
+        let hedge = sleep(options.hedge.saturating_mul(1 << excess));
         tokio::select! {
             answer = asked.next() => match answer {
                 None => return Err(DownloadError::AllFailed { causes }),
@@ -102,7 +103,7 @@ async fn search(
                     ask_next = true;
                 }
             },
-            () = hedge, if may_hedge => ask_next = true,
+            () = hedge, if waiting.len() > 0 => ask_next = true,
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct DownloadOptions {
     pub queue_stall: Duration,
     /// How long the download goes on when all known sources are gone. Zero: it fails at once.
     pub patience: Duration,
+    /// The same for a download to which bytes have come and whose sources may come back, if that is longer: a line that
+    /// breaks or a source that starts anew ends nothing.
+    pub lull: Duration,
     /// How long the download goes on when the sources that are there have nothing that is missing.
     pub starving_patience: Duration,
     /// After so many failures in a row a source makes room for others.
@@ -53,6 +56,7 @@ impl Default for DownloadOptions {
             stall: Duration::from_secs(15),
             queue_stall: Duration::from_secs(600),
             patience: Duration::from_secs(30),
+            lull: Duration::from_secs(15),
             starving_patience: Duration::from_secs(300),
             max_failures: 4,
             rest: Duration::from_secs(5),

@@ -1,11 +1,17 @@
 //! Getting a content of at most one piece.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
-use tokio::time::{Instant, timeout, timeout_at};
+use futures::{
+    StreamExt,
+    stream::{self, FuturesUnordered},
+};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Candidate, DownloadError, DownloadOptions, SourceId};
@@ -34,7 +40,11 @@ pub enum SmallDownload {
     NeedsManifest,
 }
 
-/// Fetches a content that has at most one piece from one source after the other, until one gives it.
+/// The next source is asked too when those before have not given the content for so long; twice as long each time.
+const HEDGE: Duration = Duration::from_secs(3);
+
+/// Fetches a content that has at most one piece from one source after the other, until one gives it. One that takes long
+/// is not waited for: the next is asked beside it.
 ///
 /// How long a source may be silent, or a request in its queue come no nearer to its turn, is as in a download of several
 /// pieces: [`DownloadOptions::answer`], [`stall`](DownloadOptions::stall) and
@@ -49,24 +59,46 @@ pub async fn download_small(
     content: &ContentId,
     candidates: &[Candidate],
     options: &DownloadOptions,
-    mut queued: impl FnMut(SourceId, u32) + Send,
+    queued: impl FnMut(SourceId, u32) + Send,
     cancel: &CancellationToken,
 ) -> Result<SmallDownload, DownloadError> {
+    let queued = &Mutex::new(queued);
+    let ask_one = |candidate: &Candidate| {
+        let (id, label) = (candidate.id, candidate.label.clone());
+        let watched = Watched::new(candidate.source.clone(), options);
+        let queued = move |position| {
+            (queued.lock().unwrap_or_else(PoisonError::into_inner))(id, position);
+        };
+        let longest = options.queue_stall.saturating_add(options.stall.saturating_mul(4));
+        async move {
+            let answer = within(longest, fetch_small(&watched, content, PIECE_LEN, queued)).await;
+            (id, label, answer)
+        }
+    };
     let work = async {
         let mut causes = Vec::new();
         let mut longer = false;
-        for candidate in candidates {
-            let watched = Watched::new(candidate.source.clone(), options);
-            let queued = |position| queued(candidate.id, position);
-            match fetch_small(&watched, content, PIECE_LEN, queued).await {
-                Ok(SmallFetch::Content { manifest, data }) => {
-                    let from = candidate.id;
-                    return Ok(SmallDownload::Content { manifest, data, from });
-                }
-                // Another may have the content and be honest: no single source decides that it is longer.
-                Ok(SmallFetch::NeedsManifest) => longer = true,
-                Err(error) => causes.push((candidate.label.clone(), error)),
+        let mut waiting = candidates.iter();
+        let mut asked = FuturesUnordered::new();
+        let mut ask_next = true;
+        loop {
+            if std::mem::take(&mut ask_next) {
+                asked.extend(waiting.next().map(ask_one));
             }
+            let hedge = HEDGE.saturating_mul(1 << asked.len().saturating_sub(1).min(16));
+            tokio::select! {
+                answer = asked.next() => match answer {
+                    None => break,
+                    Some((from, _, Ok(SmallFetch::Content { manifest, data }))) => {
+                        return Ok(SmallDownload::Content { manifest, data, from });
+                    }
+                    // Another may have the content and be honest: no single source decides that it is longer.
+                    Some((_, _, Ok(SmallFetch::NeedsManifest))) => longer = true,
+                    Some((_, label, Err(error))) => causes.push((label, error)),
+                },
+                () = sleep(hedge), if waiting.len() > 0 => {}
+            }
+            ask_next = true;
         }
         match (longer, causes.is_empty()) {
             (true, _) => Ok(SmallDownload::NeedsManifest),

@@ -4,6 +4,7 @@ mod calls;
 mod connection;
 mod gate;
 mod handshake;
+mod requests;
 
 use std::future::Future;
 use std::io;

@@ -455,3 +455,30 @@ async fn what_a_stranger_sends_before_the_grant_is_checked_is_not_kept() {
     assert_bounded(before, 100);
     honest_is_served(&server, &id).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_of_a_stranger_that_reads_no_answers_are_not_kept() {
+    let (server, id) = server(|setup| setup.limits.answer_timeout = Duration::from_secs(60)).await;
+    let before = resident();
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    // Which services there are, 2,000 times a frame, as many as the windows of a connection let through.
+    let questions = [0, 0, 0, 0, 3, 0x3a, 1, b'*'].repeat(2000);
+    let mut raws = Vec::new();
+    for _ in 0..16 {
+        let mut raw = Raw::open(&server).await;
+        let opened = frame(HEADERS, END_HEADERS, 1, &call(path, &[]));
+        assert!(raw.write(&opened).await);
+        for _ in 0..400 {
+            if !raw.write(&frame(0, 0, 1, &questions)).await {
+                break;
+            }
+        }
+        raws.push(raw);
+    }
+    for raw in &mut raws {
+        raw.write(&frame(PING, 0, 0, &[0; 8])).await;
+        raw.until(PING).await;
+    }
+    assert_bounded(before, 50);
+    honest_is_served(&server, &id).await;
+}

@@ -1,13 +1,19 @@
 //! Sending contents to another peer.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use p2pshare_core::content::{Manifest, PieceIndex, PieceMismatch, hash_bytes};
 use p2pshare_core::identity::Access;
 use p2pshare_core::path::SharePath;
-use p2pshare_core::transfer::{MemorySink, MemorySource, PieceSink, PieceSource, TransferError};
+use p2pshare_core::transfer::{
+    MemorySink, MemorySource, PieceSink, PieceSource, PushOffer, PushReceiver, PushTarget,
+    TransferError,
+};
 use p2pshare_peer::net::{PushProgress, PushProposal, RemotePeer};
+use tokio::sync::Notify;
 
 use crate::support::{Failing, Grants, Inbox, PIECE, Server, Setup, bytes, name, within};
 
@@ -56,6 +62,47 @@ async fn a_push_arrives_and_is_confirmed() {
             assert_eq!((seen.access, seen.content), (Access::Push, manifest.id()));
         }
     }
+}
+
+/// Accepts only once the sender has heard that it has to wait.
+struct Pondering {
+    inbox: Inbox,
+    heard: Arc<Notify>,
+}
+
+#[async_trait]
+impl PushReceiver for Pondering {
+    async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError> {
+        self.heard.notified().await;
+        self.inbox.accept(offer).await
+    }
+}
+
+#[tokio::test]
+async fn who_pushes_hears_that_the_receiver_is_busy() {
+    let heard = Arc::new(Notify::new());
+    let mut setup = Setup::plain(&MemorySource::new());
+    setup.receiver =
+        Some(Arc::new(Pondering { inbox: Inbox::default(), heard: Arc::clone(&heard) }));
+    setup.limits.answer_timeout = Duration::from_secs(1);
+    let server = setup.start().await;
+    let memory = MemorySource::new();
+    let manifest = memory.insert(bytes(PIECE));
+    let places = Mutex::new(Vec::new());
+    let progress = |progress| {
+        if let PushProgress::Queued { position } = progress {
+            places.lock().unwrap().push(position);
+            if places.lock().unwrap().len() == 3 {
+                heard.notify_one();
+            }
+        }
+    };
+    let proposal = PushProposal { name: name("photos/cat.jpg"), manifest };
+    let (peer, grants) = (server.plain(), Grants::of("anna"));
+    let receipt = within(peer.push(&proposal, &memory, &*grants, &progress)).await;
+    assert_eq!(receipt.unwrap(), name("from-anna/photos/cat.jpg"));
+    let places = places.into_inner().unwrap();
+    assert!(places.len() >= 3 && places.iter().all(|place| *place == 1), "{places:?}");
 }
 
 #[tokio::test]

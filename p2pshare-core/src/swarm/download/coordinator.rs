@@ -206,7 +206,12 @@ impl Coordinator {
         let now = self.board.now();
         let state = self.board.state();
         let options = &self.board.options;
-        let gone = now.saturating_sub(state.last_sign) >= options.patience;
+        let begun = state.parts.values().any(|part| part.bytes > 0);
+        let patience = match begun && self.roster.may_come_back() {
+            true => options.patience.max(options.lull),
+            false => options.patience,
+        };
+        let gone = now.saturating_sub(state.last_sign) >= patience;
         let starved = now.saturating_sub(state.last_useful) >= options.starving_patience;
         let missing = state.planner.first_missing();
         drop(state);

@@ -100,6 +100,12 @@ impl Roster {
         failed.collect()
     }
 
+    /// Whether a source failed in a way that passes.
+    pub(super) fn may_come_back(&self) -> bool {
+        let mut failures = self.entries.values().filter_map(|entry| entry.failure.as_ref());
+        failures.any(TransferError::is_passing)
+    }
+
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
     }

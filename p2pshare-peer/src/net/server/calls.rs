@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use p2pshare_core::identity::PeerConnection;
 use p2pshare_proto::SERVICE_NAME;
@@ -23,8 +22,7 @@ use tower::ServiceExt;
 use tracing::{Instrument, Span};
 
 use super::connection::Settings;
-use crate::net::grpc::PUSH;
-use crate::net::limits::MAX_REQUEST;
+use super::requests::bounded;
 use crate::net::service::{StallReport, TransferService};
 
 /// The calls that traces name.
@@ -60,7 +58,7 @@ impl Calls {
     async fn answer(self, request: Request<Incoming>) -> Response<Body> {
         let in_use = is_transfer(&request).then(|| Usage::enter(&self.usage));
         let span = span(&request);
-        let mut request = bounded(request);
+        let mut request = bounded(request, in_use.is_some());
         request.extensions_mut().insert(self.connection);
         let usage = Arc::downgrade(&self.usage);
         let report = StallReport::new(move || {
@@ -115,18 +113,6 @@ fn span(request: &Request<Incoming>) -> Span {
         otel.kind = "server",
         rpc.system = "grpc",
     )
-}
-
-fn bounded(request: Request<Incoming>) -> Request<Body> {
-    // The one call whose request may be long.
-    if request.uri().path() == PUSH {
-        return request.map(Body::new);
-    }
-    let too_long = format!("the request is longer than {MAX_REQUEST} bytes");
-    request.map(|body| {
-        let limited = Limited::new(body, MAX_REQUEST);
-        Body::new(limited.map_err(move |_| Status::out_of_range(&too_long)))
-    })
 }
 
 /// What a connection is used for at the moment.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use p2pshare_core::transfer::TransferError;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
@@ -69,7 +70,8 @@ impl From<Unsent> for Failure {
 }
 
 /// Runs the work as a task of its own and gives its messages. When the stream is dropped the task is cancelled; when the
-/// work fails, everything it held is dropped first and the error is the last message.
+/// work fails, everything it held is dropped first and the error is the last message. A stream that lives on long after
+/// the work is done counts as unread.
 pub(super) fn spawn<T, W>(
     stall_timeout: Duration,
     report: Option<StallReport>,
@@ -84,7 +86,16 @@ where
     let work = work(outbound);
     let task = tokio::spawn(async move {
         let error = match work.await {
-            Ok(()) | Err(Failure::Unsent(Unsent::Gone)) => return,
+            Ok(()) => {
+                drop(sender);
+                // Ends this task unless the client takes what is left: a short answer consists of it, and is memory.
+                sleep(stall_timeout.saturating_mul(AHEAD as u32)).await;
+                if let Some(report) = report {
+                    report.send();
+                }
+                return;
+            }
+            Err(Failure::Unsent(Unsent::Gone)) => return,
             Err(Failure::Error(error)) => error,
             Err(Failure::Unsent(Unsent::Stalled(time))) => {
                 if let Some(report) = report {

@@ -1,5 +1,6 @@
 //! The call `Push`: taking a content that somebody sends.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ use crate::net::wire;
 
 /// How many pieces are verified and written at a time while more arrive.
 const PUTS: usize = 4;
+
+/// How often the sender hears that the push goes on, in the time that it is expected to wait for an answer.
+const SIGNS_OF_LIFE: u32 = 6;
 
 /// The messages of the sender.
 pub(super) struct Inbound {
@@ -107,6 +111,8 @@ pub(super) struct Push {
     admission: Admission,
     offer: Offer,
     name: SharePath,
+    /// The sender hears at least so often that the push goes on.
+    sign_of_life: Duration,
     _place: OwnedSemaphorePermit,
 }
 
@@ -131,7 +137,8 @@ impl Push {
             Ok((receiver, name, place))
         };
         let (receiver, name, place) = parts().map_err(|error| transfer_status(&error))?;
-        Ok(Self { receiver, admission, offer, name, _place: place })
+        let sign_of_life = service.answer_timeout / SIGNS_OF_LIFE;
+        Ok(Self { receiver, admission, offer, name, sign_of_life, _place: place })
     }
 
     /// Takes the manifest, asks for what is missing until nothing is, and confirms.
@@ -145,7 +152,8 @@ impl Push {
             from: self.admission.user,
             name: self.name,
         };
-        let target = self.receiver.accept(&offer).await?;
+        let accepted = self.receiver.accept(&offer);
+        let target = busily(self.sign_of_life, &answers, accepted).await?;
         let mut rounds = 0_u32;
         loop {
             let runs: Vec<_> = target.sink.held().missing_runs().take(MAX_RUNS).collect();
@@ -162,10 +170,27 @@ impl Push {
             answers.send(response(Outgoing::Wanted(wanted))).await?;
             take_pieces(&mut inbound, &*target.sink, &runs).await?;
         }
-        target.sink.finish().await.map_err(|error| sink_error(&error))?;
+        let finished = busily(self.sign_of_life, &answers, target.sink.finish()).await;
+        finished.map_err(|error| sink_error(&error))?;
         let receipt = v1::PushReceipt { name: target.name.as_str().to_owned() };
         answers.send(response(Outgoing::Receipt(receipt))).await?;
         Ok(())
+    }
+}
+
+/// Does what may take longer than the sender waits for an answer, as hashing what is there of a large file, and shows it
+/// meanwhile that the push goes on.
+async fn busily<T>(
+    sign_of_life: Duration,
+    answers: &Outbound<Encoded>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = pin!(work);
+    loop {
+        match timeout(sign_of_life, work.as_mut()).await {
+            Ok(done) => return done,
+            Err(_) => answers.tell(response(Outgoing::Queued(v1::Queued { position: 1 }))),
+        }
     }
 }
 

@@ -192,7 +192,6 @@ impl<'a> Session<'a> {
 
     /// Waits for the next thing that happens.
     async fn step(&mut self) -> Result<(), Broken> {
-        let stall = self.board.options.stall;
         let reads = self.admission.is_none();
         // It may have moved since this was said.
         let deadline = self.current.as_ref().map(|request| request.deadline);
@@ -209,7 +208,7 @@ impl<'a> Session<'a> {
                 self.admission = None;
                 self.puts.push(admitted.put().boxed());
                 // The time in which nothing was read is not the source's.
-                self.current.iter_mut().for_each(|request| request.alive(stall));
+                self.current.iter_mut().for_each(|request| request.alive(request.patience));
                 Ok(())
             }
             Some((piece, result)) = self.puts.next(), if !self.puts.is_empty() => self.take_put(piece, result),
