@@ -26,6 +26,7 @@ class Live extends EventTarget {
     document.addEventListener("visibilitychange", () => this.#visibility());
     addEventListener("online", () => this.retry());
     this.#open();
+    this.#visibility();
   }
 
   /** Calls a listener with what was told last of this kind, if anything was, and whenever it is told anew. */
@@ -54,7 +55,7 @@ class Live extends EventTarget {
 
   /** Tries again at once. */
   retry() {
-    if (this.connection === "waiting") this.#open();
+    if (this.connection === "waiting") this.#again();
   }
 
   #open() {
@@ -81,7 +82,7 @@ class Live extends EventTarget {
     // With a little of its own, so that many pages do not come back at once.
     const wait = this.#wait * (0.75 + Math.random() / 2);
     this.retryAt = Date.now() + wait;
-    this.#timer = setTimeout(() => this.#open(), wait);
+    this.#timer = setTimeout(() => this.#again(), wait);
     this.#become("waiting");
     try {
       this.tell("state", await api.get("/api/state"));
@@ -91,6 +92,11 @@ class Live extends EventTarget {
         this.#become("shut-out");
       }
     }
+  }
+
+  /** Tries again, unless nobody looks: then once somebody does. */
+  #again() {
+    if (!document.hidden) this.#open();
   }
 
   #visibility() {

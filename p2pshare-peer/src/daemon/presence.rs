@@ -68,8 +68,9 @@ impl Presence {
     ) -> Result<std::convert::Infallible, DaemonError> {
         refresh_keys(&self.peer, &self.guard).await?;
         let (announced, told) = announce(&self.peer, self.listen, &self.advertise).await?;
-        self.publish().await?;
-        self.beat().await?;
+        let mut beat = beat_of(announced.heartbeat_seconds);
+        self.beating(beat, self.publish()).await?;
+        self.beating(beat, self.beat()).await?;
         if !*ready {
             *ready = true;
             let published = self.catalog.published_count().await?;
@@ -77,19 +78,34 @@ impl Presence {
         } else {
             (self.events)(DaemonEvent::Online);
         }
-        let mut beat = beat_of(announced.heartbeat_seconds);
         let mut next = Instant::now() + beat;
         loop {
             tokio::select! {
                 changed = changes.changed() => {
                     changed?;
-                    self.publish().await?;
+                    self.beating(beat, self.publish()).await?;
                 }
                 () = sleep_until(next) => {
-                    beat = self.beat().await?;
+                    beat = self.beating(beat, self.beat()).await?;
                     next = Instant::now() + beat;
                 }
             }
+        }
+    }
+
+    /// Does what may take long, as publishing over a slow line does, and says meanwhile that the peer is there.
+    async fn beating<T>(&self, every: Duration, work: impl Future<Output = T>) -> T {
+        let beats = async {
+            loop {
+                sleep(every).await;
+                if let Err(error) = beat(&self.peer, &self.guard).await {
+                    tracing::debug!(%error, "a heartbeat failed beside other work");
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = beats => never,
         }
     }
 

@@ -110,8 +110,8 @@ impl Node {
                 live.trouble = Some(why.clone());
             }
             DaemonEvent::Published { total } => live.published = *total,
-            DaemonEvent::Trouble(why) => live.trouble = Some(why.clone()),
-            DaemonEvent::LoggedOut | DaemonEvent::Watch(_) => {}
+            // What passes is told once, below: nobody would say when it is over.
+            DaemonEvent::Trouble(_) | DaemonEvent::LoggedOut | DaemonEvent::Watch(_) => {}
         });
         if let DaemonEvent::Trouble(why) = event {
             self.inner.changes.warn(why.clone());

@@ -70,7 +70,8 @@ pub struct PublishReport {
     pub refused: Vec<Refused>,
 }
 
-/// Files that the index refused, all for the same reason: those of a group that the user is not in.
+/// Files that the index refused, all for the same reason: those of a group that the user is not in, or more than it takes
+/// of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// For whom they are shared.
@@ -163,6 +164,35 @@ impl Publisher {
         batch: Vec<CatalogChange>,
         report: &mut PublishReport,
     ) -> Result<(), PublishError> {
+        let Err((batch, mut reason)) = self.try_send(&group, batch, report).await? else {
+            return Ok(());
+        };
+        // What is withdrawn must not wait until there is room for what is new.
+        let is_withdrawal = |change: &CatalogChange| matches!(change, CatalogChange::Withdraw(_));
+        let (withdrawn, mut published): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(is_withdrawal);
+        if !withdrawn.is_empty() {
+            let done = self.try_send(&group, withdrawn, report).await?;
+            done.map_err(|(_, error)| PublishError::Index(error))?;
+            if published.is_empty() {
+                return Ok(());
+            }
+            match self.try_send(&group, published, report).await? {
+                Ok(()) => return Ok(()),
+                Err(refused) => (published, reason) = refused,
+            }
+        }
+        report.refuse(group, published.len() as u64, reason.to_string());
+        Ok(())
+    }
+
+    /// Sends a batch; gives it back when it is more than the index takes of a user.
+    async fn try_send(
+        &self,
+        group: &Visibility,
+        batch: Vec<CatalogChange>,
+        report: &mut PublishReport,
+    ) -> Result<Result<(), (Vec<CatalogChange>, ClientError)>, PublishError> {
         let request = PublishRequest { changes: batch };
         match self.index.publish(&request).await {
             Ok(done) => {
@@ -174,15 +204,18 @@ impl Publisher {
                     }
                 }
                 let (account, reaches) = (self.account.clone(), done.reaches);
-                Ok(self.catalog.acknowledge(account, request.changes, reaches).await?)
+                Ok(Ok(self.catalog.acknowledge(account, request.changes, reaches).await?))
+            }
+            Err(error) if error.kind() == Some(ProblemKind::QuotaExceeded) => {
+                Ok(Err((request.changes, error)))
             }
             Err(error) if error.kind() == Some(ProblemKind::NotFound) => {
                 self.check_announced().await?;
                 if !matches!(group, Visibility::Group(_)) {
                     return Err(PublishError::Index(error));
                 }
-                report.refuse(group, request.changes.len() as u64, error.to_string());
-                Ok(())
+                report.refuse(group.clone(), request.changes.len() as u64, error.to_string());
+                Ok(Ok(()))
             }
             Err(error) => Err(PublishError::Index(error)),
         }
