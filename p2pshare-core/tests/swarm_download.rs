@@ -145,7 +145,7 @@ async fn a_source_that_has_given_bytes_may_be_away_for_a_moment() {
             faults.set([dead()]);
             sleep(Duration::from_secs(away)).await;
             faults.set([]);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let started = Instant::now();
         let result = tokio::select! {
