@@ -4,18 +4,22 @@
 
 mod swarm_sources;
 
-use std::{sync::Arc, time::Duration};
+use std::{future, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use p2pshare_core::{
-    content::{ContentId, Manifest, PIECE_LEN, hash_bytes},
+    content::{ContentId, Manifest, PIECE_LEN, PieceRun, hash_bytes},
     swarm::{
         Candidate, DownloadError, DownloadOptions, ManifestOptions, SmallDownload, download_small,
         manifest_from,
     },
     testing::{Fault, FaultySource, sample},
-    transfer::{MemorySink, MemorySource, PieceSink, TransferError},
+    transfer::{
+        HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream, TransferError,
+    },
 };
 use swarm_sources::{candidate, content, download, full, id, options};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 async fn small(
@@ -123,4 +127,49 @@ async fn the_length_of_a_small_content_is_proven_by_its_bytes() {
     sink.put(p2pshare_core::content::PieceIndex(0), found.data.unwrap()).await.unwrap();
     let report = download(&sink, Vec::new(), options()).await.unwrap();
     assert_eq!((sink.finished(), report.resumed), (Some(data), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_sources_keep_nobody_from_a_small_content() {
+    let data = sample(5000, 3);
+    let mut sources: Vec<_> =
+        (1..=2).map(|n| candidate(n, faulty(&data, Fault::Stall(0)))).collect();
+    sources.push(candidate(3, full(&data)));
+    let (cancel, options) = (CancellationToken::new(), DownloadOptions::default());
+    let (begun, content) = (Instant::now(), ContentId::of(&data));
+    let found = download_small(&content, &sources, &options, |_, _| {}, &cancel).await.unwrap();
+    assert!(matches!(found, SmallDownload::Content { from, .. } if from == id(3)));
+    // Three seconds until the second is asked, six until the third: none was waited for until it failed.
+    let took = begun.elapsed();
+    assert!((8..11).contains(&took.as_secs()), "{took:?}");
+}
+
+/// A source that answers nothing.
+struct Silent;
+
+#[async_trait]
+impl PieceSource for Silent {
+    async fn manifest(&self, _: &ContentId) -> Result<Manifest, TransferError> {
+        future::pending().await
+    }
+
+    async fn have(&self, _: &ContentId) -> Result<HaveStream, TransferError> {
+        future::pending().await
+    }
+
+    async fn fetch(&self, _: &ContentId, _: &[PieceRun]) -> Result<SegmentStream, TransferError> {
+        future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_sources_keep_nobody_from_a_manifest() {
+    let data = content(3);
+    let mut sources: Vec<_> = (1..=8).map(|n| candidate(n, Silent)).collect();
+    sources.push(candidate(9, full(&data)));
+    let options = ManifestOptions::default();
+    let (cancel, begun) = (CancellationToken::new(), Instant::now());
+    let found = manifest_from(&ContentId::of(&data), &sources, options, &cancel).await.unwrap();
+    assert!(found.from == id(9) && found.failed.is_empty());
+    assert!(begun.elapsed() < options.patience, "{:?}", begun.elapsed());
 }

@@ -1,14 +1,13 @@
 //! Getting the manifest of a content from the sources that have it.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use bytes::Bytes;
-use futures::{StreamExt, stream::FuturesUnordered};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Candidate, DownloadError, DownloadOptions, SourceId,
+    hedge::{Hedge, ask_in_turn},
     small::{Watched, within},
 };
 use crate::{
@@ -73,38 +72,23 @@ async fn search(
     if candidates.is_empty() {
         return Err(DownloadError::NoSources { discovery: None });
     }
-    let ask_one = |candidate: &Candidate| {
-        let (content, candidate) = (*content, candidate.clone());
-        async move {
-            let answer = ask(&content, &candidate, options.patience).await;
-            (candidate, answer)
-        }
+    let ask_one = |candidate: Candidate| async move {
+        let answer = ask(content, &candidate, options.patience).await;
+        (candidate, answer)
     };
-    let mut waiting = candidates.iter();
-    let mut asked = FuturesUnordered::new();
-    let mut causes = Vec::new();
-    let mut failed = Vec::new();
-    let mut ask_next = true;
-    loop {
-        if std::mem::take(&mut ask_next) || asked.is_empty() {
-            asked.extend(waiting.next().map(ask_one));
+    let hedge = Hedge { delay: options.hedge, at_once: options.at_once };
+    let (mut causes, mut failed) = (Vec::new(), Vec::new());
+    let found = ask_in_turn(candidates, hedge, ask_one, |(candidate, answer)| match answer {
+        Ok((manifest, data)) => ControlFlow::Break((manifest, data, candidate.id)),
+        Err(error) => {
+            failed.push((candidate.id, error.clone()));
+            causes.push((candidate.label, error));
+            ControlFlow::Continue(())
         }
-        let excess = (asked.len() + 1).saturating_sub(options.at_once.max(1)).min(16);
-        let hedge = sleep(options.hedge.saturating_mul(1 << excess));
-        tokio::select! {
-            answer = asked.next() => match answer {
-                None => return Err(DownloadError::AllFailed { causes }),
-                Some((candidate, Ok((manifest, data)))) => {
-                    return Ok(FoundManifest { manifest, data, from: candidate.id, failed });
-                }
-                Some((candidate, Err(error))) => {
-                    failed.push((candidate.id, error.clone()));
-                    causes.push((candidate.label, error));
-                    ask_next = true;
-                }
-            },
-            () = hedge, if waiting.len() > 0 => ask_next = true,
-        }
+    });
+    match found.await {
+        Some((manifest, data, from)) => Ok(FoundManifest { manifest, data, from, failed }),
+        None => Err(DownloadError::AllFailed { causes }),
     }
 }
 

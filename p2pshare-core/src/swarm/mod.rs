@@ -9,6 +9,7 @@ mod discovery;
 mod download;
 mod error;
 mod event;
+mod hedge;
 mod manifest;
 mod options;
 mod plan;

@@ -1,20 +1,21 @@
 //! Getting a content of at most one piece.
 
 use std::{
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{
-    StreamExt,
-    stream::{self, FuturesUnordered},
-};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use futures::{StreamExt, stream};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{Candidate, DownloadError, DownloadOptions, SourceId};
+use super::{
+    Candidate, DownloadError, DownloadOptions, SourceId,
+    hedge::{Hedge, ask_in_turn},
+};
 use crate::{
     content::{ContentId, Manifest, PIECE_LEN, PieceRun},
     transfer::{
@@ -40,8 +41,8 @@ pub enum SmallDownload {
     NeedsManifest,
 }
 
-/// The next source is asked too when those before have not given the content for so long; twice as long each time.
-const HEDGE: Duration = Duration::from_secs(3);
+/// The next source is asked too when the first has not given the content for three seconds; then later each time.
+const HEDGE: Hedge = Hedge { delay: Duration::from_secs(3), at_once: 2 };
 
 /// Fetches a content that has at most one piece from one source after the other, until one gives it. One that takes long
 /// is not waited for: the next is asked beside it.
@@ -63,42 +64,31 @@ pub async fn download_small(
     cancel: &CancellationToken,
 ) -> Result<SmallDownload, DownloadError> {
     let queued = &Mutex::new(queued);
-    let ask_one = |candidate: &Candidate| {
-        let (id, label) = (candidate.id, candidate.label.clone());
+    let longest = options.queue_stall.saturating_add(options.stall.saturating_mul(4));
+    let ask_one = |candidate: Candidate| async move {
         let watched = Watched::new(candidate.source.clone(), options);
-        let queued = move |position| {
-            (queued.lock().unwrap_or_else(PoisonError::into_inner))(id, position);
+        let queued = |position| {
+            (queued.lock().unwrap_or_else(PoisonError::into_inner))(candidate.id, position);
         };
-        let longest = options.queue_stall.saturating_add(options.stall.saturating_mul(4));
-        async move {
-            let answer = within(longest, fetch_small(&watched, content, PIECE_LEN, queued)).await;
-            (id, label, answer)
-        }
+        let answer = within(longest, fetch_small(&watched, content, PIECE_LEN, queued)).await;
+        (candidate, answer)
     };
     let work = async {
-        let mut causes = Vec::new();
-        let mut longer = false;
-        let mut waiting = candidates.iter();
-        let mut asked = FuturesUnordered::new();
-        let mut ask_next = true;
-        loop {
-            if std::mem::take(&mut ask_next) {
-                asked.extend(waiting.next().map(ask_one));
+        let (mut causes, mut longer) = (Vec::new(), false);
+        let found = ask_in_turn(candidates, HEDGE, ask_one, |(candidate, answer)| {
+            match answer {
+                Ok(SmallFetch::Content { manifest, data }) => {
+                    let from = candidate.id;
+                    return ControlFlow::Break(SmallDownload::Content { manifest, data, from });
+                }
+                // Another may have the content and be honest: no single source decides that it is longer.
+                Ok(SmallFetch::NeedsManifest) => longer = true,
+                Err(error) => causes.push((candidate.label, error)),
             }
-            let hedge = HEDGE.saturating_mul(1 << asked.len().saturating_sub(1).min(16));
-            tokio::select! {
-                answer = asked.next() => match answer {
-                    None => break,
-                    Some((from, _, Ok(SmallFetch::Content { manifest, data }))) => {
-                        return Ok(SmallDownload::Content { manifest, data, from });
-                    }
-                    // Another may have the content and be honest: no single source decides that it is longer.
-                    Some((_, _, Ok(SmallFetch::NeedsManifest))) => longer = true,
-                    Some((_, label, Err(error))) => causes.push((label, error)),
-                },
-                () = sleep(hedge), if waiting.len() > 0 => {}
-            }
-            ask_next = true;
+            ControlFlow::Continue(())
+        });
+        if let Some(content) = found.await {
+            return Ok(content);
         }
         match (longer, causes.is_empty()) {
             (true, _) => Ok(SmallDownload::NeedsManifest),
