@@ -5,6 +5,7 @@ use std::{io, sync::Arc};
 use p2pshare_core::{
     auth::{Argon2Authenticator, Argon2Params, SigningKeys},
     index::Index,
+    process::raise_file_limit,
     time::SystemClock,
 };
 use p2pshare_telemetry::Log;
@@ -118,18 +119,3 @@ fn signals() -> io::Result<impl Future<Output = ()>> {
         }
     })
 }
-
-/// Each connection is an open file: takes as many as the system allows.
-#[cfg(unix)]
-fn raise_file_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
-    }
-}
-
-#[cfg(not(unix))]
-fn raise_file_limit() {}

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use p2pshare_core::text::visible;
+use p2pshare_core::{process::raise_file_limit, text::visible};
 use sd_notify::NotifyState;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -81,21 +81,6 @@ pub(crate) async fn serve(
     context.output.note("Stopped.");
     Ok(())
 }
-
-/// Each connection and each file that is served or written is an open file: takes as many as the system allows.
-#[cfg(unix)]
-fn raise_file_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
-    }
-}
-
-#[cfg(not(unix))]
-fn raise_file_limit() {}
 
 /// Lets the metrics be read, if that is wanted, until what it gives is dropped.
 pub(crate) async fn serve_metrics(
