@@ -1,9 +1,10 @@
 //! `share`, `unshare`, `shares`.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -241,6 +242,7 @@ fn show_report(context: &Context, report: &ShareReport) {
 fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
     let shown = Arc::new(output.progress("Hashing", None));
     let (done, total) = (AtomicU64::new(0), AtomicU64::new(0));
+    let data_dirs = Mutex::new(HashSet::new());
     let bar = shown.clone();
     bar.message(&path.display().to_string());
     let events = move |event: ShareEvent| match event {
@@ -279,6 +281,15 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
             "{} cannot be read at the moment, and stays as it is known: {error}",
             visible(&local.display().to_string())
         )),
+        // One line for all that lies in a data directory.
+        ShareEvent::Skipped { local, reason: SkipReason::OwnData } => {
+            let folder = local.parent().unwrap_or(&local).to_owned();
+            let mut told = data_dirs.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.insert(folder.clone()) {
+                let (folder, reason) = (folder.display().to_string(), SkipReason::OwnData);
+                bar.warn(format!("what is in {} is not shared: {reason}", visible(&folder)));
+            }
+        }
         ShareEvent::Skipped { local, reason } => {
             bar.warn(format!("{} is not shared: {reason}", visible(&local.display().to_string())));
         }
