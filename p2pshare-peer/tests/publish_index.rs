@@ -63,6 +63,10 @@ struct LocalIndex {
 
 impl World {
     async fn new() -> Self {
+        Self::with(IndexConfig::default()).await
+    }
+
+    async fn with(config: IndexConfig) -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
         let params = Argon2Params::new(8, 1, 1).unwrap();
         let signer = GrantSigner::generate().unwrap();
@@ -72,7 +76,7 @@ impl World {
             Arc::new(Argon2Authenticator::new(params)),
             SigningKeys::new(signer),
             clock.clone(),
-            IndexConfig::default(),
+            config,
         );
         let user: Username = "alice".parse().unwrap();
         let password = || Password::new("correct horse battery".to_owned()).unwrap();
@@ -250,6 +254,34 @@ async fn a_lost_answer_or_an_interruption_is_made_good() {
     assert_eq!((report.published, report.refused[0].files), (0, 1));
     *local.refused.lock().unwrap() = None;
     assert_eq!(publisher.publish(&quiet).await.unwrap().published, 1);
+}
+
+#[tokio::test]
+async fn what_is_withdrawn_does_not_wait_for_room_for_what_is_new() {
+    let config = IndexConfig { entries_per_user: 2, ..IndexConfig::default() };
+    let (world, mut setting) = (World::with(config).await, Setting::new());
+    world.announced().await;
+    let (gone, _) = (setting.write("a", "a"), setting.write("b", "b"));
+    setting.share_all().await;
+    let (publisher, _) = world.publisher(&setting);
+    assert_eq!(publisher.publish(&quiet).await.unwrap().published, 2);
+
+    fs::remove_file(&gone).unwrap();
+    for name in ["c", "d", "e"] {
+        setting.write(name, name);
+    }
+    setting.share_all().await;
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.published, report.withdrawn, report.refused[0].files), (0, 1, 3));
+    assert_eq!(world.entries().await.into_keys().collect::<Vec<_>>(), ["Music/b"]);
+
+    // It is tried again, and fits once there is less.
+    for name in ["d", "e"] {
+        fs::remove_file(setting.files.join(name)).unwrap();
+    }
+    setting.share_all().await;
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.published, report.refused.len()), (1, 0));
 }
 
 #[tokio::test]

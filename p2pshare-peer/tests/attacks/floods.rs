@@ -124,7 +124,12 @@ const PUSH: &str = "/p2pshare.v1.Transfer/Push";
 const FETCH: &str = "/p2pshare.v1.Transfer/Fetch";
 
 impl Raw {
+    /// With the largest windows that there are.
     async fn open(server: &Server) -> Self {
+        Self::with_window(server, 0x7fff_ffff).await
+    }
+
+    async fn with_window(server: &Server, window: u32) -> Self {
         let tls = PeerTls::new(&PeerKey::generate().unwrap()).unwrap();
         let config = tls.for_peer(server.key.peer_id()).unwrap();
         let stream = connect_from(2, server.addr).await.unwrap();
@@ -133,8 +138,7 @@ impl Raw {
         let (reader, writer) = tokio::io::split(stream);
         let mut raw = Self { reader, writer };
         raw.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-        // The largest windows that there are.
-        let window = [&[0, 4][..], &0x7fff_ffff_u32.to_be_bytes()].concat();
+        let window = [&[0, 4][..], &window.to_be_bytes()].concat();
         raw.write(&frame(SETTINGS, 0, 0, &window)).await;
         raw.write(&frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes())).await;
         // The server's own windows hold once it knows that they are known.
@@ -480,5 +484,24 @@ async fn questions_of_a_stranger_that_reads_no_answers_are_not_kept() {
         raw.until(PING).await;
     }
     assert_bounded(before, 50);
+    honest_is_served(&server, &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn short_answers_that_nobody_reads() {
+    let (server, id) =
+        server(|setup| setup.limits.stall_timeout = Duration::from_millis(500)).await;
+    // It takes part in the connection, and has room for no byte of an answer.
+    let mut raw = Raw::with_window(&server, 0).await;
+    let grant = format!("Bearer {}mallory", Guard::GRANT);
+    // One piece, which the server has handed on before anybody reads of it.
+    let message = [&[0, 0, 0, 0, 38, 0x0a, 32], id.as_bytes().as_slice(), &[0x12, 2, 0x10, 1]];
+    for number in 0..20 {
+        let stream = 2 * number + 1;
+        let headers = call(FETCH, &[("authorization", &grant)]);
+        let opened = frame(HEADERS, END_HEADERS, stream, &headers);
+        assert!(raw.write(&[opened, frame(0, 1, stream, &message.concat())].concat()).await);
+    }
+    raw.closed().await;
     honest_is_served(&server, &id).await;
 }
