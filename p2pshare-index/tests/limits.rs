@@ -5,9 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{PASSWORD, assert_problem, index, start, start_router, start_with};
+use common::{PASSWORD, assert_problem, index, publish, start, start_router, start_with};
 use p2pshare_core::{
-    api::{CatalogChange, Entry, ProblemKind, PublishRequest, Published},
+    api::{CatalogChange, Entry, Grants, ProblemKind, PublishRequest, Published},
     content::ContentId,
     identity::PeerKey,
     index::IndexConfig,
@@ -68,6 +68,30 @@ async fn large_bodies_are_refused_and_large_batches_fit() {
     let ask = json!({ "contents": contents });
     let grants = index.post("/v1/grants", &ask).bearer_auth(&alice.token).send().await.unwrap();
     assert_problem(grants, ProblemKind::InvalidRequest).await;
+}
+
+/// Who asks for many contents at once gets fewer sources of each.
+#[tokio::test]
+async fn the_sources_of_a_large_batch_are_bounded() {
+    let index = start().await;
+    let alice = index.user("alice").await;
+    for _ in 0..25 {
+        let key = PeerKey::generate().unwrap();
+        let peer = format!("/v1/peers/{}", key.peer_id());
+        let announce = index.call(Method::PUT, &peer).bearer_auth(&alice.token);
+        let announced = announce.json(&alice.announce(&key)).send().await.unwrap();
+        assert_eq!(announced.status(), StatusCode::OK);
+        let batch = json!(publish("film.mkv", numbered(0), 1));
+        let send = index.post(&format!("{peer}/files"), &batch).bearer_auth(&alice.token);
+        assert_eq!(send.send().await.unwrap().status(), StatusCode::OK);
+    }
+    for (contents, sources) in [(1, 25), (200, 25), (1000, 20)] {
+        let contents: Vec<_> = (0..contents).map(numbered).collect();
+        let ask = json!({ "contents": contents, "max_sources": 100 });
+        let answer = index.post("/v1/grants", &ask).bearer_auth(&alice.token).send().await.unwrap();
+        let grants: Grants = answer.json().await.unwrap();
+        assert_eq!(grants.contents[0].sources.len(), sources, "{}", contents.len());
+    }
 }
 
 fn numbered(n: u16) -> ContentId {

@@ -12,6 +12,10 @@ use crate::{
 /// Most contents in one [`GrantRequest`].
 pub const MAX_GRANT_BATCH: usize = 1000;
 
+/// Most sources in the answer to one [`GrantRequest`]: as many as [`MAX_GRANT_BATCH`] contents have if no other number is
+/// asked for.
+pub const MAX_GRANT_SOURCES: usize = 20_000;
+
 /// Asks for sources of contents and permission to fetch from them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -24,7 +28,8 @@ pub struct GrantRequest {
     /// forbid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerId>,
-    /// Most sources for each content: 1 to 100, 20 unless told.
+    /// Most sources for each content: 1 to 100, 20 unless told. No content gets more than 20,000 divided by the number of
+    /// contents asked for: all 100 are for at most 200 contents at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100))]
     pub max_sources: Option<u32>,

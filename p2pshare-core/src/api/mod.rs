@@ -26,8 +26,8 @@ pub use community::{
     InviteList, TransferGroup,
 };
 pub use grant::{
-    ContentDetails, GrantRequest, Grants, Located, MAX_GRANT_BATCH, PartialNoted, PushGrant,
-    PushGrantRequest, PushGrants, Source, SourceKind,
+    ContentDetails, GrantRequest, Grants, Located, MAX_GRANT_BATCH, MAX_GRANT_SOURCES,
+    PartialNoted, PushGrant, PushGrantRequest, PushGrants, Source, SourceKind,
 };
 pub use operator::{
     AuditEvent, AuditOutcome, AuditPage, AuditQuery, ChangeUser, IndexCounts, IndexLoad,

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     api::{
-        GrantRequest, Grants, Located, MAX_GRANT_BATCH, PushGrant, PushGrantRequest, PushGrants,
-        Source,
+        GrantRequest, Grants, Located, MAX_GRANT_BATCH, MAX_GRANT_SOURCES, PushGrant,
+        PushGrantRequest, PushGrants, Source,
     },
     auth::GrantClaims,
     content::ContentId,
@@ -36,7 +36,8 @@ impl Index {
                 "at most {MAX_GRANT_BATCH} contents can be asked for at once"
             )));
         }
-        let limit = super::catalog::page(request.max_sources, 20, 100)?;
+        let asked = super::catalog::page(request.max_sources, 20, 100)?;
+        let limit = asked.min(sources_for_each(request.contents.len()));
         self.check_holder(caller, request.peer).await?;
 
         let sight = self.sight(caller).await?;
@@ -144,6 +145,12 @@ impl Index {
     }
 }
 
+/// Most sources of each of so many contents: the answer as a whole is bounded too.
+fn sources_for_each(contents: usize) -> u32 {
+    let share = MAX_GRANT_SOURCES / contents.max(1);
+    u32::try_from(share).unwrap_or(u32::MAX).max(1)
+}
+
 /// A location with a grant of `permit` for each source: one for all that are told of for the same reason.
 fn located(location: Location, sight: &Sight, permit: impl Fn(Reach) -> String) -> Located {
     let mut grants: HashMap<Reach, String> = HashMap::new();
@@ -185,4 +192,20 @@ struct Permission {
     holder: Option<PeerId>,
     audience: Option<PeerId>,
     reach: Reach,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_batch_has_no_more_sources_than_by_default() {
+        assert_eq!(sources_for_each(MAX_GRANT_BATCH), 20);
+        for contents in 0..=MAX_GRANT_BATCH {
+            let each = sources_for_each(contents);
+            assert!((20..=20_000).contains(&each), "{contents}: {each}");
+            assert!(contents * each as usize <= MAX_GRANT_SOURCES, "{contents}: {each}");
+        }
+        assert!(sources_for_each(200) >= 100, "what may be asked for is given to 200");
+    }
 }
