@@ -119,6 +119,8 @@ section! {
               help_heading = "Server")]
         trusted_proxies: Vec<IpAddr>,
         /// Addresses that may read /metrics, besides this machine's own, separated by commas [default: none]
+        ///
+        /// Behind a proxy it must be a trusted one, and both it and who is behind it must be allowed.
         #[arg(long, env = "P2PSHARE_INDEX_METRICS_FROM", value_name = "IP,…", value_delimiter = ',',
               help_heading = "Server")]
         metrics_from: Vec<IpAddr>,

@@ -32,7 +32,8 @@ pub struct HttpOptions {
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Addresses that may read the metrics, besides this machine's own: they tell how much is shared, private groups
-    /// included. A client whose address is not known may not.
+    /// included. A client whose address is not known may not, nor one behind a proxy unless both are allowed and the proxy
+    /// is a trusted one.
     pub metrics_from: Vec<IpAddr>,
     /// Whether peers may have it tried from here whether they can be reached: it connects to the address that the request
     /// came from, and to no other.

@@ -269,10 +269,31 @@ async fn strangers_do_not_read_the_metrics() {
     };
     let api = router(inner.clone(), options);
     let index = start_router(inner, api, ServerOptions::default()).await;
-    let read = async |from: &str| {
+    let read = async |from: &[u8]| {
         index.get("/metrics").header("x-forwarded-for", from).send().await.unwrap()
     };
-    assert_problem(read("198.51.100.9").await, ProblemKind::Forbidden).await;
-    assert_eq!(read("203.0.113.5").await.status(), StatusCode::OK);
-    assert_eq!(read("::1").await.status(), StatusCode::OK);
+    for from in [&b"198.51.100.9"[..], b"198.51.100.9:4711", b"\xff", b"::1, \xff", b"unknown"] {
+        assert_problem(read(from).await, ProblemKind::Forbidden).await;
+    }
+    for from in [&b"203.0.113.5"[..], b"203.0.113.5:4711", b"\xff, 203.0.113.5", b"::1", b"[::1]:1"]
+    {
+        assert_eq!(read(from).await.status(), StatusCode::OK);
+    }
+}
+
+/// A proxy on the index's own machine that no operator named connects from there, whoever is behind it.
+#[tokio::test]
+async fn a_proxy_that_is_not_named_opens_the_metrics_to_nobody() {
+    let index = serve(index(IndexConfig::default()), RateLimits::default()).await;
+    let url = format!("http://{}/metrics", index.address);
+    assert_eq!(at("127.0.0.1").get(&url).send().await.unwrap().status(), StatusCode::OK);
+    for (name, value) in [
+        ("x-forwarded-for", "198.51.100.9"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("forwarded", "for=127.0.0.1"),
+    ] {
+        let answer = at("127.0.0.1").get(&url).header(name, value).send().await.unwrap();
+        let problem = assert_problem(answer, ProblemKind::Forbidden).await;
+        assert!(problem.hint.unwrap().contains("--trusted-proxies"), "{name}: {value}");
+    }
 }

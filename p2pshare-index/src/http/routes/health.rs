@@ -1,6 +1,6 @@
 //! For machines: health, readiness, metrics, and the description of the API.
 
-use std::sync::LazyLock;
+use std::{net::IpAddr, sync::LazyLock};
 
 use axum::{extract::State, response::IntoResponse};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use p2pshare_core::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::http::{
-    client::ClientAddr,
+    client::Ends,
     failure::{Answer, Failure},
     look::READY_WITHIN,
     openapi,
@@ -60,18 +60,27 @@ async fn readyz(State(index): State<Index>) -> Answer<&'static str> {
         (status = 403, description = "They are not for this address"),
     )
 )]
-async fn metrics(
-    State(app): State<App>,
-    ClientAddr(client): ClientAddr,
-) -> Answer<impl IntoResponse> {
+async fn metrics(State(app): State<App>, ends: Ends) -> Answer<impl IntoResponse> {
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-    let may_read = client.is_some_and(|address| {
-        address.is_loopback() || app.options.metrics_from.contains(&address)
-    });
-    if !may_read {
+    let may_read =
+        |address: IpAddr| address.is_loopback() || app.options.metrics_from.contains(&address);
+    if ends.is_hidden() {
+        return Err(Failure::new(
+            ProblemKind::Forbidden,
+            "the metrics are not for a client that a proxy hides",
+        )
+        .hint(
+            "ask without the proxy, or let it send X-Forwarded-For and an operator name it: \
+             p2pshare-index serve --trusted-proxies IP",
+        ));
+    }
+    if !ends.are(may_read) {
         return Err(Failure::new(ProblemKind::Forbidden, "the metrics are not for this address")
-            .hint("an operator can allow it: p2pshare-index serve --metrics-from IP"));
+            .hint(
+                "an operator can allow it, and the proxy in between if there is one: \
+                 p2pshare-index serve --metrics-from IP",
+            ));
     }
     let seen = app.lookout.look(&app.index).await;
     match app.options.metrics.text(seen.counts.as_ref()) {
