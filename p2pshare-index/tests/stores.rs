@@ -54,6 +54,28 @@ fn a_store_is_copied_once_and_goes_on_if_it_is_told_so() {
 }
 
 #[test]
+fn a_path_that_is_mistyped_makes_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (missing, target) =
+        (format!("sqlite:{}", at("indx.db")), format!("sqlite:{}", at("to.db")));
+    let data = at("data");
+    for arguments in [
+        &["store", "check", "--store", &missing][..],
+        &["store", "copy", "--from", &missing, "--to", &target],
+        &["user", "list", "--store", &missing, "--data-dir", &data],
+        &["user", "disable", "alice", "--store", &missing, "--data-dir", &data],
+        &["user", "enable", "alice", "--data-dir", &data],
+        &["user", "reset-password", "alice", "--store", &missing, "--data-dir", &data],
+    ] {
+        let (code, said) = run(arguments, Some("correct horse battery"));
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("there is no store at"), "{arguments:?}: {said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
 fn no_password_of_a_store_is_told() {
     let uri = "mongodb://ann:s3cret@127.0.0.1:1/x?serverSelectionTimeoutMS=100";
     for arguments in [

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
@@ -60,22 +60,54 @@ pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<
 }
 
 /// Writes a secret in place of what is there. It belongs to whom that belonged: an operator who is root changes the keys of
-/// an index that is not.
+/// an index that is not. Where a link leads to it, the link stays.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    write(path, bytes, |temporary| fs::rename(temporary, path))
-        .map_err(|error| not_written(path, &error))
+    let replaced = behind_links(path)
+        .and_then(|path| write(&path, bytes, |temporary| fs::rename(temporary, &path)));
+    replaced.map_err(|error| not_written(path, &error))
 }
 
 /// Waits until no other process holds the lock of a secret, and holds it until the value is dropped. A file beside it is
 /// what is locked, for a secret is replaced and not changed.
 pub(super) fn lock(path: &Path) -> Result<File, CliError> {
+    let fail = |at: &Path, error: io::Error| {
+        CliError::file(at, format_args!("it cannot be locked: {error}"))
+    };
+    let path = behind_links(path).map_err(|error| fail(path, error))?;
     let lock = path.with_extension("lock");
+    let locked = open_lock(&lock, &path).and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|error| fail(&lock, error))
+}
+
+/// Opens a lock, and makes it if it is not there: a new one belongs to whom the secret belongs. Does not follow a link.
+fn open_lock(lock: &Path, secret: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.write(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let locked = options.open(&lock).and_then(|file| file.lock().map(|()| file));
-    locked.map_err(|error| CliError::file(&lock, format_args!("it cannot be locked: {error}")))
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        use rustix::fs::OFlags;
+
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    match options.create_new(true).open(lock) {
+        Ok(file) => keep_owner(secret, &file).map(|()| file),
+        // It is not given away: it could be a second name of any file.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options.create_new(false).open(lock)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The file that a path leads to, by links or not.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_path_buf()),
+        found => found,
+    }
 }
 
 fn not_written(path: &Path, error: &io::Error) -> CliError {
@@ -177,6 +209,35 @@ mod tests {
         let before = state();
         replace(&path, b"two").unwrap();
         assert_eq!((state(), fs::read(&path).unwrap()), (before, b"two".to_vec()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_secret_stays_and_a_link_is_no_lock() {
+        use std::os::unix::fs::{MetadataExt, chown, symlink};
+
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join("etc/secret.key"), dir.path().join("secret.key"));
+        create_dir(path.parent().unwrap()).unwrap();
+        create_or_read(&path, b"one").unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(&path, Some(4711), Some(4712)).unwrap();
+        }
+        symlink(&path, &link).unwrap();
+        let held = lock(&link).unwrap();
+        replace(&link, b"two").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        let beside = path.with_extension("lock");
+        let owner = |path: &Path| fs::metadata(path).map(|it| (it.uid(), it.gid())).unwrap();
+        assert_eq!(owner(&beside), owner(&path));
+        drop(held);
+        lock(&link).unwrap();
+
+        fs::remove_file(&beside).unwrap();
+        symlink(&path, &beside).unwrap();
+        let error = lock(&link).unwrap_err().to_string();
+        assert!(error.contains("secret.lock"), "{error}");
     }
 
     #[cfg(unix)]

@@ -72,6 +72,19 @@ impl StoreUri {
         };
         store.map_err(|source| CliError::Store { store: self.to_string(), source })
     }
+
+    /// Opens a store that is there already: a path that is mistyped makes no empty one.
+    pub(super) async fn open_existing(&self) -> Result<Arc<dyn IndexStore>, CliError> {
+        match self {
+            Self::Sqlite(path) if matches!(path.try_exists(), Ok(false)) => {
+                Err(CliError::Failed(format!(
+                    "there is no store at {}: is this its path? `p2pshare-index serve` makes one at its first start",
+                    path.display()
+                )))
+            }
+            _ => self.open().await,
+        }
+    }
 }
 
 impl fmt::Display for StoreUri {

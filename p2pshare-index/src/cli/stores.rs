@@ -51,7 +51,7 @@ fn persistent(text: &StoreText) -> Result<StoreUri, CliError> {
 }
 
 async fn copy(from: &StoreUri, to: &StoreUri, resume: bool) -> Result<(), CliError> {
-    let (source, target) = (from.open().await?, to.open().await?);
+    let (source, target) = (from.open_existing().await?, to.open().await?);
     let is_empty = target.users(None, 1).await.map_err(of(to))?.is_empty();
     if !is_empty && !resume {
         return Err(CliError::Failed(format!(
@@ -75,7 +75,7 @@ async fn copy(from: &StoreUri, to: &StoreUri, resume: bool) -> Result<(), CliErr
 }
 
 async fn check(uri: &StoreUri) -> Result<(), CliError> {
-    let store = uri.open().await?;
+    let store = uri.open_existing().await?;
     let wrong = copy::check(&*store, &teller("checked")).await.map_err(of(uri))?;
     for flaw in &wrong {
         print(flaw)?;

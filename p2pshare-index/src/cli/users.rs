@@ -6,7 +6,7 @@ use p2pshare_core::{
     api::Account,
     auth::{Argon2Authenticator, Argon2Params, GrantSigner, SigningKeys},
     identity::Username,
-    index::{Index, IndexConfig},
+    index::{Index, IndexConfig, store::IndexStore},
     time::SystemClock,
 };
 
@@ -36,23 +36,23 @@ pub(super) fn run(args: UserArgs) -> Result<(), CliError> {
 
 async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
     match command {
-        UserCommand::List { json } => list(&open(data).await?, json).await,
+        UserCommand::List { json } => list(&existing(data).await?, json).await,
         UserCommand::Disable { user } => {
-            open(data).await?.set_disabled(&user, true).await.map_err(CliError::Index)?;
+            existing(data).await?.set_disabled(&user, true).await.map_err(CliError::Index)?;
             done("admin-disable", &user, "is disabled, its sessions have ended")
         }
         UserCommand::Enable { user } => {
-            open(data).await?.set_disabled(&user, false).await.map_err(CliError::Index)?;
+            existing(data).await?.set_disabled(&user, false).await.map_err(CliError::Index)?;
             done("admin-enable", &user, "is enabled")
         }
         UserCommand::ResetPassword { user, password_stdin } => {
             let password = new_password(password_stdin)?;
-            open(data).await?.reset_password(&user, password).await.map_err(CliError::Index)?;
+            existing(data).await?.reset_password(&user, password).await.map_err(CliError::Index)?;
             done("admin-reset-password", &user, "has a new password, its sessions have ended")
         }
         UserCommand::Create { user, admin, password_stdin } => {
             let password = new_password(password_stdin)?;
-            open(data)
+            existing_or_new(data)
                 .await?
                 .create_account(&user, password, admin)
                 .await
@@ -63,14 +63,24 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
     }
 }
 
-/// The rules over the store. The key signs nothing here.
-async fn open(data: &Data) -> Result<Index, CliError> {
+/// The rules over a store that is there already.
+async fn existing(data: &Data) -> Result<Index, CliError> {
+    over(data.store.open_existing().await?)
+}
+
+/// The rules over the store, which is made if it is not there: the first account can come before the index first runs.
+async fn existing_or_new(data: &Data) -> Result<Index, CliError> {
     if let Some(dir) = &data.dir {
         private_file::create_dir(dir)?;
     }
+    over(data.store.open().await?)
+}
+
+/// The key signs nothing here.
+fn over(store: Arc<dyn IndexStore>) -> Result<Index, CliError> {
     let signer = GrantSigner::generate().map_err(|error| CliError::Failed(error.to_string()))?;
     Ok(Index::new(
-        data.store.open().await?,
+        store,
         Arc::new(Argon2Authenticator::new(Argon2Params::default())),
         SigningKeys::new(signer),
         Arc::new(SystemClock),

@@ -63,6 +63,8 @@ fn list(path: &Path, json: bool) -> Result<(), CliError> {
 }
 
 fn rotate(path: &Path, after: Span, distrust_old: bool) -> Result<(), CliError> {
+    // No lock is made beside what holds no keys.
+    existing(path)?;
     // Of two at the same time the second adds to what the first has written.
     let _lock = private_file::lock(path)?;
     let mut keys = existing(path)?;
