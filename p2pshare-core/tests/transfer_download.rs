@@ -281,6 +281,35 @@ async fn a_link_at_the_target_is_something_that_exists() {
     assert!(matches!(result, Err(SinkError::Exists(_))));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_no_file_is_never_replaced() {
+    let folder = tempdir().unwrap();
+    let content = sample(1000, 1);
+    let [pipe, socket, link] = ["pipe", "socket", "link"].map(|name| folder.path().join(name));
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+    let _listens = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for target in [&pipe, &socket] {
+        for overwrite in [false, true] {
+            let options = SinkOptions { overwrite, ..SinkOptions::default() };
+            let refused = FileSink::open(target, hash_bytes(&content), options).await;
+            let is_told = matches!(&refused, Err(SinkError::Special(path)) if path == target);
+            assert!(is_told, "{refused:?}");
+        }
+    }
+    assert_eq!(names(folder.path()), ["pipe", "socket"]);
+
+    // A link to one is: the link, not what it leads to.
+    std::os::unix::fs::symlink(&pipe, &link).unwrap();
+    assert!(matches!(open(&link, &content).await, Err(SinkError::Exists(_))));
+    let options = SinkOptions { overwrite: true, ..SinkOptions::default() };
+    let sink = FileSink::open(&link, hash_bytes(&content), options).await.unwrap();
+    complete(&sink, &content).await.unwrap();
+    assert!(fs::read(&link).unwrap() == content);
+    assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
+}
+
 #[tokio::test]
 async fn a_part_that_was_replaced_is_not_taken_for_the_content() {
     let folder = tempdir().unwrap();

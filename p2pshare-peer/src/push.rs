@@ -1,7 +1,6 @@
 //! Uploading a file to another user's running peer.
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -21,6 +20,7 @@ use crate::{
     index_client::ClientError,
     net::{GrantProvider, GrantRequest, PeerPool, PushProgress, PushProposal},
     publish::{AnnounceFailure, OwnPeer},
+    share::open_file,
 };
 
 /// A file that was hashed and can be pushed.
@@ -129,7 +129,10 @@ fn hash(
         io::ErrorKind::NotFound => PushError::NotFound(path.clone()),
         _ => PushError::Unreadable { path: path.clone(), error },
     };
-    let file = File::open(&path).map_err(unreadable)?;
+    let file = open_file(&path).map_err(|error| match error {
+        HashError::Io(error) => unreadable(error),
+        error => PushError::Hash { path: path.clone(), error },
+    })?;
     let stamp = FileStamp::of(&file.metadata().map_err(unreadable)?);
     let stopped = AtomicBool::new(false);
     let progress = |bytes| {
@@ -198,5 +201,16 @@ mod tests {
         assert!(matches!(missing, Err(PushError::NotFound(_))));
         let directory = pack(folder.path(), |_| ()).await;
         assert!(matches!(directory, Err(PushError::Hash { .. })));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_pipe_is_no_file_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        let refused = pack(&pipe, |_| ()).await;
+        assert!(matches!(refused, Err(PushError::Hash { error: HashError::NotAFile, .. })));
     }
 }

@@ -81,6 +81,9 @@ pub enum SinkError {
     /// Something is there already under the final name.
     #[error("{} exists already: choose another name with -o, or move it away", .0.display())]
     Exists(PathBuf),
+    /// A pipe, a socket or a device has the final name. It is never replaced.
+    #[error("{} is a pipe, a socket or a device, and is not replaced: choose another name with -o", .0.display())]
+    Special(PathBuf),
     /// Another process writes the same download.
     #[error("{} is being downloaded by another process: wait for it, or choose another name with -o", .0.display())]
     Locked(PathBuf),

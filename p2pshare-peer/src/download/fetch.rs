@@ -1,7 +1,6 @@
 //! Fetching one content into one file.
 
 use std::{
-    fs::File,
     path::Path,
     pin::pin,
     sync::{
@@ -28,7 +27,7 @@ use super::{
     FileProgress, Serving, Wanted,
     locator::{Age, IndexDiscovery, Locator},
 };
-use crate::index_client::ClientError;
+use crate::{index_client::ClientError, share::open_file};
 
 /// How often the index is asked again while no source is online.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -246,13 +245,15 @@ impl Fetcher {
         content: &ContentId,
         age: Age,
     ) -> Result<Vec<Candidate>, FetchError> {
-        let deadline = Instant::now() + self.patience;
+        // `None`: so far off that it never comes.
+        let deadline = Instant::now().checked_add(self.patience);
         let mut age = age;
         loop {
             let asking = self.locator.candidates(content, age, self.own_peer());
             let found =
                 self.unless_cancelled(asking).await??.ok_or(FetchError::NotFound(*content))?;
-            if !found.is_empty() || Instant::now() + ASK_AGAIN > deadline {
+            let is_over = deadline.is_some_and(|deadline| Instant::now() + ASK_AGAIN > deadline);
+            if !found.is_empty() || is_over {
                 return Ok(found);
             }
             self.unless_cancelled(sleep(ASK_AGAIN)).await?;
@@ -314,10 +315,40 @@ fn hash_existing(path: &Path, cancel: &AtomicBool) -> Result<Option<ContentId>, 
     match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(HashError::Io(error)),
-        Ok(metadata) if metadata.is_dir() => return Err(HashError::NotAFile),
         Ok(_) => {}
     }
-    let file = File::open(path).map_err(HashError::Io)?;
-    let manifest = hash_file(&file, None, &|_| (), cancel)?;
+    let manifest = hash_file(&open_file(path)?, None, &|_| (), cancel)?;
     Ok(Some(manifest.id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hashed(path: &Path) -> Result<Option<ContentId>, HashError> {
+        hash_existing(path, &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn what_is_there_is_hashed_if_it_is_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        assert!(matches!(hashed(&file), Ok(None)));
+        std::fs::write(&file, b"hello").unwrap();
+        assert_eq!(hashed(&file).unwrap(), Some(ContentId::of(b"hello")));
+        assert!(matches!(hashed(folder.path()), Err(HashError::NotAFile)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_no_file_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pipe, link] = ["pipe", "link"].map(|name| folder.path().join(name));
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for path in [pipe, link] {
+            assert!(matches!(hashed(&path), Err(HashError::NotAFile)));
+        }
+    }
 }

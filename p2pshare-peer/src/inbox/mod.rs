@@ -213,7 +213,7 @@ impl Inner {
         let options = self.options.sink.clone();
         let sink = match FileSink::open(&target, offer.manifest.clone(), options).await {
             Ok(sink) => sink,
-            Err(SinkError::Exists(_)) => return Ok(Err(slot)),
+            Err(SinkError::Exists(_) | SinkError::Special(_)) => return Ok(Err(slot)),
             Err(error) => return Err(refusal(&name, error)),
         };
         let push = Arc::new(Pushed {

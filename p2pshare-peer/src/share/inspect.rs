@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use p2pshare_core::transfer::FileStamp;
+use p2pshare_core::{content::HashError, transfer::FileStamp};
 
 use super::SkipReason;
 use crate::data_dir::is_data_dir;
@@ -102,6 +102,19 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
         rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
     );
     options.open(path)
+}
+
+/// Opens a file for reading, and nothing that is no file: opening a device may do something.
+pub(crate) fn open_file(path: &Path) -> Result<File, HashError> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(HashError::NotAFile);
+    }
+    let file = open(path)?;
+    // Something else may have come in its place.
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(HashError::NotAFile),
+    }
 }
 
 /// Whether this error says that there is nothing of the name.

@@ -29,7 +29,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 pub use event::{ShareEvent, ShareEvents, SkipReason};
-pub(crate) use inspect::is_unfinished;
+pub(crate) use inspect::{is_unfinished, open_file};
 pub use refresh::Refreshed;
 pub use unshare::{UnshareTarget, Unshared};
 

@@ -150,7 +150,9 @@ impl Opening<'_> {
         let exists = || SinkError::Exists(self.target.to_owned());
         match fs::symlink_metadata(self.target) {
             Ok(metadata) if metadata.is_dir() => return Err(exists()),
-            Ok(_) => {}
+            // A link is replaced itself, whatever it leads to.
+            Ok(metadata) if metadata.is_file() || metadata.is_symlink() => {}
+            Ok(_) => return Err(SinkError::Special(self.target.to_owned())),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Target::Free),
             Err(error) => return Err(self.error("looking at", self.target, error)),
         }
@@ -163,6 +165,10 @@ impl Opening<'_> {
 
     /// The file at the target if it has the content.
     fn hash_target(&self) -> Result<Option<(File, FileStamp)>, SinkError> {
+        // A link may lead to a device, and opening one may do something.
+        if !fs::metadata(self.target).is_ok_and(|metadata| metadata.is_file()) {
+            return Ok(None);
+        }
         let Ok(file) = sys::open_shared(self.target) else {
             return Ok(None);
         };

@@ -67,8 +67,8 @@ impl FileSink {
     ///
     /// # Errors
     ///
-    /// [`SinkError::Exists`] when the target is something else, [`SinkError::Locked`] when somebody else downloads to
-    /// it, [`SinkError::NoSpace`] and [`SinkError::Io`].
+    /// [`SinkError::Exists`] when the target is something else, [`SinkError::Special`] when it is no file,
+    /// [`SinkError::Locked`] when somebody else downloads to it, [`SinkError::NoSpace`] and [`SinkError::Io`].
     pub async fn open(
         target: &Path,
         manifest: Manifest,
