@@ -37,6 +37,11 @@ impl Engine {
     /// Removes what has come of files of a download that are not complete. What another download goes on with, or
     /// another process, stays.
     pub(super) async fn clear(&self, id: DownloadId) -> DatabaseResult<()> {
+        let _clearing = self.clearing.lock().await;
+        if !self.store.cancelling().await?.contains(&id) {
+            // Somebody else has, and it may have been begun again since.
+            return Ok(());
+        }
         let mut left = None;
         if let Some(folder) = self.store.folder(id).await? {
             let mut after = 0;

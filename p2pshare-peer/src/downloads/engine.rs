@@ -47,6 +47,8 @@ pub(super) struct Engine {
     pub(super) stop: CancellationToken,
     /// Held by whoever starts or ends attempts.
     pub(super) control: AsyncMutex<()>,
+    /// Held by whoever clears away what a download has left.
+    pub(super) clearing: AsyncMutex<()>,
     at_once: AtomicUsize,
     wake: Notify,
     state: Mutex<State>,
@@ -109,6 +111,7 @@ impl Engine {
             readings,
             stop: CancellationToken::new(),
             control: AsyncMutex::new(()),
+            clearing: AsyncMutex::new(()),
             at_once: AtomicUsize::new(options.at_once.get()),
             wake: Notify::new(),
             state: Mutex::default(),
@@ -151,6 +154,12 @@ impl Engine {
     /// Something may be startable that was not before.
     pub(super) fn look_again(&self) {
         self.wake.notify_one();
+    }
+
+    /// A download is in another state: who follows is told, and what can run now is started.
+    pub(super) fn moved(&self, id: DownloadId) {
+        self.hub.changed([id]);
+        self.look_again();
     }
 
     pub(super) fn set_at_once(&self, at_once: usize) {

@@ -7,25 +7,18 @@ use std::{
     sync::Arc,
 };
 
-use p2pshare_core::{
-    content::ContentId,
-    time::{Clock, SystemClock},
-};
+use p2pshare_core::content::ContentId;
 use tokio_util::sync::DropGuard;
 
 use super::{
-    Added, Changes, Connection, ContentReader, DownloadFile, DownloadFilter, DownloadId,
-    DownloadTotals, DownloadView, DownloadsError, ManagerOptions, NewDownload, Page, PieceMap,
-    ReadError,
+    Changes, Connection, ContentReader, DownloadFile, DownloadFilter, DownloadId, DownloadTotals,
+    DownloadView, DownloadsError, ManagerOptions, Page, PieceMap, ReadError,
     engine::{Engine, Session},
     look,
     reading::Readings,
-    store::{DownloadRow, Moved, Saved, Store},
+    store::{DownloadRow, Store},
 };
-use crate::{catalog::local, download::Locator};
-
-/// Most things that one download may name.
-const MAX_TARGETS: usize = 1000;
+use crate::download::Locator;
 
 /// Longest page of a list.
 const MAX_PAGE: usize = 1000;
@@ -35,10 +28,12 @@ const MAX_PAGE: usize = 1000;
 /// A download belongs to the account that it was added by: others neither see it nor go on with it. It survives the end
 /// of the process at any point: what ran goes on when the account is connected again.
 ///
+/// Whatever changes a download goes on to its end, also when the future of the call is dropped.
+///
 /// Dropping the last handle stops everything as the end of the process would; [`close`](Self::close) waits for it.
 #[derive(Clone)]
 pub struct DownloadManager {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     _stop: Arc<DropGuard>,
 }
 
@@ -93,156 +88,6 @@ impl DownloadManager {
         let _control = self.engine.control.lock().await;
         self.engine.stop.cancel();
         self.engine.halt_all().await;
-    }
-
-    /// Adds a download to the end of the queue. What it is made of is found out in the background.
-    ///
-    /// One of the same targets to the same folder that is not settled is joined instead: it goes on if it was paused, and
-    /// looks for a source at once if it waits for one.
-    ///
-    /// # Errors
-    ///
-    /// [`DownloadsError::LoggedOut`], [`DownloadsError::Invalid`], [`DownloadsError::Database`].
-    pub async fn add(&self, new: NewDownload) -> Result<Added, DownloadsError> {
-        let session = self.engine.session()?;
-        let invalid = |why: &str| Err(DownloadsError::Invalid(why.to_owned()));
-        if new.targets.is_empty() {
-            return invalid("nothing was named to download");
-        }
-        if new.targets.len() > MAX_TARGETS {
-            return invalid(
-                "one download names at most 1,000 things: name a folder, or add several",
-            );
-        }
-        if !new.folder.is_absolute() || local::to_bytes(&new.folder).is_none() {
-            return invalid("the folder must be named from the root on");
-        }
-        let title = look::title(&new.targets);
-        let now = SystemClock.now();
-        let added = self.engine.store.add(session.account, new, title, now).await?;
-        if added.joined {
-            self.engine.try_afresh(added.id);
-        }
-        self.engine.hub.changed([added.id]);
-        self.engine.look_again();
-        Ok(added)
-    }
-
-    /// Stops a download at once; what has come stays. Pausing a paused one does nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`DownloadsError::NotFound`]; [`DownloadsError::State`] when it is settled.
-    pub async fn pause(&self, id: DownloadId) -> Result<DownloadView, DownloadsError> {
-        let control = self.engine.control.lock().await;
-        let session = self.engine.session()?;
-        let from = &[Saved::Queued, Saved::Running];
-        let moved = self.engine.store.shift(session.account, id, from, Saved::Paused).await?;
-        match moved {
-            Moved::From(_) => self.engine.halt(id).await,
-            Moved::Stays(Saved::Paused) => {}
-            other => return Err(refused(id, other, "there is nothing to pause")),
-        }
-        drop(control);
-        self.moved(id).await
-    }
-
-    /// Lets a paused download go on. One that waits for a source looks for one now.
-    ///
-    /// # Errors
-    ///
-    /// [`DownloadsError::NotFound`]; [`DownloadsError::State`] when it is settled.
-    pub async fn resume(&self, id: DownloadId) -> Result<DownloadView, DownloadsError> {
-        let session = self.engine.session()?;
-        let moved = self.engine.store.shift(session.account, id, &[Saved::Paused], Saved::Queued);
-        match moved.await? {
-            Moved::From(_) => {}
-            Moved::Stays(Saved::Queued | Saved::Running) => self.engine.hurry(id),
-            other => return Err(refused(id, other, "retry it to fetch what is missing")),
-        }
-        self.moved(id).await
-    }
-
-    /// Gives a download up: stops it, and removes what has come of files that are not complete.
-    ///
-    /// # Errors
-    ///
-    /// [`DownloadsError::NotFound`]; [`DownloadsError::State`] when it is done.
-    pub async fn cancel(&self, id: DownloadId) -> Result<DownloadView, DownloadsError> {
-        let control = self.engine.control.lock().await;
-        let session = self.engine.session()?;
-        let from = &[Saved::Queued, Saved::Running, Saved::Paused, Saved::Failed];
-        let moved = self.engine.store.shift(session.account, id, from, Saved::Cancelling).await?;
-        match moved {
-            Moved::From(_) => {}
-            Moved::Stays(Saved::Cancelled | Saved::Cancelling) => {
-                drop(control);
-                return self.view(id).await;
-            }
-            other => return Err(refused(id, other, "its files are complete, forget it instead")),
-        }
-        self.engine.halt(id).await;
-        drop(control);
-        self.engine.clear(id).await?;
-        self.moved(id).await
-    }
-
-    /// Queues what failed, or was cancelled, again.
-    ///
-    /// # Errors
-    ///
-    /// [`DownloadsError::NotFound`]; [`DownloadsError::State`] when it neither failed nor was cancelled.
-    pub async fn retry(&self, id: DownloadId) -> Result<DownloadView, DownloadsError> {
-        let session = self.engine.session()?;
-        match self.engine.store.retry(session.account, id).await? {
-            Moved::From(_) => self.moved(id).await,
-            other => Err(refused(id, other, "only what failed or was cancelled is retried")),
-        }
-    }
-
-    /// Takes a settled download from the list. Files stay.
-    ///
-    /// # Errors
-    ///
-    /// [`DownloadsError::NotFound`]; [`DownloadsError::State`] when it is not settled.
-    pub async fn forget(&self, id: DownloadId) -> Result<(), DownloadsError> {
-        let session = self.engine.session()?;
-        match self.engine.store.forget(session.account, id).await? {
-            Moved::From(_) => {
-                self.engine.hub.removed(id);
-                Ok(())
-            }
-            other => Err(refused(id, other, "cancel it before it is forgotten")),
-        }
-    }
-
-    /// Pauses all that are not settled, and says how many that were.
-    ///
-    /// # Errors
-    ///
-    /// [`DownloadsError::LoggedOut`], [`DownloadsError::Database`].
-    pub async fn pause_all(&self) -> Result<u64, DownloadsError> {
-        let _control = self.engine.control.lock().await;
-        let session = self.engine.session()?;
-        let from = &[Saved::Queued, Saved::Running];
-        let moved = self.engine.store.shift_all(session.account, from, Saved::Paused).await?;
-        self.engine.halt_all().await;
-        self.engine.hub.changed(moved.iter().copied());
-        Ok(moved.len() as u64)
-    }
-
-    /// Resumes all that are paused, and says how many that were.
-    ///
-    /// # Errors
-    ///
-    /// [`DownloadsError::LoggedOut`], [`DownloadsError::Database`].
-    pub async fn resume_all(&self) -> Result<u64, DownloadsError> {
-        let session = self.engine.session()?;
-        let moved = self.engine.store.shift_all(session.account, &[Saved::Paused], Saved::Queued);
-        let moved = moved.await?;
-        self.engine.hub.changed(moved.iter().copied());
-        self.engine.look_again();
-        Ok(moved.len() as u64)
     }
 
     /// Up to `limit` downloads of the account, the newest first, after (older than) `after`. Empty when nobody is logged
@@ -356,12 +201,6 @@ impl DownloadManager {
         Ok(ContentReader::new(self.engine.clone(), content, origin))
     }
 
-    async fn moved(&self, id: DownloadId) -> Result<DownloadView, DownloadsError> {
-        self.engine.hub.changed([id]);
-        self.engine.look_again();
-        self.view(id).await
-    }
-
     async fn row(&self, id: DownloadId) -> Result<DownloadRow, DownloadsError> {
         let session = self.engine.session()?;
         let row = self.engine.store.download(session.account, id).await?;
@@ -388,13 +227,4 @@ fn page<T, C>(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> C) -> Page<
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(cursor);
     Page { items: rows, next }
-}
-
-fn refused(id: DownloadId, moved: Moved, instead: &'static str) -> DownloadsError {
-    match moved {
-        Moved::Stays(state) | Moved::From(state) => {
-            DownloadsError::State { id, state: state.shown(), instead }
-        }
-        Moved::Missing => DownloadsError::NotFound(id),
-    }
 }

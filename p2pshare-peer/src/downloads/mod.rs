@@ -3,6 +3,7 @@
 //! [`DownloadManager`] keeps the queue in a database and works on it over [`download`](crate::download) while somebody
 //! is logged in. [`ContentReader`] reads a content before it is complete.
 
+mod actions;
 mod cells;
 mod changes;
 mod clear;

@@ -25,7 +25,7 @@ use super::{
     DownloadId,
     cells::{KEPT_CELLS, cells_of},
     engine::{Engine, Session},
-    store::{DownloadRow, FileRow},
+    store::{DownloadRow, FileRow, Saved},
     verdict::{self, Reason, Verdict},
 };
 use crate::download::{
@@ -102,6 +102,10 @@ impl Work {
         let Some(row) = store.download(self.session.account, self.id).await? else {
             return Ok(Ended::Over);
         };
+        if row.state != Saved::Running {
+            // It was paused or given up.
+            return Ok(Ended::Stopped);
+        }
         if !row.resolved {
             self.attempt.resolving.store(true, Relaxed);
             self.engine.hub.changed([self.id]);

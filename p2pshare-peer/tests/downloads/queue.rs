@@ -3,10 +3,13 @@
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use p2pshare_core::{content::ContentId, testing::sample};
 use p2pshare_peer::{
     download::Cause,
-    downloads::{Added, DownloadFilter, DownloadState, DownloadsError, FileState, NewDownload},
+    downloads::{
+        Added, DownloadFilter, DownloadState, DownloadView, DownloadsError, FileState, NewDownload,
+    },
 };
 
 use crate::support::{
@@ -124,6 +127,38 @@ async fn what_was_cancelled_leaves_only_what_is_complete() {
     manager.retry(id).await.unwrap();
     let done = wait_for_state(&manager, id, DownloadState::Done).await;
     assert_eq!(done.files_done, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_asked_for_is_done_though_nobody_waits_for_it() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    seeder.share("film.mkv", &sample(48 * MIB, 1)).await;
+    seeder.limit(2);
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    let id = bob.add(&manager, "got", "alice:/film.mkv").await;
+    let comes = |view: &DownloadView| view.state == DownloadState::Running && view.sources > 0;
+    let rests = |view: &DownloadView| view.state == DownloadState::Paused && view.sources == 0;
+    wait_for(&manager, id, |view| comes(view) && view.bytes_done > MIB).await;
+
+    // Each is polled once, and dropped.
+    drop(manager.pause(id).now_or_never());
+    wait_for(&manager, id, rests).await;
+    drop(manager.resume(id).now_or_never());
+    wait_for(&manager, id, comes).await;
+    drop(manager.pause_all().now_or_never());
+    wait_for(&manager, id, rests).await;
+    drop(manager.resume_all().now_or_never());
+    wait_for(&manager, id, comes).await;
+    drop(manager.cancel(id).now_or_never());
+    wait_for(&manager, id, |view| view.finished_at.is_some()).await;
+    assert_eq!(manager.view(id).await.unwrap().state, DownloadState::Cancelled);
+    assert!(files_below(&bob.folder("got")).is_empty());
+
+    seeder.rate.set(None);
+    drop(manager.retry(id).now_or_never());
+    wait_for_state(&manager, id, DownloadState::Done).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

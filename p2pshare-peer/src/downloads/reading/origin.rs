@@ -11,10 +11,14 @@ use p2pshare_core::{
 };
 use tokio::time::timeout;
 
-use super::temporary::{Lease, Outcome};
+use super::{
+    cache::Hold,
+    temporary::{Lease, Outcome},
+};
 use crate::{
     download::FileProgress,
     downloads::{ReadError, engine::Engine},
+    share::open_file,
 };
 
 /// So often something else is looked for when what was found is gone in the same moment.
@@ -23,8 +27,8 @@ const ATTEMPTS: usize = 4;
 /// Where a content is read from.
 #[derive(Clone)]
 pub(in crate::downloads) enum Origin {
-    /// A whole file.
-    File { file: Arc<File>, stamp: FileStamp, layout: Layout },
+    /// A whole file, which is kept for as long as it is held.
+    File { file: Arc<File>, stamp: FileStamp, layout: Layout, _hold: Option<Arc<Hold>> },
     /// A file that is shared.
     Shared { source: Arc<dyn PieceSource>, layout: Layout },
     /// A download that runs.
@@ -88,7 +92,7 @@ impl Origin {
         run: PieceRun,
     ) -> Result<SegmentStream, TransferError> {
         match self {
-            Self::File { file, stamp, layout } => {
+            Self::File { file, stamp, layout, .. } => {
                 let (stamp, checked) = (*stamp, file.clone());
                 let check = Arc::new(move || stamp.check(&checked));
                 let options = ReadOptions { check: Some(check), ..ReadOptions::default() };
@@ -133,7 +137,7 @@ impl Engine {
                     }
                 }
                 Err(Outcome::Complete(path, stamp)) => {
-                    if let Some(origin) = open(path, stamp).await {
+                    if let Some(origin) = open(path, stamp, Some(lease.hold())).await {
                         return Ok(origin);
                     }
                 }
@@ -157,13 +161,13 @@ impl Engine {
             Vec::new()
         });
         for (path, stamp) in complete {
-            if let Some(origin) = open(path, stamp).await {
+            if let Some(origin) = open(path, stamp, None).await {
                 return Some(origin);
             }
         }
         let kept = self.readings.state().cache.whole(&content);
-        if let Some((path, stamp)) = kept {
-            if let Some(origin) = open(path, stamp).await {
+        if let Some((path, stamp, hold)) = kept {
+            if let Some(origin) = open(path, stamp, Some(hold)).await {
                 return Some(origin);
             }
             self.readings.state().cache.take(&content);
@@ -182,14 +186,14 @@ impl Engine {
     }
 }
 
-async fn open(path: PathBuf, stamp: FileStamp) -> Option<Origin> {
+async fn open(path: PathBuf, stamp: FileStamp, hold: Option<Arc<Hold>>) -> Option<Origin> {
     let opened = tokio::task::spawn_blocking(move || {
-        let file = File::open(path).ok()?;
+        let file = open_file(&path).ok()?;
         stamp.check(&file).ok()?;
         Some(Arc::new(file))
     });
     let file = opened.await.ok().flatten()?;
-    Some(Origin::File { file, stamp, layout: Layout::new(stamp.len).ok()? })
+    Some(Origin::File { file, stamp, layout: Layout::new(stamp.len).ok()?, _hold: hold })
 }
 
 /// What sources say while nothing comes.

@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::cache::Kept;
+use super::cache::{Hold, Kept, Readers};
 use crate::{
     download::{
         DownloadOptions, FetchError, Fetched, FileProgress, JobFiles, JobProgress, JobResults,
@@ -45,7 +45,7 @@ const ENDING: Duration = Duration::from_secs(5);
 pub(super) struct Temporary {
     content: ContentId,
     progress: JobProgress,
-    readers: watch::Sender<usize>,
+    readers: Readers,
     outcome: watch::Sender<Option<Outcome>>,
 }
 
@@ -62,9 +62,15 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(in crate::downloads) struct Lease {
     temporary: Arc<Temporary>,
+    hold: Arc<Hold>,
 }
 
 impl Lease {
+    /// What keeps the content that came of it.
+    pub(super) fn hold(&self) -> Arc<Hold> {
+        self.hold.clone()
+    }
+
     /// Why there is no room for a download whose pieces do not come any more; `None` if it ended for another reason.
     pub(in crate::downloads) async fn was_full(&self) -> Option<ReadError> {
         let mut outcome = self.temporary.outcome.subscribe();
@@ -76,25 +82,18 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.temporary.readers.send_modify(|readers| *readers -= 1);
-    }
-}
-
 impl Temporary {
     fn new(content: ContentId) -> Self {
         Self {
             content,
             progress: JobProgress::default(),
-            readers: watch::Sender::new(0),
+            readers: Readers::none(),
             outcome: watch::Sender::new(None),
         }
     }
 
     pub(super) fn lease(self: &Arc<Self>) -> Lease {
-        self.readers.send_modify(|readers| *readers += 1);
-        Lease { temporary: self.clone() }
+        Lease { temporary: self.clone(), hold: self.readers.hold() }
     }
 
     /// Waits until something is to be read, or it has ended.
@@ -112,18 +111,6 @@ impl Temporary {
             file = open => Ok(file),
             ended = outcome.wait_for(Option::is_some) => {
                 Err(ended.ok().and_then(|ended| ended.clone()).unwrap_or(Outcome::Stopped))
-            }
-        }
-    }
-
-    /// Waits until nobody has read for so long.
-    async fn idle(&self, grace: Duration) {
-        let mut readers = self.readers.subscribe();
-        loop {
-            // The sender lives as long as `self`.
-            let _ = readers.wait_for(|readers| *readers == 0).await;
-            if timeout(grace, readers.wait_for(|readers| *readers > 0)).await.is_err() {
-                return;
             }
         }
     }
@@ -193,7 +180,7 @@ impl Engine {
         let job =
             run_files(session.locator.clone(), files, options, &temporary.progress, &result, &stop);
         let watch = async {
-            let idle = temporary.idle(self.options.read_grace);
+            let idle = temporary.readers.idle(self.options.read_grace);
             if stop.run_until_cancelled(idle).await.is_some() {
                 stop.cancel();
             }
@@ -213,6 +200,16 @@ impl Engine {
             outcome = Outcome::Stopped;
         }
         temporary.outcome.send_replace(Some(outcome));
+        tokio::spawn(self.evict_later(temporary.readers.clone()));
+    }
+
+    /// Removes what there is no place for once nobody reads what came of a download.
+    async fn evict_later(self: Arc<Self>, readers: Readers) {
+        let idle = readers.idle(self.options.read_grace);
+        if self.stop.run_until_cancelled(idle).await.is_some() {
+            let evicted = self.readings.state().cache.evict(None);
+            remove(evicted).await;
+        }
     }
 
     /// Keeps what came of a download for readers, and removes what there is no place for. True if the disk was full and
@@ -229,37 +226,48 @@ impl Engine {
             Outcome::Complete(_, stamp) => (Some(*stamp), stamp.len),
             Outcome::Failed(_) | Outcome::Stopped => (None, held),
         };
-        let kept = Kept { path, bytes, whole, used: Instant::now() };
+        let content = temporary.content;
+        let readers = temporary.readers.clone();
+        let kept = Kept { path, bytes, whole, used: Instant::now(), readers };
         let (evicted, has_room) = {
             let mut state = self.readings.state();
-            state.running.remove(&temporary.content);
-            let others = if is_full { state.cache.empty() } else { Vec::new() };
-            state.cache.put(temporary.content, kept);
-            match (is_full, others.is_empty()) {
-                (false, _) => (state.cache.evict(), false),
-                (true, false) => (others, true),
-                // Nobody has use for a part that cannot become whole, and others may need its room.
-                (true, true) => (state.cache.empty(), false),
+            state.running.remove(&content);
+            let mut evicted = if is_full { state.cache.empty() } else { Vec::new() };
+            let has_room = !evicted.is_empty();
+            let is_nothing = whole.is_none() && bytes == 0;
+            // Nobody has use for a part that cannot become whole, and others may need its room.
+            if is_nothing || (is_full && !has_room) {
+                evicted.push((content, kept));
+            } else {
+                state.cache.put(content, kept);
             }
+            if !is_full {
+                // Somebody may be about to read what is whole.
+                evicted.extend(state.cache.evict(whole.map(|_| content)));
+            }
+            (evicted, has_room)
         };
         if is_full {
-            tracing::warn!(content = %temporary.content, has_room, "no room for what is read");
+            tracing::warn!(%content, has_room, "no room for what is read");
         }
-        for (content, kept) in evicted {
-            let removed = match kept.whole {
-                Some(_) => {
-                    tokio::fs::remove_file(&kept.path).await.map_err(|error| error.to_string())
-                }
-                None => match FileSink::discard(&kept.path, &content).await {
-                    Ok(_) => Ok(()),
-                    Err(error) => Err(error.to_string()),
-                },
-            };
-            if let Err(error) = removed {
-                tracing::debug!(%content, %error, "a content that was read stays");
-            }
-        }
+        remove(evicted).await;
         has_room
+    }
+}
+
+/// Removes the files of contents that are not kept any more.
+async fn remove(evicted: Vec<(ContentId, Kept)>) {
+    for (content, kept) in evicted {
+        let removed = match kept.whole {
+            Some(_) => tokio::fs::remove_file(&kept.path).await.map_err(|error| error.to_string()),
+            None => match FileSink::discard(&kept.path, &content).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        if let Err(error) = removed {
+            tracing::debug!(%content, %error, "a content that was read stays");
+        }
     }
 }
 
