@@ -174,6 +174,56 @@ fn at_the_end_a_fast_source_takes_over_from_a_silent_one() {
     assert_eq!(planner.next(id(1), secs(2.2)), Next::Done);
 }
 
+/// All but four bytes of the last piece have come, and a byte comes now and then.
+#[test]
+fn at_the_end_a_piece_is_not_kept_by_who_gives_almost_all_of_it() {
+    let mut planner = planner(4);
+    let (fast, slow) = (id(0), id(1));
+    for source in [fast, slow] {
+        planner.join(source, &PieceSet::full(4), secs(0.0));
+    }
+    let kept = fetched(planner.next(slow, secs(0.0)));
+    let mut now = 0.0;
+    let deliver = |planner: &mut Planner, source, piece, now| {
+        planner.received(source, PIECE_LEN, secs(now));
+        assert!(planner.piece_verified(source, piece, secs(now)).new);
+    };
+    let (last, first) = kept.split_last().unwrap();
+    for piece in first {
+        now += 0.1;
+        deliver(&mut planner, slow, *piece, now);
+    }
+    now += 0.1;
+    planner.received(slow, PIECE_LEN - 4, secs(now));
+    let begun = now;
+    let mut dribbles = [0.9, 1.8, 2.7].map(|after| begun + after).into_iter().peekable();
+    let copied = loop {
+        match planner.next(fast, secs(now)) {
+            Next::Fetch(assignment) => {
+                let pieces: Vec<_> = assignment.runs.iter().flat_map(PieceRun::iter).collect();
+                if pieces.contains(last) {
+                    break now;
+                }
+                for piece in pieces {
+                    now += 0.1;
+                    deliver(&mut planner, fast, piece, now);
+                }
+            }
+            Next::Wait { until } => {
+                now = until.as_secs_f64();
+                if dribbles.next_if(|at| *at <= now).is_some() {
+                    planner.received(slow, 1, secs(now));
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(now < begun + 10.0, "it is waited for too long");
+    };
+    assert!(copied - begun < 3.0, "{copied} after {begun}");
+    deliver(&mut planner, fast, *last, copied + 0.1);
+    assert!(planner.is_done());
+}
+
 #[test]
 fn the_largest_usual_content_is_planned_quickly() {
     let pieces = 1 << 20;

@@ -210,8 +210,7 @@ impl Planner {
             source.meter.restart(now);
         }
         let piece = source.queue.get(source.begun() - 1).map(|order| order.piece);
-        source.meter.add(bytes, now);
-        source.unverified = source.unverified.saturating_add(bytes);
+        source.receive(bytes, now);
         piece.map_or_else(Vec::new, |piece| self.take_from_queues(id, piece, now))
     }
 
@@ -225,8 +224,7 @@ impl Planner {
     /// A source has put the request into its queue: that says nothing about its speed, but it delivers nothing for now.
     pub fn queued(&mut self, id: SourceId, now: Duration) {
         if let Some(source) = self.sources.get_mut(&id) {
-            source.waiting = true;
-            source.meter.restart(now);
+            source.wait(now);
         }
     }
 

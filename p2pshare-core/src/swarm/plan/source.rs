@@ -5,6 +5,9 @@ use std::{collections::VecDeque, time::Duration};
 use super::{bitmap::Bitmap, speed::SpeedMeter};
 use crate::content::{PIECE_LEN, PieceIndex};
 
+/// A piece that comes by less later than it should, in seconds, is not late.
+const LATE: f64 = 1.0;
+
 /// One source that has joined.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -15,6 +18,8 @@ pub(super) struct Source {
     /// Bytes that have come of pieces in the queue.
     pub(super) unverified: u64,
     pub(super) meter: SpeedMeter,
+    /// The piece that comes, once some of it has.
+    pub(super) coming: Option<Coming>,
     /// It has put the request into its own queue.
     pub(super) waiting: bool,
     /// Failures since the last piece.
@@ -33,6 +38,14 @@ pub(super) struct Order {
     pub(super) stolen: bool,
 }
 
+/// A piece of which some bytes have come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coming {
+    since: Duration,
+    /// How many seconds it should take at the speed that the source had then, if that was known.
+    expected: Option<f64>,
+}
+
 impl Source {
     pub(super) fn new(have: Option<Bitmap>) -> Self {
         Self {
@@ -40,6 +53,7 @@ impl Source {
             queue: VecDeque::new(),
             unverified: 0,
             meter: SpeedMeter::default(),
+            coming: None,
             waiting: false,
             failures: 0,
             retry_at: Duration::ZERO,
@@ -67,10 +81,33 @@ impl Source {
         true
     }
 
+    /// Bytes have come.
+    pub(super) fn receive(&mut self, bytes: u64, now: Duration) {
+        let speed = self.meter.estimate(now).filter(|speed| *speed > 0.0);
+        let before = self.unverified / PIECE_LEN;
+        self.meter.add(bytes, now);
+        self.unverified = self.unverified.saturating_add(bytes);
+        if self.unverified / PIECE_LEN > before {
+            self.coming = None;
+        }
+        if !self.unverified.is_multiple_of(PIECE_LEN) {
+            let expected = speed.map(|speed| PIECE_LEN as f64 / speed);
+            self.coming.get_or_insert(Coming { since: now, expected });
+        }
+    }
+
+    /// It has put the request into its queue, and delivers nothing for now.
+    pub(super) fn wait(&mut self, now: Duration) {
+        self.waiting = true;
+        self.coming = None;
+        self.meter.restart(now);
+    }
+
     /// Nothing is asked of it any more.
     pub(super) fn idle(&mut self, now: Duration) {
         self.queue.clear();
         self.unverified = 0;
+        self.coming = None;
         self.waiting = false;
         self.meter.stop(now);
     }
@@ -93,6 +130,21 @@ impl Source {
         if speed <= 0.0 {
             return f64::INFINITY;
         }
-        bytes as f64 / speed
+        let eta = bytes as f64 / speed;
+        match bytes {
+            0 => eta,
+            _ => eta.max(self.late(now, typical_speed)),
+        }
+    }
+
+    /// For how many seconds the piece that comes has been late, 0 unless that is long. It is likely to be late for as long
+    /// again, however few bytes are missing: those who keep back the last ones would else keep the piece.
+    fn late(&self, now: Duration, typical_speed: f64) -> f64 {
+        let Some(Coming { since, expected }) = self.coming else {
+            return 0.0;
+        };
+        let expected = expected.unwrap_or(PIECE_LEN as f64 / typical_speed);
+        let late = now.saturating_sub(since).as_secs_f64() - expected;
+        if late > expected.max(LATE) { late } else { 0.0 }
     }
 }
