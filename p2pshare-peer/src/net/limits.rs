@@ -74,6 +74,8 @@ pub struct ServerLimits {
     pub stalled_fetches: usize,
     /// Most pushes at a time.
     pub pushes: usize,
+    /// Most pushes at a time of one user.
+    pub pushes_per_user: usize,
     /// How long calls may go on after the server was told to stop.
     pub shutdown_grace: Duration,
     /// How HTTP/2 is spoken.
@@ -91,6 +93,8 @@ impl Default for ServerLimits {
             stall_timeout: Duration::from_secs(60),
             stalled_fetches: 4,
             pushes: 16,
+            // A peer itself pushes four at a time.
+            pushes_per_user: 6,
             shutdown_grace: Duration::from_secs(10),
             http2: Http2Settings::default(),
         }

@@ -4,6 +4,7 @@
 
 mod fetch;
 mod have;
+mod places;
 mod pump;
 mod push;
 
@@ -20,7 +21,6 @@ use p2pshare_core::transfer::{
     TransferGuard, UploadSlots,
 };
 use p2pshare_proto::v1::{self, transfer_server::Transfer};
-use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status, Streaming};
@@ -74,7 +74,7 @@ impl StallReport {
 pub(crate) struct TransferService {
     services: ServerServices,
     spread: Spread,
-    pushes: Arc<Semaphore>,
+    places: places::Places,
     stall_timeout: Duration,
     answer_timeout: Duration,
 }
@@ -84,7 +84,7 @@ impl TransferService {
         Self {
             services,
             spread: Spread::default(),
-            pushes: Arc::new(Semaphore::new(limits.pushes)),
+            places: places::Places::new(limits.pushes, limits.pushes_per_user),
             stall_timeout: limits.stall_timeout,
             answer_timeout: limits.answer_timeout,
         }

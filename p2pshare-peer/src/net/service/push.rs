@@ -15,11 +15,11 @@ use p2pshare_core::transfer::{
 use p2pshare_proto::v1;
 use p2pshare_proto::v1::push_request::Event as Incoming;
 use p2pshare_proto::v1::push_response::Event as Outgoing;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tonic::Status;
 
 use super::TransferService;
+use super::places::Place;
 use super::pump::{Failure, Outbound};
 use crate::net::grpc::{Encoded, Incoming as Messages, Part};
 use crate::net::limits::MAX_RUNS;
@@ -113,7 +113,7 @@ pub(super) struct Push {
     name: SharePath,
     /// The sender hears at least so often that the push goes on.
     sign_of_life: Duration,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Push {
@@ -130,8 +130,7 @@ impl Push {
                 let name = visible(&offer.name);
                 TransferError::Refused(format!("the name `{name}` cannot be used: {error}"))
             })?;
-            let place = Arc::clone(&service.pushes).try_acquire_owned();
-            let place = place.map_err(|_| {
+            let place = service.places.take(&admission.user).ok_or_else(|| {
                 TransferError::Unavailable("too many files are sent to this peer".to_owned())
             })?;
             Ok((receiver, name, place))
