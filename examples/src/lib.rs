@@ -135,6 +135,7 @@ impl Peer {
             advertise: Vec::new(),
             receiver,
             upload_slots: upload_slots(UPLOAD_SLOTS),
+            slots_for: Vec::new(),
             upload_limit,
             insecure: false,
             limits: ServerLimits::default(),

@@ -44,7 +44,7 @@ async fn a_download_in_a_daemon_is_told_of_and_served_while_it_runs() {
 
     let folder = tempfile::tempdir().unwrap();
     let (partial, stop) = (PartialSources::new(), CancellationToken::new());
-    serve(&bob, &DataDir::open(folder.path()).unwrap(), &partial, &stop).await;
+    serve(&bob, &DataDir::open(folder.path()).unwrap(), &partial, &stop, |_| ()).await;
     let sources = async || {
         let request = GrantRequest { contents: vec![id], peer: None, max_sources: None };
         alice.client().grants(&request).await.unwrap().contents.remove(0).sources

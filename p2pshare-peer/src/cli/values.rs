@@ -1,13 +1,17 @@
 //! Values on the command line, as people write them.
 
 use std::{
+    fmt::Display,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
     str::FromStr,
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use p2pshare_core::{identity::PeerAddr, path::SharePath};
 use serde::de::DeserializeOwned;
+
+use crate::daemon::{SlotUsers, SlotsFor};
 
 /// Where the page is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +88,36 @@ pub(super) fn parse_advertise(text: &str) -> Result<PeerAddr, String> {
     full.parse().map_err(|error: p2pshare_core::identity::AddrError| error.to_string())
 }
 
+/// Reads `USER=N`.
+pub(super) fn parse_user_slots(text: &str) -> Result<SlotsFor, String> {
+    slots_for(text, SlotUsers::User, "alice=2")
+}
+
+/// Reads `GROUP=N`.
+pub(super) fn parse_group_slots(text: &str) -> Result<SlotsFor, String> {
+    slots_for(text, SlotUsers::Group, "lab=4")
+}
+
+fn slots_for<T>(
+    text: &str,
+    whom: impl FnOnce(T) -> SlotUsers,
+    example: &str,
+) -> Result<SlotsFor, String>
+where
+    T: FromStr<Err: Display>,
+{
+    const MOST: u16 = 1024;
+
+    let help = || format!("write it like {example}, with a number of slots from 1 to {MOST}");
+    let (name, number) = text.split_once('=').ok_or_else(help)?;
+    let slots: NonZeroU16 = number.trim().parse().map_err(|_| help())?;
+    if slots.get() > MOST {
+        return Err(help());
+    }
+    let name = name.trim().parse().map_err(|error: T::Err| error.to_string())?;
+    Ok(SlotsFor { whom: whom(name), slots })
+}
+
 /// Reads `IP:PORT`, or a port on this machine's own address.
 pub(super) fn parse_local(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse::<u16>() {
@@ -128,5 +162,18 @@ mod tests {
         assert_eq!(parse_local("9401").unwrap().to_string(), "127.0.0.1:9401");
         assert_eq!(parse_local("0.0.0.0:9401").unwrap().to_string(), "0.0.0.0:9401");
         assert!(parse_local("here").is_err() && parse_local("99999").is_err());
+    }
+
+    #[test]
+    fn slots_for_somebody() {
+        let alice = parse_user_slots("Alice=2").unwrap();
+        assert_eq!(alice.whom, SlotUsers::User("alice".parse().unwrap()));
+        assert_eq!(alice.slots.get(), 2);
+        let lab = parse_group_slots("film-club = 1024").unwrap();
+        assert_eq!(lab.whom, SlotUsers::Group("film-club".parse().unwrap()));
+        for wrong in ["alice", "alice=", "alice=0", "alice=-1", "alice=1025", "alice=x", "=3"] {
+            assert!(parse_user_slots(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_group_slots("lab").unwrap_err().contains("lab=4"));
     }
 }

@@ -4,9 +4,11 @@ mod addresses;
 mod downloads;
 mod partial;
 mod presence;
+mod reserved;
 mod upkeep;
 
 pub use downloads::{DownloadServeOptions, DownloadServer};
+pub use reserved::{SlotUsers, SlotsFor};
 
 use std::{fmt, io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -46,6 +48,8 @@ pub struct ServeOptions {
     pub receiver: Option<Arc<dyn PushReceiver>>,
     /// Uploads at a time: see [`upload_slots`].
     pub upload_slots: UploadSlots,
+    /// More uploads at a time, for certain users alone.
+    pub slots_for: Vec<SlotsFor>,
     /// How fast all uploads together may go.
     pub upload_limit: RateLimit,
     /// Serve without TLS.
@@ -230,6 +234,8 @@ impl Daemon {
         let upkeep = upkeep::run(self.sharer.clone(), changed, events.clone(), stop.clone());
         let watch = Box::pin(upkeep::watch(self.sharer.clone(), events.clone(), stop.clone()));
         let partial = partial::run(&self.peer, &self.partial, &stop);
+        let (slots, slots_for) = (&options.upload_slots, &options.slots_for);
+        let reserved = Box::pin(reserved::run(&self.peer, slots, slots_for, &events, &stop));
         // Without TLS nobody nearby could prove who answers, and nobody asks.
         let lan = options.lan.as_ref().filter(|_| !options.insecure);
         let nearby = async {
@@ -242,8 +248,8 @@ impl Daemon {
             stop.cancel();
             ended
         };
-        let (served, online, (), (), (), ()) =
-            tokio::join!(serving, online, upkeep, watch, partial, nearby);
+        let (served, online, (), (), (), (), ()) =
+            tokio::join!(serving, online, upkeep, watch, partial, reserved, nearby);
         options.metrics.set_online(false);
         if !online.as_ref().is_err_and(DaemonError::is_logged_out) {
             goodbye(&self.peer).await;

@@ -45,7 +45,7 @@ pub use transfers::{LinkView, RunningUpload, UploadsView, WaitingUpload};
 
 use crate::{
     catalog::{Catalog, CatalogSource, ChangedFiles, PartialSources},
-    daemon::upload_slots,
+    daemon::{SlotsFor, upload_slots},
     data_dir::DataDir,
     downloads::{DownloadManager, ManagerOptions},
     index_client::IndexUrl,
@@ -66,6 +66,8 @@ pub struct NodeOptions {
     pub insecure: bool,
     /// What others may take of this peer.
     pub limits: ServerLimits,
+    /// More uploads at a time than the settings say, for certain users alone.
+    pub slots_for: Vec<SlotsFor>,
     /// The index to log in at unless somebody names another.
     pub default_index: Vec<IndexUrl>,
     /// Where what it does is counted.

@@ -172,6 +172,7 @@ impl Node {
             advertise: inner.options.advertise.clone(),
             receiver: Some(inner.inbox.clone()),
             upload_slots: inner.slots.clone(),
+            slots_for: inner.options.slots_for.clone(),
             upload_limit: inner.upload_limit.clone(),
             insecure: inner.options.insecure,
             limits: inner.options.limits.clone(),

@@ -55,8 +55,8 @@ pub struct WaitingUpload {
 /// Who takes what of this peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UploadsView {
-    /// Uploads at a time.
-    pub slots: u16,
+    /// Uploads at a time, those included that are for certain users alone.
+    pub slots: usize,
     /// Those that run.
     pub running: Vec<RunningUpload>,
     /// Those that wait, in order of their places.
@@ -95,7 +95,7 @@ impl Node {
     pub async fn uploads(&self) -> Result<UploadsView, NodeError> {
         let settings = self.inner.settings.current();
         let mut view = UploadsView {
-            slots: settings.upload_slots,
+            slots: self.inner.slots.capacity(),
             running: Vec::new(),
             waiting: Vec::new(),
             rate: 0,

@@ -82,7 +82,7 @@ impl World {
         let sharer = Sharer::new(catalog, &data_dir);
         let stop = CancellationToken::new();
         share(&sharer, &folder, "group:club").await;
-        let address = serve(&alice, &data_dir, &PartialSources::new(), &stop).await;
+        let address = serve(&alice, &data_dir, &PartialSources::new(), &stop, |_| ()).await;
         let world = Self { alice, bob, mallory, address, sharer, folder, secret, stop, _dir: dir };
         remove(&world.alice, "club", "mallory").await;
         world
@@ -276,7 +276,7 @@ async fn who_downloads_in_a_group_is_there_for_its_members_alone() {
     let folder = tempfile::tempdir().unwrap();
     let partial = PartialSources::new();
     let dir = DataDir::open(folder.path()).unwrap();
-    let address = serve(&world.bob, &dir, &partial, &world.stop).await;
+    let address = serve(&world.bob, &dir, &partial, &world.stop, |_| ()).await;
     let (manifest, run) = (hash_bytes(&world.secret), PieceRun::new(PieceIndex(0), 1));
     let download = MemorySource::new();
     download.insert_empty(manifest.clone());

@@ -70,12 +70,13 @@ pub(crate) async fn join(name: &str, index: &IndexUrl) -> OwnPeer {
 }
 
 /// Serves what is in the catalog of a data directory, and downloads, in the background until `stop`; gives where, once
-/// the peer is announced and all is published.
+/// the peer is announced and all is published. Options may be changed.
 pub(crate) async fn serve(
     me: &OwnPeer,
     dir: &DataDir,
     partial: &PartialSources,
     stop: &CancellationToken,
+    change: impl FnOnce(&mut ServeOptions),
 ) -> SocketAddr {
     let catalog = Catalog::open(&dir.catalog()).unwrap();
     let daemon = Daemon {
@@ -84,11 +85,12 @@ pub(crate) async fn serve(
         catalog,
         partial: partial.clone(),
     };
-    let options = ServeOptions {
+    let mut options = ServeOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: Vec::new(),
         receiver: None,
         upload_slots: upload_slots(NonZeroUsize::MIN),
+        slots_for: Vec::new(),
         upload_limit: RateLimit::unlimited(),
         insecure: false,
         limits: ServerLimits::default(),
@@ -96,6 +98,7 @@ pub(crate) async fn serve(
         metrics: p2pshare_peer::metrics::PeerMetrics::new(),
         uploads: Uploads::default(),
     };
+    change(&mut options);
     let (ready, is_ready) = oneshot::channel();
     let ready = Mutex::new(Some(ready));
     let events = Arc::new(move |event: DaemonEvent| {

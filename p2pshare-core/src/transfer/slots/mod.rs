@@ -1,27 +1,41 @@
 //! Upload slots: so many uploads at a time, the others wait in a queue that is fair by user.
 
 mod queue;
+mod running;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    future::Future,
+    future::{self, Future},
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures::{StreamExt, stream};
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
 
 use self::queue::{Place, Queue};
+pub use self::running::ReservedSlots;
 use super::{FetchEvent, SegmentStream, TransferError};
 use crate::identity::Username;
+
+/// So long a user waits without any slot before one is taken back from somebody who has several.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Lets so many uploads run at a time. A clone is another handle on the same slots.
 ///
 /// The others wait in turn: one request of each waiting user, round robin, so that a user with a hundred requests does
-/// not hold up one with a single one. A slot that becomes free goes to whoever has the fewest. The queue is bounded: when it is full, the user with the most requests in it loses
-/// his last one to a newcomer who has fewer; else the newcomer is refused.
+/// not hold up one with a single one. A slot that becomes free goes to whoever has the fewest, and who has waited for 30
+/// seconds without any gets one of those that somebody else has beside his first: who reads slowly does not keep them all.
+/// The queue is bounded: when it is full, the user with the most requests in it loses his last one to a newcomer who has
+/// fewer; else the newcomer is refused.
+///
+/// Some slots may be for certain users alone ([`reserve`](Self::reserve)).
 #[derive(Clone, Debug)]
 pub struct UploadSlots {
     shared: Arc<Mutex<Queue>>,
@@ -36,13 +50,16 @@ pub struct SlotRequest {
     place: watch::Receiver<Place>,
     /// What was told last.
     told: Option<Place>,
+    /// Until when it waits quietly.
+    quiet: Instant,
 }
 
 /// An upload slot. Dropping it frees it.
 #[derive(Debug)]
 pub struct UploadSlot {
     shared: Arc<Mutex<Queue>>,
-    user: Username,
+    id: u64,
+    revoked: CancellationToken,
 }
 
 /// What a request for a slot is told.
@@ -72,12 +89,25 @@ impl UploadSlots {
     /// [`TransferError::Unavailable`] when the queue is full.
     pub fn acquire(&self, user: Username) -> Result<SlotRequest, TransferError> {
         let (id, place) = lock(&self.shared).join(&user).ok_or_else(refusal)?;
-        Ok(SlotRequest { shared: self.shared.clone(), user, id, place, told: None })
+        let quiet = Instant::now() + PATIENCE;
+        Ok(SlotRequest { shared: self.shared.clone(), user, id, place, told: None, quiet })
     }
 
-    /// From now on so many run at a time. Uploads that run go on, whatever the number.
+    /// From now on so many run at a time, besides what is reserved. Uploads that run go on, whatever the number.
     pub fn resize(&self, slots: NonZeroUsize) {
         lock(&self.shared).resize(slots.get());
+    }
+
+    /// From now on these slots are there too, each for its users alone; they take one of those first. Uploads that run go
+    /// on.
+    pub fn reserve(&self, reserved: Vec<ReservedSlots>) {
+        lock(&self.shared).reserve(reserved);
+    }
+
+    /// How many may run at a time, those included that are reserved.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        lock(&self.shared).capacity()
     }
 
     /// How many uploads run and how many wait.
@@ -87,7 +117,8 @@ impl UploadSlots {
     }
 
     /// A stream that waits for a slot, telling the places in the queue, then is the stream that `start` gives, and
-    /// frees the slot when that one ends or is dropped.
+    /// frees the slot when that one ends or is dropped. If the slot is taken back, it ends with
+    /// [`TransferError::Unavailable`].
     ///
     /// # Errors
     ///
@@ -107,7 +138,7 @@ impl UploadSlots {
 
 impl SlotRequest {
     /// Waits for the next news: each new place in the queue, then the slot. The first news comes at once. After the
-    /// slot nothing comes any more: the future never ends.
+    /// slot nothing comes any more: the future never ends. Needs the time of a tokio runtime.
     ///
     /// Cancellation: dropping the future loses nothing.
     ///
@@ -119,8 +150,9 @@ impl SlotRequest {
             let place = *self.place.borrow_and_update();
             match (place, self.told.replace(place)) {
                 (Place::Granted, told) if told != Some(Place::Granted) => {
-                    let (shared, user) = (self.shared.clone(), self.user.clone());
-                    return Ok(Turn::Granted(UploadSlot { shared, user }));
+                    let (shared, id) = (self.shared.clone(), self.id);
+                    let revoked = lock(&shared).revoked(id);
+                    return Ok(Turn::Granted(UploadSlot { shared, id, revoked }));
                 }
                 (Place::Evicted, _) => return Err(refusal()),
                 (Place::Waiting(position), told) if told != Some(place) => {
@@ -128,9 +160,14 @@ impl SlotRequest {
                 }
                 _ => {}
             }
-            if self.place.changed().await.is_err() {
+            match timeout_at(self.quiet, self.place.changed()).await {
+                Ok(Ok(())) => {}
                 // The slot was given already: the queue has forgotten this request.
-                std::future::pending::<()>().await;
+                Ok(Err(_)) => future::pending().await,
+                Err(_) => {
+                    self.quiet = Instant::now() + PATIENCE;
+                    lock(&self.shared).hurry(&self.user);
+                }
             }
         }
     }
@@ -149,6 +186,14 @@ impl SlotRequest {
     }
 }
 
+impl UploadSlot {
+    /// Waits until the slot is taken back: somebody else has waited long, and its user has another one. Who has it should
+    /// drop it then. Otherwise the future never ends.
+    pub async fn revoked(&self) {
+        self.revoked.cancelled().await;
+    }
+}
+
 impl Drop for SlotRequest {
     fn drop(&mut self) {
         let mut queue = lock(&self.shared);
@@ -156,7 +201,7 @@ impl Drop for SlotRequest {
         match place {
             Place::Waiting(_) => queue.leave(&self.user, self.id),
             // Granted, but nobody was told: the slot is in no one's hands.
-            Place::Granted if self.told != Some(Place::Granted) => queue.release(&self.user),
+            Place::Granted if self.told != Some(Place::Granted) => queue.release(self.id),
             Place::Granted | Place::Evicted => {}
         }
     }
@@ -164,7 +209,7 @@ impl Drop for SlotRequest {
 
 impl Drop for UploadSlot {
     fn drop(&mut self) {
-        lock(&self.shared).release(&self.user);
+        lock(&self.shared).release(self.id);
     }
 }
 
@@ -196,13 +241,20 @@ where
             Self::Running(slot, stream) => (slot, stream),
             Self::Ended => return None,
         };
-        let event = stream.next().await?;
-        Some((event, Self::Running(slot, stream)))
+        tokio::select! {
+            biased;
+            () = slot.revoked() => Some((Err(taken_back()), Self::Ended)),
+            event = stream.next() => Some((event?, Self::Running(slot, stream))),
+        }
     }
 }
 
 fn refusal() -> TransferError {
     TransferError::Unavailable("too many downloads wait for it; try again later".to_owned())
+}
+
+fn taken_back() -> TransferError {
+    TransferError::Unavailable("others wait, and the same user has another download".to_owned())
 }
 
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {

@@ -1,9 +1,11 @@
-//! Who has a slot, who waits, in which order.
+//! Who waits for a slot, in which order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
+use super::running::{ReservedSlots, Running};
 use crate::identity::Username;
 
 /// Where a request stands.
@@ -15,14 +17,11 @@ pub(super) enum Place {
     Evicted,
 }
 
-/// The slots taken and the requests that wait. Whenever a request waits, all slots are taken.
+/// The slots taken and the requests that wait. Whenever a request waits, all slots that its user may have are taken.
 #[derive(Debug)]
 pub(super) struct Queue {
-    slots: usize,
+    running: Running,
     max_waiting: usize,
-    running: usize,
-    /// How many of those that run are whose.
-    running_of: HashMap<Username, usize>,
     waiting: usize,
     next_id: u64,
     /// Users who wait, in the order of their turns; each has a request.
@@ -44,10 +43,8 @@ struct Request {
 impl Queue {
     pub(super) fn new(slots: usize, max_waiting: usize) -> Self {
         Self {
-            slots,
+            running: Running::new(slots),
             max_waiting,
-            running: 0,
-            running_of: HashMap::new(),
             waiting: 0,
             next_id: 0,
             ring: VecDeque::new(),
@@ -58,8 +55,8 @@ impl Queue {
     pub(super) fn join(&mut self, user: &Username) -> Option<(u64, watch::Receiver<Place>)> {
         let id = self.next_id;
         self.next_id += 1;
-        if self.running < self.slots {
-            self.grant(user);
+        if self.running.has_room(user) {
+            self.running.take(id, user);
             let (_, receiver) = watch::channel(Place::Granted);
             return Some((id, receiver));
         }
@@ -92,41 +89,52 @@ impl Queue {
         self.tell_places();
     }
 
-    /// Frees a slot of a user and gives it to the next: to the one in the ring who has the fewest slots, the first of
+    /// Frees the slot of a request and gives it to the next: to the one in the ring who has the fewest slots, the first of
     /// several. So who asks ahead while his upload runs takes no second slot from somebody who has none.
-    pub(super) fn release(&mut self, user: &Username) {
-        self.running -= 1;
-        if let Some(count) = self.running_of.get_mut(user) {
-            *count -= 1;
-            if *count == 0 {
-                self.running_of.remove(user);
-            }
-        }
+    pub(super) fn release(&mut self, id: u64) {
+        self.running.free(id);
         self.fill();
     }
 
-    /// From now on so many may run at a time. Those that run go on.
+    /// From now on so many may run at a time, besides what is reserved. Those that run go on.
     pub(super) fn resize(&mut self, slots: usize) {
-        self.slots = slots;
+        self.running.resize(slots);
         self.fill();
+    }
+
+    /// From now on these slots are reserved. Those that run go on.
+    pub(super) fn reserve(&mut self, reserved: Vec<ReservedSlots>) {
+        self.running.reserve(reserved);
+        self.fill();
+    }
+
+    /// A user has waited long enough without any slot: somebody who has several gives one back.
+    pub(super) fn hurry(&self, user: &Username) {
+        self.running.revoke_for(user);
+    }
+
+    /// What tells the holder of a slot that it is taken back.
+    pub(super) fn revoked(&self, id: u64) -> CancellationToken {
+        self.running.revoked(id)
     }
 
     /// Gives the slots that are free to those who wait.
     fn fill(&mut self) {
-        while self.running < self.slots && self.grant_next() {}
+        while self.grant_next() {}
         self.tell_places();
     }
 
-    /// Gives a slot to the next; `false` if nobody waits.
+    /// Gives a slot to the next; `false` if nobody waits who may have one that is free.
     fn grant_next(&mut self) -> bool {
-        let slots_of = |waiter: &Waiter| self.running_of.get(&waiter.user).copied().unwrap_or(0);
-        let next = (0..self.ring.len()).min_by_key(|at| self.ring.get(*at).map(slots_of));
-        let Some(mut waiter) = next.and_then(|at| self.ring.remove(at)) else {
+        let waiters = self.ring.iter().enumerate();
+        let ready = waiters.filter(|(_, waiter)| self.running.has_room(&waiter.user));
+        let next = ready.min_by_key(|(_, waiter)| self.running.of(&waiter.user));
+        let Some(mut waiter) = next.map(|(at, _)| at).and_then(|at| self.ring.remove(at)) else {
             return false;
         };
         if let Some(request) = waiter.requests.pop_front() {
             self.waiting -= 1;
-            self.grant(&waiter.user);
+            self.running.take(request.id, &waiter.user);
             request.place.send_replace(Place::Granted);
         }
         if !waiter.requests.is_empty() {
@@ -135,14 +143,14 @@ impl Queue {
         true
     }
 
-    fn grant(&mut self, user: &Username) {
-        self.running += 1;
-        *self.running_of.entry(user.clone()).or_default() += 1;
-    }
-
     /// How many run and how many wait.
     pub(super) fn usage(&self) -> (usize, usize) {
-        (self.running, self.waiting)
+        (self.running.len(), self.waiting)
+    }
+
+    /// How many may run at a time.
+    pub(super) fn capacity(&self) -> usize {
+        self.running.capacity()
     }
 
     /// Evicts the last request of the user who has the most, if the newcomer will have fewer than he.

@@ -32,8 +32,8 @@ fn granted(request: &mut SlotRequest) -> UploadSlot {
     }
 }
 
-#[test]
-fn a_free_slot_is_given_at_once_and_only_once() {
+#[tokio::test]
+async fn a_free_slot_is_given_at_once_and_only_once() {
     let slots = slots(1, 4);
     let mut request = slots.acquire(user("a")).unwrap();
     let slot = granted(&mut request);
@@ -44,8 +44,8 @@ fn a_free_slot_is_given_at_once_and_only_once() {
     assert_eq!(slots.usage(), (0, 0));
 }
 
-#[test]
-fn users_take_turns() {
+#[tokio::test]
+async fn users_take_turns() {
     let slots = slots(1, 100);
     let mut running = Some(granted(&mut slots.acquire(user("greedy")).unwrap()));
     let names = ["greedy", "greedy", "greedy", "b", "b", "c"];
@@ -68,8 +68,8 @@ fn users_take_turns() {
     assert_eq!(order, ["greedy", "b", "c", "greedy", "b", "greedy"]);
 }
 
-#[test]
-fn who_asks_ahead_gets_no_second_slot_while_another_has_none() {
+#[tokio::test]
+async fn who_asks_ahead_gets_no_second_slot_while_another_has_none() {
     let slots = slots(2, 100);
     let a = granted(&mut slots.acquire(user("a")).unwrap());
     let _b = granted(&mut slots.acquire(user("b")).unwrap());
@@ -90,8 +90,8 @@ fn who_asks_ahead_gets_no_second_slot_while_another_has_none() {
     granted(&mut next_of_b);
 }
 
-#[test]
-fn places_are_told_when_they_change() {
+#[tokio::test]
+async fn places_are_told_when_they_change() {
     let slots = slots(1, 4);
     let slot = granted(&mut slots.acquire(user("a")).unwrap());
     let first = slots.acquire(user("b")).unwrap();
@@ -104,8 +104,8 @@ fn places_are_told_when_they_change() {
     granted(&mut second);
 }
 
-#[test]
-fn a_full_queue_refuses_but_nobody_can_fill_it_alone() {
+#[tokio::test]
+async fn a_full_queue_refuses_but_nobody_can_fill_it_alone() {
     let slots = slots(1, 2);
     let _slot = granted(&mut slots.acquire(user("greedy")).unwrap());
     let mut first = slots.acquire(user("greedy")).unwrap();
@@ -120,8 +120,8 @@ fn a_full_queue_refuses_but_nobody_can_fill_it_alone() {
     assert_eq!(slots.usage(), (1, 2));
 }
 
-#[test]
-fn a_slot_that_nobody_was_told_of_goes_to_the_next() {
+#[tokio::test]
+async fn a_slot_that_nobody_was_told_of_goes_to_the_next() {
     let slots = slots(1, 4);
     let slot = granted(&mut slots.acquire(user("a")).unwrap());
     let first = slots.acquire(user("b")).unwrap();
@@ -178,9 +178,13 @@ proptest! {
     fn no_slot_is_lost_whatever_is_dropped(
         count in 1..4_usize,
         max_waiting in 0..6_usize,
+        reserve in 0..3_usize,
         steps in prop::collection::vec(step(), 0..80),
     ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _entered = runtime.enter();
         let slots = slots(count, max_waiting);
+        slots.reserve(vec![reserved(&["0"], reserve)]);
         let mut requests: Vec<SlotRequest> = Vec::new();
         let mut held = Vec::new();
         for step in steps {
@@ -206,8 +210,13 @@ proptest! {
                 _ => {}
             }
             let (running, waiting) = slots.usage();
-            prop_assert!(running <= count && waiting <= max_waiting);
-            prop_assert!(waiting == 0 || running == count, "a slot lies idle");
+            prop_assert!(running <= count + reserve && waiting <= max_waiting);
+            prop_assert!(waiting == 0 || running >= count, "a slot lies idle");
+            let waits = |request: &SlotRequest| {
+                matches!(*request.place.borrow(), Place::Waiting(_)) && request.user == user("0")
+            };
+            let all_taken = running == count + reserve;
+            prop_assert!(all_taken || !requests.iter().any(waits), "a reserved slot lies idle");
             let mut places: Vec<_> = requests
                 .iter()
                 .filter_map(|request| match *request.place.borrow() {
@@ -224,8 +233,8 @@ proptest! {
     }
 }
 
-#[test]
-fn slots_come_and_go_while_uploads_run() {
+#[tokio::test]
+async fn slots_come_and_go_while_uploads_run() {
     let slots = slots(1, 100);
     let a = granted(&mut slots.acquire(user("a")).unwrap());
     let mut waiting: Vec<_> =
@@ -241,4 +250,96 @@ fn slots_come_and_go_while_uploads_run() {
     drop(c);
     let _d = granted(&mut waiting[2]);
     assert_eq!(slots.usage(), (1, 0));
+}
+
+/// Uploads of a user that give nothing, and end when their slot is taken back.
+fn slow(slots: &UploadSlots, name: &str, count: usize) -> Vec<tokio::task::JoinHandle<()>> {
+    let streams = (0..count).map(|_| {
+        let start = || async { Ok(stream::pending().boxed()) };
+        let mut stream = slots.run(user(name), start).unwrap();
+        assert!(stream.next().now_or_never().is_none(), "it has a slot");
+        tokio::spawn(async move {
+            let end = stream.next().await;
+            assert!(matches!(end, Some(Err(TransferError::Unavailable(_)))), "{end:?}");
+            assert!(stream.next().await.is_none());
+        })
+    });
+    streams.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_all_slots_gives_back_those_beside_his_first() {
+    let slots = slots(3, 10);
+    let greedy = slow(&slots, "greedy", 3);
+    let mut held = Vec::new();
+    for name in ["b", "c"] {
+        let begun = Instant::now();
+        held.push(slots.acquire(user(name)).unwrap().granted().await.unwrap());
+        assert!((PATIENCE..PATIENCE * 2).contains(&begun.elapsed()));
+    }
+    let ended: Vec<_> = greedy.iter().map(|task| task.is_finished()).collect();
+    assert_eq!(ended, [false, true, true], "the last are given back first");
+
+    // Nobody has two now, and who has one himself takes none from others.
+    let waiting = slots.acquire(user("d")).unwrap().granted();
+    let _ = tokio::time::timeout(PATIENCE * 10, waiting).await.unwrap_err();
+    held.clear();
+    held.push(slots.acquire(user("b")).unwrap().granted().await.unwrap());
+    held.push(slots.acquire(user("c")).unwrap().granted().await.unwrap());
+    let second = slots.acquire(user("b")).unwrap().granted();
+    let _ = tokio::time::timeout(PATIENCE * 10, second).await.unwrap_err();
+    assert_eq!(slots.usage(), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_slot_is_taken_back_for_each_who_waits() {
+    let slots = slots(4, 100);
+    let greedy = slow(&slots, "greedy", 4);
+    let waiting: Vec<_> = (0..2)
+        .map(|number| slots.acquire(user(&format!("u{number}"))).unwrap().granted())
+        .collect();
+    let _held = futures::future::try_join_all(waiting).await.unwrap();
+    assert_eq!(greedy.iter().filter(|task| task.is_finished()).count(), 2);
+}
+
+fn reserved(names: &[&str], slots: usize) -> ReservedSlots {
+    ReservedSlots { users: names.iter().map(|name| user(name)).collect(), slots }
+}
+
+#[tokio::test]
+async fn reserved_slots_are_for_their_users_alone() {
+    let slots = slots(1, 100);
+    slots.reserve(vec![reserved(&["vip", "boss"], 1)]);
+    assert_eq!(slots.capacity(), 2);
+    let vip = granted(&mut slots.acquire(user("vip")).unwrap());
+    let common = granted(&mut slots.acquire(user("boss")).unwrap());
+    let mut a = slots.acquire(user("a")).unwrap();
+    let mut next_vip = slots.acquire(user("vip")).unwrap();
+    assert_eq!((position(&mut a), position(&mut next_vip)), (Some(1), Some(2)));
+    drop(vip);
+    let next_vip = granted(&mut next_vip);
+    assert!(poll(&mut a).is_none());
+    drop(common);
+    let _a = granted(&mut a);
+
+    // What runs goes on, and counts as what it is now.
+    slots.reserve(vec![]);
+    assert_eq!((slots.capacity(), slots.usage()), (1, (2, 0)));
+    let mut b = slots.acquire(user("b")).unwrap();
+    drop(next_vip);
+    assert!(matches!(poll(&mut b), Some(Ok(Turn::Queued { .. }))));
+    slots.reserve(vec![reserved(&["b"], 1)]);
+    granted(&mut b);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reserved_slots_are_not_taken_back_for_others() {
+    let slots = slots(1, 100);
+    slots.reserve(vec![reserved(&["vip"], 2)]);
+    let vip = slow(&slots, "vip", 3);
+    let _a = slots.acquire(user("a")).unwrap().granted().await.unwrap();
+    let ended: Vec<_> = vip.iter().map(|task| task.is_finished()).collect();
+    assert_eq!(ended, [false, false, true], "his slot of those for everybody");
+    let waiting = slots.acquire(user("b")).unwrap().granted();
+    let _ = tokio::time::timeout(PATIENCE * 10, waiting).await.unwrap_err();
 }

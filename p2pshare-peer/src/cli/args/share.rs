@@ -8,7 +8,10 @@ use p2pshare_core::{
     identity::{GroupName, PeerAddr},
 };
 
-use crate::cli::values::{UiAddress, parse_advertise, parse_local, parse_size};
+use crate::cli::values::{
+    UiAddress, parse_advertise, parse_group_slots, parse_local, parse_size, parse_user_slots,
+};
+use crate::daemon::SlotsFor;
 
 /// `share`
 #[derive(Debug, Args)]
@@ -93,6 +96,14 @@ pub struct ServeArgs {
     #[arg(long, env = "P2PSHARE_UPLOAD_SLOTS", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub upload_slots: Option<u16>,
+    /// More uploads at a time that only this user gets, such as alice=2. Can be repeated.
+    #[arg(long, env = "P2PSHARE_USER_SLOTS", value_name = "USER=N", value_delimiter = ',')]
+    #[arg(value_parser = parse_user_slots)]
+    pub user_slots: Vec<SlotsFor>,
+    /// More uploads at a time that only members of this group get, one that you are in, such as lab=4. Can be repeated.
+    #[arg(long, env = "P2PSHARE_GROUP_SLOTS", value_name = "GROUP=N", value_delimiter = ',')]
+    #[arg(value_parser = parse_group_slots)]
+    pub group_slots: Vec<SlotsFor>,
     /// Most bytes a second to send, such as 5MB. No limit unless set.
     #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
     pub upload_limit: Option<u64>,

@@ -134,6 +134,7 @@ fn options(
         advertise: args.advertise,
         insecure: args.insecure,
         limits: ServerLimits::default(),
+        slots_for: [args.user_slots, args.group_slots].concat(),
         default_index: context.index_urls(),
         metrics,
         given: SettingsChange {
