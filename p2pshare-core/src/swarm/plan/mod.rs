@@ -217,7 +217,7 @@ impl Planner {
     /// Bytes that a source has delivered were dropped: their piece was given up.
     pub fn discarded(&mut self, id: SourceId, bytes: u64) {
         if let Some(source) = self.sources.get_mut(&id) {
-            source.unverified = source.unverified.saturating_sub(bytes);
+            source.settle(bytes);
         }
     }
 
@@ -236,7 +236,7 @@ impl Planner {
         let len = self.layout.piece_len(piece) as u64;
         if let Some(source) = self.sources.get_mut(&id) {
             source.failures = 0;
-            source.unverified = source.unverified.saturating_sub(len);
+            source.settle(len);
         }
         if !self.verified.insert(piece) {
             return Verified::default();

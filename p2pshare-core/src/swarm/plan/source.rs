@@ -96,6 +96,14 @@ impl Source {
         }
     }
 
+    /// So many of the bytes that have come are verified, or were dropped.
+    pub(super) fn settle(&mut self, bytes: u64) {
+        self.unverified = self.unverified.saturating_sub(bytes);
+        if self.unverified == 0 {
+            self.coming = None;
+        }
+    }
+
     /// It has put the request into its queue, and delivers nothing for now.
     pub(super) fn wait(&mut self, now: Duration) {
         self.waiting = true;
