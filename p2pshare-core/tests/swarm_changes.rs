@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun, hash_bytes},
-    swarm::{Candidate, Discovery, DiscoveryError},
+    swarm::{Candidate, Discovery, DiscoveryError, DownloadOptions},
     testing::{Fault, FaultySource},
     transfer::{
         HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream, TransferError,
@@ -112,6 +112,24 @@ async fn sources_that_never_have_the_rest_end_the_download() {
     let error = download(&sink, vec![candidate(1, half)], options()).await.unwrap_err();
     assert!(error.to_string().contains("peer 1: the source does not have piece 4"), "{error}");
     assert_eq!(sink.held().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_of_no_use_make_room_for_others() {
+    let data = content(8);
+    let manifest = hash_bytes(&data);
+    let half = |number| candidate(number, partial(&data, &manifest, &[run(0, 4)]));
+    // More than are used at a time, and the one that has the rest comes last.
+    let few: Vec<_> = (1..=5).map(half).collect();
+    let seed = candidate(6, full(&data));
+    let all = few.iter().cloned().chain([seed]).collect();
+    let answers = [Ok(few.clone()), Ok(few.clone()), Ok(few), Ok(all)];
+    let sink = sink(&data);
+    let options = DownloadOptions { max_sources: 2, ..options() };
+    let report = download(&sink, Changing(Mutex::new(answers.into())), options).await.unwrap();
+    assert_eq!(sink.finished(), Some(data));
+    assert!(report.elapsed < Duration::from_secs(60), "{:?}", report.elapsed);
+    assert!(share(&report, 6) > 3.0 * MIB);
 }
 
 /// A source that has forgotten pieces since it told of them, as one that was started anew has.

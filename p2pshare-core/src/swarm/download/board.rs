@@ -56,6 +56,8 @@ pub(super) struct Part {
     pub(super) pieces: u32,
     /// Failures since its last piece.
     pub(super) fruitless: u32,
+    /// Since when it has had nothing that is missing.
+    pub(super) idle_since: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,7 +129,12 @@ impl Board {
     pub(super) fn set_standing(&self, id: SourceId, standing: Standing) {
         let now = self.now();
         let mut state = self.state();
-        state.part(id).standing = standing;
+        let part = state.part(id);
+        part.standing = standing;
+        part.idle_since = match standing {
+            Standing::Idle => part.idle_since.or(Some(now)),
+            _ => None,
+        };
         if standing == Standing::Good {
             state.last_useful = now;
         }

@@ -1,6 +1,6 @@
 //! The task that runs a download.
 
-use std::{future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{
@@ -29,6 +29,9 @@ const DISCOVERY_PATIENCE: Duration = Duration::from_secs(30);
 /// While nobody delivers, sources are looked for at least so often.
 const ANXIOUS_REFRESH: Duration = Duration::from_secs(3);
 
+/// A source that has had nothing that is missing for so long makes room for one that waits.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// How often the state of things is looked at, even if nothing happens.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -37,6 +40,8 @@ pub(super) struct Coordinator {
     discovery: Arc<dyn Discovery>,
     roster: Roster,
     workers: JoinSet<(SourceId, End)>,
+    /// What tells a worker to let its source rest.
+    dismissals: HashMap<SourceId, CancellationToken>,
     failures: mpsc::UnboundedReceiver<(SourceId, TransferError)>,
     failures_sender: mpsc::UnboundedSender<(SourceId, TransferError)>,
     search: Option<BoxFuture<'static, Result<Vec<Candidate>, DiscoveryError>>>,
@@ -57,6 +62,7 @@ impl Coordinator {
             discovery,
             roster: Roster::default(),
             workers: JoinSet::new(),
+            dismissals: HashMap::new(),
             failures,
             failures_sender,
             search: None,
@@ -157,6 +163,9 @@ impl Coordinator {
         let now = self.board.now();
         let most = self.board.options.max_sources.max(1);
         let room = most.saturating_sub(self.workers.len());
+        if room == 0 && self.roster.has_waiting(now) {
+            self.dismiss_idle(now);
+        }
         for (candidate, new) in self.roster.start(room, now) {
             let id = candidate.id;
             if new {
@@ -165,13 +174,30 @@ impl Coordinator {
             let standing = if new { Standing::Good } else { Standing::Doubtful };
             self.board.set_standing(id, standing);
             let (board, failures) = (self.board.clone(), self.failures_sender.clone());
-            let work = AssertUnwindSafe(work(board, candidate, failures)).catch_unwind();
+            let dismissed = CancellationToken::new();
+            self.dismissals.insert(id, dismissed.clone());
+            let work = work(board, candidate, failures, dismissed);
+            let work = AssertUnwindSafe(work).catch_unwind();
             let work = work.map(move |ended| ended.unwrap_or((id, End::Panicked)));
             self.workers.spawn(work);
         }
     }
 
+    /// Lets the source rest that has been of no use for longest, if that is long.
+    fn dismiss_idle(&self, now: Duration) {
+        let state = self.board.state();
+        let idle = self
+            .dismissals
+            .iter()
+            .filter_map(|(id, dismissed)| Some((state.parts.get(id)?.idle_since?, dismissed)));
+        let longest = idle.min_by_key(|(since, _)| *since);
+        if let Some((_, dismissed)) = longest.filter(|(since, _)| *since + IDLE <= now) {
+            dismissed.cancel();
+        }
+    }
+
     fn take_end(&mut self, id: SourceId, end: End) -> Result<(), DownloadError> {
+        self.dismissals.remove(&id);
         self.take_failures();
         match end {
             End::Done => {}

@@ -33,6 +33,12 @@ enum Status {
     StruckOff,
 }
 
+impl Entry {
+    fn has_rested(&self, now: Duration) -> bool {
+        matches!(self.status, Status::Resting { until } if until <= now)
+    }
+}
+
 impl Roster {
     /// Takes what a look for sources has found.
     pub(super) fn update(&mut self, candidates: Vec<Candidate>) {
@@ -53,12 +59,10 @@ impl Roster {
     /// Up to `room` sources to start now: new ones first, then those that have rested. They count as running. Says of
     /// each whether it is new.
     pub(super) fn start(&mut self, room: usize, now: Duration) -> Vec<(Candidate, bool)> {
-        let rested =
-            |entry: &Entry| matches!(entry.status, Status::Resting { until } if until <= now);
         let mut chosen = Vec::new();
         for again in [false, true] {
             for entry in self.entries.values_mut().filter(|entry| entry.listed) {
-                let due = if again { rested(entry) } else { entry.status == Status::New };
+                let due = if again { entry.has_rested(now) } else { entry.status == Status::New };
                 if due && chosen.len() < room {
                     entry.status = Status::Running;
                     chosen.push((entry.candidate.clone(), !again));
@@ -66,6 +70,12 @@ impl Roster {
             }
         }
         chosen
+    }
+
+    /// Whether a source could be started.
+    pub(super) fn has_waiting(&self, now: Duration) -> bool {
+        let mut listed = self.entries.values().filter(|entry| entry.listed);
+        listed.any(|entry| entry.status == Status::New || entry.has_rested(now))
     }
 
     /// A source has failed, but goes on.

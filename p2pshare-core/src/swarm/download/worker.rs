@@ -6,6 +6,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     board::{Board, Standing},
@@ -21,7 +22,7 @@ use crate::{
 pub(super) enum End {
     /// All pieces are verified.
     Done,
-    /// It failed too often, or for good: it should rest.
+    /// It failed too often, or for good, or others are to have its place: it should rest.
     Rest,
     /// It lied.
     Lied,
@@ -32,11 +33,12 @@ pub(super) enum End {
 }
 
 /// Fetches from a source what the planner says, again after failures, until all is done or the source is given up.
-/// Tells every failure to `failures`.
+/// Tells every failure to `failures`. Once it is `dismissed` it lets go of the source at once.
 pub(super) async fn work(
     board: Arc<Board>,
     candidate: Candidate,
     failures: mpsc::UnboundedSender<(SourceId, TransferError)>,
+    dismissed: CancellationToken,
 ) -> (SourceId, End) {
     let id = candidate.id;
     // The planner keeps the failures also of a source that has not told yet what it has.
@@ -44,11 +46,12 @@ pub(super) async fn work(
     let now = board.now();
     board.state().planner.join(id, &nothing, now);
     let end = loop {
-        let result = attempt(&board, &candidate).await;
+        let result = dismissed.run_until_cancelled(attempt(&board, &candidate)).await;
         let error = match result {
-            Ok(()) => break End::Done,
-            Err(Broken::Sink(error)) => break End::Sink(error),
-            Err(Broken::Source(error)) => error,
+            None => break End::Rest,
+            Some(Ok(())) => break End::Done,
+            Some(Err(Broken::Sink(error))) => break End::Sink(error),
+            Some(Err(Broken::Source(error))) => error,
         };
         tracing::debug!(source = %candidate.label, %error, "a source failed");
         // The coordinator outlives its workers, or nobody wants to know.
