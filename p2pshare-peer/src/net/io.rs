@@ -2,6 +2,7 @@
 
 mod counted;
 mod forward;
+mod heads;
 mod lingering;
 mod read_ahead;
 
@@ -9,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use counted::{Counted, Received};
 pub(crate) use forward::forward_writes;
+pub(crate) use heads::HeadLimit;
 pub(crate) use lingering::Lingering;
 pub(crate) use read_ahead::ReadAhead;
 

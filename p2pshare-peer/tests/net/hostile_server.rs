@@ -1,12 +1,17 @@
 //! A server that does not keep to the protocol, and a client that must not fall for it.
 
+use std::io;
+
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use p2pshare_core::content::{ContentId, hash_bytes};
+use p2pshare_core::identity::PeerKey;
 use p2pshare_core::transfer::{MemorySource, PieceSource, TransferError};
-use p2pshare_peer::net::PushProposal;
+use p2pshare_peer::net::{ClientLimits, ClientSecurity, PeerConnector, PushProposal};
 use p2pshare_proto::v1;
 use p2pshare_proto::v1::push_response::Event as Answer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::script::{Script, part};
 use crate::support::{Grants, PIECE, bytes, name, segments, source_of, within};
@@ -95,4 +100,48 @@ async fn a_receiver_that_plays_tricks_gets_no_more_than_the_content() {
         let error = within(push.boxed()).await.unwrap_err();
         assert!(matches!(error, TransferError::Protocol(_)), "{error:?}");
     }
+}
+
+/// Takes a connection and its first call, and then sends informational answers until the client has enough, or this many
+/// bytes are sent.
+async fn inform(listener: TcpListener, most: usize) -> io::Result<()> {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const SETTINGS_KNOWN: [u8; 9] = [0, 0, 0, 4, 1, 0, 0, 0, 0];
+    // Status 103, whole, on stream 1.
+    const INFORMATION: [u8; 14] = [0, 0, 5, 1, 4, 0, 0, 0, 1, 0x08, 3, b'1', b'0', b'3'];
+
+    let mut client: TcpStream = listener.accept().await?.0;
+    client.write_all(&[SETTINGS, SETTINGS_KNOWN].concat()).await?;
+    client.read_exact(&mut [0; 24]).await?;
+    let mut head = [0; 9];
+    while head[3] != 1 {
+        client.read_exact(&mut head).await?;
+        let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        client.read_exact(&mut vec![0; len as usize]).await?;
+    }
+    let (mut reader, mut writer) = client.split();
+    let many = INFORMATION.repeat(10_000);
+    let reading = async { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.map(drop) };
+    let writing = async {
+        for _ in 0..most / many.len() {
+            writer.write_all(&many).await?;
+        }
+        Ok(())
+    };
+    let (read, written) = tokio::join!(reading, writing);
+    read.and(written)
+}
+
+#[tokio::test]
+async fn informational_answers_without_end_break_the_connection() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let server = tokio::spawn(inform(listener, 256 << 20));
+    let connector = PeerConnector::new(ClientSecurity::Plain, ClientLimits::default());
+    let peer = PeerKey::generate().unwrap().peer_id();
+    let remote = source_of(&connector.peer(peer, vec![address]), "anna");
+    let error = within(remote.manifest(&ContentId::of(b""))).await.unwrap_err();
+    assert!(matches!(error, TransferError::Unavailable(_)), "{error:?}");
+    drop(remote);
+    within(server).await.unwrap().unwrap_err();
 }

@@ -18,7 +18,7 @@ use super::channel::Channel;
 use super::dial::first_to_connect;
 use super::nearby::Nearby;
 use super::remote::RemotePeer;
-use crate::net::io::{BoxIo, Counted, ReadAhead, Received, TLS_BUFFER};
+use crate::net::io::{BoxIo, Counted, HeadLimit, ReadAhead, Received, TLS_BUFFER};
 use crate::net::limits::ClientLimits;
 use crate::net::tls::{PeerTls, server_name};
 
@@ -212,13 +212,13 @@ async fn secure(
     stream.set_nodelay(true)?;
     let (stream, received) = Counted::new(stream);
     let Some(config) = tls else {
-        return Ok((Box::new(stream), received));
+        return Ok((Box::new(HeadLimit::new(stream)), received));
     };
     let connector = TlsConnector::from(config);
     let connect = connector.connect_with(server_name(id), ReadAhead::new(stream), |tls| {
         tls.set_buffer_limit(Some(TLS_BUFFER));
     });
-    Ok((Box::new(connect.await.map_err(explain)?), received))
+    Ok((Box::new(HeadLimit::new(connect.await.map_err(explain)?)), received))
 }
 
 async fn connect_tcp(host: &Host, port: u16) -> io::Result<TcpStream> {
