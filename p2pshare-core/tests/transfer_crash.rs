@@ -241,10 +241,19 @@ async fn a_full_disk_stops_a_download_that_goes_on_when_there_is_room() {
     let content = sample(3 * PIECE_LEN, 1);
     let manifest = hash_bytes(&content);
     let ballast = disk.0.path().join("ballast");
-    fs::write(&ballast, vec![1; 2 << 20]).unwrap();
     let options = SinkOptions::default();
-    let sink = FileSink::open(&target, manifest.clone(), options.clone());
-    let sink = sink.await.unwrap();
+    let open = || FileSink::open(&target, manifest.clone(), options.clone());
+    fs::write(&ballast, vec![1; 2 << 20]).unwrap();
+    let error = open().await.unwrap_err();
+    let is_told = matches!(&error, SinkError::NoRoom { missing, free, .. }
+        if *missing == 3 * PIECE_LEN && *free < *missing);
+    assert!(is_told, "{error}");
+    assert_eq!(fs::read_dir(disk.0.path()).unwrap().count(), 1, "nothing is left but the ballast");
+
+    // Somebody else fills it later.
+    fs::remove_file(&ballast).unwrap();
+    let sink = open().await.unwrap();
+    fs::write(&ballast, vec![1; 2 << 20]).unwrap();
     let piece = |index: usize| vec![content.slice(index << 20..(index + 1) << 20)];
     sink.put(PieceIndex(0), piece(0)).await.unwrap();
     let error = sink.put(PieceIndex(1), piece(1)).await.unwrap_err();
@@ -255,7 +264,7 @@ async fn a_full_disk_stops_a_download_that_goes_on_when_there_is_room() {
     fs::remove_file(&ballast).unwrap();
     sink.put(PieceIndex(1), piece(1)).await.unwrap();
     drop(sink);
-    let sink = FileSink::open(&target, manifest, options).await.unwrap();
+    let sink = open().await.unwrap();
     assert_eq!(sink.held().len(), 2);
     sink.put(PieceIndex(2), piece(2)).await.unwrap();
     sink.finish().await.unwrap();

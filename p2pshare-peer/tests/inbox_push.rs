@@ -182,6 +182,7 @@ async fn limits_are_kept() {
     let full = setting_with(InboxOptions { reserve_bytes: u64::MAX, ..InboxOptions::default() });
     let said = refused(full.inbox.accept(&offer("alice", "a", b"1")).await);
     assert!(said.contains("not enough room"), "{said}");
+    assert!(files(&full.root).is_empty(), "what was refused leaves nothing");
 }
 
 #[tokio::test]

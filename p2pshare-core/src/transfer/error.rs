@@ -90,6 +90,19 @@ pub enum SinkError {
     /// The disk is full.
     #[error("no space left for {}: make room and run the same command again, it resumes", .0.display())]
     NoSpace(PathBuf),
+    /// The disk has less room than what is missing takes. Nothing was written.
+    #[error(
+        "no room for {}: {} MiB more are needed and {} MiB are free; make room and run the same command again",
+        path.display(), missing.div_ceil(1 << 20), free >> 20
+    )]
+    NoRoom {
+        /// The final name.
+        path: PathBuf,
+        /// How many bytes are missing.
+        missing: u64,
+        /// How many are free.
+        free: u64,
+    },
     /// Any other failure of the file system.
     #[error("{what} {} failed: {error}", path.display())]
     Io {

@@ -31,7 +31,7 @@ pub use assembler::PieceAssembler;
 pub use error::{SinkError, TransferError};
 pub use file::{
     Committer, Durability, FileSink, FileSource, FileStamp, PartialSource, ReadOptions,
-    ResumeProgress, SharedFile, SinkOptions, StampCheck, read_runs,
+    ResumeProgress, SharedFile, SinkOptions, StampCheck, free_space, read_runs,
 };
 pub use guard::{AccessDenied, AccessRequest, Admission, TransferGuard};
 pub use guarded::{GuardedSource, OpenSource};

@@ -17,7 +17,8 @@ use p2pshare_core::{
     identity::Username,
     path::SharePath,
     transfer::{
-        FileSink, PushOffer, PushReceiver, PushTarget, SinkError, SinkOptions, TransferError,
+        FileSink, PieceSink, PushOffer, PushReceiver, PushTarget, SinkError, SinkOptions,
+        TransferError, free_space,
     },
 };
 use tokio::{
@@ -227,7 +228,15 @@ impl Inner {
         });
         // First, so that of two offers at once at least one sees the other.
         self.names.opened(&push);
-        self.check_room(&push).await?;
+        if let Err(error) = self.check_room(&push).await {
+            let is_new = push.held().is_empty();
+            drop(push);
+            if is_new {
+                // Nothing has come that could be gone on with. What is left is told by nobody, and does no harm.
+                let _ = FileSink::discard(&target, &offer.manifest.id()).await;
+            }
+            return Err(error);
+        }
         Ok(Ok(push))
     }
 
@@ -251,7 +260,7 @@ impl Inner {
             return Ok(());
         }
         let root = self.root.clone();
-        let free = spawn_blocking(move || place::free_bytes(&root)).await;
+        let free = spawn_blocking(move || free_space(&root)).await;
         // Where it cannot be told the disk itself decides.
         let Ok(Some(free)) = free else {
             return Ok(());
@@ -315,7 +324,7 @@ fn refusal(name: &SharePath, error: SinkError) -> TransferError {
     tracing::warn!(%error, "a push cannot be written");
     match error {
         SinkError::Locked(_) => pushed_already(name),
-        SinkError::NoSpace(_) => no_room(),
+        SinkError::NoSpace(_) | SinkError::NoRoom { .. } => no_room(),
         SinkError::Io { error, .. } => TransferError::Io(Arc::new(error)),
         _ => TransferError::Refused(format!("{name} cannot be written")),
     }

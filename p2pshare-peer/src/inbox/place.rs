@@ -41,15 +41,3 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     let name = folder.file_name().unwrap_or(OsStr::new("/")).display();
     Err(io::Error::other(format!("{name} is a link or a file, not a folder")))
 }
-
-/// Free bytes on the disk that has the folder; `None` where that cannot be told. Blocks.
-#[cfg(unix)]
-pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
-    let state = rustix::fs::statvfs(folder).ok()?;
-    Some(state.f_bavail.saturating_mul(state.f_frsize))
-}
-
-#[cfg(not(unix))]
-pub(super) fn free_bytes(_: &Path) -> Option<u64> {
-    None
-}

@@ -65,7 +65,7 @@ fn a_download_that_does_not_fit_goes_on_once_it_does() {
 
     for _ in 0..2 {
         let said = bob.fails(1, ["get", &id, "-o", "disk"]);
-        assert!(said.contains("no space left"), "{said}");
+        assert!(said.contains("no room") && said.contains("9 MiB more"), "{said}");
         assert!(said.contains("run the same command again"), "{said}");
         assert!(!bob.path("disk/film").exists());
     }

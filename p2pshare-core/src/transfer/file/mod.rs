@@ -19,4 +19,5 @@ pub use read::{ReadOptions, StampCheck, read_runs};
 pub use sink::FileSink;
 pub use source::{FileSource, SharedFile};
 pub use stamp::FileStamp;
+pub use sys::free_space;
 pub use view::PartialSource;

@@ -283,7 +283,28 @@ impl Opening<'_> {
             // Of an empty content nothing is missing.
             held.insert(PieceIndex(0));
         }
+        self.check_room(&held)?;
         Ok(Opened { part, held, complete: false })
+    }
+
+    /// Refuses what does not fit on the disk, rather than fill it in vain.
+    fn check_room(&self, held: &PieceSet) -> Result<(), SinkError> {
+        let layout = self.manifest.layout();
+        // Of many small files each would cost a look.
+        if layout.piece_count() == 1 {
+            return Ok(());
+        }
+        let missing: u64 = held.missing_runs().map(|run| layout.run_len(run)).sum();
+        match sys::free_space(&folder_of(self.target)) {
+            Some(free) if free < missing => {
+                if held.is_empty() {
+                    let _ = fs::remove_file(&self.names.part);
+                    let _ = fs::remove_file(&self.names.manifest);
+                }
+                Err(SinkError::NoRoom { path: self.target.to_owned(), missing, free })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Keeps the manifest beside the part, so that a resumed download need not ask for it again.

@@ -68,7 +68,8 @@ impl FileSink {
     /// # Errors
     ///
     /// [`SinkError::Exists`] when the target is something else, [`SinkError::Special`] when it is no file,
-    /// [`SinkError::Locked`] when somebody else downloads to it, [`SinkError::NoSpace`] and [`SinkError::Io`].
+    /// [`SinkError::Locked`] when somebody else downloads to it, [`SinkError::NoRoom`] when it does not fit on the disk,
+    /// [`SinkError::NoSpace`] and [`SinkError::Io`].
     pub async fn open(
         target: &Path,
         manifest: Manifest,

@@ -279,7 +279,9 @@ async fn outcome(result: Option<Result<(), FetchError>>, target: &std::path::Pat
         },
         None | Some(Err(FetchError::Download(DownloadError::Cancelled))) => Outcome::Stopped,
         Some(Err(FetchError::NotFound(content))) => Outcome::Failed(ReadError::NotFound(content)),
-        Some(Err(FetchError::Download(DownloadError::Sink(SinkError::NoSpace(path))))) => {
+        Some(Err(FetchError::Download(DownloadError::Sink(
+            SinkError::NoSpace(path) | SinkError::NoRoom { path, .. },
+        )))) => {
             let folder = path.parent().unwrap_or(&path).display();
             Outcome::Failed(ReadError::NoRoom(format!(
                 "the disk of {folder} is full: make room there and read it again"

@@ -252,7 +252,9 @@ fn sink_error(error: &SinkError) -> TransferError {
         _ => tracing::warn!(%error, "a file sent to this peer could not be stored"),
     }
     TransferError::Unavailable(match error {
-        SinkError::NoSpace(_) => "the receiver has no space left".to_owned(),
+        SinkError::NoSpace(_) | SinkError::NoRoom { .. } => {
+            "the receiver has no space left".to_owned()
+        }
         SinkError::Locked(_) => "the receiver is taking this file already".to_owned(),
         _ => "the receiver could not store the file".to_owned(),
     })
