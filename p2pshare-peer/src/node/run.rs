@@ -68,6 +68,8 @@ impl Node {
     ) -> Result<(), NodeError> {
         let mut first = true;
         let mut ended = None;
+        // What keeps it offline is said once, though it is tried again and again.
+        let mut told = None;
         while !stop.is_cancelled() {
             let session = match SavedSession::load(&self.inner.dir) {
                 Ok(session) => Some(session),
@@ -89,6 +91,11 @@ impl Node {
                         Err(error) => {
                             if !logged_out || self.is_kept() {
                                 self.trouble(&error);
+                            }
+                            let why = error.to_string();
+                            if !logged_out && told.as_ref() != Some(&why) {
+                                events(DaemonEvent::Offline(why.clone()));
+                                told = Some(why);
                             }
                             if logged_out {
                                 if !self.is_replaced(hash) {

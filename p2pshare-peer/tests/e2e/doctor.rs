@@ -31,6 +31,30 @@ fn all_is_well_where_all_is_well() {
     assert!(reached["message"].as_str().unwrap().contains(&serving.listen()), "{reached}");
 }
 
+/// The peer's key belongs to alice at this index.
+#[test]
+fn a_peer_that_another_account_may_not_run_says_so() {
+    let index = Index::start();
+    let (alice, _bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let mut serving = alice.serve(&["--ui", "127.0.0.1:0"]);
+    assert_eq!(alice.ok(["status"]).one("status")["online"], true);
+    alice.ok(["login", "bob"]);
+    let told = serving.process.wait_for_event("warning");
+    let seen = alice.ok(["status"]).one("status");
+    assert_eq!((&seen["trouble"], &seen["online"]), (&told["message"], &false.into()));
+    let seen = alice.run(["doctor"]).expect_code(1);
+    let checked = check(&seen, "serving");
+    assert_eq!(checked["state"], "fail", "{checked}");
+    // It goes on when the account is the right one again.
+    alice.ok(["login", "alice"]);
+    serving.process.wait_for("it is ready again", |lines| {
+        let ready = lines.iter().filter(|line| line.contains(r#""event":"ready""#));
+        (ready.count() == 2).then_some(())
+    });
+    assert_eq!(alice.ok(["status"]).one("status")["online"], true);
+    serving.stop().expect_code(0);
+}
+
 #[test]
 fn what_is_wrong_is_told_with_what_to_do() {
     let mut index = Index::start();

@@ -1,10 +1,30 @@
 //! `status`.
 
 use p2pshare_core::text::visible;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::share::open_catalog;
-use crate::cli::{context::Context, exit::CliError, output::count};
+use crate::{
+    cli::{context::Context, exit::CliError, output::count},
+    local::client::LocalClient,
+};
+
+/// How the running peer is, as it tells itself.
+#[derive(Debug, Deserialize)]
+pub(super) struct Running {
+    /// Whether the index takes it for online.
+    pub(super) online: bool,
+    /// What is wrong at the moment.
+    pub(super) trouble: Option<String>,
+}
+
+impl Running {
+    /// Asks the peer that runs for this data directory; `None` if none can be asked.
+    pub(super) async fn ask(context: &Context) -> Option<Self> {
+        LocalClient::find(&context.dir).ok()??.get("/state").await.ok()
+    }
+}
 
 pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
     let key = context.dir.peer_key()?;
@@ -23,10 +43,14 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         count(shares.len() as u64, "share"),
         count(files, "file")
     ));
-    context.output.line(format!(
-        "Serving: {}",
-        if served { "yes" } else { "no (run `p2pshare-peer serve`)" }
-    ));
+    let running = if served { Running::ask(context).await } else { None };
+    let trouble = running.as_ref().and_then(|running| running.trouble.as_ref());
+    let serving = match (served, trouble) {
+        (true, Some(trouble)) => format!("yes, but others cannot find it: {}", visible(trouble)),
+        (true, None) => "yes".to_owned(),
+        (false, _) => "no (run `p2pshare-peer serve`)".to_owned(),
+    };
+    context.output.line(format!("Serving: {serving}"));
     let mut report = json!({
         "peer": key.peer_id(),
         "data_dir": context.dir.path().display().to_string(),
@@ -34,6 +58,8 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         "files": files,
         "unpublished": pending,
         "serving": served,
+        "online": running.as_ref().map(|running| running.online),
+        "trouble": trouble,
     });
 
     let session = context.session_client();

@@ -8,16 +8,16 @@ use tokio::net::TcpListener;
 use crate::{account::SavedSession, cli::context::Context, index_client::IndexClient};
 
 use super::Check;
+use crate::cli::commands::status::Running;
 
 pub(super) async fn checks(
     context: &Context,
     session: Option<(SavedSession, IndexClient)>,
 ) -> Vec<Check> {
     let is_served = context.dir.is_served().unwrap_or(false);
-    let listening = if is_served {
-        Check::ok("serving", "a peer serves from this data directory")
-    } else {
-        port(context).await
+    let listening = match is_served {
+        true => serving(Running::ask(context).await),
+        false => port(context).await,
     };
     let mut checks = vec![listening];
     match session {
@@ -31,6 +31,22 @@ pub(super) async fn checks(
         None => {}
     }
     checks
+}
+
+/// How the peer that runs is. One without a page cannot be asked.
+fn serving(running: Option<Running>) -> Check {
+    const NAME: &str = "serving";
+
+    match running {
+        Some(Running { trouble: Some(trouble), .. }) => {
+            Check::fail(NAME, format!("the peer that runs is not online: {trouble}"))
+        }
+        Some(Running { online: false, .. }) => {
+            Check::warn(NAME, "the peer that runs is not online yet")
+                .advice("wait until `serve` says that it is listening, and run this again")
+        }
+        _ => Check::ok(NAME, "a peer serves from this data directory"),
+    }
 }
 
 /// Whether `serve` could listen where it would.
