@@ -48,8 +48,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(ParseError::Arguments(error)) => {
             // Help and version go to standard output and are no failure.
-            let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            if !asked && arguments.iter().any(|argument| argument == "--json") {
+                Output::new(true, false).error(&misuse(&error));
+            } else {
+                let _ = error.print();
+            }
             return ExitCode::from(if asked { Exit::Done } else { Exit::Usage } as u8);
         }
     };
@@ -69,7 +73,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => Err(CliError::failed(format!("starting failed: {error}"))),
     };
-    match done {
+    match done.and_then(|()| output::printed()) {
         Ok(()) => ExitCode::from(Exit::Done as u8),
         Err(error) => {
             output.error(&error);
@@ -81,8 +85,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn run(cli: Cli, settings: Settings, output: Output) -> Result<(), CliError> {
     match &cli.command {
         Command::Completions { shell } => {
-            // Whoever reads may go away.
-            let _ = io::stdout().write_all(&completions(*shell));
+            if let Err(error) = io::stdout().write_all(&completions(*shell)) {
+                output::lose(&error);
+            }
             return Ok(());
         }
         Command::Man { dir } => return man(output, dir.as_deref()),
@@ -139,6 +144,16 @@ async fn work(context: &Context, command: Command) -> Result<(), CliError> {
     }
 }
 
+/// Wrong usage, for scripts: what is wrong, and what clap says beside it as what to do next.
+fn misuse(error: &clap::Error) -> CliError {
+    let text = error.to_string();
+    let (what, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let what = what.strip_prefix("error: ").unwrap_or(what).trim();
+    let hint = rest.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n");
+    let error = CliError::new(Exit::Usage, what);
+    if hint.is_empty() { error } else { error.hint(hint) }
+}
+
 /// The script that completes commands in a shell.
 fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
@@ -155,8 +170,9 @@ fn completions(shell: Shell) -> Vec<u8> {
 fn man(output: Output, dir: Option<&Path>) -> Result<(), CliError> {
     let command = config::command();
     let Some(dir) = dir else {
-        // Whoever reads may go away.
-        let _ = clap_mangen::Man::new(command).render(&mut io::stdout());
+        if let Err(error) = clap_mangen::Man::new(command).render(&mut io::stdout()) {
+            output::lose(&error);
+        }
         return Ok(());
     };
     let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir));

@@ -6,7 +6,7 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
-    sync::Mutex,
+    sync::{Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -47,7 +47,7 @@ impl Output {
     /// A line of the result, for people.
     pub(crate) fn line(&self, text: impl Display) {
         if !self.json {
-            print(io::stdout(), &text.to_string());
+            result(&text.to_string());
         }
     }
 
@@ -64,13 +64,13 @@ impl Output {
             }
         };
         object.insert("event".to_owned(), event.into());
-        print(io::stdout(), &Value::Object(object).to_string());
+        result(&Value::Object(object).to_string());
     }
 
     /// Something worth knowing beside the result.
     pub(crate) fn note(&self, text: impl Display) {
         if !self.json && !self.quiet {
-            print(io::stderr(), &text.to_string());
+            aside(&text.to_string());
         }
     }
 
@@ -79,7 +79,7 @@ impl Output {
         if self.json {
             self.event("warning", json!({ "message": text.to_string() }));
         } else {
-            print(io::stderr(), &format!("warning: {text}"));
+            aside(&format!("warning: {text}"));
         }
     }
 
@@ -89,9 +89,9 @@ impl Output {
             let (message, hint, exit) = (&error.message, &error.hint, error.exit as u8);
             return self.event("error", json!({ "message": message, "hint": hint, "exit": exit }));
         }
-        print(io::stderr(), &format!("error: {}", visible_lines(&error.message)));
+        aside(&format!("error: {}", visible_lines(&error.message)));
         if let Some(hint) = &error.hint {
-            print(io::stderr(), &format!("hint: {}", visible(hint)));
+            aside(&format!("hint: {}", visible(hint)));
         }
     }
 
@@ -291,9 +291,35 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Prints a line. Whoever reads may go away (`| head`): then there is nobody left to tell.
-fn print(mut to: impl Write, line: &str) {
-    let _ = writeln!(to, "{line}");
+/// Why a part of the result could not be printed.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Prints a line of the result.
+fn result(line: &str) {
+    if let Err(error) = writeln!(io::stdout(), "{line}") {
+        lose(&error);
+    }
+}
+
+/// Prints a line beside the result. Where that cannot be, there is nobody left to tell.
+fn aside(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Standard output does not take what is printed. Whoever reads may go away (`| head`): that is no failure.
+pub(crate) fn lose(error: &io::Error) {
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        LOST.get_or_init(|| error.to_string());
+    }
+}
+
+/// Says of a command that succeeded whether its result could be printed.
+pub(crate) fn printed() -> Result<(), CliError> {
+    match LOST.get() {
+        None => Ok(()),
+        Some(why) => Err(CliError::failed(format!("standard output could not be written: {why}"))
+            .hint("what is printed is not complete; make room, or print it elsewhere")),
+    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,37 @@ fn every_command_speaks_json() {
 }
 
 #[test]
+fn wrong_usage_is_told_as_json_too() {
+    let index = Index::start();
+    let alice = Peer::new(&index, "alice");
+    for args in [&["get"][..], &["serch", "film"], &["serve", "--listen", "here"], &[]] {
+        let ended = alice.run(args).expect_code(2);
+        assert_eq!(ended.events().len(), 1, "{}", ended.story());
+        assert_eq!(ended.stderr, "");
+        let (message, _) = ended.error();
+        assert!(!message.starts_with("error") && !message.is_empty(), "{message}");
+    }
+    let (_, hint) = alice.run(["serch", "film"]).error();
+    assert!(hint.contains("search"), "{hint}");
+}
+
+/// A script that keeps what is printed must not take a part of it for all.
+#[test]
+fn a_result_that_cannot_be_printed_is_a_failure() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    for args in [&["whoami"][..], &["whoami", "--json"], &["completions", "bash"], &["man"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = alice.command(args).stdout(full).output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{args:?}");
+    }
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended = alice.command(["whoami"]).stdout(full).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("standard output could not be written"), "{said}");
+}
+
+#[test]
 fn without_json_results_go_to_standard_output_and_notes_beside_it() {
     let index = Index::start();
     let alice = Peer::registered(&index, "alice");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Index, MIB, PASSWORD, Peer, assert_bytes, b3sum, noise, tree};
+use crate::support::{Index, MIB, PASSWORD, Peer, Process, assert_bytes, b3sum, noise, tree};
 
 #[test]
 fn two_people_share_search_get_push_and_log_out() {
@@ -124,7 +124,7 @@ fn wrong_passwords_and_names_are_told_apart_from_mistakes_in_usage() {
     let login = |user: &str, password: &str| {
         let mut command = eve.command(["login", user, "--json"]);
         command.env("P2PSHARE_PASSWORD", password);
-        crate::support::Process::start(command).wait()
+        Process::start(command).wait()
     };
     let wrong = login("alice", "a wrong password").expect_code(3).error();
     let nobody = login("nobody", "a wrong password").expect_code(3).error();
@@ -141,7 +141,7 @@ fn wrong_passwords_and_names_are_told_apart_from_mistakes_in_usage() {
         &["register", "no spaces please"],
         &["share", "--unlisted", "--public", "x"],
     ] {
-        let ended = alice.run(args).expect_code(2);
+        let ended = Process::start(alice.command(args)).wait().expect_code(2);
         assert!(ended.stdout.is_empty() && !ended.stderr.is_empty(), "{}", ended.story());
     }
     // This could be words to search for, where somebody is there to choose.
