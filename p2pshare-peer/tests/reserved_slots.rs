@@ -52,7 +52,7 @@ async fn members_of_a_group_get_the_slots_that_are_kept_for_it() {
     let _carol = slots.acquire(user("carol")).unwrap().granted().await.unwrap();
     // Who is in the group may not be known yet.
     let bob = slots.acquire(user("bob")).unwrap().granted();
-    let _bob = timeout(Duration::from_secs(60), bob).await.unwrap().unwrap();
+    let _bob = timeout(Duration::from_secs(100), bob).await.unwrap().unwrap();
     assert!(dave.next().now_or_never().is_none(), "he is in no group");
     drop(common);
     assert!(matches!(dave.next().await, Ok(Turn::Granted(_))));

@@ -81,7 +81,7 @@ pub enum SinkError {
     /// Something is there already under the final name.
     #[error("{} exists already: choose another name with -o, or move it away", .0.display())]
     Exists(PathBuf),
-    /// A pipe, a socket or a device has the final name. It is never replaced.
+    /// A pipe, a socket or a device has the final name. It is not replaced.
     #[error("{} is a pipe, a socket or a device, and is not replaced: choose another name with -o", .0.display())]
     Special(PathBuf),
     /// Another process writes the same download.
@@ -90,7 +90,8 @@ pub enum SinkError {
     /// The disk is full.
     #[error("no space left for {}: make room and run the same command again, it resumes", .0.display())]
     NoSpace(PathBuf),
-    /// The disk has less room than what is missing takes. Nothing was written.
+    /// The disk has less room than what is missing takes, as far as its file system tells. Others may take room, too:
+    /// [`NoSpace`](Self::NoSpace) may still come later.
     #[error(
         "no room for {}: {} MiB more are needed and {} MiB are free; make room and run the same command again",
         path.display(), missing.div_ceil(1 << 20), free >> 20
@@ -98,7 +99,7 @@ pub enum SinkError {
     NoRoom {
         /// The final name.
         path: PathBuf,
-        /// How many bytes are missing.
+        /// How many bytes more it takes.
         missing: u64,
         /// How many are free.
         free: u64,

@@ -120,7 +120,8 @@ section! {
         trusted_proxies: Vec<IpAddr>,
         /// Addresses that may read /metrics, besides this machine's own, separated by commas [default: none]
         ///
-        /// Behind a proxy it must be a trusted one, and both it and who is behind it must be allowed.
+        /// Behind a proxy it must be a trusted one, and both it and who is behind it must be allowed. A proxy on this
+        /// machine must send X-Forwarded-For, or everybody behind it is taken for this machine.
         #[arg(long, env = "P2PSHARE_INDEX_METRICS_FROM", value_name = "IP,…", value_delimiter = ',',
               help_heading = "Server")]
         metrics_from: Vec<IpAddr>,

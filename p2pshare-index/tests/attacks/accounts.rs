@@ -281,7 +281,7 @@ async fn strangers_do_not_read_the_metrics() {
     }
 }
 
-/// A proxy on the index's own machine that no operator named connects from there, whoever is behind it.
+/// A proxy on the index's own machine connects from there, whoever is behind it. One that says so opens nothing.
 #[tokio::test]
 async fn a_proxy_that_is_not_named_opens_the_metrics_to_nobody() {
     let index = serve(index(IndexConfig::default()), RateLimits::default()).await;

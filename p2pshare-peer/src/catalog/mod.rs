@@ -97,6 +97,11 @@ impl Catalog {
         Ok(self.database.write(work).await?)
     }
 
+    /// Makes what was written outlive a crash of the machine: what somebody has ended the sharing of must not come back.
+    async fn keep(&self) -> CatalogResult<()> {
+        Ok(self.database.sync().await?)
+    }
+
     /// A write that others are told of.
     async fn change<T: Send + 'static>(
         &self,

@@ -70,7 +70,9 @@ impl Catalog {
                 None => insert(c, root, &new),
             }
         });
-        added.await?.ok_or(CatalogError::NoName(name))
+        let added = added.await?.ok_or(CatalogError::NoName(name))?;
+        self.keep().await?;
+        Ok(added)
     }
 
     /// Ends a share and forgets its files. `false`: there is no such share.
@@ -86,6 +88,7 @@ impl Catalog {
                 Ok(Some(shares > 0))
             });
             if let Some(found) = removed.await? {
+                self.keep().await?;
                 return Ok(found);
             }
         }
@@ -137,7 +140,9 @@ impl Catalog {
             }
             Ok(removed as u64)
         });
-        excluded.await
+        let excluded = excluded.await?;
+        self.keep().await?;
+        Ok(excluded)
     }
 }
 

@@ -44,20 +44,23 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             // How to print was not read for good: whoever reads JSON asks for it plainly.
             let json = arguments.iter().any(|argument| argument == "--json");
             Output::new(json, false).error(&error);
-            return ExitCode::from(error.exit as u8);
+            return ended(error.exit);
         }
         Err(ParseError::Arguments(error)) => {
             // Help and version go to standard output and are no failure.
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let exit = if asked { Exit::Done } else { Exit::Usage };
             if !asked && arguments.iter().any(|argument| argument == "--json") {
                 Output::new(true, false).error(&misuse(&error));
-            } else {
-                let _ = error.print();
+            } else if let (Err(lost), true) = (error.print(), asked) {
+                output::lose(&lost);
             }
-            return ExitCode::from(if asked { Exit::Done } else { Exit::Usage } as u8);
+            return ended(output::printed().map_or(Exit::Failed, |()| exit));
         }
     };
     let output = Output::new(cli.global.json, cli.global.quiet);
+    // What it prints from time to time is not its result.
+    let is_lasting = cli.command.is_lasting();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => {
@@ -73,13 +76,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => Err(CliError::failed(format!("starting failed: {error}"))),
     };
-    match done.and_then(|()| output::printed()) {
-        Ok(()) => ExitCode::from(Exit::Done as u8),
+    ended(match done {
+        Ok(()) if is_lasting => Exit::Done,
+        Ok(()) => output::printed().map_or(Exit::Failed, |()| Exit::Done),
         Err(error) => {
             output.error(&error);
-            ExitCode::from(error.exit as u8)
+            error.exit
         }
-    }
+    })
+}
+
+fn ended(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
 }
 
 async fn run(cli: Cli, settings: Settings, output: Output) -> Result<(), CliError> {
@@ -146,6 +154,10 @@ async fn work(context: &Context, command: Command) -> Result<(), CliError> {
 
 /// Wrong usage, for scripts: what is wrong, and what clap says beside it as what to do next.
 fn misuse(error: &clap::Error) -> CliError {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return CliError::new(Exit::Usage, "a command or an argument is missing")
+            .hint("--help says which there are");
+    }
     let text = error.to_string();
     let (what, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
     let what = what.strip_prefix("error: ").unwrap_or(what).trim();

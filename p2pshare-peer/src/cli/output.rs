@@ -313,14 +313,21 @@ pub(crate) fn lose(error: &io::Error) {
     }
 }
 
-/// Says of a command that succeeded whether its result could be printed.
-pub(crate) fn printed() -> Result<(), CliError> {
+/// Whether all of a command's result could be printed. If not, says so where that may still be seen.
+pub(crate) fn printed() -> Result<(), Lost> {
     match LOST.get() {
         None => Ok(()),
-        Some(why) => Err(CliError::failed(format!("standard output could not be written: {why}"))
-            .hint("what is printed is not complete; make room, or print it elsewhere")),
+        Some(why) => {
+            aside(&format!("error: standard output could not be written: {why}"));
+            aside("hint: what is printed is not complete; make room, or print it elsewhere");
+            Err(Lost)
+        }
     }
 }
+
+/// A part of the result could not be printed.
+#[derive(Debug)]
+pub(crate) struct Lost;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use p2pshare_core::{
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{DaemonEvent, DaemonEvents};
+use super::{DaemonEvent, DaemonEvents, presence::TRY_AGAIN};
 use crate::{index_client::ClientError, publish::OwnPeer};
 
 /// The index is asked so often who is in a group.
@@ -62,11 +62,13 @@ pub(super) async fn run(
         let mut told = HashSet::new();
         while !groups.is_empty() {
             let before = reserved.clone();
+            let mut is_known = true;
             for (at, group) in &groups {
                 let users = match members(peer, group).await {
                     Ok(users) => users,
                     Err(error) => {
                         tracing::debug!(%group, %error, "the members of a group are not known");
+                        is_known = false;
                         continue;
                     }
                 };
@@ -84,7 +86,7 @@ pub(super) async fn run(
             if reserved != before {
                 slots.reserve(reserved.clone());
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(if is_known { LOOK_AGAIN } else { TRY_AGAIN }).await;
         }
     };
     stop.run_until_cancelled(following).await;

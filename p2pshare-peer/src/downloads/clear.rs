@@ -1,12 +1,17 @@
 //! Clearing away what downloads that were given up have left.
 
-use std::path::PathBuf;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use p2pshare_core::{
     backend::sqlite::DatabaseResult,
     time::{Clock, SystemClock},
     transfer::{FileSink, SinkError},
 };
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::{
     DownloadId,
@@ -19,6 +24,29 @@ const PAGE: usize = 500;
 
 /// So often a part file that is in use is looked at again, each time for half a second.
 const ATTEMPTS: usize = 4;
+
+/// Lets only one at a time clear away what a download has left.
+#[derive(Debug, Default)]
+pub(super) struct Clearing(Mutex<HashMap<DownloadId, Arc<AsyncMutex<()>>>>);
+
+impl Clearing {
+    /// What is locked by whoever clears this one.
+    fn of(&self, id: DownloadId) -> Arc<AsyncMutex<()>> {
+        self.turns().entry(id).or_default().clone()
+    }
+
+    /// Forgets it unless somebody waits for it.
+    fn forget(&self, id: DownloadId) {
+        let mut turns = self.turns();
+        if turns.get(&id).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            turns.remove(&id);
+        }
+    }
+
+    fn turns(&self) -> MutexGuard<'_, HashMap<DownloadId, Arc<AsyncMutex<()>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Engine {
     /// Clears away what is left of downloads that were given up before the process ended.
@@ -37,7 +65,14 @@ impl Engine {
     /// Removes what has come of files of a download that are not complete. What another download goes on with, or
     /// another process, stays.
     pub(super) async fn clear(&self, id: DownloadId) -> DatabaseResult<()> {
-        let _clearing = self.clearing.lock().await;
+        let turn = self.clearing.of(id).lock_owned().await;
+        let cleared = self.clear_away(id).await;
+        drop(turn);
+        self.clearing.forget(id);
+        cleared
+    }
+
+    async fn clear_away(&self, id: DownloadId) -> DatabaseResult<()> {
         if !self.store.cancelling().await?.contains(&id) {
             // Somebody else has, and it may have been begun again since.
             return Ok(());

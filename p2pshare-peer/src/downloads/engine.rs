@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Connection, DownloadId, DownloadsError, ManagerOptions,
     changes::Hub,
+    clear::Clearing,
     meter::Meter,
     reading::Readings,
     store::{AccountId, Moved, Saved, Store},
@@ -47,8 +48,7 @@ pub(super) struct Engine {
     pub(super) stop: CancellationToken,
     /// Held by whoever starts or ends attempts.
     pub(super) control: AsyncMutex<()>,
-    /// Held by whoever clears away what a download has left.
-    pub(super) clearing: AsyncMutex<()>,
+    pub(super) clearing: Clearing,
     at_once: AtomicUsize,
     wake: Notify,
     state: Mutex<State>,
@@ -111,7 +111,7 @@ impl Engine {
             readings,
             stop: CancellationToken::new(),
             control: AsyncMutex::new(()),
-            clearing: AsyncMutex::new(()),
+            clearing: Clearing::default(),
             at_once: AtomicUsize::new(options.at_once.get()),
             wake: Notify::new(),
             state: Mutex::default(),

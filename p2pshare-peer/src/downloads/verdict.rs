@@ -58,9 +58,9 @@ pub(super) fn of_fetch(error: &FetchError) -> Verdict {
             Verdict::Waits(reason)
         }
         FetchError::Download(DownloadError::Sink(SinkError::Locked(_))) => Verdict::Waits(reason),
-        FetchError::Download(DownloadError::Sink(SinkError::NoSpace(_))) => {
-            Verdict::AllFail(reason)
-        }
+        FetchError::Download(DownloadError::Sink(
+            SinkError::NoSpace(_) | SinkError::NoRoom { .. },
+        )) => Verdict::AllFail(reason),
         _ => Verdict::Fails(reason),
     }
 }
@@ -115,7 +115,10 @@ mod tests {
         let gone = FetchError::NotFound(ContentId::of(b""));
         assert!(matches!(of_fetch(&gone), Verdict::Fails(_)));
         let full = SinkError::NoSpace("x".into());
-        assert!(matches!(of_fetch(&full.into()), Verdict::AllFail(_)));
+        let too_large = SinkError::NoRoom { path: "x".into(), missing: 2, free: 1 };
+        for full in [full, too_large] {
+            assert!(matches!(of_fetch(&full.into()), Verdict::AllFail(_)));
+        }
         assert_eq!(of_fetch(&DownloadError::Cancelled.into()), Verdict::Stopped);
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     future::pending,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -68,8 +71,18 @@ impl Node {
     ) -> Result<(), NodeError> {
         let mut first = true;
         let mut ended = None;
-        // What keeps it offline is said once, though it is tried again and again.
+        // What keeps a session offline is said once, though it is tried again and again.
         let mut told = None;
+        let online = Arc::new(AtomicBool::new(false));
+        let events: DaemonEvents = {
+            let online = online.clone();
+            Arc::new(move |event| {
+                if matches!(event, DaemonEvent::Ready { .. } | DaemonEvent::Online) {
+                    online.store(true, Relaxed);
+                }
+                events(event);
+            })
+        };
         while !stop.is_cancelled() {
             let session = match SavedSession::load(&self.inner.dir) {
                 Ok(session) => Some(session),
@@ -92,10 +105,10 @@ impl Node {
                             if !logged_out || self.is_kept() {
                                 self.trouble(&error);
                             }
-                            let why = error.to_string();
-                            if !logged_out && told.as_ref() != Some(&why) {
-                                events(DaemonEvent::Offline(why.clone()));
-                                told = Some(why);
+                            let was_online = online.swap(false, Relaxed);
+                            if !logged_out && (was_online || told != hash) {
+                                events(DaemonEvent::Offline(error.to_string()));
+                                told = hash;
                             }
                             if logged_out {
                                 if !self.is_replaced(hash) {
@@ -134,7 +147,8 @@ impl Node {
         inner.downloads.connect(Some(connection)).await?;
         inner.link.send_replace(Some(link.clone()));
         self.turn_lan();
-        self.live(|live| *live = Live::default());
+        // What was wrong is so until the peer is online.
+        self.live(|live| *live = Live { trouble: live.trouble.take(), ..Live::default() });
 
         let until = stop.child_token();
         let changed = async {

@@ -51,7 +51,8 @@ fn every_command_speaks_json() {
 fn wrong_usage_is_told_as_json_too() {
     let index = Index::start();
     let alice = Peer::new(&index, "alice");
-    for args in [&["get"][..], &["serch", "film"], &["serve", "--listen", "here"], &[]] {
+    for args in [&["get"][..], &["serch", "film"], &["serve", "--listen", "here"], &["group"], &[]]
+    {
         let ended = alice.run(args).expect_code(2);
         assert_eq!(ended.events().len(), 1, "{}", ended.story());
         assert_eq!(ended.stderr, "");
@@ -67,15 +68,15 @@ fn wrong_usage_is_told_as_json_too() {
 fn a_result_that_cannot_be_printed_is_a_failure() {
     let index = Index::start();
     let alice = Peer::registered(&index, "alice");
-    for args in [&["whoami"][..], &["whoami", "--json"], &["completions", "bash"], &["man"]] {
+    for args in
+        [&["whoami"][..], &["whoami", "--json"], &["completions", "bash"], &["man"], &["--help"]]
+    {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
         let ended = alice.command(args).stdout(full).output().unwrap();
         assert_eq!(ended.status.code(), Some(1), "{args:?}");
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(said.contains("standard output could not be written"), "{args:?}: {said}");
     }
-    let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let ended = alice.command(["whoami"]).stdout(full).output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(said.contains("standard output could not be written"), "{said}");
 }
 
 #[test]

@@ -185,6 +185,10 @@ impl Coordinator {
 
     /// Lets the source rest that has been of no use for longest, if that is long.
     fn dismiss_idle(&self, now: Duration) {
+        if self.dismissals.values().any(CancellationToken::is_cancelled) {
+            // It is about to make room.
+            return;
+        }
         let state = self.board.state();
         let idle = self
             .dismissals
@@ -204,6 +208,10 @@ impl Coordinator {
             End::Rest => {
                 let rest = self.board.options.rest;
                 self.roster.rest(id, rest, self.board.now());
+            }
+            End::Dismissed => {
+                let rest = self.board.options.rest;
+                self.roster.dismiss(id, rest, self.board.now());
             }
             End::Lied => self.roster.strike(id),
             End::Panicked => {
@@ -241,7 +249,8 @@ impl Coordinator {
         let starved = now.saturating_sub(state.last_useful) >= options.starving_patience;
         let missing = state.planner.first_missing();
         drop(state);
-        let idle = self.is_anyone(Standing::Idle);
+        // Those that were dismissed are as good as there.
+        let idle = self.is_anyone(Standing::Idle) || self.roster.is_anyone_dismissed();
         if !(if idle { starved } else { gone }) {
             return None;
         }
@@ -250,7 +259,7 @@ impl Coordinator {
             let idlers = self.roster.entries().filter(|entry| {
                 let state = self.board.state();
                 let part = state.parts.get(&entry.candidate.id);
-                part.is_some_and(|part| part.standing == Standing::Idle)
+                entry.is_dismissed() || part.is_some_and(|part| part.standing == Standing::Idle)
             });
             let labels = idlers.map(|entry| entry.candidate.label.clone());
             causes.extend(labels.map(|label| (label, TransferError::NotHeld(piece))));

@@ -23,6 +23,8 @@ pub(super) struct Entry {
     listed: bool,
     status: Status,
     rests: u32,
+    /// It made room for others, and has not failed since.
+    dismissed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -34,6 +36,11 @@ enum Status {
 }
 
 impl Entry {
+    /// Whether it made room for others, and is still there as far as is known.
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.dismissed && self.listed && self.status != Status::StruckOff
+    }
+
     fn has_rested(&self, now: Duration) -> bool {
         matches!(self.status, Status::Resting { until } if until <= now)
     }
@@ -50,6 +57,7 @@ impl Roster {
                 listed: true,
                 status: Status::New,
                 rests: 0,
+                dismissed: false,
             });
             entry.candidate = candidate;
             entry.listed = true;
@@ -82,7 +90,21 @@ impl Roster {
     pub(super) fn note(&mut self, id: SourceId, failure: TransferError) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.failure = Some(failure);
+            entry.dismissed = false;
         }
+    }
+
+    /// A source that was of no use makes room for others for a while.
+    pub(super) fn dismiss(&mut self, id: SourceId, rest: Duration, now: Duration) {
+        self.rest(id, rest, now);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.dismissed = true;
+        }
+    }
+
+    /// Whether a source made room for others that may gain what is missing.
+    pub(super) fn is_anyone_dismissed(&self) -> bool {
+        self.entries.values().any(Entry::is_dismissed)
     }
 
     /// A source makes room for others for a while.

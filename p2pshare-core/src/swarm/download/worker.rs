@@ -22,8 +22,10 @@ use crate::{
 pub(super) enum End {
     /// All pieces are verified.
     Done,
-    /// It failed too often, or for good, or others are to have its place: it should rest.
+    /// It failed too often, or for good: it should rest.
     Rest,
+    /// Others are to have its place.
+    Dismissed,
     /// It lied.
     Lied,
     /// The source's code has a fault.
@@ -48,7 +50,7 @@ pub(super) async fn work(
     let end = loop {
         let result = dismissed.run_until_cancelled(attempt(&board, &candidate)).await;
         let error = match result {
-            None => break End::Rest,
+            None => break End::Dismissed,
             Some(Ok(())) => break End::Done,
             Some(Err(Broken::Sink(error))) => break End::Sink(error),
             Some(Err(Broken::Source(error))) => error,

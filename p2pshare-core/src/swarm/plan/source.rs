@@ -83,7 +83,8 @@ impl Source {
 
     /// Bytes have come.
     pub(super) fn receive(&mut self, bytes: u64, now: Duration) {
-        let speed = self.meter.estimate(now).filter(|speed| *speed > 0.0);
+        // Not as silence has lowered it: that is no measure of how long a piece takes.
+        let speed = self.meter.mean().filter(|speed| *speed > 0.0);
         let before = self.unverified / PIECE_LEN;
         self.meter.add(bytes, now);
         self.unverified = self.unverified.saturating_add(bytes);
@@ -99,7 +100,7 @@ impl Source {
     /// So many of the bytes that have come are verified, or were dropped.
     pub(super) fn settle(&mut self, bytes: u64) {
         self.unverified = self.unverified.saturating_sub(bytes);
-        if self.unverified == 0 {
+        if self.unverified.is_multiple_of(PIECE_LEN) {
             self.coming = None;
         }
     }

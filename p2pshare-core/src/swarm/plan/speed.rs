@@ -84,7 +84,8 @@ impl SpeedMeter {
         self.weight += (1.0 - self.weight) * weight;
     }
 
-    fn mean(&self) -> Option<f64> {
+    /// Bytes per second while bytes came, `None` when nothing is known yet.
+    pub(in crate::swarm) fn mean(&self) -> Option<f64> {
         self.is_measured().then(|| self.sum / self.weight)
     }
 }

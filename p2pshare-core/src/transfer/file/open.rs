@@ -283,18 +283,21 @@ impl Opening<'_> {
             // Of an empty content nothing is missing.
             held.insert(PieceIndex(0));
         }
-        self.check_room(&held)?;
+        self.check_room(&held, sys::allocated(&part.file.metadata().map_err(fail)?))?;
         Ok(Opened { part, held, complete: false })
     }
 
-    /// Refuses what does not fit on the disk, rather than fill it in vain.
-    fn check_room(&self, held: &PieceSet) -> Result<(), SinkError> {
+    /// Refuses what does not fit on the disk, rather than fill it in vain. So many bytes of the part file are there
+    /// already: where there are no sparse files, all.
+    fn check_room(&self, held: &PieceSet, allocated: u64) -> Result<(), SinkError> {
         let layout = self.manifest.layout();
         // Of many small files each would cost a look.
         if layout.piece_count() == 1 {
             return Ok(());
         }
         let missing: u64 = held.missing_runs().map(|run| layout.run_len(run)).sum();
+        let spare = allocated.saturating_sub(self.manifest.len() - missing);
+        let missing = missing.saturating_sub(spare);
         match sys::free_space(&folder_of(self.target)) {
             Some(free) if free < missing => {
                 if held.is_empty() {

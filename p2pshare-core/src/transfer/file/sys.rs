@@ -245,6 +245,20 @@ pub(super) fn sync_file_system(file: &File) -> io::Result<()> {
     }
 }
 
+/// How many bytes a file takes on its disk; 0 where that is not known.
+pub(super) fn allocated(metadata: &Metadata) -> u64 {
+    #[cfg(unix)]
+    {
+        // Always in these units, whatever the file system's blocks are.
+        std::os::unix::fs::MetadataExt::blocks(metadata).saturating_mul(512)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        0
+    }
+}
+
 /// Free bytes on the disk that has a file or folder, for whoever does not administer it; `None` where that cannot be told.
 /// Blocks.
 #[must_use]

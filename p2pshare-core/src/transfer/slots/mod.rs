@@ -31,7 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// The others wait in turn: one request of each waiting user, round robin, so that a user with a hundred requests does
 /// not hold up one with a single one. A slot that becomes free goes to whoever has the fewest, and who has waited for 30
-/// seconds without any gets one of those that somebody else has beside his first: who reads slowly does not keep them all.
+/// seconds without any gets one of those that somebody else has beside his first: who reads slowly does not keep them all. It
+/// may take longer until it is free, as long as a server lets a client read nothing.
 /// The queue is bounded: when it is full, the user with the most requests in it loses his last one to a newcomer who has
 /// fewer; else the newcomer is refused.
 ///

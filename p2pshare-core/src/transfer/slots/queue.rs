@@ -110,7 +110,8 @@ impl Queue {
 
     /// A user has waited long enough without any slot: somebody who has several gives one back.
     pub(super) fn hurry(&self, user: &Username) {
-        self.running.revoke_for(user);
+        let waiting = self.ring.iter().filter(|waiter| self.running.of(&waiter.user) == 0);
+        self.running.revoke_for(user, waiting.count());
     }
 
     /// What tells the holder of a slot that it is taken back.

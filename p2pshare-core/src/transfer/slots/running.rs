@@ -102,11 +102,29 @@ impl Running {
             return;
         };
         *taken(&mut self.common, &mut self.reserved, kind) -= 1;
+        if let Some(at) = kind {
+            self.move_into(at);
+        }
         if let Some(count) = self.counts.get_mut(&user) {
             *count -= 1;
             if *count == 0 {
                 self.counts.remove(&user);
             }
+        }
+    }
+
+    /// Has somebody for whom a slot is reserved give up that of everybody.
+    fn move_into(&mut self, at: usize) {
+        let Some((kind, taken)) =
+            self.reserved.get_mut(at).filter(|(kind, taken)| *taken < kind.slots)
+        else {
+            return;
+        };
+        let mut common = self.held.values_mut().filter(|held| held.kind.is_none());
+        if let Some(held) = common.find(|held| kind.users.contains(&held.user)) {
+            held.kind = Some(at);
+            *taken += 1;
+            self.common.taken -= 1;
         }
     }
 
@@ -116,8 +134,8 @@ impl Running {
     }
 
     /// Takes a slot back for a user who has none, from the one who has the most, if that is more than one: the last that
-    /// he got. Does nothing while one is being given back.
-    pub(super) fn revoke_for(&self, user: &Username) {
+    /// he got. Does nothing while as many are being given back as users wait without any.
+    pub(super) fn revoke_for(&self, user: &Username, waiting: usize) {
         if self.of(user) > 0 {
             return;
         }
@@ -125,13 +143,19 @@ impl Running {
             let reserved = kind.and_then(|at| self.reserved.get(at));
             reserved.is_none_or(|(kind, _)| kind.users.contains(user))
         };
-        let usable = || self.held.values().filter(|held| may_have(held.kind));
-        if usable().any(|held| held.revoked.is_cancelled()) {
+        let (revoked, kept): (Vec<_>, Vec<_>) =
+            self.held.values().partition(|held| held.revoked.is_cancelled());
+        if revoked.iter().filter(|held| may_have(held.kind)).count() >= waiting {
             return;
         }
+        let mut left: HashMap<&Username, usize> = HashMap::new();
+        for held in &kept {
+            *left.entry(&held.user).or_default() += 1;
+        }
+        let left_of = |held: &Held| left.get(&held.user).copied().unwrap_or(0);
+        let usable = kept.into_iter().filter(|held| may_have(held.kind) && left_of(held) > 1);
         // The last of several that are equal.
-        let most = usable().max_by_key(|held| self.of(&held.user));
-        if let Some(held) = most.filter(|held| self.of(&held.user) > 1) {
+        if let Some(held) = usable.max_by_key(|held| left_of(held)) {
             held.revoked.cancel();
         }
     }

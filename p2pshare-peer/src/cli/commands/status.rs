@@ -1,7 +1,7 @@
 //! `status`.
 
 use p2pshare_core::text::visible;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
 use super::share::open_catalog;
@@ -17,6 +17,8 @@ pub(super) struct Running {
     pub(super) online: bool,
     /// What is wrong at the moment.
     pub(super) trouble: Option<String>,
+    /// Who is logged in.
+    pub(super) account: Option<IgnoredAny>,
 }
 
 impl Running {
@@ -47,6 +49,9 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
     let trouble = running.as_ref().and_then(|running| running.trouble.as_ref());
     let serving = match (served, trouble) {
         (true, Some(trouble)) => format!("yes, but others cannot find it: {}", visible(trouble)),
+        (true, None) if running.as_ref().is_some_and(|running| !running.online) => {
+            "yes, but others cannot find it yet".to_owned()
+        }
         (true, None) => "yes".to_owned(),
         (false, _) => "no (run `p2pshare-peer serve`)".to_owned(),
     };

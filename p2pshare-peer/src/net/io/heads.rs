@@ -32,6 +32,8 @@ pub(crate) struct HeadLimit<S> {
     stream: S,
     /// How many heads have come of the answers that are not at their end.
     heads: BTreeMap<u32, u8>,
+    /// Of this one and those before it nothing is known any more, unless they are above.
+    forgotten: u32,
     /// What has come of a frame's beginning.
     head: [u8; FRAME_HEAD],
     head_len: usize,
@@ -42,7 +44,7 @@ pub(crate) struct HeadLimit<S> {
 impl<S> HeadLimit<S> {
     pub(crate) fn new(stream: S) -> Self {
         let heads = BTreeMap::new();
-        Self { stream, heads, head: [0; FRAME_HEAD], head_len: 0, rest: 0 }
+        Self { stream, heads, forgotten: 0, head: [0; FRAME_HEAD], head_len: 0, rest: 0 }
     }
 
     /// Goes on with what has come. False if an answer has too many heads.
@@ -59,7 +61,8 @@ impl<S> HeadLimit<S> {
                 let [high, middle, low, kind, flags, a, b, c, d] = self.head;
                 self.rest = u32::from_be_bytes([0, high, middle, low]) as usize;
                 self.head_len = 0;
-                let answer = u32::from_be_bytes([a, b, c, d]);
+                // The first bit is reserved, and ignored by whoever reads.
+                let answer = u32::from_be_bytes([a & 0x7f, b, c, d]);
                 let is_head = kind == HEADERS;
                 if is_head && !self.came(answer, flags & END_STREAM != 0) {
                     return false;
@@ -75,11 +78,16 @@ impl<S> HeadLimit<S> {
             self.heads.remove(&answer);
             return true;
         }
+        if answer <= self.forgotten && !self.heads.contains_key(&answer) {
+            return false;
+        }
         let count = self.heads.entry(answer).or_default();
         *count += 1;
         let is_fine = *count <= MOST;
-        if self.heads.len() > STREAMS {
-            self.heads.pop_first();
+        if self.heads.len() > STREAMS
+            && let Some((oldest, _)) = self.heads.pop_first()
+        {
+            self.forgotten = oldest;
         }
         is_fine
     }
@@ -141,6 +149,19 @@ mod tests {
             let broken = read(&too_many.concat(), at_once).await.unwrap_err();
             assert_eq!(broken.kind(), io::ErrorKind::InvalidData);
         }
+    }
+
+    #[test]
+    fn no_number_of_an_answer_makes_room_for_more_heads() {
+        let mut limit = HeadLimit::new(());
+        let mut head = |stream: u32| limit.follow(&frame(HEADERS, 4, stream, 5));
+        // The reserved bit makes no other answer of it.
+        let marked = [1, 1 | 1 << 31].repeat(usize::from(MOST) / 2);
+        assert!(marked.into_iter().all(&mut head) && !head(1));
+        // Nor do many later ones make it forgotten.
+        let mut later = (1..=STREAMS as u32 + 1).map(|number| 2 * number + 1);
+        assert!(later.all(&mut head));
+        assert!(!head(1) && !head(3));
     }
 
     #[tokio::test]

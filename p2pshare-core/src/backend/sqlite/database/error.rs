@@ -30,6 +30,17 @@ pub enum DatabaseError {
         /// Why not.
         source: Arc<io::Error>,
     },
+    /// What was committed could not be synced.
+    #[error(
+        "the log of the database {} cannot be synced: {source}; what was changed may be lost if the machine stops now",
+        path.display()
+    )]
+    Sync {
+        /// The database file.
+        path: PathBuf,
+        /// Why not.
+        source: Arc<io::Error>,
+    },
     /// The file was written by a newer version of the program.
     #[error(
         "the database has schema version {found}, this program knows {known}: run the version that wrote it, or a \

@@ -7,14 +7,19 @@ mod open;
 mod threads;
 
 use std::{
+    fs::File,
     future::Future,
-    path::Path,
+    io::ErrorKind,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
 
 use rusqlite::Connection;
-use tokio::sync::mpsc::{self, Sender};
+use tokio::{
+    sync::mpsc::{self, Sender},
+    task::spawn_blocking,
+};
 
 pub use error::{DatabaseError, DatabaseResult};
 
@@ -33,8 +38,8 @@ pub enum Synchronous {
     /// among all that wait.
     #[default]
     Full,
-    /// The log is synced only when it is moved into the database: a commit outlives a crash of the process, but the
-    /// last ones may be lost in a crash of the machine. The database stays whole.
+    /// The log is synced only when it is moved into the database, and by [`Database::sync`]: a commit outlives a crash of
+    /// the process, but the last ones may be lost in a crash of the machine. The database stays whole.
     Normal,
 }
 
@@ -80,6 +85,8 @@ pub struct Database {
 
 #[derive(Debug)]
 struct Threads {
+    /// `None` for a database in memory.
+    path: Option<PathBuf>,
     /// `None` only while it is dropped.
     writer: Option<Sender<Box<dyn Job>>>,
     /// `None` for a database in memory, whose only connection is the writer's.
@@ -103,6 +110,7 @@ impl Database {
         let (write, write_jobs) = mpsc::channel(QUEUE);
         // From here on a failure drops the senders, and with them the threads that have started.
         let mut threads = Threads {
+            path: Some(path.to_owned()),
             writer: Some(write),
             readers: Some(read),
             handles: Vec::with_capacity(count + 1),
@@ -127,7 +135,8 @@ impl Database {
         let (write, write_jobs) = mpsc::channel(QUEUE);
         let handle = threads::start_writer(connection, write_jobs)
             .map_err(|error| open::failed(Path::new(":memory:"), error))?;
-        let threads = Threads { writer: Some(write), readers: None, handles: vec![handle] };
+        let threads =
+            Threads { path: None, writer: Some(write), readers: None, handles: vec![handle] };
         Ok(Self { threads: Arc::new(threads) })
     }
 
@@ -162,6 +171,26 @@ impl Database {
         F: FnOnce(&Connection) -> DatabaseResult<T> + Send + 'static,
     {
         run(self.threads.writer.as_ref(), work)
+    }
+
+    /// Makes all that was committed before outlive a crash of the machine, whatever the option
+    /// [`synchronous`](DatabaseOptions::synchronous) says. Nothing to do in memory. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sync`].
+    pub async fn sync(&self) -> DatabaseResult<()> {
+        let Some(path) = self.threads.path.clone() else {
+            return Ok(());
+        };
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        let synced = spawn_blocking(move || match File::open(log) {
+            // What was in it is in the database, which was synced.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            log => log?.sync_data(),
+        });
+        let synced = synced.await.unwrap_or_else(|_| Err(ErrorKind::Interrupted.into()));
+        synced.map_err(|source| DatabaseError::Sync { path, source: Arc::new(source) })
     }
 }
 

@@ -237,3 +237,17 @@ async fn a_job_may_hold_the_last_handle() {
     let _ = end.await;
     assert!(Database::open(&path, &options()).is_ok());
 }
+
+#[tokio::test]
+async fn a_log_that_is_there_or_not_is_synced() {
+    let (folder, path) = new_file();
+    let database = Database::open(&path, &options()).unwrap();
+    insert(&database, 1).await.unwrap();
+    assert!(path.with_extension("db-wal").exists());
+    database.sync().await.unwrap();
+    // As after it was moved into the database.
+    std::fs::remove_file(path.with_extension("db-wal")).unwrap();
+    database.sync().await.unwrap();
+    drop((database, folder));
+    Database::open_in_memory(&options()).unwrap().sync().await.unwrap();
+}

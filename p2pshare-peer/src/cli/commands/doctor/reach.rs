@@ -41,6 +41,10 @@ fn serving(running: Option<Running>) -> Check {
         Some(Running { trouble: Some(trouble), .. }) => {
             Check::fail(NAME, format!("the peer that runs is not online: {trouble}"))
         }
+        Some(Running { account: None, .. }) => {
+            Check::warn(NAME, "the peer that runs waits until somebody logs in")
+                .advice("p2pshare-peer login USER")
+        }
         Some(Running { online: false, .. }) => {
             Check::warn(NAME, "the peer that runs is not online yet")
                 .advice("wait until `serve` says that it is listening, and run this again")
