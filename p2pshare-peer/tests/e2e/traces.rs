@@ -85,6 +85,6 @@ fn a_collector_that_is_away_or_silent_harms_nothing() {
     }
     let mut command = alice.command(["whoami", "--json", "--otlp-endpoint", "collector"]);
     command.env(ENDPOINT, "");
-    let said = Process::start(command).wait().expect_code(2).stderr;
+    let (said, _) = Process::start(command).wait().expect_code(2).error();
     assert!(said.contains("http://HOST:4317"), "{said}");
 }
