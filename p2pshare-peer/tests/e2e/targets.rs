@@ -16,6 +16,7 @@ fn what_is_there_is_kept_unless_it_may_be_replaced() {
 
         let said = bob.fails(1, ["get", &id]);
         assert!(said.contains("exists already"), "{said}");
+        assert!(!said.contains("the same command"), "{said}");
         assert_bytes(&bob.path(name), b"something of mine");
 
         bob.ok(["get", &id, "--overwrite"]);

@@ -13,7 +13,7 @@ use std::{
 use p2pshare_core::{
     swarm::DownloadError,
     text::visible,
-    transfer::{Durability, RateLimit},
+    transfer::{Durability, RateLimit, SinkError},
 };
 use serde_json::json;
 use tokio::{
@@ -286,11 +286,19 @@ fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliE
         let error = CliError::new(exit, first.to_string());
         return Err(match exit {
             Exit::NoSource => error.hint(TRY_LATER),
-            Exit::Failed => error.hint(RESUME),
+            Exit::Failed if !is_in_the_way(&first) => error.hint(RESUME),
             _ => error,
         });
     }
     Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(RESUME))
+}
+
+/// Whether something else has the name: the error says what to do, and the same command again does not help.
+fn is_in_the_way(error: &FetchError) -> bool {
+    matches!(
+        error,
+        FetchError::Download(DownloadError::Sink(SinkError::Exists(_) | SinkError::Special(_)))
+    )
 }
 
 fn is_cancelled(error: &FetchError) -> bool {
