@@ -36,6 +36,9 @@ use self::{outcome::Outcome, scenario::Scenario, world::World};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // Who waits for an upload slot has a timer; what it does at its end, the model does not look at.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let _within = runtime.enter();
     let seed = number_after("--seed").unwrap_or(1);
     if is_smoke_run() {
         return smoke::run(u64::from(seed));
