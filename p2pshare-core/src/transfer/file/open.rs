@@ -16,7 +16,7 @@ use super::{
     name::Names,
     part::{Part, folder_of},
     resume::held_pieces,
-    sys,
+    space, sys,
 };
 use crate::{
     content::{ContentId, HashError, Manifest, PieceIndex, PieceSet, hash_file, verify_piece},
@@ -283,7 +283,7 @@ impl Opening<'_> {
             // Of an empty content nothing is missing.
             held.insert(PieceIndex(0));
         }
-        self.check_room(&held, sys::allocated(&part.file.metadata().map_err(fail)?))?;
+        self.check_room(&held, space::allocated(&part.file.metadata().map_err(fail)?))?;
         Ok(Opened { part, held, complete: false })
     }
 
@@ -298,7 +298,7 @@ impl Opening<'_> {
         let missing: u64 = held.missing_runs().map(|run| layout.run_len(run)).sum();
         let spare = allocated.saturating_sub(self.manifest.len() - missing);
         let missing = missing.saturating_sub(spare);
-        match sys::free_space(&folder_of(self.target)) {
+        match space::free_space(&folder_of(self.target)) {
             Some(free) if free < missing => {
                 if held.is_empty() {
                     let _ = fs::remove_file(&self.names.part);

@@ -245,37 +245,6 @@ pub(super) fn sync_file_system(file: &File) -> io::Result<()> {
     }
 }
 
-/// How many bytes a file takes on its disk; 0 where that is not known.
-pub(super) fn allocated(metadata: &Metadata) -> u64 {
-    #[cfg(unix)]
-    {
-        // Always in these units, whatever the file system's blocks are.
-        std::os::unix::fs::MetadataExt::blocks(metadata).saturating_mul(512)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = metadata;
-        0
-    }
-}
-
-/// Free bytes on the disk that has a file or folder, for whoever does not administer it; `None` where that cannot be told.
-/// Blocks.
-#[must_use]
-pub fn free_space(path: &Path) -> Option<u64> {
-    #[cfg(unix)]
-    {
-        let state = rustix::fs::statvfs(path).ok()?;
-        // Some network file systems tell nothing.
-        (state.f_blocks > 0).then(|| state.f_bavail.saturating_mul(state.f_frsize))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        None
-    }
-}
-
 /// The file system that a file is on.
 pub(super) fn file_system(file: &File) -> io::Result<u64> {
     Ok(device(&file.metadata()?))
