@@ -145,6 +145,17 @@ impl Board {
         self.changed.notify_one();
     }
 
+    /// Takes a source out.
+    pub(super) fn leave(&self, id: SourceId) {
+        let now = self.now();
+        let mut state = self.state();
+        state.planner.leave(id, now);
+        state.wake_all();
+        drop(state);
+        self.set_standing(id, Standing::Out);
+        self.events.send(SwarmEvent::Left { source: id });
+    }
+
     /// Asks the planner what a source is to do next; those that lose pieces to it learn of it.
     pub(super) fn next(&self, id: SourceId) -> Next {
         let now = self.now();

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     board::{Board, Standing},
     roster::Roster,
-    worker::{End, leave, work},
+    worker::{End, work},
 };
 use crate::{
     swarm::{
@@ -40,7 +40,7 @@ pub(super) struct Coordinator {
     discovery: Arc<dyn Discovery>,
     roster: Roster,
     workers: JoinSet<(SourceId, End)>,
-    /// What tells a worker to let its source rest.
+    /// What tells a worker to let its source rest, for all that run.
     dismissals: HashMap<SourceId, CancellationToken>,
     failures: mpsc::UnboundedReceiver<(SourceId, TransferError)>,
     failures_sender: mpsc::UnboundedSender<(SourceId, TransferError)>,
@@ -77,6 +77,9 @@ impl Coordinator {
         // When this returns no task uses the sink any more; only a write that has begun may still end. What workers
         // hold at a good end came twice, so it does not matter what becomes of it.
         self.workers.shutdown().await;
+        for id in self.dismissals.keys() {
+            self.board.leave(*id);
+        }
         result.unwrap_or(Err(DownloadError::Cancelled))
     }
 
@@ -203,6 +206,7 @@ impl Coordinator {
     fn take_end(&mut self, id: SourceId, end: End) -> Result<(), DownloadError> {
         self.dismissals.remove(&id);
         self.take_failures();
+        self.board.leave(id);
         match end {
             End::Done => {}
             End::Rest => {
@@ -216,7 +220,6 @@ impl Coordinator {
             End::Lied => self.roster.strike(id),
             End::Panicked => {
                 let fault = "the program has a fault in how it works with this source".to_owned();
-                leave(&self.board, id);
                 self.roster.note(id, TransferError::Unavailable(fault));
                 self.roster.strike(id);
             }

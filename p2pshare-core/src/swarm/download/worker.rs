@@ -35,7 +35,9 @@ pub(super) enum End {
 }
 
 /// Fetches from a source what the planner says, again after failures, until all is done or the source is given up.
-/// Tells every failure to `failures`. Once it is `dismissed` it lets go of the source at once.
+/// Tells every failure to `failures`. Once it is `dismissed` it lets go of the source at once. The source takes part until
+/// the coordinator takes it out: were it out before the coordinator knows why, the coordinator could find nobody there
+/// and give up.
 pub(super) async fn work(
     board: Arc<Board>,
     candidate: Candidate,
@@ -74,22 +76,7 @@ pub(super) async fn work(
         board.set_standing(id, Standing::Doubtful);
         sleep_until(retry_at).await;
     };
-    // Once it has left, the coordinator may find that nobody is there, and blame the sources for what the sink did.
-    if !matches!(end, End::Sink(_)) {
-        leave(&board, id);
-    }
     (id, end)
-}
-
-/// Takes a source out.
-pub(super) fn leave(board: &Board, id: SourceId) {
-    let now = board.now();
-    let mut state = board.state();
-    state.planner.leave(id, now);
-    state.wake_all();
-    drop(state);
-    board.set_standing(id, Standing::Out);
-    board.events.send(SwarmEvent::Left { source: id });
 }
 
 async fn attempt(board: &Arc<Board>, candidate: &Candidate) -> Result<(), Broken> {
