@@ -125,6 +125,21 @@ async fn operators_manage_accounts_beside_a_running_index() {
     assert_eq!((&listed[1]["username"], &listed[1]["operator"]), (&json!("root"), &json!(true)));
 
     assert_eq!(finished(user(&["enable", "bob"])).await.0, Some(0));
+    // A session follows what its account may.
+    let login = Client::new().post(format!("{}/v1/sessions", index.url)).json(&bob);
+    let session: Value = login.send().await.unwrap().json().await.unwrap();
+    let seen = async || {
+        let users = Client::new().get(format!("{}/v1/operator/users", index.url));
+        users.bearer_auth(session["token"].as_str().unwrap()).send().await.unwrap().status()
+    };
+    assert_eq!(seen().await, StatusCode::FORBIDDEN);
+    assert_eq!(finished(user(&["promote", "bob"])).await.0, Some(0));
+    assert_eq!(seen().await, StatusCode::OK);
+    let (code, out, _) = finished(user(&["demote", "bob"])).await;
+    assert_eq!((code, out.as_str()), (Some(0), "bob is no operator any more\n"));
+    assert_eq!(seen().await, StatusCode::FORBIDDEN);
+    let (code, _, err) = finished(user(&["promote", "nobody"])).await;
+    assert!(code == Some(1) && err.contains("nobody"), "{err}");
     let mut reset = user(&["reset-password", "bob"]);
     reset.env("P2PSHARE_PASSWORD", "the fourth password");
     assert_eq!(finished(reset).await.0, Some(0));

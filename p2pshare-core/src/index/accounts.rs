@@ -142,6 +142,17 @@ impl Index {
         found(known, username)
     }
 
+    /// Makes an account an operator, or no longer one: for operators' tools. Its sessions go on, with the new rights.
+    pub async fn set_operator(
+        &self,
+        username: &Username,
+        operator: bool,
+    ) -> Result<(), IndexError> {
+        let known = self.store().set_operator(username, operator).await?;
+        self.inner.sessions.forget(username);
+        found(known, username)
+    }
+
     /// Sets a new password for an account and ends its sessions: for operators' tools.
     pub async fn reset_password(
         &self,

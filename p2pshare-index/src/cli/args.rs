@@ -264,6 +264,18 @@ pub(super) enum UserCommand {
         /// Whose
         user: Username,
     },
+    /// Make an account an operator of the index
+    #[command(after_help = examples::USER_PROMOTE)]
+    Promote {
+        /// Whose
+        user: Username,
+    },
+    /// Make an operator a user like others; the account stays
+    #[command(after_help = examples::USER_DEMOTE)]
+    Demote {
+        /// Whose
+        user: Username,
+    },
     /// Set a new password; all sessions of the account end
     #[command(after_help = examples::USER_RESET_PASSWORD)]
     ResetPassword {

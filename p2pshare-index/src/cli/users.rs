@@ -45,6 +45,14 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
             existing(data).await?.set_disabled(&user, false).await.map_err(CliError::Index)?;
             done("admin-enable", &user, "is enabled")
         }
+        UserCommand::Promote { user } => {
+            existing(data).await?.set_operator(&user, true).await.map_err(CliError::Index)?;
+            done("admin-promote", &user, "is an operator")
+        }
+        UserCommand::Demote { user } => {
+            existing(data).await?.set_operator(&user, false).await.map_err(CliError::Index)?;
+            done("admin-demote", &user, "is no operator any more")
+        }
         UserCommand::ResetPassword { user, password_stdin } => {
             let password = new_password(password_stdin)?;
             existing(data).await?.reset_password(&user, password).await.map_err(CliError::Index)?;

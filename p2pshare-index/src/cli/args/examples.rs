@@ -24,6 +24,14 @@ pub(super) const USER_ENABLE: &str = "\
 Examples:
   p2pshare-index user enable mallory";
 
+pub(super) const USER_PROMOTE: &str = "\
+Examples:
+  p2pshare-index user promote bob";
+
+pub(super) const USER_DEMOTE: &str = "\
+Examples:
+  p2pshare-index user demote bob";
+
 pub(super) const USER_RESET_PASSWORD: &str = "\
 Examples:
   p2pshare-index user reset-password bob
