@@ -1,5 +1,39 @@
 //! What a program asks of the system for itself.
 
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+};
+
+/// What a person can do when a program cannot listen on an address, as half a sentence to which the name of the option
+/// is added: `… with --listen`.
+///
+/// ```
+/// use std::io::{Error, ErrorKind};
+/// use p2pshare_core::process::listen_advice;
+///
+/// let advice = listen_advice(&Error::from(ErrorKind::AddrNotAvailable), "192.0.2.1:7401".parse()?);
+/// assert!(advice.contains("no address 192.0.2.1"));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[must_use]
+pub fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("another program uses port {port} (ss -ltnp shows which): choose another one")
+        }
+        ErrorKind::AddrNotAvailable => {
+            let all = if ip.is_ipv4() { "0.0.0.0" } else { "[::]" };
+            format!("this machine has no address {ip}: name one that it has, or {all} for all,")
+        }
+        ErrorKind::PermissionDenied => {
+            format!("port {port} is for programs with more rights: choose one from 1024 on")
+        }
+        _ => "choose another address".to_owned(),
+    }
+}
+
 /// Lets this process open as many files as the system allows: each connection is one, and each file that is served or
 /// written. What the system refuses stays as it is.
 #[cfg(unix)]

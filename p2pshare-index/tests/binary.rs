@@ -194,13 +194,18 @@ async fn its_own_certificate_stays_and_is_in_the_url() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_told() {
+async fn where_it_cannot_listen_is_told() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, _, err) =
         finished(program(&["serve", "--store", "memory:", "--listen", &address])).await;
     assert_eq!(code, Some(1));
-    assert!(err.contains(&address) && err.contains("--listen"), "{err}");
+    assert!(err.contains("another program uses port") && err.contains("--listen"), "{err}");
+    // Reserved for documents (RFC 5737): no machine has it.
+    let elsewhere = ["serve", "--store", "memory:", "--insecure", "--listen", "192.0.2.1:7400"];
+    let (code, _, err) = finished(program(&elsewhere)).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("no address 192.0.2.1"), "{err}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use p2pshare_core::process::listen_advice;
 use tokio::net::TcpListener;
 
 use super::{
@@ -37,9 +38,8 @@ pub(super) async fn open(config: &mut Config) -> Result<Ready, CliError> {
     };
     let listen = config.listen;
     let cannot = |error| {
-        CliError::Failed(format!(
-            "{listen} cannot be listened on: {error}; choose another address with --listen"
-        ))
+        let advice = listen_advice(&error, listen);
+        CliError::Failed(format!("{listen} cannot be listened on: {error}; {advice} with --listen"))
     };
     let listener = TcpListener::bind(listen).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;

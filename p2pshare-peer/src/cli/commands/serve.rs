@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use p2pshare_core::{process::raise_file_limit, text::visible};
+use p2pshare_core::{
+    process::{listen_advice, raise_file_limit},
+    text::visible,
+};
 use sd_notify::NotifyState;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -189,10 +192,10 @@ impl From<DaemonError> for CliError {
             DaemonError::Announce(error) => error.into(),
             DaemonError::IndexKeys(error) => error.into(),
             DaemonError::Publish(error) => error.into(),
-            DaemonError::Listen { address, .. } => Self::failed(&error).hint(format!(
-                "another program uses port {}: choose one with --listen",
-                address.port()
-            )),
+            DaemonError::Listen { address, error: ref cause } => {
+                let advice = listen_advice(cause, address);
+                Self::failed(&error).hint(format!("{advice} with --listen"))
+            }
             other => Self::failed(other),
         }
     }
@@ -219,10 +222,11 @@ impl From<LocalError> for CliError {
     fn from(error: LocalError) -> Self {
         match error {
             LocalError::NotLoopback(_) => Self::new(Exit::Usage, error.to_string()),
-            LocalError::Listen { address, .. } => Self::failed(&error).hint(format!(
-                "another program uses port {}: choose one with --ui, or serve without a page with --ui off",
-                address.port()
-            )),
+            LocalError::Listen { address, error: ref cause } => {
+                let advice = listen_advice(cause, address);
+                let instead = "or serve without a page with --ui off";
+                Self::failed(&error).hint(format!("{advice} with --ui, {instead}"))
+            }
             LocalError::DataDir(error) => error.into(),
         }
     }

@@ -1,8 +1,9 @@
 //! Whether others can reach this peer.
 
-use std::net::SocketAddr;
-
-use p2pshare_core::api::{AddressCheck, ProblemKind, Reached};
+use p2pshare_core::{
+    api::{AddressCheck, ProblemKind, Reached},
+    process::listen_advice,
+};
 use tokio::net::TcpListener;
 
 use crate::{account::SavedSession, cli::context::Context, index_client::IndexClient};
@@ -62,15 +63,11 @@ async fn port(context: &Context) -> Check {
     match TcpListener::bind(address).await {
         Ok(_) => Check::ok("port", format!("{address} is free for `p2pshare-peer serve`")),
         Err(error) => Check::fail("port", format!("{address} cannot be listened on: {error}"))
-            .advice(taken(address)),
+            .advice(format!(
+                "{} with serve --listen or P2PSHARE_LISTEN",
+                listen_advice(&error, address)
+            )),
     }
-}
-
-fn taken(address: SocketAddr) -> String {
-    format!(
-        "stop what uses port {} (ss -ltnp shows it), or choose another with serve --listen or P2PSHARE_LISTEN",
-        address.port()
-    )
 }
 
 async fn reachable(context: &Context, session: &SavedSession, client: IndexClient) -> Check {
