@@ -96,7 +96,20 @@ pub enum PushError {
 }
 
 fn list(causes: &[(PeerId, TransferError)]) -> String {
-    causes.iter().map(|(peer, cause)| format!("\n  {}: {cause}", peer.short())).collect()
+    causes
+        .iter()
+        .map(|(peer, cause)| format!("\n  {}: {}", peer.short(), of_receiver(cause)))
+        .collect()
+}
+
+/// The error as said of who receives: of itself it speaks of a source.
+fn of_receiver(cause: &TransferError) -> String {
+    match cause {
+        TransferError::Refused(reason) => format!("it refuses: {reason}"),
+        TransferError::Unavailable(reason) => format!("it is not available: {reason}"),
+        TransferError::Stalled(time) => format!("it took nothing for {time:?}"),
+        other => other.to_string(),
+    }
 }
 
 /// Hashes a file with all cores, to push it. `progress` is told of each so many bytes that are hashed, from any thread.

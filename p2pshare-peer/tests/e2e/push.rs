@@ -20,7 +20,7 @@ fn without_an_inbox_nothing_is_taken() {
     let _serving = alice.serve(&[]);
     fs::write(bob.path("gift"), b"gift").unwrap();
     let said = bob.fails(1, ["push", "gift", "alice"]);
-    assert!(said.contains("does not take files"), "{said}");
+    assert!(said.contains("it refuses: this peer does not take files"), "{said}");
     assert!(tree(&alice.home()).is_empty());
 }
 

@@ -12,6 +12,10 @@ fn what_does_not_exist_is_not_found() {
     bob.fails(4, ["get", "bob:/nothing"]);
     bob.fails(4, ["get", "nobody:/"]);
     bob.fails(4, ["browse", "nobody"]);
+    let said = bob.fails(4, ["browse", "bob:/Films"]);
+    assert!(said.contains("below Films"), "{said}");
+    let said = bob.fails(2, ["browse", "bob:/Films", "Films"]);
+    assert!(said.contains("twice"), "{said}");
     bob.fails(4, ["search", "nothing"]);
     bob.fails(4, ["push", "nothing", "bob"]);
     bob.fails(4, ["unshare", "nothing"]);

@@ -30,7 +30,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "browse",
-        "p2pshare-peer browse alice\np2pshare-peer browse alice Music/Live\np2pshare-peer browse -r alice Music",
+        "p2pshare-peer browse alice\np2pshare-peer browse alice:/Music/Live\np2pshare-peer browse -r alice Music",
     ),
     ("ui", "p2pshare-peer ui\np2pshare-peer ui --open"),
     (

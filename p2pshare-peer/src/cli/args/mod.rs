@@ -20,7 +20,7 @@ pub(super) use config::ConfigCommand;
 pub(super) use examples::with_examples;
 pub(super) use share::{ServeArgs, ShareArgs, UiArgs, UnshareArgs};
 pub(super) use transfer::{
-    BrowseArgs, DownloadsArgs, DownloadsCommand, DownloadsOf, GetArgs, LinkArgs, PushArgs,
+    BrowseArgs, DownloadsArgs, DownloadsCommand, DownloadsOf, GetArgs, LinkArgs, Place, PushArgs,
     SearchArgs,
 };
 

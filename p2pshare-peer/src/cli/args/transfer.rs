@@ -1,6 +1,6 @@
 //! Finding, downloading and pushing.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand};
 use p2pshare_core::{
@@ -47,14 +47,39 @@ pub struct SearchArgs {
 /// `browse`
 #[derive(Debug, Args)]
 pub struct BrowseArgs {
-    /// Whose shares.
-    pub user: Username,
+    /// Whose shares, and from which folder on if it is told here.
+    #[arg(value_name = "USER|USER:/PATH")]
+    pub of: Place,
     /// The folder; all shares unless told.
     #[arg(value_parser = parse_share_path)]
     pub path: Option<SharePath>,
     /// List every file below the folder.
     #[arg(long, short)]
     pub recursive: bool,
+}
+
+/// A user's shares, or a folder of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Whose.
+    pub user: Username,
+    /// The folder.
+    pub path: Option<SharePath>,
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if !text.contains(':') {
+            let user = text.parse::<Username>().map_err(|error| error.to_string())?;
+            return Ok(Self { user, path: None });
+        }
+        match text.parse::<Target>().map_err(|error| error.to_string())? {
+            Target::Path { owner, path } => Ok(Self { user: owner, path }),
+            _ => Err("this is no place: write USER or USER:/PATH".to_owned()),
+        }
+    }
 }
 
 /// `get`
@@ -161,4 +186,25 @@ pub struct PushArgs {
     /// Connect without encryption, for peers that serve with --insecure.
     #[arg(long, env = "P2PSHARE_INSECURE")]
     pub insecure: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_user_or_a_path_as_search_prints_it() {
+        let place = |text: &str| text.parse::<Place>();
+        let user: Username = "alice".parse().unwrap();
+        let path = Some(SharePath::parse("Music/Live").unwrap());
+        for text in ["alice", "alice:/"] {
+            assert_eq!(place(text), Ok(Place { user: user.clone(), path: None }), "{text}");
+        }
+        for text in ["alice:/Music/Live", "alice:/Music/Live/"] {
+            assert_eq!(place(text), Ok(Place { user: user.clone(), path: path.clone() }), "{text}");
+        }
+        for text in ["", "al ice", "alice:Music", ":/x", "p2pshare:http://h/x/y"] {
+            assert!(place(text).is_err(), "{text}");
+        }
+    }
 }

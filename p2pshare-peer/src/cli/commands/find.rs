@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     cli::{
-        args::{BrowseArgs, LinkArgs, SearchArgs},
+        args::{BrowseArgs, LinkArgs, Place, SearchArgs},
         context::Context,
         exit::{CliError, Exit},
         output::{bytes, count},
@@ -78,12 +78,20 @@ fn show(context: &Context, hit: &Hit) {
 }
 
 pub(crate) async fn browse(context: &Context, args: BrowseArgs) -> Result<(), CliError> {
+    let Place { user, path } = args.of;
+    if path.is_some() && args.path.is_some() {
+        let twice = "the folder is named twice: write USER PATH or USER:/PATH";
+        return Err(CliError::new(Exit::Usage, twice));
+    }
     let (_, client) = context.session_client()?;
-    let mut query =
-        BrowseQuery { path: args.path, recursive: args.recursive, ..BrowseQuery::default() };
+    let mut query = BrowseQuery {
+        path: path.or(args.path),
+        recursive: args.recursive,
+        ..BrowseQuery::default()
+    };
     let mut shown = 0_u64;
     loop {
-        let page = client.browse(&args.user, &query).await?;
+        let page = client.browse(&user, &query).await?;
         for item in &page.items {
             context.output.event("item", item);
             match item {
@@ -105,7 +113,7 @@ pub(crate) async fn browse(context: &Context, args: BrowseArgs) -> Result<(), Cl
     }
     if shown == 0 {
         let place = query.path.map_or(String::new(), |path| format!(" below {path}"));
-        return Err(CliError::new(Exit::NotFound, format!("{} shares nothing{place}", args.user)));
+        return Err(CliError::new(Exit::NotFound, format!("{user} shares nothing{place}")));
     }
     Ok(())
 }
