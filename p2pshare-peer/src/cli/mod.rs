@@ -235,7 +235,8 @@ async fn signal() -> bool {
 /// Logs to standard error what `P2PSHARE_LOG` says, else as much as `-v` asks for, and lets traces go where they are to.
 fn tell(verbose: u8, traces: Option<&Endpoint>) -> Telemetry {
     let default = match verbose {
-        0 => "error",
+        // Why a certificate was refused is in the error that is told.
+        0 => "error,rustls_platform_verifier=off",
         1 => "info,p2pshare_core=debug,p2pshare_peer=debug",
         _ => "debug,p2pshare_core=trace,p2pshare_peer=trace",
     };

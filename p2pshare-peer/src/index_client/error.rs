@@ -1,5 +1,9 @@
 //! What can go wrong between a peer and its index.
 
+use std::io;
+
+use rustls::CertificateError;
+
 use p2pshare_core::api::{Problem, ProblemKind};
 
 use super::IndexUrl;
@@ -76,8 +80,36 @@ impl ClientError {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        let reason =
-            if error.is_timeout() { "it does not answer".to_owned() } else { cause.to_string() };
+        let reason = match error.is_timeout() {
+            true => "it does not answer".to_owned(),
+            false => told_better(cause).unwrap_or_else(|| cause.to_string()),
+        };
         Self::Unreachable { url: url.to_string(), reason }
+    }
+}
+
+/// What a person can use of what the libraries say of another protocol or a certificate of the index's own.
+fn told_better(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = cause;
+    // Its `source` is that of what it wraps.
+    while let Some(wrapped) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        cause = wrapped;
+    }
+    match cause.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidMessage(_)) => Some(
+            "what answers there does not speak TLS: without it the URL begins with http://".into(),
+        ),
+        Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => Some(
+            "its certificate is not the one that the URL names after #sha256=: ask who runs it whether it has a new one"
+                .into(),
+        ),
+        Some(rustls::Error::InvalidCertificate(error)) => Some(format!(
+            "its certificate is not trusted here ({error}): if the index made its own, take the URL that it prints, \
+             with #sha256= at the end"
+        )),
+        _ => cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse).then(|| {
+            "what answers there does not speak HTTP: if the index has TLS, its URL begins with https://"
+                .into()
+        }),
     }
 }

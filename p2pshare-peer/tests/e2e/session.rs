@@ -148,3 +148,22 @@ fn wrong_passwords_and_names_are_told_apart_from_mistakes_in_usage() {
     let refused = alice.fails(2, ["get", "no-id"]);
     assert!(refused.contains("USER:/PATH"), "{refused}");
 }
+
+#[test]
+fn a_url_with_the_wrong_scheme_or_certificate_is_met_with_the_right_one() {
+    let index = Index::start();
+    let login = |url: &str| Peer::new(&index, "alice").at(url).fails(1, ["login", "alice"]);
+    let said = login(&index.url().replace("http://", "https://"));
+    assert!(said.contains("begins with http://"), "{said}");
+
+    let secure = Index::start_with(&["--tls-self-signed"]);
+    let url = secure.url();
+    let (plain, pin) = url.split_once("#sha256=").unwrap();
+    let said = login(&plain.replace("https://", "http://"));
+    assert!(said.contains("begins with https://"), "{said}");
+    let said = login(plain);
+    assert!(said.contains("#sha256="), "{said}");
+    let other = if pin.starts_with('0') { "1" } else { "0" };
+    let said = login(&format!("{plain}#sha256={other}{}", &pin[1..]));
+    assert!(said.contains("not the one that the URL names"), "{said}");
+}

@@ -19,6 +19,7 @@ use super::{
 pub(crate) struct Index {
     dir: TempDir,
     address: SocketAddr,
+    url: String,
     options: Vec<String>,
     process: Option<Process>,
 }
@@ -34,6 +35,7 @@ impl Index {
         let mut index = Self {
             dir: tempfile::tempdir().expect("a folder for the index"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            url: String::new(),
             options: options.iter().map(|&option| option.to_owned()).collect(),
             process: None,
         };
@@ -51,8 +53,10 @@ impl Index {
         let url = process.wait_for("the line that says where the index listens", |lines| {
             lines.first()?.strip_prefix("p2pshare-index is listening on ").map(str::to_owned)
         });
-        let address = url.strip_prefix("http://").expect("it serves without TLS");
+        let (_, address) = url.split_once("://").expect("a URL");
+        let address = address.split('#').next().expect("something before the fingerprint");
         self.address = address.parse().expect("an address");
+        self.url = url;
         self.process = Some(process);
     }
 
@@ -61,8 +65,9 @@ impl Index {
         program()
     }
 
+    /// As the index prints it.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     pub(crate) fn dir(&self) -> &Path {

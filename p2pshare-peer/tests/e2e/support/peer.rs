@@ -34,6 +34,11 @@ impl Peer {
         Self { user: user.to_owned(), dir, url: index.url() }
     }
 
+    /// The same peer, of which commands name another URL of an index.
+    pub(crate) fn at(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
+    }
+
     /// A peer whose user is registered and logged in.
     pub(crate) fn registered(index: &Index, user: &str) -> Self {
         let peer = Self::new(index, user);
