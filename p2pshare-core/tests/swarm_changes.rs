@@ -161,6 +161,28 @@ async fn who_made_room_is_waited_for_as_if_he_were_there() {
     }
 }
 
+/// It had nothing to say for longer than a lost source is waited for, and then fails once.
+#[tokio::test(start_paused = true)]
+async fn patience_begins_when_the_last_source_is_lost() {
+    let data = content(8);
+    let manifest = hash_bytes(&data);
+    let growing = partial(&data, &manifest, &[run(0, 4)]);
+    let source = FaultySource::new(Arc::new(growing.clone()), []);
+    let handle = source.clone();
+    let growth = async {
+        sleep(Duration::from_secs(90)).await;
+        handle.set([Fault::Fail(0, TransferError::Unavailable("reset".into()))]);
+        assert!(growing.gain(&manifest.id(), &data, run(4, 4)));
+        sleep(Duration::from_secs(5)).await;
+        handle.set([]);
+    };
+    let sink = sink(&data);
+    let options = DownloadOptions { patience: Duration::ZERO, ..options() };
+    let (report, ()) = tokio::join!(download(&sink, vec![candidate(1, source)], options), growth);
+    assert!(failure(&report.unwrap(), 1).is_some());
+    assert_eq!(sink.finished(), Some(data));
+}
+
 /// A source that has forgotten pieces since it told of them, as one that was started anew has.
 struct Forgetful {
     told: MemorySource,

@@ -240,6 +240,10 @@ impl Engine {
         let _control = self.control.lock().await;
         loop {
             let now = Instant::now();
+            if self.stop.is_cancelled() {
+                // Woken by those that end just now.
+                return Ok(far(now));
+            }
             let Ok(session) = self.session() else { return Ok(far(now)) };
             let (running, due, next) = self.state().due(now);
             if running >= self.at_once.load(Relaxed).max(1) {

@@ -56,6 +56,8 @@ pub(super) struct Part {
     pub(super) pieces: u32,
     /// Failures since its last piece.
     pub(super) fruitless: u32,
+    /// It has said what it has, and has not failed since.
+    pub(super) there: bool,
     /// Since when it has had nothing that is missing.
     pub(super) idle_since: Option<Duration>,
 }
@@ -143,6 +145,23 @@ impl Board {
         self.events.sources(sources);
         drop(state);
         self.changed.notify_one();
+    }
+
+    /// A source that was there has failed, for the first time since its last piece: patience begins now, and not when it
+    /// last had something to say.
+    pub(super) fn lost(&self, id: SourceId) {
+        let now = self.now();
+        let mut state = self.state();
+        let part = state.part(id);
+        let was_there = std::mem::take(&mut part.there);
+        let useful = part.standing != Standing::Idle;
+        if !was_there || part.fruitless > 1 {
+            return;
+        }
+        state.last_sign = now;
+        if useful {
+            state.last_useful = now;
+        }
     }
 
     /// Takes a source out.

@@ -61,6 +61,7 @@ pub(super) async fn work(
         // The coordinator outlives its workers, or nobody wants to know.
         let _ = failures.send((id, error.clone()));
         let retry_at = punish(&board, id, &error);
+        board.lost(id);
         board.events.send(SwarmEvent::Failed {
             source: id,
             label: candidate.label.clone(),

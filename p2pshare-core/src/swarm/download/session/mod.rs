@@ -78,8 +78,11 @@ impl<'a> Session<'a> {
             return Err(TransferError::Protocol(lie.into()));
         }
         let now = board.now();
-        board.state().planner.join(candidate.id, &set, now);
-        board.state().wake_all();
+        let mut state = board.state();
+        state.planner.join(candidate.id, &set, now);
+        state.part(candidate.id).there = true;
+        state.wake_all();
+        drop(state);
         board
             .events
             .send(SwarmEvent::Joined { source: candidate.id, label: candidate.label.clone() });
