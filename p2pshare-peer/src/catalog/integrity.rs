@@ -2,24 +2,35 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-/// Why a catalog is not intact.
+/// Why a catalog does not count as intact.
 #[derive(Debug, thiserror::Error)]
-#[error("the file is damaged: {0}")]
-pub struct DamagedCatalog(String);
+pub enum CatalogTrouble {
+    /// What is in the file makes no sense.
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+    /// It could not be looked at; it may well be intact.
+    #[error("the file cannot be used: {0}")]
+    Unusable(String),
+}
 
 /// Reads the whole file and looks whether it makes sense. Blocks; changes nothing, and others may use it meanwhile.
 ///
 /// # Errors
-/// `DamagedCatalog`, with the first thing that is wrong.
-pub fn check_integrity(path: &Path) -> Result<(), DamagedCatalog> {
-    let damaged = |error: rusqlite::Error| DamagedCatalog(error.to_string());
+/// `CatalogTrouble`, with the first thing that is wrong.
+pub fn check_integrity(path: &Path) -> Result<(), CatalogTrouble> {
+    let trouble = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            CatalogTrouble::Damaged(error.to_string())
+        }
+        _ => CatalogTrouble::Unusable(error.to_string()),
+    };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(damaged)?;
+    let connection = Connection::open_with_flags(path, flags).map_err(trouble)?;
     let found: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(damaged)?;
-    if found == "ok" { Ok(()) } else { Err(DamagedCatalog(found)) }
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(trouble)?;
+    if found == "ok" { Ok(()) } else { Err(CatalogTrouble::Damaged(found)) }
 }
 
 #[cfg(test)]
@@ -41,7 +52,9 @@ mod tests {
         bytes[100..].fill(0xa5);
         bytes.truncate(middle);
         fs::write(&path, bytes).unwrap();
-        check_integrity(&path).unwrap_err();
-        check_integrity(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(check_integrity(&path), Err(CatalogTrouble::Damaged(_))));
+        // What cannot be opened may be intact.
+        let none = check_integrity(&folder.path().join("none"));
+        assert!(matches!(none, Err(CatalogTrouble::Unusable(_))));
     }
 }

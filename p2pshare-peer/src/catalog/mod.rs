@@ -27,7 +27,7 @@ use p2pshare_core::backend::sqlite::{Database, DatabaseError, DatabaseResult};
 use rusqlite::Connection;
 
 pub use changes::CatalogChanges;
-pub use integrity::check_integrity;
+pub use integrity::{CatalogTrouble, check_integrity};
 pub(crate) use lock::CatalogLock;
 pub use model::{CatalogFile, FileId, Share, ShareId, ShareTotals};
 pub use partial::{CompositeSource, PartialRegistration, PartialSources};

@@ -85,6 +85,10 @@ impl DownloadManager {
             match engine.store.shift(session.account, id, from, Saved::Queued).await? {
                 Moved::From(_) => {}
                 Moved::Stays(Saved::Queued | Saved::Running) => engine.hurry(id),
+                Moved::Stays(Saved::Done) => {
+                    let nothing = "there is nothing left to fetch";
+                    return Err(refused(id, Moved::Stays(Saved::Done), nothing));
+                }
                 other => return Err(refused(id, other, "retry it to fetch what is missing")),
             }
             engine.moved(id);

@@ -186,3 +186,14 @@ fn a_file_that_may_not_be_read_does_not_keep_the_others_from_being_shared() {
     assert_skipped(&shared, "closed folder");
     fs::set_permissions(folder.join("closed folder"), fs::Permissions::from_mode(0o700)).unwrap();
 }
+
+#[test]
+fn what_is_named_before_a_mistake_is_shared_and_published() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    fs::write(alice.path("good"), b"good").unwrap();
+    let ended = alice.run(["share", "good", "none"]).expect_code(4);
+    assert!(ended.error().0.contains("none does not exist"), "{}", ended.story());
+    assert_eq!(ended.one("published")["published"], 1);
+    assert!(alice.fails(4, ["share", "none"]).contains("none does not exist"));
+}

@@ -164,6 +164,9 @@ fn downloads_are_listed_and_changed() {
     assert!(listed(&bob).is_empty());
     assert!(bob.fails(4, ["downloads", "pause", "777"]).contains("777"));
     bob.run(["downloads", "pause"]).expect_code(2);
+    // Without a session none are seen, which does not mean that there are none.
+    bob.ok(["logout"]);
+    bob.fails(3, ["downloads"]);
 }
 
 #[test]

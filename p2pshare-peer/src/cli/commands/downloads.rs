@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::ui::running;
 use crate::{
+    account::SavedSession,
     cli::{
         args::{DownloadsArgs, DownloadsCommand, DownloadsOf},
         context::Context,
@@ -91,6 +92,8 @@ async fn list(
         }
     }
     if none {
+        // Who is logged out sees none, which says nothing of what is there.
+        SavedSession::load(&context.dir)?;
         context.output.note(match all {
             true => "There are no downloads.",
             false => "Nothing is being downloaded; --all lists what is done.",

@@ -51,6 +51,7 @@ pub(crate) async fn share(
         watched: args.watched(),
     };
     let mut reports = Vec::new();
+    let mut failure = None;
     if args.paths.is_empty() {
         for share in catalog.shares().await? {
             if let Some(watched) = args.watched() {
@@ -66,10 +67,20 @@ pub(crate) async fn share(
         let (shown, events) = show_progress(context.output, path);
         let report = sharer.share(path, &options, &events, cancel).await;
         shown.finish();
-        reports.push(report?);
+        match report {
+            Ok(report) => reports.push(report),
+            // What was named before it is shared: it is shown and published like any other.
+            Err(error) => {
+                failure = Some(CliError::from(error));
+                break;
+            }
+        }
     }
     for report in &reports {
         show_report(context, report);
+    }
+    if let Some(failure) = failure.take_if(|_| reports.is_empty()) {
+        return Err(failure);
     }
     if reports.is_empty() {
         context
@@ -81,6 +92,9 @@ pub(crate) async fn share(
             .hint("run the same command again to go on"));
     }
     publish(context, catalog).await?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     if args.watch { watch(context, sharer, cancel).await } else { Ok(()) }
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    catalog,
+    catalog::{self, CatalogTrouble},
     cli::{
         context::Context,
         output::{bytes, count},
@@ -100,9 +100,17 @@ async fn catalog(dir: &DataDir) -> Check {
     });
     match checked.await {
         Ok(Ok(())) => Check::ok("catalog", format!("{} is intact", path.display())),
-        Ok(Err(error)) => Check::fail("catalog", format!("{}: {error}", path.display())).advice(
-            "stop the peer, move the file away and share again: nothing but hashing is lost",
-        ),
+        Ok(Err(error)) => {
+            let advice = match error {
+                CatalogTrouble::Damaged(_) => {
+                    "stop the peer, move the file away and share anew: what is shared with whom must be told again"
+                }
+                CatalogTrouble::Unusable(_) => {
+                    "let this user read and write the file and its folder, and see whether the disk works"
+                }
+            };
+            Check::fail("catalog", format!("{}: {error}", path.display())).advice(advice)
+        }
         Err(error) => Check::fail("catalog", format!("it could not be checked: {error}")),
     }
 }
