@@ -23,6 +23,10 @@ pub fn listen_advice(error: &io::Error, address: SocketAddr) -> String {
         ErrorKind::AddrInUse => {
             format!("another program uses port {port} (ss -ltnp shows which): choose another one")
         }
+        // What listens on loopback is not for all.
+        ErrorKind::AddrNotAvailable if ip.is_loopback() => {
+            format!("this machine has no address {ip}: name one that it has")
+        }
         ErrorKind::AddrNotAvailable => {
             let all = if ip.is_ipv4() { "0.0.0.0" } else { "[::]" };
             format!("this machine has no address {ip}: name one that it has, or {all} for all,")
@@ -50,3 +54,22 @@ pub fn raise_file_limit() {
 /// Nothing: the system has no such limit.
 #[cfg(not(unix))]
 pub fn raise_file_limit() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_for_the_address_that_was_asked_for() {
+        let advice = |kind: ErrorKind, address: &str| {
+            listen_advice(&io::Error::from(kind), address.parse().unwrap())
+        };
+        assert!(advice(ErrorKind::AddrInUse, "[::]:7401").contains("port 7401"));
+        assert!(advice(ErrorKind::PermissionDenied, "0.0.0.0:80").contains("1024"));
+        let elsewhere = advice(ErrorKind::AddrNotAvailable, "[2001:db8::1]:7401");
+        assert!(elsewhere.contains("[::] for all"), "{elsewhere}");
+        // The page must not be told to listen for the whole network.
+        let local = advice(ErrorKind::AddrNotAvailable, "[::1]:7402");
+        assert!(local.contains("no address ::1") && !local.contains("for all"), "{local}");
+    }
+}

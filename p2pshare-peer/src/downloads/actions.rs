@@ -85,9 +85,8 @@ impl DownloadManager {
             match engine.store.shift(session.account, id, from, Saved::Queued).await? {
                 Moved::From(_) => {}
                 Moved::Stays(Saved::Queued | Saved::Running) => engine.hurry(id),
-                Moved::Stays(Saved::Done) => {
-                    let nothing = "there is nothing left to fetch";
-                    return Err(refused(id, Moved::Stays(Saved::Done), nothing));
+                done @ Moved::Stays(Saved::Done) => {
+                    return Err(refused(id, done, "there is nothing left to fetch"));
                 }
                 other => return Err(refused(id, other, "retry it to fetch what is missing")),
             }

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use rustls::CertificateError;
-
 use p2pshare_core::api::{Problem, ProblemKind};
+use rustls::{CertificateError, Error as TlsError};
 
 use super::IndexUrl;
 
@@ -95,15 +94,15 @@ fn told_better(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     while let Some(wrapped) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         cause = wrapped;
     }
-    match cause.downcast_ref::<rustls::Error>() {
-        Some(rustls::Error::InvalidMessage(_)) => Some(
+    match cause.downcast_ref::<TlsError>() {
+        Some(TlsError::InvalidMessage(_)) => Some(
             "what answers there does not speak TLS: without it the URL begins with http://".into(),
         ),
-        Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => Some(
+        Some(TlsError::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => Some(
             "its certificate is not the one that the URL names after #sha256=: ask who runs it whether it has a new one"
                 .into(),
         ),
-        Some(rustls::Error::InvalidCertificate(error)) => Some(format!(
+        Some(TlsError::InvalidCertificate(error)) => Some(format!(
             "its certificate is not trusted here ({error}): if the index made its own, take the URL that it prints, \
              with #sha256= at the end"
         )),

@@ -53,7 +53,9 @@ fn a_get_through_the_running_peer_is_like_one_without() {
         peer.fails(2, ["get", "alice:/Films", "-o", "a file"]);
     }
     assert_eq!(told[0], told[1], "the running peer tells something else");
-    assert!(!listed(&bob).is_empty());
+    let done = listed(&bob).into_iter().find(|one| one["state"] == "done").unwrap();
+    let resumed = bob.fails(1, ["downloads", "resume", &done["id"].to_string()]);
+    assert!(resumed.contains("nothing left to fetch"), "{resumed}");
     assert!(carol.fails(1, ["get", &id, "--detach"]).contains("serve"));
 
     serving.stop();
