@@ -197,7 +197,7 @@ async fn publish(peer: OwnPeer, publisher: usize, figures: Arc<Figures>) -> (Own
     while figures.go_on() {
         let changes =
             (0..BATCH).map(|number| CatalogChange::Publish(file(publisher, batch, number)));
-        let request = PublishRequest { changes: changes.collect() };
+        let request = PublishRequest::new(changes.collect());
         let publish = peer.client().publish(&id, &request);
         let published = figures.publishes.time(publish).await.expect("the batch is published");
         assert_eq!(

@@ -120,9 +120,9 @@ fn largest_batches() -> (PublishRequest, PublishRequest) {
             visibility: format!("group:{}", "g".repeat(32)).parse().unwrap(),
         })
     });
-    let publish = PublishRequest { changes: publish.collect() };
+    let publish = PublishRequest::new(publish.collect());
     let withdraw = paths.into_iter().map(CatalogChange::Withdraw).collect();
-    (publish, PublishRequest { changes: withdraw })
+    (publish, PublishRequest::new(withdraw))
 }
 
 /// Who has all the files that they may have can still rename, replace and withdraw, and send a batch again.
@@ -148,7 +148,7 @@ async fn a_full_catalog_can_change_but_not_grow() {
     let files = format!("{peer}/files");
     let send = async |changes: Vec<CatalogChange>| {
         let call = index.call(Method::POST, &files).bearer_auth(&alice.token);
-        call.json(&PublishRequest { changes }).send().await.unwrap()
+        call.json(&PublishRequest::new(changes)).send().await.unwrap()
     };
     for (changes, total) in [
         (vec![publish("a", "public"), publish("b", "public")], 2),

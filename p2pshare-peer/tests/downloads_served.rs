@@ -39,7 +39,7 @@ async fn a_download_in_a_daemon_is_told_of_and_served_while_it_runs() {
         size: data.len() as u64,
         visibility: Visibility::Public,
     };
-    let publish = PublishRequest { changes: vec![CatalogChange::Publish(entry)] };
+    let publish = PublishRequest::new(vec![CatalogChange::Publish(entry)]);
     alice.client().publish(&alice.id(), &publish).await.unwrap();
 
     let folder = tempfile::tempdir().unwrap();

@@ -23,7 +23,7 @@ use p2pshare_core::{
     auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password, SigningKeys},
     backend::memory::MemoryStore,
     content::ContentId,
-    identity::{PeerKey, Username},
+    identity::{GroupName, PeerKey, Reach, Username},
     index::{Caller, Index, IndexConfig, IndexError},
     time::{ManualClock, Timestamp},
 };
@@ -127,7 +127,7 @@ impl World {
     }
 
     async fn change(&self, changes: Vec<CatalogChange>) {
-        let request = PublishRequest { changes };
+        let request = PublishRequest::new(changes);
         self.index.publish(&self.caller, self.account.peer, &request).await.unwrap();
     }
 }
@@ -433,4 +433,85 @@ async fn announcing_says_when_the_clock_is_wrong() {
     let other = PeerKey::generate().unwrap();
     let wrong = announce(&*local, &world.account, &other, Vec::new(), &*world.clock).await;
     assert!(matches!(wrong, Err(AnnounceFailure::Sign(_))));
+}
+
+/// Sharing with a group, as the index knows it at the moment.
+async fn for_group(world: &World, name: &GroupName) -> ShareOptions {
+    let groups = world.index.groups(&world.caller).await.unwrap().groups;
+    let reach = groups.into_iter().find(|group| group.name == *name).map(|group| group.reach);
+    let visibility = Some(Visibility::Group(name.clone()));
+    ShareOptions { visibility, reach, ..ShareOptions::default() }
+}
+
+#[tokio::test]
+async fn what_is_for_a_group_stays_with_it_and_is_not_for_a_later_one_of_its_name() {
+    let (world, mut setting) = (World::new().await, Setting::new());
+    world.announced().await;
+    let group: GroupName = "lab".parse().unwrap();
+    let made = world.index.create_group(&world.caller, group.clone()).await.unwrap();
+    setting.write("a", "a");
+    let files = setting.files.clone();
+    // Which one is not known here when it is shared: it is the one that is there when it is published.
+    let by_name = ShareOptions { reach: None, ..for_group(&world, &group).await };
+    setting.share_with(&files, &by_name).await;
+    let (publisher, _) = world.publisher(&setting);
+    assert_eq!(publisher.publish(&quiet).await.unwrap().published, 1);
+    let catalog = setting.catalog().clone();
+    let share = async || catalog.shares().await.unwrap().remove(0);
+    assert_eq!((share().await.reach, share().await.refused), (Some(made.reach), None));
+    let content = ContentId::of(b"a");
+    let served = async |reach| !catalog.files_for(reach, content, 1).await.unwrap().is_empty();
+    assert!(served(made.reach).await && !served(Reach::Everyone).await);
+
+    // The group goes, and another one gets its name: nothing is told to it, however often that is tried.
+    world.index.delete_group(&world.caller, &group).await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    let other = world.index.create_group(&world.caller, group.clone()).await.unwrap();
+    assert_ne!(other.reach, made.reach);
+    let repaired = publisher.reconcile(0, &quiet).await.unwrap().unwrap();
+    assert_eq!((repaired.report.published, repaired.report.refused[0].files), (0, 1));
+    setting.share_with(&files, &by_name).await;
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.published, report.refused[0].files), (0, 1));
+    assert!(share().await.refused.is_some_and(|why| why.contains("another")));
+    assert_eq!(share().await.reach, Some(made.reach));
+    assert!(world.entries().await.is_empty());
+    assert!(!served(other.reach).await);
+
+    // Until its user says that it is meant.
+    let meant = for_group(&world, &group).await;
+    setting.share_with(&files, &meant).await;
+    assert_eq!(publisher.publish(&quiet).await.unwrap().published, 1);
+    assert_eq!((share().await.reach, share().await.refused), (Some(other.reach), None));
+    assert!(served(other.reach).await && !served(made.reach).await);
+    assert_eq!(setting.catalog().pending_count().await.unwrap(), 0);
+    // To say it once more changes nothing.
+    setting.share_with(&files, &meant).await;
+    assert_eq!(setting.catalog().pending_count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_meant_for_a_group_that_is_not_there_does_not_stay_public() {
+    let (world, mut setting) = (World::new().await, Setting::new());
+    world.announced().await;
+    setting.write("a", "a");
+    setting.share_all().await;
+    let (publisher, _) = world.publisher(&setting);
+    publisher.publish(&quiet).await.unwrap();
+    assert_eq!(world.entries().await.len(), 1);
+
+    let group: GroupName = "lab".parse().unwrap();
+    let files = setting.files.clone();
+    let narrow = for_group(&world, &group).await;
+    setting.share_with(&files, &narrow).await;
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.withdrawn, report.refused[0].files), (1, 1));
+    assert!(world.entries().await.is_empty());
+    // It is withdrawn once, and published when the group is there.
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.withdrawn, report.refused[0].files), (0, 1));
+    world.index.create_group(&world.caller, group).await.unwrap();
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.published, report.refused.len()), (1, 0));
+    assert_eq!(setting.catalog().shares().await.unwrap()[0].refused, None);
 }

@@ -113,6 +113,19 @@ pub struct PublishRequest {
     /// At most [`MAX_PUBLISH_BATCH`].
     #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub changes: Vec<CatalogChange>,
+    /// Which groups are meant, for those of which the answer to an earlier batch, or the list of groups, told the reach.
+    /// If the index has another group of such a name by now the batch is refused as a conflict: what was shared with one
+    /// group is not for those who took its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub groups: Vec<GroupReach>,
+}
+
+impl PublishRequest {
+    /// These changes, for whichever groups have the names at the moment.
+    pub fn new(changes: Vec<CatalogChange>) -> Self {
+        Self { changes, groups: Vec::new() }
+    }
 }
 
 /// What a batch changed.
@@ -147,6 +160,7 @@ pub struct PublishAnswer {
 /// What the grants of a group's members say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct GroupReach {
     /// The group.
     pub group: GroupName,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    identity::{GroupName, Username},
+    identity::{GroupName, Reach, Username},
     time::Timestamp,
 };
 
@@ -26,6 +26,8 @@ pub struct Group {
     pub owner: Username,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The reach of what is shared with it. No other group has it, not even a later one of the same name.
+    pub reach: Reach,
 }
 
 /// The groups of a user.

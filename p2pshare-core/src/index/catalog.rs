@@ -33,13 +33,16 @@ impl Index {
         peer: PeerId,
         request: &PublishRequest,
     ) -> Result<PublishAnswer, IndexError> {
-        if request.changes.len() > MAX_PUBLISH_BATCH {
-            return Err(IndexError::Invalid(format!(
-                "a batch has at most {MAX_PUBLISH_BATCH} changes"
-            )));
+        for (number, what) in [(request.changes.len(), "changes"), (request.groups.len(), "groups")]
+        {
+            if number > MAX_PUBLISH_BATCH {
+                return Err(IndexError::Invalid(format!(
+                    "a batch has at most {MAX_PUBLISH_BATCH} {what}"
+                )));
+            }
         }
         check_sizes(&request.changes)?;
-        let reaches = self.reaches(caller, &request.changes).await?;
+        let reaches = self.reaches(caller, request).await?;
         self.check_entry_quota(caller, &peer, &request.changes).await?;
         let published =
             self.store().publish(&caller.user, &peer, &request.changes, self.now()).await?;
@@ -154,13 +157,14 @@ impl Index {
         }
     }
 
-    /// The reaches of the groups that the changes publish to. Who publishes to a group must be in it.
+    /// The reaches of the groups that a batch publishes to. Who publishes to a group must be in it, and it must be the one
+    /// that is meant.
     async fn reaches(
         &self,
         caller: &Caller,
-        changes: &[CatalogChange],
+        request: &PublishRequest,
     ) -> Result<Vec<GroupReach>, IndexError> {
-        let groups: BTreeSet<&GroupName> = published(changes)
+        let groups: BTreeSet<&GroupName> = published(&request.changes)
             .filter_map(|entry| match &entry.visibility {
                 Visibility::Group(group) => Some(group),
                 Visibility::Public | Visibility::Unlisted => None,
@@ -173,6 +177,13 @@ impl Index {
         let reach = |group: &GroupName| {
             let reach = sight.reach(std::slice::from_ref(group));
             let reach = reach.ok_or_else(|| IndexError::NotFound(Thing::Group(group.clone())))?;
+            let mut meant = request.groups.iter().filter(|meant| meant.group == *group);
+            if meant.any(|meant| meant.reach != reach) {
+                return Err(IndexError::Conflict(
+                    "the group that this was shared with is gone, and another one has its name: share it with the \
+                     group again if that one is meant",
+                ));
+            }
             Ok(GroupReach { group: group.clone(), reach })
         };
         groups.into_iter().map(reach).collect()

@@ -143,12 +143,6 @@ impl Index {
     }
 }
 
-impl From<GroupRecord> for Group {
-    fn from(record: GroupRecord) -> Self {
-        Self { name: record.name, owner: record.owner, created_at: record.created_at }
-    }
-}
-
 fn no_group(name: &GroupName) -> IndexError {
     IndexError::NotFound(Thing::Group(name.clone()))
 }

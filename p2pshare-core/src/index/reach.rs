@@ -5,7 +5,10 @@ use super::{
     model::{GroupRecord, Viewer},
     store::StoreResult,
 };
-use crate::identity::{GroupName, GroupsId, Reach};
+use crate::{
+    api::Group,
+    identity::{GroupName, GroupsId, Reach},
+};
 
 /// Makes the hashes here differ from all others.
 const CONTEXT: &str = "p2pshare 2026-11 reach of groups";
@@ -43,6 +46,13 @@ fn id_of(groups: &[&GroupRecord]) -> GroupsId {
     let mut id = [0; 16];
     hasher.finalize_xof().fill(&mut id);
     GroupsId::from_bytes(id)
+}
+
+impl From<GroupRecord> for Group {
+    fn from(record: GroupRecord) -> Self {
+        let reach = Reach::Groups(id_of(&[&record]));
+        Self { name: record.name, owner: record.owner, created_at: record.created_at, reach }
+    }
 }
 
 impl Index {

@@ -93,7 +93,7 @@ impl World {
 
     pub(super) async fn publish(&self, who: &Login, key: &PeerKey, changes: Vec<CatalogChange>) {
         let path = format!("/v1/peers/{}/files", key.peer_id());
-        let body = json!(PublishRequest { changes });
+        let body = json!(PublishRequest::new(changes));
         self.done(who, Method::POST, &path, Some(body)).await;
     }
 
@@ -138,6 +138,13 @@ fn blur(value: &mut Value) {
         ["request_id", "published_at", "created_at", "expires_at", "grant", "time"];
     match value {
         Value::Object(map) => {
+            // The reach of a group is made of when that was made.
+            if map.contains_key("created_at")
+                && let Some(reach) = map.get_mut("reach")
+            {
+                assert_ne!(*reach, "everyone");
+                *reach = json!("blurred");
+            }
             for (key, value) in map {
                 match value {
                     Value::String(_) | Value::Number(_) if CHANGING.contains(&key.as_str()) => {

@@ -1,7 +1,7 @@
 //! What the index tells of sources: of a member who downloads in a group, and to sources of the groups of who asks.
 
 use p2pshare_core::{
-    api::{Grants, GroupReach, Located, PublishAnswer, PublishRequest},
+    api::{Grants, GroupList, GroupReach, Located, ProblemKind, PublishAnswer, PublishRequest},
     auth::GrantVerifier,
     identity::Reach,
     time::{Clock, SystemClock},
@@ -9,6 +9,7 @@ use p2pshare_core::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::common::assert_problem;
 use crate::groups::{KNOWN, SECRET, World, alike, entry, looking, peers};
 
 /// Whatever eve shares herself, with whomever, she is not told of a member of another group who downloads it there.
@@ -79,9 +80,47 @@ async fn a_grant_tells_a_source_nothing_of_other_groups() {
     // Alice's peer, which shares with the group, compares with what she was told when she published.
     let shared = vec![entry("plans/takeover.pdf", SECRET, 99, "group:secret")];
     let path = format!("/v1/peers/{}/files", peers.alice.peer_id());
-    let body = Some(json!(PublishRequest { changes: shared }));
+    let body = Some(json!(PublishRequest::new(shared)));
     let answer = with.ask(&with.alice, Method::POST, &path, body).await;
     let answer: PublishAnswer = answer.json().await.unwrap();
     let told = GroupReach { group: "secret".parse().unwrap(), reach: group };
     assert_eq!((answer.published.unchanged, answer.reaches), (1, vec![told]));
+}
+
+/// What a peer shared with a group is not published to another one that got its name, whoever takes the user into that.
+#[tokio::test]
+async fn what_is_for_a_group_is_not_published_to_a_later_one_of_its_name() {
+    let peers = peers();
+    let world = World::new(&peers, true).await;
+    let path = format!("/v1/peers/{}/files", peers.alice.peer_id());
+    let shared = || vec![entry("plans/takeover.pdf", SECRET, 99, "group:secret")];
+    let publish = async |groups: Vec<GroupReach>| {
+        let body = Some(json!(PublishRequest { changes: shared(), groups }));
+        world.ask(&world.alice, Method::POST, &path, body).await
+    };
+    let first: PublishAnswer = publish(Vec::new()).await.json().await.unwrap();
+    assert!(publish(first.reaches.clone()).await.status().is_success());
+
+    world.done(&world.alice, Method::DELETE, "/v1/groups/secret", None).await;
+    let gone = publish(first.reaches.clone()).await;
+    assert_problem(gone, ProblemKind::NotFound).await;
+    let name = Some(json!({ "name": "secret" }));
+    world.done(&world.eve, Method::POST, "/v1/groups", name).await;
+    let foreign = publish(first.reaches.clone()).await;
+    assert_problem(foreign, ProblemKind::NotFound).await;
+    let alice = Some(json!({ "username": "alice" }));
+    world.done(&world.eve, Method::POST, "/v1/groups/secret/members", alice).await;
+    let refused = assert_problem(publish(first.reaches).await, ProblemKind::Conflict).await;
+    assert!(refused.detail.contains("another"), "{refused:?}");
+    let query = "/v1/search?q=takeover";
+    let found: Value = world.ask(&world.eve, Method::GET, query, None).await.json().await.unwrap();
+    assert_eq!(found["hits"], json!([]));
+
+    // Who means the new one says so, by what the list of their groups tells.
+    let list: GroupList =
+        world.ask(&world.alice, Method::GET, "/v1/groups", None).await.json().await.unwrap();
+    let meant = list.groups.iter().find(|group| group.name.as_str() == "secret").unwrap();
+    let meant = GroupReach { group: meant.name.clone(), reach: meant.reach };
+    let again: PublishAnswer = publish(vec![meant.clone()]).await.json().await.unwrap();
+    assert_eq!((again.published.added, again.reaches), (1, vec![meant]));
 }

@@ -149,14 +149,12 @@ impl Login {
 }
 
 pub fn publish(path: &str, content: ContentId, size: u64) -> PublishRequest {
-    PublishRequest {
-        changes: vec![CatalogChange::Publish(Entry {
-            path: path.parse().unwrap(),
-            content,
-            size,
-            visibility: Visibility::Public,
-        })],
-    }
+    PublishRequest::new(vec![CatalogChange::Publish(Entry {
+        path: path.parse().unwrap(),
+        content,
+        size,
+        visibility: Visibility::Public,
+    })])
 }
 
 /// Asserts that an answer is a whole problem document of this kind.

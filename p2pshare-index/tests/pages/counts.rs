@@ -35,7 +35,7 @@ async fn world(with_group: bool) -> TestIndex {
             size: 1_234_567,
             visibility: visibility.parse().unwrap(),
         });
-        let batch = json!(PublishRequest { changes: vec![entry] });
+        let batch = json!(PublishRequest::new(vec![entry]));
         done(Method::POST, &format!("{peer}/files"), batch).await;
     }
     index

@@ -70,7 +70,7 @@ impl Catalog {
     }
 
     /// Files with this content that are for somebody who was granted `reach`, at most `limit`. What is shared with a
-    /// group is for those whom the index tells to be in it, once it has acknowledged that and said what their grants say.
+    /// group is for those whom the index tells to be in just that one, once it has said what their grants say.
     pub async fn files_for(
         &self,
         reach: Reach,
@@ -80,8 +80,7 @@ impl Catalog {
         let read = self.read(move |c| {
             let sql = format!(
                 "SELECT {} FROM files f JOIN shares s ON s.id = f.share WHERE f.content = ?1 \
-                 AND (s.visibility IN (?2, ?3) \
-                      OR ?4 IN (SELECT r.reach FROM reaches r WHERE r.visibility = s.visibility)) \
+                 AND (s.visibility IN (?2, ?3) OR s.reach = ?4) \
                  ORDER BY f.id LIMIT ?5",
                 rows::FILE
             );

@@ -32,6 +32,7 @@ pub(crate) use lock::CatalogLock;
 pub use model::{CatalogFile, FileId, Share, ShareId, ShareTotals};
 pub use partial::{CompositeSource, PartialRegistration, PartialSources};
 pub use published::PublishAccount;
+pub(crate) use published::{PendingChange, RefusedShares};
 pub use source::{CatalogSource, ChangedFile, ChangedFiles};
 
 pub(crate) use model::{KnownFile, KnownFrom, NewContent, NewFile, NewShare, PutOutcome};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use p2pshare_core::{
     api::Visibility,
     content::{ContentId, Manifest},
+    identity::Reach,
     path::SharePath,
     transfer::FileStamp,
 };
@@ -49,6 +50,11 @@ pub struct Share {
     pub online: bool,
     /// Whether the running peer follows what changes in it; else it is looked at only when that is asked for.
     pub watched: bool,
+    /// Which group it is for, if it is for one: what the grants of its members say. `None` until the index has told it.
+    /// Another group that gets the name is not meant.
+    pub reach: Option<Reach>,
+    /// Why the index did not take some of its files when they were published the last time.
+    pub refused: Option<String>,
 }
 
 /// What to share, and how. What is `None` stays as it is when the root is shared already.
@@ -58,6 +64,8 @@ pub(crate) struct NewShare {
     /// The name, unless another share has it.
     pub(crate) name: SharePath,
     pub(crate) visibility: Option<Visibility>,
+    /// As in [`ShareOptions`](crate::share::ShareOptions).
+    pub(crate) reach: Option<Reach>,
     pub(crate) hidden: Option<bool>,
     pub(crate) follow_links: Option<bool>,
     pub(crate) watched: Option<bool>,

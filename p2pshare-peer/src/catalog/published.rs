@@ -3,7 +3,7 @@
 use p2pshare_core::{
     api::{CatalogChange, Entry, GroupReach, Visibility},
     backend::sqlite::DatabaseResult,
-    identity::{IndexKeyId, PeerId, Username},
+    identity::{IndexKeyId, PeerId, Reach, Username},
     path::SharePath,
 };
 use rusqlite::{Connection, params};
@@ -22,6 +22,24 @@ pub struct PublishAccount {
     pub user: Username,
     /// This peer.
     pub peer: PeerId,
+}
+
+/// A change to be told to the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PendingChange {
+    pub(crate) change: CatalogChange,
+    /// Which group it is for, as in [`Share::reach`](super::Share::reach).
+    pub(crate) reach: Option<Reach>,
+}
+
+/// Shares of which the index did not take all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RefusedShares {
+    /// For whom they are; a group, or else anybody who is not in a group.
+    pub(crate) visibility: Visibility,
+    /// Which group, as in [`Share::reach`](super::Share::reach).
+    pub(crate) reach: Option<Reach>,
+    pub(crate) reason: String,
 }
 
 /// What the catalog remembers of an account.
@@ -66,7 +84,7 @@ impl Catalog {
         account: PublishAccount,
         after: Option<SharePath>,
         limit: usize,
-    ) -> Result<Vec<CatalogChange>, CatalogError> {
+    ) -> Result<Vec<PendingChange>, CatalogError> {
         let limit = signed(limit as u64)?;
         let read = self.read(move |c| {
             if !is_current(c, &account)? {
@@ -74,22 +92,58 @@ impl Catalog {
             }
             let after = after.as_ref().map_or("", SharePath::as_str);
             let mut query = c.prepare_cached(
-                "SELECT p.path, f.path, f.content, f.size, s.visibility, s.online FROM pending p \
+                "SELECT p.path, f.path, f.content, f.size, s.visibility, s.online, s.reach FROM pending p \
                  LEFT JOIN files f ON f.path = p.path LEFT JOIN shares s ON s.id = f.share \
                  WHERE p.path > ?1 ORDER BY p.path LIMIT ?2",
             )?;
             let changes = query.query_and_then(params![after, limit], |row| {
                 if !row.get::<_, Option<bool>>(5)?.unwrap_or(false) {
-                    return Ok(CatalogChange::Withdraw(rows::text(row, 0)?));
+                    let change = CatalogChange::Withdraw(rows::text(row, 0)?);
+                    return Ok(PendingChange { change, reach: None });
                 }
-                rows::entry(row, 1).map(CatalogChange::Publish)
+                let change = CatalogChange::Publish(rows::entry(row, 1)?);
+                Ok(PendingChange { change, reach: rows::optional(row, 6)? })
             })?;
             changes.collect::<DatabaseResult<Vec<_>>>().map(Some)
         });
         read.await?.ok_or(CatalogError::AccountChanged)
     }
 
-    /// The index has done these changes, and said what the grants of the groups' members say.
+    /// Of these changes those of whose paths the index has something, as far as this catalog knows, as withdrawals.
+    pub(crate) async fn known_at_index(
+        &self,
+        account: PublishAccount,
+        changes: Vec<CatalogChange>,
+    ) -> Result<Vec<CatalogChange>, CatalogError> {
+        let known = move |c: &Connection| {
+            let mut query = c.prepare_cached("SELECT 1 FROM published WHERE path = ?1")?;
+            let mut known = Vec::new();
+            for change in &changes {
+                if query.exists([change.path().as_str()])? {
+                    known.push(CatalogChange::Withdraw(change.path().clone()));
+                }
+            }
+            Ok(known)
+        };
+        self.for_account(account, known).await
+    }
+
+    /// The index has taken everything but these the last time. Others are not told: for them nothing has changed.
+    pub(crate) async fn note_refused(
+        &self,
+        account: PublishAccount,
+        refused: Vec<RefusedShares>,
+    ) -> Result<(), CatalogError> {
+        let note = move |c: &Connection| {
+            c.prepare_cached("UPDATE shares SET refused = NULL WHERE refused IS NOT NULL")?
+                .execute([])?;
+            refused.iter().try_for_each(|refused| note_refused(c, refused))
+        };
+        self.for_account(account, note).await
+    }
+
+    /// The index has done these changes, and said what the grants of the groups' members say: a share for a group that
+    /// was named by its name only is for this one from now on.
     pub(crate) async fn acknowledge(
         &self,
         account: PublishAccount,
@@ -97,9 +151,9 @@ impl Catalog {
         reaches: Vec<GroupReach>,
     ) -> Result<(), CatalogError> {
         let acknowledge = move |c: &Connection| {
-            reaches.iter().try_for_each(|told| note_reach(c, told))?;
+            reaches.iter().try_for_each(|told| bind(c, told))?;
             changes.iter().try_for_each(|change| match change {
-                CatalogChange::Publish(entry) => published(c, entry),
+                CatalogChange::Publish(entry) => published(c, entry, told(&reaches, entry)),
                 CatalogChange::Withdraw(path) => withdrawn(c, path),
             })
         };
@@ -179,7 +233,6 @@ fn use_account(c: &Connection, account: &PublishAccount) -> DatabaseResult<bool>
     if !same {
         c.execute("DELETE FROM published", [])?;
         c.execute("DELETE FROM pending", [])?;
-        c.execute("DELETE FROM reaches", [])?;
         c.execute("INSERT INTO pending SELECT f.path FROM files f JOIN shares s ON s.id = f.share WHERE s.online", [])?;
         c.execute("UPDATE state SET reconciled = 0", [])?;
     }
@@ -191,27 +244,49 @@ fn use_account(c: &Connection, account: &PublishAccount) -> DatabaseResult<bool>
     Ok(query.query_row([], |row| row.get(0))?)
 }
 
-fn published(c: &Connection, entry: &Entry) -> DatabaseResult<()> {
+/// The index has this entry; for which group, if it is for one and that is known.
+fn published(c: &Connection, entry: &Entry, group: Option<Reach>) -> DatabaseResult<()> {
     let (path, content) = (entry.path.as_str(), entry.content.as_bytes());
     let (size, visibility) = (signed(entry.size)?, entry.visibility.to_string());
     let values = params![path, content, size, visibility];
     c.prepare_cached("INSERT OR REPLACE INTO published VALUES (?1, ?2, ?3, ?4)")?
         .execute(values)?;
     // It stays pending if the file has changed since this was sent, and if it is for a group of which it is not known
-    // what its members' grants say: the answer to publishing it tells.
+    // that it is the one that is meant: the answer to publishing it tells.
     let sql = "DELETE FROM pending WHERE path = ?1 AND EXISTS (\
                SELECT 1 FROM files f JOIN shares s ON s.id = f.share \
                WHERE f.path = ?1 AND f.content = ?2 AND f.size = ?3 AND s.visibility = ?4 AND s.online \
-               AND (?5 OR EXISTS (SELECT 1 FROM reaches r WHERE r.visibility = ?4)))";
+               AND (?5 OR s.reach = ?6))";
     let open = !matches!(entry.visibility, Visibility::Group(_));
-    c.prepare_cached(sql)?.execute(params![path, content, size, visibility, open])?;
+    let group = group.map(|group| group.to_string());
+    c.prepare_cached(sql)?.execute(params![path, content, size, visibility, open, group])?;
     Ok(())
 }
 
-fn note_reach(c: &Connection, told: &GroupReach) -> DatabaseResult<()> {
+/// Which group an entry was published to, by the index's answer.
+fn told(reaches: &[GroupReach], entry: &Entry) -> Option<Reach> {
+    let Visibility::Group(group) = &entry.visibility else {
+        return None;
+    };
+    reaches.iter().find(|told| told.group == *group).map(|told| told.reach)
+}
+
+/// The shares that were for whichever group has this name are for this one from now on.
+fn bind(c: &Connection, told: &GroupReach) -> DatabaseResult<()> {
     let visibility = Visibility::Group(told.group.clone()).to_string();
-    c.prepare_cached("INSERT OR REPLACE INTO reaches VALUES (?1, ?2)")?
+    c.prepare_cached("UPDATE shares SET reach = ?2 WHERE visibility = ?1 AND reach IS NULL")?
         .execute(params![visibility, told.reach.to_string()])?;
+    Ok(())
+}
+
+fn note_refused(c: &Connection, refused: &RefusedShares) -> DatabaseResult<()> {
+    let RefusedShares { visibility, reach, reason } = refused;
+    let is_group = matches!(visibility, Visibility::Group(_));
+    let sql = "UPDATE shares SET refused = ?1 WHERE reach IS ?2 \
+               AND (CASE WHEN ?3 THEN visibility = ?4 ELSE visibility NOT LIKE 'group:%' END) \
+               AND id IN (SELECT f.share FROM pending p JOIN files f ON f.path = p.path)";
+    let reach = reach.map(|reach| reach.to_string());
+    c.prepare_cached(sql)?.execute(params![reason, reach, is_group, visibility.to_string()])?;
     Ok(())
 }
 
@@ -246,6 +321,6 @@ fn there(c: &Connection, entry: &Entry) -> DatabaseResult<u64> {
     }
     c.prepare_cached("INSERT OR IGNORE INTO pending VALUES (?1)")?
         .execute([entry.path.as_str()])?;
-    published(c, entry)?;
+    published(c, entry, None)?;
     Ok(1)
 }

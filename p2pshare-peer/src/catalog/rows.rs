@@ -16,7 +16,8 @@ use super::{
 };
 
 /// The columns of [`share`].
-pub(super) const SHARE: &str = "id, root, name, visibility, hidden, follow_links, online, watched";
+pub(super) const SHARE: &str =
+    "id, root, name, visibility, hidden, follow_links, online, watched, reach, refused";
 
 pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
     Ok(Share {
@@ -28,6 +29,8 @@ pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
         follow_links: row.get(5)?,
         online: row.get(6)?,
         watched: row.get(7)?,
+        reach: optional(row, 8)?,
+        refused: row.get(9)?,
     })
 }
 
@@ -74,6 +77,15 @@ pub(super) fn content(row: &Row<'_>, column: usize) -> DatabaseResult<ContentId>
 pub(super) fn text<T: FromStr<Err: Display>>(row: &Row<'_>, column: usize) -> DatabaseResult<T> {
     let text = row.get_ref(column)?.as_str().map_err(DatabaseError::corrupt)?;
     text.parse().map_err(DatabaseError::corrupt)
+}
+
+/// As [`text`], of a column that may be `NULL`.
+pub(super) fn optional<T: FromStr<Err: Display>>(
+    row: &Row<'_>,
+    column: usize,
+) -> DatabaseResult<Option<T>> {
+    let text = row.get_ref(column)?.as_str_or_null().map_err(DatabaseError::corrupt)?;
+    text.map(str::parse).transpose().map_err(DatabaseError::corrupt)
 }
 
 /// An upper bound of paths; without one what is greater than every text: in SQLite a blob is.

@@ -12,7 +12,7 @@ pub(super) fn options() -> DatabaseOptions {
     options
 }
 
-const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
@@ -117,6 +117,23 @@ const VERSION_3: Migration = "
 ALTER TABLE shares ADD COLUMN watched INTEGER NOT NULL DEFAULT 1;
 ";
 
+/// A share is for one group, and for no other that gets its name: `reach` is what the grants of that group's members say,
+/// `NULL` until the index has told it. `refused` is why the index did not take some of its files the last time.
+const VERSION_4: Migration = "
+ALTER TABLE shares ADD COLUMN reach TEXT;
+ALTER TABLE shares ADD COLUMN refused TEXT;
+UPDATE shares SET reach = (SELECT r.reach FROM reaches r WHERE r.visibility = shares.visibility)
+    WHERE visibility LIKE 'group:%';
+DROP TABLE reaches;
+DROP TRIGGER shares_changed;
+CREATE TRIGGER shares_changed AFTER UPDATE OF visibility, online, reach ON shares
+WHEN new.visibility <> old.visibility OR new.online <> old.online
+    OR (old.reach IS NOT NULL AND new.reach IS NOT old.reach) BEGIN
+    INSERT INTO pending SELECT path FROM files f WHERE share = new.id
+        AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.path = f.path);
+END;
+";
+
 #[cfg(test)]
 mod tests {
     use p2pshare_core::backend::sqlite::Database;
@@ -142,6 +159,29 @@ mod tests {
         drop(old);
         let shares = Catalog::open(&path).unwrap().shares().await.unwrap();
         assert!(shares.len() == 1 && shares[0].watched, "{shares:?}");
+    }
+
+    #[tokio::test]
+    async fn what_was_shared_with_a_group_before_is_for_that_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let before = DatabaseOptions { migrations: &MIGRATIONS[..3], ..options() };
+        let old = Database::open(&path, &before).unwrap();
+        let fill = |connection: &Connection| {
+            connection.execute_batch(
+                "INSERT INTO shares (root, name, visibility, hidden, follow_links) VALUES
+                     (CAST('/a' AS BLOB), 'a', 'public', 0, 0), (CAST('/b' AS BLOB), 'b', 'group:club', 0, 0),
+                     (CAST('/c' AS BLOB), 'c', 'group:other', 0, 0);
+                 INSERT INTO reaches VALUES ('group:club', '00112233445566778899aabbccddeeff');",
+            )?;
+            Ok(())
+        };
+        old.write(fill).await.unwrap();
+        drop(old);
+        let shares = Catalog::open(&path).unwrap().shares().await.unwrap();
+        let reaches: Vec<_> =
+            shares.iter().map(|share| share.reach.map(|reach| reach.to_string())).collect();
+        assert_eq!(reaches, [None, Some("00112233445566778899aabbccddeeff".to_owned()), None]);
     }
 
     #[tokio::test]

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use p2pshare_core::{
+    api::Visibility,
     backend::sqlite::{DatabaseError, DatabaseResult},
+    identity::Reach,
     path::SharePath,
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -158,23 +160,36 @@ fn find(
 }
 
 fn update(c: &Connection, share: Share, new: &NewShare) -> DatabaseResult<Share> {
+    let reach = reach_of(new, Some(&share));
     let share = Share {
         visibility: new.visibility.clone().unwrap_or(share.visibility),
+        reach,
+        refused: None,
         hidden: new.hidden.unwrap_or(share.hidden),
         follow_links: new.follow_links.unwrap_or(share.follow_links),
         watched: new.watched.unwrap_or(share.watched),
         ..share
     };
-    let sql = "UPDATE shares SET visibility = ?2, hidden = ?3, follow_links = ?4, watched = ?5 WHERE id = ?1";
+    let sql = "UPDATE shares SET visibility = ?2, hidden = ?3, follow_links = ?4, watched = ?5, reach = ?6, \
+               refused = NULL WHERE id = ?1";
     let visibility = share.visibility.to_string();
     c.prepare_cached(sql)?.execute(params![
         share.id.0,
         visibility,
         share.hidden,
         share.follow_links,
-        share.watched
+        share.watched,
+        reach.map(|reach| reach.to_string())
     ])?;
     Ok(share)
+}
+
+/// Which group a share is for. What was shared with a group stays with it unless another one was named, by what only it
+/// has: its name alone may be that of another one by now.
+fn reach_of(new: &NewShare, old: Option<&Share>) -> Option<Reach> {
+    let told = new.reach.filter(|_| matches!(new.visibility, Some(Visibility::Group(_))));
+    let kept = old.filter(|old| new.visibility.as_ref().is_none_or(|new| *new == old.visibility));
+    told.or_else(|| kept.and_then(|old| old.reach))
 }
 
 /// `None`: no name is free.
@@ -186,14 +201,17 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> DatabaseResult<Option<
     let (hidden, follow_links) =
         (new.hidden.unwrap_or_default(), new.follow_links.unwrap_or_default());
     let watched = new.watched.unwrap_or(true);
-    let sql = "INSERT INTO shares (root, name, visibility, hidden, follow_links, watched) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let reach = reach_of(new, None);
+    let sql = "INSERT INTO shares (root, name, visibility, hidden, follow_links, watched, reach) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let id = c.prepare_cached(sql)?.insert(params![
         root,
         name.as_str(),
         visibility.to_string(),
         hidden,
         follow_links,
-        watched
+        watched,
+        reach.map(|reach| reach.to_string())
     ])?;
     Ok(Some(Share {
         id: ShareId(id),
@@ -204,6 +222,8 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> DatabaseResult<Option<
         follow_links,
         online: true,
         watched,
+        reach,
+        refused: None,
     }))
 }
 

@@ -10,7 +10,13 @@ mod upkeep;
 pub use downloads::{DownloadServeOptions, DownloadServer};
 pub use reserved::{SlotUsers, SlotsFor};
 
-use std::{fmt, io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use p2pshare_core::{
     api::ProblemKind,
@@ -229,6 +235,7 @@ impl Daemon {
             listen: address,
             advertise: options.advertise.clone(),
             events: events.clone(),
+            refused: Mutex::default(),
             metrics: options.metrics.clone(),
         };
         let upkeep = upkeep::run(self.sharer.clone(), changed, events.clone(), stop.clone());

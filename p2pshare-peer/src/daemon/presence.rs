@@ -1,6 +1,11 @@
 //! Staying online at the index, and keeping it told of what is shared.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    mem,
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use p2pshare_core::{
     api::{Heartbeat, ProblemKind},
@@ -14,7 +19,7 @@ use crate::{
     catalog::{Catalog, CatalogChanges},
     guard::GrantGuard,
     metrics::PeerMetrics,
-    publish::{OwnPeer, PublishError},
+    publish::{OwnPeer, PublishError, PublishReport, Refused},
 };
 
 /// After a failure it is tried again so soon.
@@ -34,6 +39,8 @@ pub(super) struct Presence {
     pub(super) advertise: Vec<PeerAddr>,
     pub(super) events: DaemonEvents,
     pub(super) metrics: PeerMetrics,
+    /// What the index refused the last time, which was told.
+    pub(super) refused: Mutex<Vec<Refused>>,
 }
 
 impl Presence {
@@ -113,7 +120,9 @@ impl Presence {
     async fn beat(&self) -> Result<Duration, DaemonError> {
         let answer = beat(&self.peer, &self.guard).await?;
         let publisher = self.peer.publisher(self.catalog.clone());
-        publisher.reconcile(answer.entries, &|_| ()).await?;
+        if let Some(repaired) = publisher.reconcile(answer.entries, &|_| ()).await? {
+            self.tell(&repaired.report).await?;
+        }
         self.metrics.set_online(true);
         self.metrics.set_shares(self.catalog.shares().await?.len() as u64);
         self.metrics.set_published(self.catalog.published_count().await?);
@@ -122,12 +131,19 @@ impl Presence {
 
     async fn publish(&self) -> Result<(), DaemonError> {
         let report = self.peer.publisher(self.catalog.clone()).publish(&|_| ()).await?;
-        for refused in &report.refused {
-            let (files, to) = (refused.files, &refused.visibility);
-            let reason = &refused.reason;
-            (self.events)(DaemonEvent::Trouble(format!(
-                "{files} files for {to} were refused: {reason}"
-            )));
+        self.tell(&report).await
+    }
+
+    /// Tells what was published, and what was refused if that was not told before.
+    async fn tell(&self, report: &PublishReport) -> Result<(), DaemonError> {
+        let refused = report.refused.clone();
+        let before = mem::replace(&mut *self.told(), refused.clone());
+        if before != refused {
+            for Refused { visibility, files, reason, .. } in &refused {
+                (self.events)(DaemonEvent::Trouble(format!(
+                    "{files} files for {visibility} are not published: {reason}"
+                )));
+            }
         }
         if report.published + report.withdrawn > 0 {
             let total = self.catalog.published_count().await?;
@@ -135,6 +151,10 @@ impl Presence {
             (self.events)(DaemonEvent::Published { total });
         }
         Ok(())
+    }
+
+    fn told(&self) -> MutexGuard<'_, Vec<Refused>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn trouble(&self, error: &DaemonError) {

@@ -10,7 +10,7 @@ use p2pshare_core::{
         TransferGroup,
     },
     content::ContentId,
-    identity::{GroupName, PeerId, Username},
+    identity::{GroupName, PeerId, Reach, Username},
 };
 use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
@@ -145,6 +145,12 @@ impl IndexClient {
     /// The user's groups.
     pub async fn groups(&self) -> Answer<GroupList> {
         self.read(&["v1", "groups"], NONE).await
+    }
+
+    /// What tells the group of this name that the user is in from any other that gets the name; `None`: they are in none.
+    pub async fn reach_of(&self, group: &GroupName) -> Result<Option<Reach>, ClientError> {
+        let groups = self.groups().await?.groups;
+        Ok(groups.into_iter().find(|one| one.name == *group).map(|group| group.reach))
     }
 
     /// Makes a group.

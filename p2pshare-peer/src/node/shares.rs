@@ -4,14 +4,14 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use p2pshare_core::{api::Visibility, content::ContentId, path::SharePath, text::visible};
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, NodeError, Topic, absolute, lock, text};
@@ -23,6 +23,9 @@ use crate::{
 
 /// Counting the files of shares takes time in proportion to them: the counts may be so old.
 const COUNTED_FOR: Duration = Duration::from_secs(1);
+
+/// The index is waited for so long when something is shared with a group: without it that works too.
+const INDEX_PATIENCE: Duration = Duration::from_secs(5);
 
 /// While something is hashed it is told so often.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -76,6 +79,8 @@ pub struct ShareView {
     pub watched: bool,
     /// Whether hidden files are shared too.
     pub hidden: bool,
+    /// Why the index did not take some of its files when they were published the last time.
+    pub refused: Option<String>,
     /// What is in it, if it is one file that was hashed.
     pub content: Option<ContentId>,
     /// The scan that runs.
@@ -98,6 +103,8 @@ pub(super) struct Scans {
     /// Steps of those who follow changes.
     followed: Mutex<HashMap<ShareId, Arc<Scan>>>,
     counts: tokio::sync::Mutex<Option<(Instant, Vec<Counted>)>>,
+    /// Something has changed since the counts were made.
+    outdated: AtomicBool,
 }
 
 /// A share, how much it holds, and of a single file what it is.
@@ -167,8 +174,9 @@ impl Node {
     /// All that is shared.
     pub async fn shares(&self) -> Result<SharesView, NodeError> {
         let mut counts = self.inner.shares.counts.lock().await;
+        let outdated = self.inner.shares.outdated.swap(false, Relaxed);
         let counted = match counts.take() {
-            Some((at, counted)) if at.elapsed() < COUNTED_FOR => (at, counted),
+            Some((at, counted)) if !outdated && at.elapsed() < COUNTED_FOR => (at, counted),
             _ => {
                 let mut counted = Vec::new();
                 for share in self.inner.catalog.shares().await? {
@@ -184,6 +192,7 @@ impl Node {
 
     /// Shares a file or folder, or changes how it is shared, and looks at it in the background.
     pub async fn share(&self, path: &str, options: ShareOptions) -> Result<ShareView, NodeError> {
+        let options = self.with_group(options).await?;
         let share = self.inner.sharer.add(&absolute(path)?, &options).await?;
         self.scan(share.id);
         self.one(share).await
@@ -195,9 +204,23 @@ impl Node {
         id: ShareId,
         options: ShareOptions,
     ) -> Result<ShareView, NodeError> {
+        let options = self.with_group(options).await?;
         let share = self.inner.sharer.change(id, &options).await?;
         self.scan(id);
         self.one(share).await
+    }
+
+    /// Says which group is meant, if one is named and the index can be asked.
+    async fn with_group(&self, options: ShareOptions) -> Result<ShareOptions, NodeError> {
+        let (Some(Visibility::Group(group)), Ok(index)) = (&options.visibility, self.index())
+        else {
+            return Ok(options);
+        };
+        match timeout(INDEX_PATIENCE, index.reach_of(group)).await {
+            Ok(Ok(None)) => Err(NodeError::NotFound(format!("you are in no group {group}"))),
+            Ok(Ok(reach)) => Ok(ShareOptions { reach, ..options }),
+            Ok(Err(_)) | Err(_) => Ok(options),
+        }
     }
 
     /// Looks at a share again, in the background.
@@ -215,12 +238,12 @@ impl Node {
         if !self.inner.catalog.remove_share(id).await? {
             return Err(ShareError::NoShare.into());
         }
-        self.recount().await;
+        self.recount();
         Ok(())
     }
 
     async fn one(&self, share: Share) -> Result<ShareView, NodeError> {
-        self.recount().await;
+        self.recount();
         Ok(self.view(&self.count(share).await?))
     }
 
@@ -270,8 +293,8 @@ impl Node {
     }
 
     /// The counts are old.
-    async fn recount(&self) {
-        *self.inner.shares.counts.lock().await = None;
+    pub(super) fn recount(&self) {
+        self.inner.shares.outdated.store(true, Relaxed);
         self.inner.changes.tell(Topic::Shares);
     }
 
@@ -290,6 +313,7 @@ impl Node {
             watched: share.watched,
             content: *content,
             hidden: share.hidden,
+            refused: share.refused.clone(),
             scan: scan.map(|scan| lock(&scan.progress).clone()),
         }
     }
@@ -315,7 +339,7 @@ impl Node {
                     break;
                 }
             }
-            node.recount().await;
+            node.recount();
         });
     }
 

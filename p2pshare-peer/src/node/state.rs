@@ -116,8 +116,11 @@ impl Node {
         if let DaemonEvent::Trouble(why) = event {
             self.inner.changes.warn(why.clone());
         }
-        if matches!(event, DaemonEvent::Ready { .. } | DaemonEvent::Published { .. }) {
-            self.inner.changes.tell(Topic::Shares);
+        if matches!(
+            event,
+            DaemonEvent::Ready { .. } | DaemonEvent::Published { .. } | DaemonEvent::Trouble(_)
+        ) {
+            self.recount();
         }
     }
 

@@ -8,7 +8,8 @@ mod reconcile;
 use std::sync::Arc;
 
 use p2pshare_core::{
-    api::{CatalogChange, MAX_PUBLISH_BATCH, ProblemKind, PublishRequest, Visibility},
+    api::{CatalogChange, GroupReach, MAX_PUBLISH_BATCH, ProblemKind, PublishRequest, Visibility},
+    identity::{GroupName, Reach},
     path::SharePath,
 };
 
@@ -19,7 +20,7 @@ pub use own::OwnPeer;
 pub use reconcile::Reconciled;
 
 use crate::{
-    catalog::{Catalog, CatalogError, CatalogLock},
+    catalog::{Catalog, CatalogError, CatalogLock, PendingChange, RefusedShares},
     index_client::ClientError,
 };
 
@@ -76,6 +77,8 @@ pub struct PublishReport {
 pub struct Refused {
     /// For whom they are shared.
     pub visibility: Visibility,
+    /// Which group, where that is known: see [`Share::reach`](crate::catalog::Share::reach).
+    pub reach: Option<Reach>,
     /// How many files.
     pub files: u64,
     /// Why, as the index says it.
@@ -123,77 +126,99 @@ impl Publisher {
         let mut report = PublishReport::default();
         let mut page = self.page(None).await?;
         while let Some(last) = page.last() {
-            let last = last.path().clone();
+            let last = last.change.path().clone();
             let (sent, next) =
                 futures::join!(self.send_page(page, &mut report), self.page(Some(last)));
             sent?;
             events(PublishProgress { done: report.published + report.withdrawn, total });
             page = next?;
         }
+        let refused = report.refused.iter().map(RefusedShares::from).collect();
+        self.catalog.note_refused(self.account.clone(), refused).await?;
         Ok(report)
     }
 
-    async fn page(&self, after: Option<SharePath>) -> Result<Vec<CatalogChange>, PublishError> {
+    async fn page(&self, after: Option<SharePath>) -> Result<Vec<PendingChange>, PublishError> {
         Ok(self.catalog.pending(self.account.clone(), after, MAX_PUBLISH_BATCH).await?)
     }
 
     /// Sends a page, what is for a group by itself: the index does a batch whole or not at all.
     async fn send_page(
         &self,
-        page: Vec<CatalogChange>,
+        page: Vec<PendingChange>,
         report: &mut PublishReport,
     ) -> Result<(), PublishError> {
-        let mut batches: Vec<(Visibility, Vec<CatalogChange>)> = Vec::new();
-        for change in page {
-            let group = group_of(&change);
+        let mut batches: Vec<(Audience, Vec<CatalogChange>)> = Vec::new();
+        for PendingChange { change, reach } in page {
+            let audience = Audience::of(&change, reach);
             // A page has few groups.
-            match batches.iter_mut().find(|(of, _)| *of == group) {
+            match batches.iter_mut().find(|(of, _)| *of == audience) {
                 Some((_, batch)) => batch.push(change),
-                None => batches.push((group, vec![change])),
+                None => batches.push((audience, vec![change])),
             }
         }
-        for (group, batch) in batches {
-            self.send(group, batch, report).await?;
+        for (audience, batch) in batches {
+            self.send(&audience, batch, report).await?;
         }
         Ok(())
     }
 
     async fn send(
         &self,
-        group: Visibility,
+        audience: &Audience,
         batch: Vec<CatalogChange>,
         report: &mut PublishReport,
     ) -> Result<(), PublishError> {
-        let Err((batch, mut reason)) = self.try_send(&group, batch, report).await? else {
+        let Err((batch, error)) = self.try_send(audience, batch, report).await? else {
             return Ok(());
         };
+        if error.kind() != Some(ProblemKind::QuotaExceeded) {
+            self.check_announced().await?;
+            if audience.group().is_none() {
+                return Err(PublishError::Index(error));
+            }
+            report.refuse(audience, batch.len() as u64, error.to_string());
+            // What is meant for a group that is not there must not stay with those who could see it before.
+            let known = self.catalog.known_at_index(self.account.clone(), batch).await?;
+            return self.send_all(&Audience::default(), known, report).await;
+        }
         // What is withdrawn must not wait until there is room for what is new.
         let is_withdrawal = |change: &CatalogChange| matches!(change, CatalogChange::Withdraw(_));
-        let (withdrawn, mut published): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(is_withdrawal);
-        if !withdrawn.is_empty() {
-            let done = self.try_send(&group, withdrawn, report).await?;
-            done.map_err(|(_, error)| PublishError::Index(error))?;
-            if published.is_empty() {
-                return Ok(());
-            }
-            match self.try_send(&group, published, report).await? {
-                Ok(()) => return Ok(()),
-                Err(refused) => (published, reason) = refused,
-            }
+        let (withdrawn, published): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_withdrawal);
+        if withdrawn.is_empty() {
+            report.refuse(audience, published.len() as u64, error.to_string());
+            return Ok(());
         }
-        report.refuse(group, published.len() as u64, reason.to_string());
+        self.send_all(audience, withdrawn, report).await?;
+        if let Err((published, error)) = self.try_send(audience, published, report).await? {
+            report.refuse(audience, published.len() as u64, error.to_string());
+        }
         Ok(())
     }
 
-    /// Sends a batch; gives it back when it is more than the index takes of a user.
+    /// Sends a batch of which nothing can be refused.
+    async fn send_all(
+        &self,
+        audience: &Audience,
+        batch: Vec<CatalogChange>,
+        report: &mut PublishReport,
+    ) -> Result<(), PublishError> {
+        let sent = self.try_send(audience, batch, report).await?;
+        sent.map_err(|(_, error)| PublishError::Index(error))
+    }
+
+    /// Sends a batch, if there is something in it; gives it back when the index refuses it for what it is: it is more
+    /// than it takes of a user, or for a group that is not there.
     async fn try_send(
         &self,
-        group: &Visibility,
+        audience: &Audience,
         batch: Vec<CatalogChange>,
         report: &mut PublishReport,
     ) -> Result<Result<(), (Vec<CatalogChange>, ClientError)>, PublishError> {
-        let request = PublishRequest { changes: batch };
+        if batch.is_empty() {
+            return Ok(Ok(()));
+        }
+        let request = PublishRequest { changes: batch, groups: audience.meant() };
         match self.index.publish(&request).await {
             Ok(done) => {
                 report.total = Some(done.published.total);
@@ -206,18 +231,12 @@ impl Publisher {
                 let (account, reaches) = (self.account.clone(), done.reaches);
                 Ok(Ok(self.catalog.acknowledge(account, request.changes, reaches).await?))
             }
-            Err(error) if error.kind() == Some(ProblemKind::QuotaExceeded) => {
-                Ok(Err((request.changes, error)))
-            }
-            Err(error) if error.kind() == Some(ProblemKind::NotFound) => {
-                self.check_announced().await?;
-                if !matches!(group, Visibility::Group(_)) {
-                    return Err(PublishError::Index(error));
-                }
-                report.refuse(group.clone(), request.changes.len() as u64, error.to_string());
-                Ok(Ok(()))
-            }
-            Err(error) => Err(PublishError::Index(error)),
+            Err(error) => match error.kind() {
+                Some(
+                    ProblemKind::QuotaExceeded | ProblemKind::NotFound | ProblemKind::Conflict,
+                ) => Ok(Err((request.changes, error))),
+                _ => Err(PublishError::Index(error)),
+            },
         }
     }
 
@@ -227,21 +246,54 @@ impl Publisher {
     }
 }
 
+impl From<&Refused> for RefusedShares {
+    fn from(refused: &Refused) -> Self {
+        let Refused { visibility, reach, reason, .. } = refused.clone();
+        Self { visibility, reach, reason }
+    }
+}
+
 impl PublishReport {
-    fn refuse(&mut self, visibility: Visibility, files: u64, reason: String) {
-        match self.refused.iter_mut().find(|refused| refused.visibility == visibility) {
+    fn refuse(&mut self, audience: &Audience, files: u64, reason: String) {
+        let Audience { visibility, reach } = audience.clone();
+        let same =
+            |refused: &&mut Refused| refused.visibility == visibility && refused.reach == reach;
+        match self.refused.iter_mut().find(same) {
             Some(refused) => refused.files += files,
-            None => self.refused.push(Refused { visibility, files, reason }),
+            None => self.refused.push(Refused { visibility, reach, files, reason }),
         }
     }
 }
 
-/// The group of a change; `Public` for what no group can keep from being done.
-fn group_of(change: &CatalogChange) -> Visibility {
-    match change {
-        CatalogChange::Publish(entry) if matches!(entry.visibility, Visibility::Group(_)) => {
-            entry.visibility.clone()
+/// For whom a batch is: a group, or `Public` for what no group can keep from being done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Audience {
+    visibility: Visibility,
+    /// Which group, where that is known.
+    reach: Option<Reach>,
+}
+
+impl Audience {
+    fn of(change: &CatalogChange, reach: Option<Reach>) -> Self {
+        match change {
+            CatalogChange::Publish(entry) if matches!(entry.visibility, Visibility::Group(_)) => {
+                Self { visibility: entry.visibility.clone(), reach }
+            }
+            _ => Self::default(),
         }
-        _ => Visibility::Public,
+    }
+
+    fn group(&self) -> Option<&GroupName> {
+        match &self.visibility {
+            Visibility::Group(group) => Some(group),
+            Visibility::Public | Visibility::Unlisted => None,
+        }
+    }
+
+    /// What the index is told of it.
+    fn meant(&self) -> Vec<GroupReach> {
+        let meant = self.group().zip(self.reach);
+        let meant = meant.map(|(group, reach)| GroupReach { group: group.clone(), reach });
+        meant.into_iter().collect()
     }
 }

@@ -23,6 +23,7 @@ use std::{
 use p2pshare_core::{
     api::Visibility,
     content::ContentId,
+    identity::Reach,
     path::{PathError, SharePath},
 };
 use tokio::task::spawn_blocking;
@@ -51,6 +52,10 @@ use crate::{
 pub struct ShareOptions {
     /// Who can find and fetch it; everybody by default.
     pub visibility: Option<Visibility>,
+    /// Which group is meant, if `visibility` is a group's: [`Group::reach`](p2pshare_core::api::Group::reach), as the
+    /// index tells it. Without it what is shared with the group already stays with the one that it was shared with, and
+    /// what is not is for the one that has the name when it is published for the first time.
+    pub reach: Option<Reach>,
     /// Share hidden files too, those whose name begins with a dot; not by default.
     pub hidden: Option<bool>,
     /// Follow symbolic links wherever they lead. By default a link is shared only if it leads to a file in the same
@@ -260,6 +265,7 @@ impl NewShare {
             root,
             name,
             visibility: options.visibility.clone(),
+            reach: options.reach,
             hidden: options.hidden,
             follow_links: options.follow_links,
             watched: options.watched,

@@ -81,7 +81,7 @@ impl World {
         let catalog = Catalog::open(&data_dir.catalog()).unwrap();
         let sharer = Sharer::new(catalog, &data_dir);
         let stop = CancellationToken::new();
-        share(&sharer, &folder, "group:club").await;
+        share(&alice, &sharer, &folder, "group:club").await;
         let address = serve(&alice, &data_dir, &PartialSources::new(), &stop, |_| ()).await;
         let world = Self { alice, bob, mallory, address, sharer, folder, secret, stop, _dir: dir };
         remove(&world.alice, "club", "mallory").await;
@@ -132,9 +132,13 @@ fn nothing() -> Manifest {
     hash_bytes(&sample(2 * PIECE_LEN + 5, 2))
 }
 
-async fn share(sharer: &Sharer, folder: &Path, visibility: &str) {
-    let visibility = Some(visibility.parse().unwrap());
-    let options = ShareOptions { visibility, ..ShareOptions::default() };
+async fn share(who: &OwnPeer, sharer: &Sharer, folder: &Path, visibility: &str) {
+    let visibility: Visibility = visibility.parse().unwrap();
+    let reach = match &visibility {
+        Visibility::Group(group) => who.client().reach_of(group).await.unwrap(),
+        Visibility::Public | Visibility::Unlisted => None,
+    };
+    let options = ShareOptions { visibility: Some(visibility), reach, ..ShareOptions::default() };
     let events: ShareEvents = Arc::new(|_| ());
     sharer.share(folder, &options, &events, &CancellationToken::new()).await.unwrap();
 }
@@ -158,7 +162,7 @@ async fn publish(who: &OwnPeer, path: &str, content: ContentId, visibility: &str
     let visibility: Visibility = visibility.parse().unwrap();
     let path = format!("{path} {}", visibility.to_string().replace(':', " "));
     let entry = Entry { path: path.parse().unwrap(), content, size: 2 * PIECE_LEN + 5, visibility };
-    let request = PublishRequest { changes: vec![CatalogChange::Publish(entry)] };
+    let request = PublishRequest::new(vec![CatalogChange::Publish(entry)]);
     who.client().publish(&who.id(), &request).await.unwrap();
 }
 
@@ -245,10 +249,10 @@ async fn how_a_file_is_shared_at_the_moment_decides() {
     let bobs = source.grant.clone().unwrap();
     let ok = ["manifest ok", "have ok", "fetch ok"];
     for visibility in ["public", "unlisted"] {
-        share(&world.sharer, &world.folder, visibility).await;
+        share(&world.alice, &world.sharer, &world.folder, visibility).await;
         assert_eq!(world.answers(&world.mallory, &grant).await, ok, "{visibility}");
         assert_eq!(world.answers(&world.bob, &bobs).await, ok, "{visibility}");
-        share(&world.sharer, &world.folder, "group:club").await;
+        share(&world.alice, &world.sharer, &world.folder, "group:club").await;
         let answers = world.answers(&world.mallory, &grant).await;
         assert!(answers.iter().all(|answer| answer.contains("NotFound")), "{answers:?}");
         assert_eq!(world.answers(&world.bob, &bobs).await, ok, "{visibility}");
@@ -257,7 +261,7 @@ async fn how_a_file_is_shared_at_the_moment_decides() {
     let open = world.folder.with_file_name("open");
     fs::create_dir(&open).unwrap();
     fs::write(open.join("plans"), &world.secret).unwrap();
-    share(&world.sharer, &open, "public").await;
+    share(&world.alice, &world.sharer, &open, "public").await;
     assert_eq!(world.answers(&world.mallory, &grant).await, ok);
     assert_eq!(world.answers(&world.bob, &bobs).await, ok);
 }

@@ -48,7 +48,7 @@ pub(crate) async fn offer(index: &Index, user: &str, songs: u64) {
             })
         };
         let changes = (begin..songs.min(begin + BATCH)).map(song).collect();
-        client.publish(&peer.id(), &PublishRequest { changes }).await.unwrap();
+        client.publish(&peer.id(), &PublishRequest::new(changes)).await.unwrap();
     }
 }
 

@@ -116,14 +116,14 @@ impl Seeder {
                     visibility: Visibility::Public,
                 })
             });
-            let request = PublishRequest { changes: entries.collect() };
+            let request = PublishRequest::new(entries.collect());
             self.me.client().publish(&self.me.id(), &request).await.unwrap();
         }
     }
 
     pub(crate) async fn withdraw(&self, path: &str) {
         let changes = vec![CatalogChange::Withdraw(path.parse().unwrap())];
-        self.me.client().publish(&self.me.id(), &PublishRequest { changes }).await.unwrap();
+        self.me.client().publish(&self.me.id(), &PublishRequest::new(changes)).await.unwrap();
     }
 }
 

@@ -152,3 +152,46 @@ fn only_who_is_invited_can_register() {
 fn text(object: &Value, key: &str) -> String {
     object[key].as_str().unwrap_or_else(|| panic!("no {key} in {object}")).to_owned()
 }
+
+/// A group is deleted; a stranger makes one of its name and takes whoever shared with it into it, which needs nobody's
+/// consent. What was shared with the old group is nothing to the stranger, until its user says otherwise.
+#[test]
+fn a_new_group_of_an_old_name_gets_nothing_that_was_shared_with_the_old_one() {
+    let index = Index::start_with(&["--heartbeat-every", "1s"]);
+    let alice = Peer::registered(&index, "alice");
+    let (bob, mallory) = (Peer::registered(&index, "bob"), Peer::registered(&index, "mallory"));
+    alice.ok(["group", "create", "staff"]);
+    alice.ok(["group", "add", "staff", "bob"]);
+    let bytes = noise(MIB, 84);
+    std::fs::write(alice.path("salaries"), &bytes).unwrap();
+    alice.ok(["share", "salaries", "--group", "staff"]);
+    let mut serving = alice.serve(&[]);
+    bob.ok(["get", "alice:/salaries"]);
+
+    alice.ok(["group", "delete", "staff"]);
+    mallory.ok(["group", "create", "staff"]);
+    mallory.ok(["group", "add", "staff", "alice"]);
+    // The running peer looks whether the index has what it should have, and is told.
+    until("the peer has tried to publish it", || {
+        assert!(serving.process.is_running(), "{}", serving.process.stderr());
+        let share = alice.ok(["shares"]).one("share");
+        share["refused"].as_str().is_some_and(|why| why.contains("another")).then_some(())
+    });
+    let shut_out = || {
+        mallory.fails(4, ["search", "salaries"]);
+        mallory.fails(4, ["get", &b3sum(&bytes), "-o", "out"]);
+    };
+    shut_out();
+    // Looking at it again says so, and changes nothing.
+    let said = alice.ok(["share"]).one("warning");
+    assert!(said["message"].as_str().unwrap().contains("another one has its name"), "{said}");
+    let status = alice.ok(["status"]).one("status");
+    assert_eq!((&status["refused"], &status["unpublished"]), (&1.into(), &1.into()));
+    shut_out();
+
+    alice.ok(["share", "salaries", "--group", "staff"]);
+    assert_eq!(alice.ok(["shares"]).one("share")["refused"], Value::Null);
+    mallory.ok(["get", "alice:/salaries"]);
+    assert_bytes(&mallory.path("salaries"), &bytes);
+    bob.fails(4, ["search", "salaries"]);
+}

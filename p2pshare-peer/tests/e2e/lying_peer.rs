@@ -66,7 +66,7 @@ async fn liar(index: &Index, content: ContentId, size: usize, source: Arc<dyn Pi
         size: size as u64,
         visibility: Visibility::Public,
     };
-    let request = PublishRequest { changes: vec![CatalogChange::Publish(entry)] };
+    let request = PublishRequest::new(vec![CatalogChange::Publish(entry)]);
     client.publish(&peer.id(), &request).await.unwrap();
 }
 

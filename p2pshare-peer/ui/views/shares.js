@@ -87,6 +87,7 @@ function shareRow(groups) {
   const path = h("p", { class: "line muted mono" });
   const offline = badge("Disk is away", "warn");
   const hidden = badge("With hidden files");
+  const refused = h("p", { class: "line" });
   const trouble = troublePlace();
   const scan = h("p", { class: "muted num" });
   const progress = bar("");
@@ -103,6 +104,10 @@ function shareRow(groups) {
   const visibility = select([], { class: "small" });
   visibility.addEventListener("change", () => change(visibility, { visibility: visibility.value }));
   const watch = toggle("Follow changes", { change: (input) => change(input, { watch: input.checked }) });
+  const again = button({
+    label: "Share with the group again", kind: "small",
+    click: () => change(again, { visibility: now.visibility }),
+  });
   const rescan = button({
     label: "Look for changes", icon: "retry", bare: true, kind: "quiet",
     click: () => act(rescan, trouble, () => api.post(`/api/shares/${now.id}/rescan`)),
@@ -128,7 +133,7 @@ function shareRow(groups) {
 
   const element = h("li", { class: "card share" },
     h("div", { class: "share-head" }, tile,
-      h("div", { class: "hit-text" }, h("div", { class: "title-line" }, name, offline, hidden), facts, path)),
+      h("div", { class: "hit-text" }, h("div", { class: "title-line" }, name, offline, hidden), facts, path, refused, again)),
     scanning,
     h("div", { class: "share-foot" },
       h("label", { class: "inline" }, h("span", { class: "muted" }, "Visible to"), visibility), watch.element,
@@ -149,6 +154,9 @@ function shareRow(groups) {
     setAttribute(path, "title", share.path);
     show(offline, !share.online);
     show(hidden, share.hidden);
+    show(refused, Boolean(share.refused));
+    show(again, Boolean(share.refused) && share.visibility.startsWith("group:"));
+    setText(refused, share.refused ? `Not published: ${share.refused}` : "");
     show(link, single);
     const choices = visibilities(groups());
     if (!choices.some(([value]) => value === share.visibility)) choices.push([share.visibility, share.visibility]);

@@ -36,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     responses(
         (status = 200, description = "What changed", body = PublishAnswer),
         (status = 404, description = "No such peer of one's own, or no such group"),
+        (status = 409, description = "Another group has the name of one that is meant"),
     )
 )]
 async fn publish(

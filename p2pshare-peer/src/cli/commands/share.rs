@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use p2pshare_core::{api::Visibility, content::ContentId, path::SharePath, text::visible};
+use p2pshare_core::{
+    api::Visibility, content::ContentId, identity::Reach, path::SharePath, text::visible,
+};
 use serde_json::json;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -41,17 +43,18 @@ pub(crate) async fn share(
     cancel: &CancellationToken,
 ) -> Result<(), CliError> {
     let visibility = args.visibility.visibility();
-    check_group(context, visibility.as_ref()).await?;
+    let reach = find_group(context, visibility.as_ref()).await?;
     let catalog = open_catalog(context).await?;
     let sharer = Sharer::new(catalog.clone(), &context.dir);
     let options = ShareOptions {
         visibility,
+        reach,
         hidden: args.hidden.then_some(true),
         follow_links: None,
         watched: args.watched(),
     };
-    let mut reports = Vec::new();
-    let mut failure = None;
+    // What is named before a mistake is shared like any other, and what is shared already whatever else is wrong.
+    let (mut reports, mut failures) = (Vec::new(), Vec::new());
     if args.paths.is_empty() {
         for share in catalog.shares().await? {
             if let Some(watched) = args.watched() {
@@ -60,7 +63,10 @@ pub(crate) async fn share(
             let (shown, events) = show_progress(context.output, &share.root);
             let report = sharer.rescan(share.id, &events, cancel).await;
             shown.finish();
-            reports.push(report?);
+            match report {
+                Ok(report) => reports.push(report),
+                Err(error) => failures.push(CliError::from(error)),
+            }
         }
     }
     for path in &args.paths {
@@ -69,9 +75,8 @@ pub(crate) async fn share(
         shown.finish();
         match report {
             Ok(report) => reports.push(report),
-            // What was named before it is shared: it is shown and published like any other.
             Err(error) => {
-                failure = Some(CliError::from(error));
+                failures.push(CliError::from(error));
                 break;
             }
         }
@@ -79,10 +84,14 @@ pub(crate) async fn share(
     for report in &reports {
         show_report(context, report);
     }
-    if let Some(failure) = failure.take_if(|_| reports.is_empty()) {
-        return Err(failure);
+    let last = failures.pop();
+    for failure in &failures {
+        context.output.warn(visible(&failure.message));
     }
     if reports.is_empty() {
+        if let Some(failure) = last {
+            return Err(failure);
+        }
         context
             .output
             .note("Nothing is shared yet. Share something with: p2pshare-peer share PATH");
@@ -92,22 +101,26 @@ pub(crate) async fn share(
             .hint("run the same command again to go on"));
     }
     publish(context, catalog).await?;
-    if let Some(failure) = failure {
+    if let Some(failure) = last {
         return Err(failure);
     }
     if args.watch { watch(context, sharer, cancel).await } else { Ok(()) }
 }
 
-/// That the user is in the group that is to see what is shared, as far as the index can be asked.
-async fn check_group(context: &Context, visibility: Option<&Visibility>) -> Result<(), CliError> {
+/// The group that is to see what is shared, if it is for one and as far as the index can be asked: the user must be in it.
+async fn find_group(
+    context: &Context,
+    visibility: Option<&Visibility>,
+) -> Result<Option<Reach>, CliError> {
     let Some(Visibility::Group(group)) = visibility else {
-        return Ok(());
+        return Ok(None);
     };
     let Ok((_, client)) = context.session_client() else {
-        return Ok(());
+        return Ok(None);
     };
-    match timeout(INDEX_PATIENCE, client.groups()).await {
-        Ok(Ok(list)) if list.groups.iter().all(|one| one.name != *group) => Err(CliError::new(
+    match timeout(INDEX_PATIENCE, client.reach_of(group)).await {
+        Ok(Ok(Some(reach))) => Ok(Some(reach)),
+        Ok(Ok(None)) => Err(CliError::new(
             Exit::NotFound,
             format!("you are in no group {group}: nothing was shared or changed"),
         )
@@ -116,9 +129,9 @@ async fn check_group(context: &Context, visibility: Option<&Visibility>) -> Resu
         ))),
         Ok(Err(error)) => {
             tracing::debug!(%error, "the index did not say whether the group is there");
-            Ok(())
+            Ok(None)
         }
-        _ => Ok(()),
+        Err(_) => Ok(None),
     }
 }
 
@@ -148,14 +161,18 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
     for share in shares {
         let totals = catalog.totals(share.id).await?;
         context.output.line(format!(
-            "{}  {}, {}, {}{}{}",
+            "{}  {}, {}, {}{}{}{}",
             visible(&share.root.display().to_string()),
             count(totals.files, "file"),
             bytes(totals.bytes),
             share.visibility,
             if share.watched { "" } else { ", not watched" },
             if share.online { "" } else { ", not there now" },
+            if share.refused.is_none() { "" } else { ", not published" },
         ));
+        if let Some(reason) = &share.refused {
+            context.output.line(format!("    {}", visible(reason)));
+        }
         context.output.event(
             "share",
             json!({
@@ -165,6 +182,7 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
                 "hidden": share.hidden,
                 "online": share.online,
                 "watched": share.watched,
+                "refused": share.refused,
                 "files": totals.files,
                 "bytes": totals.bytes,
             }),
@@ -208,7 +226,10 @@ pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), Cli
             visible(&refused.reason)
         ));
     }
-    let total = catalog.published_count().await?;
+    let total = match report.total {
+        Some(total) => total,
+        None => catalog.published_count().await?,
+    };
     if report.published + report.withdrawn > 0 {
         shown.note(format!("Published: the index knows {} of yours.", count(total, "file")));
     }

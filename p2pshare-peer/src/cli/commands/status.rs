@@ -45,6 +45,12 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         count(shares.len() as u64, "share"),
         count(files, "file")
     ));
+    for share in &shares {
+        if let Some(reason) = &share.refused {
+            let name = visible(share.name.as_str()).to_string();
+            context.output.line(format!("         {name} is not published: {}", visible(reason)));
+        }
+    }
     let running = if served { Running::ask(context).await } else { None };
     let trouble = running.as_ref().and_then(|running| running.trouble.as_ref());
     let serving = match (served, trouble) {
@@ -62,6 +68,7 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         "shares": shares.len(),
         "files": files,
         "unpublished": pending,
+        "refused": shares.iter().filter(|share| share.refused.is_some()).count(),
         "serving": served,
         "online": running.as_ref().map(|running| running.online),
         "trouble": trouble,

@@ -84,7 +84,7 @@ fn options(
     hidden: Option<bool>,
     watched: Option<bool>,
 ) -> ShareOptions {
-    ShareOptions { visibility, hidden, follow_links: None, watched }
+    ShareOptions { visibility, hidden, watched, ..ShareOptions::default() }
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    catalog::{self, CatalogTrouble},
+    catalog::{self, Catalog, CatalogTrouble},
     cli::{
         context::Context,
         output::{bytes, count},
@@ -36,6 +36,7 @@ pub(super) async fn checks(context: &Context) -> Vec<Check> {
         space(&context.dir),
         catalog(&context.dir).await,
     ];
+    checks.extend(shares(&context.dir).await);
     checks.extend(read_number(Path::new(WATCHES)).map(watches));
     checks.extend(fs::read_to_string(CONGESTION_CONTROL).ok().map(|it| congestion(it.trim())));
     checks
@@ -113,6 +114,24 @@ async fn catalog(dir: &DataDir) -> Check {
         }
         Err(error) => Check::fail("catalog", format!("it could not be checked: {error}")),
     }
+}
+
+/// The shares of which the index did not take all, each by itself.
+async fn shares(dir: &DataDir) -> Vec<Check> {
+    let path = dir.catalog();
+    if !path.exists() {
+        return Vec::new();
+    }
+    let opened = tokio::task::spawn_blocking(move || Catalog::open(&path)).await;
+    // A catalog that cannot be opened has been told before.
+    let Ok(Ok(catalog)) = opened else {
+        return Vec::new();
+    };
+    let shares = catalog.shares().await.unwrap_or_default();
+    let refused = shares.into_iter().filter_map(|share| Some((share.refused?, share.name)));
+    refused
+        .map(|(why, name)| Check::warn("share", format!("{name} is not published: {why}")))
+        .collect()
 }
 
 fn watches(limit: u64) -> Check {
