@@ -14,12 +14,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::{StreamExt, future::ready, stream};
 use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun, hash_bytes},
     swarm::{Candidate, Discovery, DiscoveryError, DownloadOptions},
     testing::{Fault, FaultySource},
     transfer::{
-        HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream, TransferError,
+        FetchEvent, HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream,
+        TransferError,
     },
 };
 use swarm_sources::{
@@ -181,6 +183,71 @@ async fn patience_begins_when_the_last_source_is_lost() {
     let (report, ()) = tokio::join!(download(&sink, vec![candidate(1, source)], options), growth);
     assert!(failure(&report.unwrap(), 1).is_some());
     assert_eq!(sink.finished(), Some(data));
+}
+
+/// A source that has the request wait in its queue for a while without any news of that.
+struct SilentQueue {
+    inner: MemorySource,
+    wait: Duration,
+}
+
+#[async_trait]
+impl PieceSource for SilentQueue {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        self.inner.manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        self.inner.have(content).await
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        let given = self.inner.fetch(content, runs).await?;
+        let wait = self.wait;
+        let queue = stream::iter([Ok(FetchEvent::Queued { position: 1 })]);
+        let turn = stream::once(sleep(wait)).filter_map(|()| ready(None));
+        Ok(queue.chain(turn).chain(given).boxed())
+    }
+}
+
+/// It was lost once, and is there again: its queue is waited in as that of any other.
+#[tokio::test(start_paused = true)]
+async fn the_queue_of_a_source_that_came_back_is_waited_in() {
+    let data = content(6);
+    let reset = Fault::Fail(0, TransferError::Unavailable("reset".into()));
+    let slow = SilentQueue { inner: full(&data), wait: Duration::from_secs(500) };
+    let source = FaultySource::new(Arc::new(slow), [reset]);
+    let handle = source.clone();
+    let mended = async {
+        sleep(Duration::from_millis(100)).await;
+        handle.set([]);
+    };
+    let sink = sink(&data);
+    let options = DownloadOptions { patience: Duration::from_secs(15), ..options() };
+    let (report, ()) = tokio::join!(download(&sink, vec![candidate(1, source)], options), mended);
+    assert!(failure(&report.unwrap(), 1).is_some());
+    assert_eq!(sink.finished(), Some(data));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_with_long_queues_do_not_keep_out_one_that_has_time() {
+    let data = content(6);
+    let busy = |number| {
+        let wait = Duration::from_secs(500);
+        candidate(number, SilentQueue { inner: full(&data), wait })
+    };
+    let few: Vec<_> = (1..=2).map(busy).collect();
+    let all = few.iter().cloned().chain([candidate(9, full(&data))]).collect();
+    let sink = sink(&data);
+    let options = DownloadOptions { max_sources: 2, ..options() };
+    let answers = Changing(Mutex::new([Ok(few), Ok(all)].into()));
+    let report = download(&sink, answers, options).await.unwrap();
+    assert_eq!(sink.finished(), Some(data));
+    assert!(report.elapsed < Duration::from_secs(30), "{:?}", report.elapsed);
 }
 
 /// A source that has forgotten pieces since it told of them, as one that was started anew has.

@@ -10,7 +10,7 @@ use crate::content::PIECE_LEN;
 /// The settings of one download.
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
-    /// How many sources are used at the same time, at least 1.
+    /// How many sources are used at the same time, at least 1; besides, up to as many in whose queues it waits.
     pub max_sources: usize,
     /// How many bytes of whole pieces may wait for the sink, at least one piece. Besides, each source holds up to one
     /// piece that is not whole yet.

@@ -58,6 +58,8 @@ pub(super) struct Part {
     pub(super) fruitless: u32,
     /// It has said what it has, and has not failed since.
     pub(super) there: bool,
+    /// Its request waits in its queue, and it is hopeful.
+    pub(super) queued: bool,
     /// Since when it has had nothing that is missing.
     pub(super) idle_since: Option<Duration>,
 }
@@ -153,6 +155,7 @@ impl Board {
         let now = self.now();
         let mut state = self.state();
         let part = state.part(id);
+        part.queued = false;
         let was_there = std::mem::take(&mut part.there);
         let useful = part.standing != Standing::Idle;
         if !was_there || part.fruitless > 1 {
@@ -169,6 +172,7 @@ impl Board {
         let now = self.now();
         let mut state = self.state();
         state.planner.leave(id, now);
+        state.part(id).queued = false;
         state.wake_all();
         drop(state);
         self.set_standing(id, Standing::Out);
@@ -179,6 +183,8 @@ impl Board {
     pub(super) fn next(&self, id: SourceId) -> Next {
         let now = self.now();
         let mut state = self.state();
+        // Who asks anew has nothing in a queue, or has half of it already.
+        state.part(id).queued = false;
         let next = state.planner.next(id, now);
         if let Next::Fetch(assignment) = &next {
             for (victim, _) in &assignment.steals {
@@ -223,6 +229,7 @@ impl Board {
         let mut state = self.state();
         state.planner.queued(id, now);
         if self.is_hopeful(state.part(id)) {
+            state.part(id).queued = true;
             state.last_sign = now;
         }
         drop(state);

@@ -164,8 +164,7 @@ impl Coordinator {
 
     fn start_workers(&mut self) {
         let now = self.board.now();
-        let most = self.board.options.max_sources.max(1);
-        let room = most.saturating_sub(self.workers.len());
+        let room = self.room();
         if room == 0 && self.roster.has_waiting(now) {
             self.dismiss_idle(now);
         }
@@ -184,6 +183,19 @@ impl Coordinator {
             let work = work.map(move |ended| ended.unwrap_or((id, End::Panicked)));
             self.workers.spawn(work);
         }
+    }
+
+    /// How many more sources can be used. Those in whose queues a request waits cost little, and must not keep out others
+    /// that have time: up to as many are not counted.
+    fn room(&self) -> usize {
+        let most = self.board.options.max_sources.max(1);
+        let queued = self.queued().min(most);
+        most.saturating_add(queued).saturating_sub(self.workers.len())
+    }
+
+    /// In how many sources' queues a request waits.
+    fn queued(&self) -> usize {
+        self.board.state().parts.values().filter(|part| part.queued).count()
     }
 
     /// Lets the source rest that has been of no use for longest, if that is long.
@@ -236,7 +248,8 @@ impl Coordinator {
 
     /// Why it makes no sense to go on, if it makes none.
     fn hopeless(&mut self) -> Option<DownloadError> {
-        if self.searches == 0 || self.is_anyone(Standing::Good) {
+        // A queue may be without news for longer than a source that is gone is waited for.
+        if self.searches == 0 || self.is_anyone(Standing::Good) || self.queued() > 0 {
             return None;
         }
         self.take_failures();
