@@ -79,7 +79,7 @@ pub enum SinkError {
         missing: u32,
     },
     /// Something is there already under the final name.
-    #[error("{} exists already: choose another name with -o, or move it away", .0.display())]
+    #[error("{} exists already: choose another name with -o, move it away, or replace it with --overwrite", .0.display())]
     Exists(PathBuf),
     /// A pipe, a socket or a device has the final name. It is not replaced.
     #[error("{} is a pipe, a socket or a device, and is not replaced: choose another name with -o", .0.display())]

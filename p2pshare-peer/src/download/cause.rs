@@ -1,6 +1,10 @@
 //! Why something was not fetched, in a word: what can be done depends on it.
 
-use p2pshare_core::{api::ProblemKind, swarm::DownloadError, transfer::TransferError};
+use p2pshare_core::{
+    api::ProblemKind,
+    swarm::DownloadError,
+    transfer::{SinkError, TransferError},
+};
 use serde::{Deserialize, Serialize};
 
 use super::FetchError;
@@ -17,6 +21,8 @@ pub enum Cause {
     NotFound,
     /// The session has ended.
     LoggedOut,
+    /// The place where it is to go does not take it: something has the name, or it cannot be written there.
+    Place,
     /// Whatever has no word of its own.
     #[serde(other)]
     Other,
@@ -26,8 +32,9 @@ impl Cause {
     /// Of several the gravest decides: wrong bytes before a source that is away.
     pub fn gravity(self) -> u8 {
         match self {
-            Self::Verification => 4,
-            Self::LoggedOut => 3,
+            Self::Verification => 5,
+            Self::LoggedOut => 4,
+            Self::Place => 3,
             Self::Other => 2,
             Self::NoSource => 1,
             Self::NotFound => 0,
@@ -61,6 +68,8 @@ impl From<&FetchError> for Cause {
             FetchError::NotFound(_) => Self::NotFound,
             FetchError::Download(DownloadError::NoSources { .. }) => Self::NoSource,
             FetchError::Download(DownloadError::AllFailed { causes }) => Self::of_sources(causes),
+            FetchError::Existing { .. } => Self::Place,
+            FetchError::Download(DownloadError::Sink(error)) if is_of_place(error) => Self::Place,
             FetchError::Index(error)
                 if matches!(
                     error.kind(),
@@ -72,6 +81,11 @@ impl From<&FetchError> for Cause {
             _ => Self::Other,
         }
     }
+}
+
+/// Whether it is up to the place where a file is to go.
+fn is_of_place(error: &SinkError) -> bool {
+    !matches!(error, SinkError::Mismatch(_) | SinkError::Incomplete { .. })
 }
 
 #[cfg(test)]
@@ -91,6 +105,14 @@ mod tests {
         assert_eq!(all(vec![away(), away()]), Cause::NoSource);
         assert_eq!(all(vec![away(), TransferError::Refused("no".into())]), Cause::Other);
         assert!(Cause::Verification.gravity() > Cause::NoSource.gravity());
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_up_to_the_place() {
+        let cause = |error: SinkError| Cause::from(&FetchError::from(error));
+        assert_eq!(cause(SinkError::Exists("x".into())), Cause::Place);
+        assert_eq!(cause(SinkError::NoSpace("x".into())), Cause::Place);
+        assert_eq!(cause(SinkError::Incomplete { missing: 1 }), Cause::Other);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio_util::sync::DropGuard;
 
 use super::{
     Changes, Connection, ContentReader, DownloadFile, DownloadFilter, DownloadId, DownloadTotals,
-    DownloadView, DownloadsError, ManagerOptions, Page, PieceMap, ReadError,
+    DownloadView, DownloadsError, FileFilter, ManagerOptions, Page, PieceMap, ReadError,
     engine::{Engine, Session},
     look,
     reading::Readings,
@@ -140,12 +140,13 @@ impl DownloadManager {
     pub async fn files(
         &self,
         id: DownloadId,
+        filter: FileFilter,
         after: Option<u64>,
         limit: usize,
     ) -> Result<Page<DownloadFile, u64>, DownloadsError> {
         let download = self.row(id).await?;
         let limit = limit.clamp(1, MAX_PAGE);
-        let rows = self.engine.store.files(id, after.unwrap_or(0), limit + 1).await?;
+        let rows = self.engine.store.files(id, filter, after.unwrap_or(0), limit + 1).await?;
         let page = page(rows, limit, |row| row.number);
         let seen = self.engine.look(id);
         let items =
@@ -166,7 +167,7 @@ impl DownloadManager {
     ) -> Result<PieceMap, DownloadsError> {
         self.row(id).await?;
         let before = file.checked_sub(1).ok_or(DownloadsError::NotFound(id))?;
-        let found = self.engine.store.files(id, before, 1).await?;
+        let found = self.engine.store.files(id, FileFilter::All, before, 1).await?;
         let row = found.into_iter().find(|row| row.number == file);
         let row = row.ok_or(DownloadsError::NotFound(id))?;
         Ok(look::piece_map(&row, self.engine.look(id).as_ref(), cells))

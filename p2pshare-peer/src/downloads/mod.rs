@@ -27,5 +27,5 @@ pub use options::{Added, Connection, ManagerOptions, NewDownload};
 pub use reader::{ByteStream, ContentReader, ReadError};
 pub use view::{
     DownloadFile, DownloadFilter, DownloadId, DownloadState, DownloadTotals, DownloadView,
-    FileState, Page, PieceMap, SourceView,
+    FileFilter, FileState, Page, PieceMap, SourceView,
 };

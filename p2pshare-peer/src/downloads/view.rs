@@ -106,6 +106,17 @@ pub enum FileState {
     Failed,
 }
 
+/// Which files of a download are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileFilter {
+    /// All.
+    #[default]
+    All,
+    /// Those that could not be fetched.
+    Failed,
+}
+
 /// A file of a download.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DownloadFile {

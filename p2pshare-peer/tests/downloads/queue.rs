@@ -8,7 +8,8 @@ use p2pshare_core::{content::ContentId, testing::sample};
 use p2pshare_peer::{
     download::Cause,
     downloads::{
-        Added, DownloadFilter, DownloadState, DownloadView, DownloadsError, FileState, NewDownload,
+        Added, DownloadFilter, DownloadState, DownloadView, DownloadsError, FileFilter, FileState,
+        NewDownload,
     },
 };
 
@@ -46,7 +47,7 @@ async fn a_folder_of_many_files_comes_whole() {
     // Page by page, each once and in order.
     let (mut after, mut seen) = (None, 0);
     loop {
-        let page = manager.files(id, after, 400).await.unwrap();
+        let page = manager.files(id, FileFilter::All, after, 400).await.unwrap();
         for file in &page.items {
             seen += 1;
             assert_eq!((file.number, file.state), (seen, FileState::Done));

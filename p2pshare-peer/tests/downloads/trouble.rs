@@ -1,7 +1,8 @@
 //! Sources that are away, lie or stall, and files in the way.
 
 use p2pshare_core::testing::{Fault, sample};
-use p2pshare_peer::downloads::{DownloadState, FileState};
+use p2pshare_peer::download::Cause;
+use p2pshare_peer::downloads::{DownloadState, FileFilter, FileState};
 
 use crate::support::{
     MIB, Peer, Seeder, files_below, parts_below, start_index, wait_for, wait_for_state,
@@ -50,10 +51,18 @@ async fn a_liar_makes_it_fail_with_the_reason_and_it_can_be_retried() {
     let id = bob.add(&manager, "got", "alice:/Box").await;
     let failed = wait_for_state(&manager, id, DownloadState::Failed).await;
     assert_eq!((failed.files_done, failed.files_failed), (1, 1));
-    let files = manager.files(id, None, 10).await.unwrap().items;
+    let files = manager.files(id, FileFilter::All, None, 10).await.unwrap().items;
     let file = files.iter().find(|file| file.name == "Box/bad").unwrap();
     assert_eq!(file.state, FileState::Failed);
     assert!(file.error.as_ref().unwrap().contains("wrong bytes"), "{file:?}");
+    let why = failed.error.unwrap();
+    assert!(
+        why.contains("1 of 2") && why.contains("Box/bad: ") && why.contains("wrong bytes"),
+        "{why}"
+    );
+    assert_eq!((failed.cause, file.cause), (Some(Cause::Verification), Some(Cause::Verification)));
+    let only = manager.files(id, FileFilter::Failed, None, 10).await.unwrap().items;
+    assert_eq!(only, [file.clone()]);
     assert!(!bob.folder("got/Box/bad").exists(), "nothing wrong has a name");
 
     seeder.faults.set([]);

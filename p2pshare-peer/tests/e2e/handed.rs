@@ -70,6 +70,45 @@ fn a_get_through_the_running_peer_is_like_one_without() {
 }
 
 #[test]
+fn what_is_in_the_way_is_told_with_what_helps() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let carol = Peer::registered(&index, "carol");
+    fs::create_dir_all(alice.path("Films")).unwrap();
+    for name in ["a.txt", "b.txt"] {
+        fs::write(alice.path("Films").join(name), name).unwrap();
+    }
+    alice.share("Films");
+    let _serving = alice.serve(&[]);
+    let _page = with_page(&bob);
+    for peer in [&bob, &carol] {
+        fs::create_dir(peer.path("Films")).unwrap();
+        for folder in ["Films", "."] {
+            fs::write(peer.path(folder).join("b.txt"), b"something else").unwrap();
+        }
+        let only = peer.fails(1, ["get", "alice:/Films/b.txt"]);
+        assert!(only.contains("--overwrite") && !only.contains("same command"), "{only}");
+        let several = peer.fails(1, ["get", "alice:/Films"]);
+        assert!(several.contains("1 file of 2") && several.contains("mend what"), "{several}");
+        let failed = peer.run(["get", "alice:/Films"]).expect_code(1).one("failed");
+        assert_eq!(failed["cause"], "place", "{failed}");
+        assert_bytes(&peer.path("Films/a.txt"), b"a.txt");
+        assert_bytes(&peer.path("Films/b.txt"), b"something else");
+    }
+    let several = listed(&bob).into_iter().find(|one| one["files"] == 2).unwrap();
+    let why = several["error"].as_str().unwrap();
+    assert!(why.contains("Films/b.txt: ") && why.contains("exists already"), "{why}");
+    assert_eq!(several["cause"], "place");
+    let id = several["id"].to_string();
+    let files = bob.ok(["downloads", "files", &id]).all("file");
+    let states: Vec<_> = files.iter().map(|file| file["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["done", "failed"]);
+    let failed = bob.ok(["downloads", "files", &id, "--failed"]).one("file");
+    assert_eq!((&failed["name"], &failed["cause"]), (&"Films/b.txt".into(), &"place".into()));
+    bob.fails(4, ["downloads", "files", "4711"]);
+}
+
+#[test]
 fn the_same_get_again_joins_the_download_that_waits() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));

@@ -37,6 +37,10 @@ const EXAMPLES: &[(&str, &str)] = &[
         "downloads",
         "p2pshare-peer downloads\np2pshare-peer downloads --all\np2pshare-peer downloads pause 7",
     ),
+    (
+        "downloads files",
+        "p2pshare-peer downloads files 7\np2pshare-peer downloads files 7 --failed",
+    ),
     ("downloads pause", "p2pshare-peer downloads pause 7\np2pshare-peer downloads pause --all"),
     (
         "downloads resume",

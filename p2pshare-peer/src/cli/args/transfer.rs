@@ -145,6 +145,15 @@ pub struct DownloadsArgs {
 /// `downloads …`
 #[derive(Debug, Subcommand)]
 pub enum DownloadsCommand {
+    /// List the files of one, with what keeps each from coming.
+    Files {
+        /// Its number, as `downloads` lists it.
+        #[arg(value_name = "ID")]
+        id: DownloadId,
+        /// Only those that could not be fetched.
+        #[arg(long)]
+        failed: bool,
+    },
     /// Stop for now; what has come stays.
     Pause(DownloadsOf),
     /// Go on.

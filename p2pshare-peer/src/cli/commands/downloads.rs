@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::HumanDuration;
-use p2pshare_core::{api::ProblemKind, text::visible};
+use p2pshare_core::{api::ProblemKind, content::ContentId, text::visible};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use crate::{
         output::{bytes, count},
     },
     download::Cause,
-    downloads::{DownloadId, DownloadState},
+    downloads::{DownloadId, DownloadState, FileState},
     local::client::{LocalClient, LocalClientError},
 };
 
@@ -49,6 +49,23 @@ pub(super) struct Download {
     rest: serde_json::Map<String, Value>,
 }
 
+/// A file of a download, as the running peer tells of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct DownloadedFile {
+    pub(super) name: String,
+    pub(super) path: String,
+    pub(super) content: ContentId,
+    pub(super) size: u64,
+    pub(super) done: u64,
+    pub(super) state: FileState,
+    pub(super) error: Option<String>,
+    pub(super) cause: Option<Cause>,
+    pub(super) there: bool,
+    /// What else it tells.
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
 /// Some of a list of the running peer's.
 #[derive(Deserialize)]
 pub(super) struct Page<T, C> {
@@ -60,6 +77,7 @@ pub(crate) async fn downloads(context: &Context, args: DownloadsArgs) -> Result<
     let node = running(context)?;
     match args.command {
         None => list(context, &node, args.all, args.limit).await,
+        Some(DownloadsCommand::Files { id, failed }) => files(context, &node, id, failed).await,
         Some(DownloadsCommand::Pause(which)) => change(context, &node, "pause", which).await,
         Some(DownloadsCommand::Resume(which)) => change(context, &node, "resume", which).await,
         Some(DownloadsCommand::Cancel(which)) => change(context, &node, "cancel", which).await,
@@ -110,6 +128,46 @@ async fn page(
 ) -> Result<Page<Download, DownloadId>, LocalClientError> {
     let after = after.map_or(String::new(), |after| format!("&after={after}"));
     node.get(&format!("/downloads?state={filter}&limit={limit}{after}")).await
+}
+
+/// Lists the files of a download.
+async fn files(
+    context: &Context,
+    node: &LocalClient,
+    id: DownloadId,
+    failed: bool,
+) -> Result<(), CliError> {
+    let filter = if failed { "failed" } else { "all" };
+    let mut after = None;
+    loop {
+        let from = after.map_or(String::new(), |after: u64| format!("&after={after}"));
+        let path = format!("/downloads/{id}/files?state={filter}&limit={PAGE}{from}");
+        let page: Page<DownloadedFile, u64> = node.get(&path).await?;
+        for file in &page.items {
+            context.output.line(file_line(file));
+            context.output.event("file", file);
+        }
+        after = page.next;
+        if after.is_none() || page.items.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// A file of a download in a line.
+fn file_line(file: &DownloadedFile) -> String {
+    let state = match file.state {
+        FileState::Waiting => "waiting",
+        FileState::Running => "running",
+        FileState::Done => "done",
+        FileState::Failed => "failed",
+    };
+    let percent = match (file.state, file.size) {
+        (FileState::Done | FileState::Failed, _) | (_, 0) => String::new(),
+        (_, size) => format!(" {}%", u128::from(file.done) * 100 / u128::from(size)),
+    };
+    let why = file.error.as_ref().map_or(String::new(), |why| format!(": {}", visible(why)));
+    format!("{state}{percent}  {}, {}{why}", visible(&file.name), bytes(file.size))
 }
 
 /// A download in a line.

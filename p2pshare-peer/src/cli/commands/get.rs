@@ -13,7 +13,7 @@ use std::{
 use p2pshare_core::{
     swarm::DownloadError,
     text::visible,
-    transfer::{Durability, RateLimit, SinkError},
+    transfer::{Durability, RateLimit},
 };
 use serde_json::json;
 use tokio::{
@@ -52,6 +52,10 @@ const TRY_LATER: &str = "try again later, or wait for a source with --wait SECON
 
 /// What to do when a download stopped half way.
 const RESUME: &str = "run the same command again: it goes on where it stopped";
+
+/// What to do when the place where files are to go does not take some of them.
+const CLEAR_WAY: &str =
+    "mend what is said above, then run the same command again: it goes on where it stopped";
 
 /// How often the progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
@@ -245,7 +249,12 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
             let path = wanted.target.display().to_string();
             context.output.event(
                 "failed",
-                json!({ "path": path, "content": wanted.content, "error": error.to_string() }),
+                json!({
+                    "path": path,
+                    "content": wanted.content,
+                    "error": error.to_string(),
+                    "cause": Cause::from(*error),
+                }),
             );
             if files > 1 && !is_cancelled(error) {
                 shown.warn(format!("{}: {}", visible(&path), visible(&error.to_string())));
@@ -281,24 +290,19 @@ fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliE
     }
     failures.sort_by_key(|(_, error)| std::cmp::Reverse(Cause::from(error).gravity()));
     let (_, first) = failures.swap_remove(0);
-    let exit = exit_of(Cause::from(&first));
+    let cause = Cause::from(&first);
+    let exit = exit_of(cause);
     if files == 1 {
         let error = CliError::new(exit, first.to_string());
         return Err(match exit {
             Exit::NoSource => error.hint(TRY_LATER),
-            Exit::Failed if !is_in_the_way(&first) => error.hint(RESUME),
+            // The same command again does not help.
+            Exit::Failed if cause != Cause::Place => error.hint(RESUME),
             _ => error,
         });
     }
-    Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(RESUME))
-}
-
-/// Whether something else has the name: the error says what to do, and the same command again does not help.
-fn is_in_the_way(error: &FetchError) -> bool {
-    matches!(
-        error,
-        FetchError::Download(DownloadError::Sink(SinkError::Exists(_) | SinkError::Special(_)))
-    )
+    let hint = if cause == Cause::Place { CLEAR_WAY } else { RESUME };
+    Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(hint))
 }
 
 fn is_cancelled(error: &FetchError) -> bool {
@@ -311,7 +315,7 @@ fn exit_of(cause: Cause) -> Exit {
         Cause::NoSource => Exit::NoSource,
         Cause::NotFound => Exit::NotFound,
         Cause::LoggedOut => Exit::NotLoggedIn,
-        Cause::Other => Exit::Failed,
+        Cause::Place | Cause::Other => Exit::Failed,
     }
 }
 

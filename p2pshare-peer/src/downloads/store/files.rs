@@ -11,7 +11,10 @@ use p2pshare_core::{
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::{FileRow, SavedFile, Store, rows};
-use crate::{catalog::local, downloads::DownloadId};
+use crate::{
+    catalog::local,
+    downloads::{DownloadId, FileFilter},
+};
 
 /// Files with one content that are looked at.
 const MAX_COPIES: u32 = 16;
@@ -21,10 +24,16 @@ impl Store {
     pub(in crate::downloads) async fn files(
         &self,
         id: DownloadId,
+        filter: FileFilter,
         after: u64,
         limit: usize,
     ) -> DatabaseResult<Vec<FileRow>> {
-        self.page(id, after, limit, "TRUE", []).await
+        match filter {
+            FileFilter::All => self.page(id, after, limit, "TRUE", []).await,
+            FileFilter::Failed => {
+                self.page(id, after, limit, "state = ?4", [SavedFile::Failed as i64]).await
+            }
+        }
     }
 
     /// A page of files that wait for their turn, in order of their number: those of up to `border` bytes, or those of

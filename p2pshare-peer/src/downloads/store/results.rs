@@ -88,11 +88,15 @@ impl Store {
         now: Timestamp,
     ) -> DatabaseResult<bool> {
         let write = move |c: &Connection| {
+            // Of several it tells the first that failed, and what they have in common.
             let sql = "UPDATE downloads SET finished_at = ?2, state = CASE WHEN files_failed = 0 THEN ?3 ELSE ?4 END, \
                        error = CASE WHEN files_failed = 0 THEN NULL \
                            WHEN files = 1 THEN (SELECT error FROM files WHERE download = ?1 AND state = 2) \
-                           ELSE files_failed || ' of ' || files || ' files could not be fetched' END, \
-                       cause = CASE WHEN files = 1 THEN (SELECT cause FROM files WHERE download = ?1 AND state = 2) END \
+                           ELSE files_failed || ' of ' || files || ' files could not be fetched; the first: ' || \
+                               (SELECT name || ': ' || error FROM files WHERE download = ?1 AND state = 2 \
+                                ORDER BY number LIMIT 1) END, \
+                       cause = (SELECT CASE WHEN count(DISTINCT cause) = 1 THEN min(cause) END \
+                           FROM files WHERE download = ?1 AND state = 2) \
                        WHERE id = ?1 AND state = ?5 AND resolved AND files_done + files_failed = files";
             let settled = c.prepare_cached(sql)?.execute(params![
                 id.0,

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     download::Target,
     downloads::{
-        DownloadFile, DownloadFilter, DownloadId, DownloadTotals, DownloadView, Page, PieceMap,
+        DownloadFile, DownloadFilter, DownloadId, DownloadTotals, DownloadView, FileFilter, Page,
+        PieceMap,
     },
     local::{
         App,
@@ -142,6 +143,8 @@ async fn act(
 
 #[derive(Deserialize)]
 struct FilesQuery {
+    #[serde(default)]
+    state: FileFilter,
     after: Option<u64>,
     limit: Option<usize>,
 }
@@ -151,7 +154,7 @@ async fn files(
     Path(id): Path<DownloadId>,
     Query(query): Query<FilesQuery>,
 ) -> Answer<Json<Page<DownloadFile, u64>>> {
-    Ok(Json(app.node.downloads().files(id, query.after, page(query.limit)).await?))
+    Ok(Json(app.node.downloads().files(id, query.state, query.after, page(query.limit)).await?))
 }
 
 #[derive(Deserialize)]

@@ -2,17 +2,17 @@
 
 use std::{env, time::Duration};
 
-use p2pshare_core::{content::ContentId, text::visible};
+use p2pshare_core::text::visible;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{RESUME, SHOW_EVERY, TRY_LATER, exit_of};
+use super::{CLEAR_WAY, RESUME, SHOW_EVERY, TRY_LATER, exit_of};
 use crate::{
     cli::{
         args::GetArgs,
-        commands::downloads::{Download, Page},
+        commands::downloads::{Download, DownloadedFile, Page},
         context::Context,
         exit::{CliError, Exit},
         output::{Progress, bytes, count},
@@ -36,18 +36,6 @@ struct Begun {
     /// Whether it was there already.
     #[serde(default)]
     joined: bool,
-}
-
-/// A file of a download, as the running peer tells of it.
-#[derive(Deserialize)]
-struct File {
-    path: String,
-    content: ContentId,
-    size: u64,
-    state: FileState,
-    error: Option<String>,
-    cause: Option<Cause>,
-    there: bool,
 }
 
 /// Hands the download to the running peer, and follows it to its end unless told otherwise.
@@ -171,7 +159,7 @@ impl Follower<'_> {
         loop {
             let query = after.map_or(String::new(), |after: u64| format!("&after={after}"));
             let path = format!("/downloads/{}/files?limit={PAGE}{query}", self.id);
-            let page: Page<File, u64> = self.ask(&path).await?;
+            let page: Page<DownloadedFile, u64> = self.ask(&path).await?;
             for file in &page.items {
                 match file.state {
                     FileState::Done => {
@@ -188,7 +176,12 @@ impl Follower<'_> {
                         let why = file.error.clone().unwrap_or_else(|| download.state.to_string());
                         output.event(
                             "failed",
-                            json!({ "path": file.path, "content": file.content, "error": why }),
+                            json!({
+                                "path": file.path,
+                                "content": file.content,
+                                "error": why,
+                                "cause": file.cause,
+                            }),
                         );
                         if download.files > 1 && download.state == DownloadState::Failed {
                             output.warn(format!("{}: {}", visible(&file.path), visible(&why)));
@@ -221,7 +214,7 @@ impl Follower<'_> {
         result(&download, failed, gravest)
     }
 
-    fn tell_done(&self, file: &File, only: bool) {
+    fn tell_done(&self, file: &DownloadedFile, only: bool) {
         let output = self.context.output;
         output.event(
             "file",
@@ -254,7 +247,8 @@ fn result(
     }
     let (file_error, file_cause) = gravest.unzip();
     // Of one that waits its own says more than that of a file whose turn has not come.
-    let exit = exit_of(download.cause.or(file_cause).unwrap_or(Cause::Other));
+    let cause = download.cause.or(file_cause).unwrap_or(Cause::Other);
+    let exit = exit_of(cause);
     let why = download.error.clone().or(file_error).unwrap_or_else(|| "it failed".to_owned());
     let several = download.files > 1 && failed > 0;
     let message = match several {
@@ -269,7 +263,9 @@ fn result(
         )),
         Exit::NoSource => error.hint(TRY_LATER),
         Exit::NotFound => error.hint("look for it with `search` or `browse`"),
-        Exit::Failed => error.hint(RESUME),
+        // The same command again does not help.
+        Exit::Failed if cause != Cause::Place => error.hint(RESUME),
+        Exit::Failed if several => error.hint(CLEAR_WAY),
         _ => error,
     })
 }
