@@ -389,6 +389,7 @@ async fn a_group_that_refuses_does_not_keep_the_rest_back() {
     assert_eq!(report.published, 1);
     assert_eq!((report.refused[0].visibility.clone(), report.refused[0].files), (group, 1));
     world.index.create_group(&world.caller, "friends".parse().unwrap()).await.unwrap();
+    setting.share_with(&private, &options).await;
     assert_eq!(publisher.publish(&quiet).await.unwrap().published, 1);
     assert_eq!(world.entries().await.len(), 2);
 }
@@ -473,13 +474,17 @@ async fn what_is_for_a_group_stays_with_it_and_is_not_for_a_later_one_of_its_nam
     setting.share_with(&files, &by_name).await;
     let report = publisher.publish(&quiet).await.unwrap();
     assert_eq!((report.published, report.refused[0].files), (0, 1));
-    assert!(share().await.refused.is_some_and(|why| why.contains("another")));
+    assert!(share().await.refused.is_some_and(|why| why.contains("not the group")));
     assert_eq!(share().await.reach, Some(made.reach));
     assert!(world.entries().await.is_empty());
     assert!(!served(other.reach).await);
 
     // Until its user says that it is meant.
-    let meant = for_group(&world, &group).await;
+    let named = for_group(&world, &group).await;
+    let refused = setting.sharer.add(&files, &named).await.unwrap_err();
+    assert!(refused.to_string().contains("nothing was changed"), "{refused}");
+    assert_eq!(share().await.reach, Some(made.reach));
+    let meant = ShareOptions { other_group: true, ..named };
     setting.share_with(&files, &meant).await;
     assert_eq!(publisher.publish(&quiet).await.unwrap().published, 1);
     assert_eq!((share().await.reach, share().await.refused), (Some(other.reach), None));
@@ -507,11 +512,81 @@ async fn what_is_meant_for_a_group_that_is_not_there_does_not_stay_public() {
     let report = publisher.publish(&quiet).await.unwrap();
     assert_eq!((report.withdrawn, report.refused[0].files), (1, 1));
     assert!(world.entries().await.is_empty());
-    // It is withdrawn once, and published when the group is there.
-    let report = publisher.publish(&quiet).await.unwrap();
-    assert_eq!((report.withdrawn, report.refused[0].files), (0, 1));
-    world.index.create_group(&world.caller, group).await.unwrap();
+    // It is withdrawn once. Whoever makes such a group later, it is not for that before its user says so.
+    for made in [false, true] {
+        if made {
+            world.index.create_group(&world.caller, group.clone()).await.unwrap();
+        }
+        let report = publisher.publish(&quiet).await.unwrap();
+        assert_eq!((report.withdrawn, report.published, report.refused[0].files), (0, 0, 1));
+        assert!(report.refused[0].reason.contains("again"), "{:?}", report.refused);
+    }
+    let meant = for_group(&world, &group).await;
+    setting.share_with(&files, &meant).await;
     let report = publisher.publish(&quiet).await.unwrap();
     assert_eq!((report.published, report.refused.len()), (1, 0));
     assert_eq!(setting.catalog().shares().await.unwrap()[0].refused, None);
+}
+
+#[tokio::test]
+async fn a_full_quota_leaves_nothing_with_those_who_could_see_it_before() {
+    let config = IndexConfig { entries_per_user: 3, ..IndexConfig::default() };
+    let (world, mut setting) = (World::with(config).await, Setting::new());
+    world.announced().await;
+    let group: GroupName = "lab".parse().unwrap();
+    world.index.create_group(&world.caller, group.clone()).await.unwrap();
+    for name in ["a", "b", "c"] {
+        setting.write(name, name);
+    }
+    setting.share_all().await;
+    let (publisher, _) = world.publisher(&setting);
+    assert_eq!(publisher.publish(&quiet).await.unwrap().published, 3);
+
+    // One more than there is room for, and all of it for fewer.
+    setting.write("d", "d");
+    let files = setting.files.clone();
+    let meant = for_group(&world, &group).await;
+    setting.share_with(&files, &meant).await;
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.published, report.refused[0].files), (3, 1));
+    let entries = world.entries().await;
+    assert!(
+        entries.len() == 3
+            && entries.values().all(|e| e.visibility == Visibility::Group(group.clone()))
+    );
+    let share = setting.catalog().shares().await.unwrap().remove(0);
+    assert!(share.refused.is_some());
+    assert_eq!(setting.catalog().totals(share.id).await.unwrap().pending, 1);
+
+    // A file that gets another name needs no more room, wherever its new name is in the order.
+    fs::remove_file(setting.files.join("d")).unwrap();
+    fs::rename(setting.files.join("c"), setting.files.join("0")).unwrap();
+    setting.share_with(&files, &meant).await;
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.published, report.withdrawn, report.refused.len()), (1, 2, 0));
+}
+
+#[tokio::test]
+async fn what_is_for_a_group_that_is_gone_is_not_sent_again_and_again() {
+    let (world, mut setting) = (World::new().await, Setting::new());
+    world.announced().await;
+    let group: GroupName = "lab".parse().unwrap();
+    world.index.create_group(&world.caller, group.clone()).await.unwrap();
+    for number in 0..2500 {
+        setting.write(format!("{}/{number}", number % 20), format!("{number}"));
+    }
+    let files = setting.files.clone();
+    let by_name = ShareOptions { reach: None, ..for_group(&world, &group).await };
+    setting.share_with(&files, &by_name).await;
+    let (publisher, local) = world.publisher(&setting);
+    assert_eq!(publisher.publish(&quiet).await.unwrap().published, 2500);
+    world.index.delete_group(&world.caller, &group).await.unwrap();
+    let repaired = publisher.reconcile(0, &quiet).await.unwrap().unwrap();
+    assert_eq!(repaired.report.refused[0].files, 2500);
+
+    local.batches.store(0, Ordering::Relaxed);
+    setting.write("new", "new");
+    setting.share_with(&files, &ShareOptions::default()).await;
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.refused[0].files, local.batches.load(Ordering::Relaxed)), (2501, 1));
 }

@@ -22,6 +22,10 @@ use crate::{
 /// Most different sizes that are told of one content.
 const SIZES_PER_CONTENT: u32 = 8;
 
+/// A batch is for a group that is not the one that is meant.
+const OTHER_GROUP: &str = "this is not the group of the name that it was shared with, which is gone or at another index: \
+                           share it with the group anew if this one is meant";
+
 /// Most extensions in a search.
 const MAX_EXTENSIONS: usize = 32;
 
@@ -47,6 +51,10 @@ impl Index {
         let published =
             self.store().publish(&caller.user, &peer, &request.changes, self.now()).await?;
         let published = published.ok_or(IndexError::NotFound(Thing::Peer(peer)))?;
+        // A group may have gone and its name been taken in between: then the peer is told, and withdraws what it published.
+        if reaches != self.reaches(caller, request).await? {
+            return Err(IndexError::Conflict(OTHER_GROUP));
+        }
         Ok(PublishAnswer { published, reaches })
     }
 
@@ -179,10 +187,7 @@ impl Index {
             let reach = reach.ok_or_else(|| IndexError::NotFound(Thing::Group(group.clone())))?;
             let mut meant = request.groups.iter().filter(|meant| meant.group == *group);
             if meant.any(|meant| meant.reach != reach) {
-                return Err(IndexError::Conflict(
-                    "the group that this was shared with is gone, and another one has its name: share it with the \
-                     group again if that one is meant",
-                ));
+                return Err(IndexError::Conflict(OTHER_GROUP));
             }
             Ok(GroupReach { group: group.clone(), reach })
         };

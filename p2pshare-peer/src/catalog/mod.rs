@@ -12,6 +12,7 @@ mod manifests;
 mod model;
 mod naming;
 mod partial;
+mod pending;
 mod published;
 mod rows;
 mod schema;
@@ -23,7 +24,10 @@ use std::{
     sync::Arc,
 };
 
-use p2pshare_core::backend::sqlite::{Database, DatabaseError, DatabaseResult};
+use p2pshare_core::{
+    backend::sqlite::{Database, DatabaseError, DatabaseResult},
+    identity::GroupName,
+};
 use rusqlite::Connection;
 
 pub use changes::CatalogChanges;
@@ -32,11 +36,11 @@ pub(crate) use lock::CatalogLock;
 pub use model::{CatalogFile, FileId, Share, ShareId, ShareTotals};
 pub use partial::{CompositeSource, PartialRegistration, PartialSources};
 pub use published::PublishAccount;
-pub(crate) use published::{PendingChange, RefusedShares};
 pub use source::{CatalogSource, ChangedFile, ChangedFiles};
 
 pub(crate) use model::{KnownFile, KnownFrom, NewContent, NewFile, NewShare, PutOutcome};
 pub(crate) use naming::{MAX_NUMBER, numbered};
+pub(crate) use pending::PendingChange;
 
 /// Why the catalog cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -51,6 +55,17 @@ pub enum CatalogError {
     /// So many shares have this name that no other can be made from it.
     #[error("too many shares are called {0:?}: rename the file or folder")]
     NoName(String),
+    /// The group that has the name is not the one that it is shared with.
+    #[error(
+        "group {group} is not the group that {} is shared with, which is gone or at another index: nothing was changed",
+        root.display()
+    )]
+    OtherGroup {
+        /// What is shared.
+        root: PathBuf,
+        /// The group's name.
+        group: GroupName,
+    },
     /// On this system such a path cannot be kept.
     #[error("{} cannot be shared: its name is not Unicode", .0.display())]
     BadPath(PathBuf),

@@ -53,6 +53,9 @@ pub struct Share {
     /// Which group it is for, if it is for one: what the grants of its members say. `None` until the index has told it.
     /// Another group that gets the name is not meant.
     pub reach: Option<Reach>,
+    /// There was no group of the name when it was to be published for the first time: nothing is published until it is
+    /// shared with the group again, whoever has the name by then.
+    pub lost: bool,
     /// Why the index did not take some of its files when they were published the last time.
     pub refused: Option<String>,
 }
@@ -66,6 +69,7 @@ pub(crate) struct NewShare {
     pub(crate) visibility: Option<Visibility>,
     /// As in [`ShareOptions`](crate::share::ShareOptions).
     pub(crate) reach: Option<Reach>,
+    pub(crate) other_group: bool,
     pub(crate) hidden: Option<bool>,
     pub(crate) follow_links: Option<bool>,
     pub(crate) watched: Option<bool>,
@@ -80,6 +84,8 @@ pub struct ShareTotals {
     pub bytes: u64,
     /// Files and folders below the root that are not shared.
     pub excluded: u64,
+    /// Files that the index has not yet as they are.
+    pub pending: u64,
 }
 
 /// A shared file.

@@ -24,24 +24,6 @@ pub struct PublishAccount {
     pub peer: PeerId,
 }
 
-/// A change to be told to the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PendingChange {
-    pub(crate) change: CatalogChange,
-    /// Which group it is for, as in [`Share::reach`](super::Share::reach).
-    pub(crate) reach: Option<Reach>,
-}
-
-/// Shares of which the index did not take all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RefusedShares {
-    /// For whom they are; a group, or else anybody who is not in a group.
-    pub(crate) visibility: Visibility,
-    /// Which group, as in [`Share::reach`](super::Share::reach).
-    pub(crate) reach: Option<Reach>,
-    pub(crate) reason: String,
-}
-
 /// What the catalog remembers of an account.
 struct SavedAccount {
     index_key: Option<String>,
@@ -53,11 +35,6 @@ impl Catalog {
     /// How many files the index has acknowledged, as far as this catalog knows.
     pub async fn published_count(&self) -> Result<u64, CatalogError> {
         self.count("SELECT count(*) FROM published").await
-    }
-
-    /// How many paths are still to be told to the index.
-    pub async fn pending_count(&self) -> Result<u64, CatalogError> {
-        self.count("SELECT count(*) FROM pending").await
     }
 
     /// From now on the catalog is published for this account. If it was for another one before, nothing counts as
@@ -76,70 +53,6 @@ impl Catalog {
             Ok(())
         })
         .await
-    }
-
-    /// A page of what is to be told to the index, in order of path.
-    pub(crate) async fn pending(
-        &self,
-        account: PublishAccount,
-        after: Option<SharePath>,
-        limit: usize,
-    ) -> Result<Vec<PendingChange>, CatalogError> {
-        let limit = signed(limit as u64)?;
-        let read = self.read(move |c| {
-            if !is_current(c, &account)? {
-                return Ok(None);
-            }
-            let after = after.as_ref().map_or("", SharePath::as_str);
-            let mut query = c.prepare_cached(
-                "SELECT p.path, f.path, f.content, f.size, s.visibility, s.online, s.reach FROM pending p \
-                 LEFT JOIN files f ON f.path = p.path LEFT JOIN shares s ON s.id = f.share \
-                 WHERE p.path > ?1 ORDER BY p.path LIMIT ?2",
-            )?;
-            let changes = query.query_and_then(params![after, limit], |row| {
-                if !row.get::<_, Option<bool>>(5)?.unwrap_or(false) {
-                    let change = CatalogChange::Withdraw(rows::text(row, 0)?);
-                    return Ok(PendingChange { change, reach: None });
-                }
-                let change = CatalogChange::Publish(rows::entry(row, 1)?);
-                Ok(PendingChange { change, reach: rows::optional(row, 6)? })
-            })?;
-            changes.collect::<DatabaseResult<Vec<_>>>().map(Some)
-        });
-        read.await?.ok_or(CatalogError::AccountChanged)
-    }
-
-    /// Of these changes those of whose paths the index has something, as far as this catalog knows, as withdrawals.
-    pub(crate) async fn known_at_index(
-        &self,
-        account: PublishAccount,
-        changes: Vec<CatalogChange>,
-    ) -> Result<Vec<CatalogChange>, CatalogError> {
-        let known = move |c: &Connection| {
-            let mut query = c.prepare_cached("SELECT 1 FROM published WHERE path = ?1")?;
-            let mut known = Vec::new();
-            for change in &changes {
-                if query.exists([change.path().as_str()])? {
-                    known.push(CatalogChange::Withdraw(change.path().clone()));
-                }
-            }
-            Ok(known)
-        };
-        self.for_account(account, known).await
-    }
-
-    /// The index has taken everything but these the last time. Others are not told: for them nothing has changed.
-    pub(crate) async fn note_refused(
-        &self,
-        account: PublishAccount,
-        refused: Vec<RefusedShares>,
-    ) -> Result<(), CatalogError> {
-        let note = move |c: &Connection| {
-            c.prepare_cached("UPDATE shares SET refused = NULL WHERE refused IS NOT NULL")?
-                .execute([])?;
-            refused.iter().try_for_each(|refused| note_refused(c, refused))
-        };
-        self.for_account(account, note).await
     }
 
     /// The index has done these changes, and said what the grants of the groups' members say: a share for a group that
@@ -186,7 +99,7 @@ impl Catalog {
     }
 
     /// A write that is done only while the catalog is published for this account.
-    async fn for_account<T: Send + 'static>(
+    pub(super) async fn for_account<T: Send + 'static>(
         &self,
         account: PublishAccount,
         work: impl FnOnce(&Connection) -> DatabaseResult<T> + Send + 'static,
@@ -198,7 +111,7 @@ impl Catalog {
         self.write(write).await?.ok_or(CatalogError::AccountChanged)
     }
 
-    async fn count(&self, sql: &'static str) -> Result<u64, CatalogError> {
+    pub(super) async fn count(&self, sql: &'static str) -> Result<u64, CatalogError> {
         let read = self
             .read(move |c| rows::unsigned(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?));
         read.await
@@ -224,7 +137,7 @@ impl SavedAccount {
     }
 }
 
-fn is_current(c: &Connection, account: &PublishAccount) -> DatabaseResult<bool> {
+pub(super) fn is_current(c: &Connection, account: &PublishAccount) -> DatabaseResult<bool> {
     Ok(SavedAccount::read(c)?.is(account))
 }
 
@@ -279,21 +192,14 @@ fn bind(c: &Connection, told: &GroupReach) -> DatabaseResult<()> {
     Ok(())
 }
 
-fn note_refused(c: &Connection, refused: &RefusedShares) -> DatabaseResult<()> {
-    let RefusedShares { visibility, reach, reason } = refused;
-    let is_group = matches!(visibility, Visibility::Group(_));
-    let sql = "UPDATE shares SET refused = ?1 WHERE reach IS ?2 \
-               AND (CASE WHEN ?3 THEN visibility = ?4 ELSE visibility NOT LIKE 'group:%' END) \
-               AND id IN (SELECT f.share FROM pending p JOIN files f ON f.path = p.path)";
-    let reach = reach.map(|reach| reach.to_string());
-    c.prepare_cached(sql)?.execute(params![reason, reach, is_group, visibility.to_string()])?;
-    Ok(())
-}
-
 fn withdrawn(c: &Connection, path: &SharePath) -> DatabaseResult<()> {
     c.prepare_cached("DELETE FROM published WHERE path = ?1")?.execute([path.as_str()])?;
     let sql = "DELETE FROM pending WHERE path = ?1 AND NOT EXISTS (\
                SELECT 1 FROM files f JOIN shares s ON s.id = f.share WHERE f.path = ?1 AND s.online)";
+    c.prepare_cached(sql)?.execute([path.as_str()])?;
+    // What is shared all the same is to be published again.
+    let sql = "INSERT OR IGNORE INTO pending SELECT f.path FROM files f JOIN shares s ON s.id = f.share \
+               WHERE f.path = ?1 AND s.online";
     c.prepare_cached(sql)?.execute([path.as_str()])?;
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::{
 
 /// The columns of [`share`].
 pub(super) const SHARE: &str =
-    "id, root, name, visibility, hidden, follow_links, online, watched, reach, refused";
+    "id, root, name, visibility, hidden, follow_links, online, watched, reach, lost, refused";
 
 pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
     Ok(Share {
@@ -30,7 +30,8 @@ pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
         online: row.get(6)?,
         watched: row.get(7)?,
         reach: optional(row, 8)?,
-        refused: row.get(9)?,
+        lost: row.get(9)?,
+        refused: row.get(10)?,
     })
 }
 

@@ -118,9 +118,11 @@ ALTER TABLE shares ADD COLUMN watched INTEGER NOT NULL DEFAULT 1;
 ";
 
 /// A share is for one group, and for no other that gets its name: `reach` is what the grants of that group's members say,
-/// `NULL` until the index has told it. `refused` is why the index did not take some of its files the last time.
+/// `NULL` until the index has told it. `lost` says that there was no group of its name when it would have told. `refused` is why the index did not take
+/// some of its files the last time.
 const VERSION_4: Migration = "
 ALTER TABLE shares ADD COLUMN reach TEXT;
+ALTER TABLE shares ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE shares ADD COLUMN refused TEXT;
 UPDATE shares SET reach = (SELECT r.reach FROM reaches r WHERE r.visibility = shares.visibility)
     WHERE visibility LIKE 'group:%';

@@ -45,15 +45,17 @@ impl Catalog {
     /// How much a share holds. Takes time in proportion to its files.
     pub async fn totals(&self, id: ShareId) -> Result<ShareTotals, CatalogError> {
         let read = self.read(move |c| {
-            let count = "SELECT count(*), coalesce(sum(size), 0), (SELECT count(*) FROM excluded WHERE share = ?1) \
+            let count = "SELECT count(*), coalesce(sum(size), 0), (SELECT count(*) FROM excluded WHERE share = ?1), \
+                         (SELECT count(*) FROM pending p JOIN files f ON f.path = p.path WHERE f.share = ?1) \
                          FROM files WHERE share = ?1";
             let mut query = c.prepare_cached(count)?;
-            let count = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-            let (files, bytes, excluded) = query.query_row([id.0], count)?;
+            let count = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+            let (files, bytes, excluded, pending) = query.query_row([id.0], count)?;
             Ok(ShareTotals {
                 files: rows::unsigned(files)?,
                 bytes: rows::unsigned(bytes)?,
                 excluded: rows::unsigned(excluded)?,
+                pending: rows::unsigned(pending)?,
             })
         });
         read.await
@@ -64,15 +66,14 @@ impl Catalog {
         if local::to_bytes(&new.root).is_none() {
             return Err(CatalogError::BadPath(new.root));
         }
-        let name = new.name.to_string();
         let added = self.change(move |c| {
             let root = local::to_bytes(&new.root).unwrap_or_default();
             match find(c, "root = ?1", root)? {
-                Some(share) => update(c, share, &new).map(Some),
+                Some(share) => update(c, share, &new),
                 None => insert(c, root, &new),
             }
         });
-        let added = added.await?.ok_or(CatalogError::NoName(name))?;
+        let added = added.await??;
         self.keep().await?;
         Ok(added)
     }
@@ -159,18 +160,32 @@ fn find(
     found.next().transpose()
 }
 
-fn update(c: &Connection, share: Share, new: &NewShare) -> DatabaseResult<Share> {
-    let reach = reach_of(new, Some(&share));
+/// A change that may not be made, or the share as it is afterwards.
+type Changed = DatabaseResult<Result<Share, CatalogError>>;
+
+fn update(c: &Connection, share: Share, new: &NewShare) -> Changed {
+    let visibility = new.visibility.clone().unwrap_or_else(|| share.visibility.clone());
+    // What is shared with a group stays with it unless another one was named, by what only it has: its name alone may be
+    // that of another one by now.
+    let kept = share.reach.filter(|_| visibility == share.visibility);
+    let reach = told_reach(new).or(kept);
+    if let (Visibility::Group(group), Some(kept)) = (&visibility, kept)
+        && reach != Some(kept)
+        && !new.other_group
+    {
+        return Ok(Err(CatalogError::OtherGroup { root: share.root, group: group.clone() }));
+    }
     let share = Share {
-        visibility: new.visibility.clone().unwrap_or(share.visibility),
+        visibility,
         reach,
+        lost: share.lost && new.visibility.is_none(),
         refused: None,
         hidden: new.hidden.unwrap_or(share.hidden),
         follow_links: new.follow_links.unwrap_or(share.follow_links),
         watched: new.watched.unwrap_or(share.watched),
         ..share
     };
-    let sql = "UPDATE shares SET visibility = ?2, hidden = ?3, follow_links = ?4, watched = ?5, reach = ?6, \
+    let sql = "UPDATE shares SET visibility = ?2, hidden = ?3, follow_links = ?4, watched = ?5, reach = ?6, lost = ?7, \
                refused = NULL WHERE id = ?1";
     let visibility = share.visibility.to_string();
     c.prepare_cached(sql)?.execute(params![
@@ -179,29 +194,26 @@ fn update(c: &Connection, share: Share, new: &NewShare) -> DatabaseResult<Share>
         share.hidden,
         share.follow_links,
         share.watched,
-        reach.map(|reach| reach.to_string())
+        reach.map(|reach| reach.to_string()),
+        share.lost
     ])?;
-    Ok(share)
+    Ok(Ok(share))
 }
 
-/// Which group a share is for. What was shared with a group stays with it unless another one was named, by what only it
-/// has: its name alone may be that of another one by now.
-fn reach_of(new: &NewShare, old: Option<&Share>) -> Option<Reach> {
-    let told = new.reach.filter(|_| matches!(new.visibility, Some(Visibility::Group(_))));
-    let kept = old.filter(|old| new.visibility.as_ref().is_none_or(|new| *new == old.visibility));
-    told.or_else(|| kept.and_then(|old| old.reach))
+/// Which group is named, by what only it has.
+fn told_reach(new: &NewShare) -> Option<Reach> {
+    new.reach.filter(|_| matches!(new.visibility, Some(Visibility::Group(_))))
 }
 
-/// `None`: no name is free.
-fn insert(c: &Connection, root: &[u8], new: &NewShare) -> DatabaseResult<Option<Share>> {
+fn insert(c: &Connection, root: &[u8], new: &NewShare) -> Changed {
     let Some(name) = free_name(c, &new.name)? else {
-        return Ok(None);
+        return Ok(Err(CatalogError::NoName(new.name.to_string())));
     };
     let visibility = new.visibility.clone().unwrap_or_default();
     let (hidden, follow_links) =
         (new.hidden.unwrap_or_default(), new.follow_links.unwrap_or_default());
     let watched = new.watched.unwrap_or(true);
-    let reach = reach_of(new, None);
+    let reach = told_reach(new);
     let sql = "INSERT INTO shares (root, name, visibility, hidden, follow_links, watched, reach) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let id = c.prepare_cached(sql)?.insert(params![
@@ -213,7 +225,7 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> DatabaseResult<Option<
         watched,
         reach.map(|reach| reach.to_string())
     ])?;
-    Ok(Some(Share {
+    Ok(Ok(Share {
         id: ShareId(id),
         root: new.root.clone(),
         name,
@@ -223,6 +235,7 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> DatabaseResult<Option<
         online: true,
         watched,
         reach,
+        lost: false,
         refused: None,
     }))
 }

@@ -28,7 +28,7 @@ pub use exit::{CliError, Exit};
 use args::Command;
 use commands::{
     account, community, config as config_command, doctor, downloads, find, get, push, serve, share,
-    status, ui,
+    shares, status, ui,
 };
 use config::{ParseError, Parsed, Settings};
 use context::Context;
@@ -133,7 +133,7 @@ async fn work(context: &Context, command: Command) -> Result<(), CliError> {
             Box::pin(share::share(context, args, &stop_on_signal(output))).await
         }
         Command::Unshare(args) => share::unshare(context, args).await,
-        Command::Shares => share::shares(context).await,
+        Command::Shares => shares::shares(context).await,
         Command::Serve(args) => {
             Box::pin(serve::serve(context, args, &stop_on_signal(output))).await
         }

@@ -1,7 +1,6 @@
 //! Staying online at the index, and keeping it told of what is shared.
 
 use std::{
-    mem,
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -31,6 +30,9 @@ const SHORTEST_BEAT: Duration = Duration::from_secs(1);
 /// And never further apart: a peer is taken for offline after 90 seconds.
 const LONGEST_BEAT: Duration = Duration::from_secs(60);
 
+/// What the index refused is tried again after so many heartbeats at most.
+const MOST_BEATS: u32 = 8;
+
 pub(super) struct Presence {
     pub(super) peer: OwnPeer,
     pub(super) guard: GrantGuard,
@@ -39,8 +41,41 @@ pub(super) struct Presence {
     pub(super) advertise: Vec<PeerAddr>,
     pub(super) events: DaemonEvents,
     pub(super) metrics: PeerMetrics,
-    /// What the index refused the last time, which was told.
-    pub(super) refused: Mutex<Vec<Refused>>,
+    pub(super) refused: Mutex<LastRefused>,
+}
+
+/// What the index refused the last time. It is tried again now and then: the user may be in the group by now, or may have
+/// more room.
+#[derive(Default)]
+pub(super) struct LastRefused {
+    refused: Vec<Refused>,
+    /// Heartbeats since it was tried.
+    beats: u32,
+    /// It is tried after so many.
+    wait: u32,
+}
+
+impl LastRefused {
+    /// Notes what was refused. Gives what was not refused the last time.
+    fn take(&mut self, refused: &[Refused]) -> Vec<Refused> {
+        let is_new = |one: &&Refused| !self.refused.iter().any(|told| told.is_like(one));
+        let new: Vec<_> = refused.iter().filter(is_new).cloned().collect();
+        if !new.is_empty() || refused.len() != self.refused.len() {
+            (self.beats, self.wait) = (0, 1);
+        }
+        self.refused = refused.to_vec();
+        new
+    }
+
+    /// Whether it is to be tried again at this heartbeat.
+    fn is_due(&mut self) -> bool {
+        self.beats += 1;
+        if self.refused.is_empty() || self.beats < self.wait {
+            return false;
+        }
+        (self.beats, self.wait) = (0, self.wait.saturating_mul(2).min(MOST_BEATS));
+        true
+    }
 }
 
 impl Presence {
@@ -122,6 +157,8 @@ impl Presence {
         let publisher = self.peer.publisher(self.catalog.clone());
         if let Some(repaired) = publisher.reconcile(answer.entries, &|_| ()).await? {
             self.tell(&repaired.report).await?;
+        } else if self.refused().is_due() {
+            self.publish().await?;
         }
         self.metrics.set_online(true);
         self.metrics.set_shares(self.catalog.shares().await?.len() as u64);
@@ -136,14 +173,8 @@ impl Presence {
 
     /// Tells what was published, and what was refused if that was not told before.
     async fn tell(&self, report: &PublishReport) -> Result<(), DaemonError> {
-        let refused = report.refused.clone();
-        let before = mem::replace(&mut *self.told(), refused.clone());
-        if before != refused {
-            for Refused { visibility, files, reason, .. } in &refused {
-                (self.events)(DaemonEvent::Trouble(format!(
-                    "{files} files for {visibility} are not published: {reason}"
-                )));
-            }
+        for refused in self.refused().take(&report.refused) {
+            (self.events)(DaemonEvent::Trouble(refused.to_string()));
         }
         if report.published + report.withdrawn > 0 {
             let total = self.catalog.published_count().await?;
@@ -153,7 +184,7 @@ impl Presence {
         Ok(())
     }
 
-    fn told(&self) -> MutexGuard<'_, Vec<Refused>> {
+    fn refused(&self) -> MutexGuard<'_, LastRefused> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

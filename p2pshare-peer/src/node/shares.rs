@@ -81,6 +81,8 @@ pub struct ShareView {
     pub hidden: bool,
     /// Why the index did not take some of its files when they were published the last time.
     pub refused: Option<String>,
+    /// Files that the index has not yet as they are.
+    pub unpublished: u64,
     /// What is in it, if it is one file that was hashed.
     pub content: Option<ContentId>,
     /// The scan that runs.
@@ -219,7 +221,12 @@ impl Node {
         match timeout(INDEX_PATIENCE, index.reach_of(group)).await {
             Ok(Ok(None)) => Err(NodeError::NotFound(format!("you are in no group {group}"))),
             Ok(Ok(reach)) => Ok(ShareOptions { reach, ..options }),
-            Ok(Err(_)) | Err(_) => Ok(options),
+            Ok(Err(error)) if options.other_group => Err(error.into()),
+            Ok(Err(_)) => Ok(options),
+            Err(_) if options.other_group => {
+                Err(NodeError::Conflict("the index does not answer: try again".to_owned()))
+            }
+            Err(_) => Ok(options),
         }
     }
 
@@ -314,6 +321,7 @@ impl Node {
             content: *content,
             hidden: share.hidden,
             refused: share.refused.clone(),
+            unpublished: totals.pending,
             scan: scan.map(|scan| lock(&scan.progress).clone()),
         }
     }

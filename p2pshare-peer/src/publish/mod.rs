@@ -4,14 +4,11 @@ mod announce;
 mod index;
 mod own;
 mod reconcile;
+mod run;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use p2pshare_core::{
-    api::{CatalogChange, GroupReach, MAX_PUBLISH_BATCH, ProblemKind, PublishRequest, Visibility},
-    identity::{GroupName, Reach},
-    path::SharePath,
-};
+use p2pshare_core::{api::Visibility, identity::Reach};
 
 pub use crate::catalog::PublishAccount;
 pub use announce::{AnnounceFailure, announce};
@@ -20,9 +17,10 @@ pub use own::OwnPeer;
 pub use reconcile::Reconciled;
 
 use crate::{
-    catalog::{Catalog, CatalogError, CatalogLock, PendingChange, RefusedShares},
+    catalog::{Catalog, CatalogError, CatalogLock},
     index_client::ClientError,
 };
+use run::Run;
 
 /// Publishers take turns: two at once could bring their batches to the index in another order than their acknowledgements
 /// to the catalog.
@@ -75,7 +73,7 @@ pub struct PublishReport {
 /// of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// For whom they are shared.
+    /// For whom they are shared; what is for no group is all told as [`Visibility::Public`].
     pub visibility: Visibility,
     /// Which group, where that is known: see [`Share::reach`](crate::catalog::Share::reach).
     pub reach: Option<Reach>,
@@ -83,6 +81,27 @@ pub struct Refused {
     pub files: u64,
     /// Why, as the index says it.
     pub reason: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.files {
+            1 => f.write_str("1 file")?,
+            files => write!(f, "{files} files")?,
+        }
+        if matches!(self.visibility, Visibility::Group(_)) {
+            write!(f, " for {}", self.visibility)?;
+        }
+        write!(f, " not published: {}", self.reason)
+    }
+}
+
+impl Refused {
+    /// Whether it is the same trouble, however many files it is about.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let what = |one: &Self| (one.visibility.clone(), one.reach, one.reason.clone());
+        what(self) == what(other)
+    }
 }
 
 /// Publishes a catalog at an index. A clone does the same.
@@ -117,183 +136,10 @@ impl Publisher {
         self.publish_pending(events).await
     }
 
-    /// Sends what is pending, page by page; the next page is read while one is sent.
     async fn publish_pending(
         &self,
         events: PublishEvents<'_>,
     ) -> Result<PublishReport, PublishError> {
-        let total = self.catalog.pending_count().await?;
-        let mut report = PublishReport::default();
-        let mut page = self.page(None).await?;
-        while let Some(last) = page.last() {
-            let last = last.change.path().clone();
-            let (sent, next) =
-                futures::join!(self.send_page(page, &mut report), self.page(Some(last)));
-            sent?;
-            events(PublishProgress { done: report.published + report.withdrawn, total });
-            page = next?;
-        }
-        let refused = report.refused.iter().map(RefusedShares::from).collect();
-        self.catalog.note_refused(self.account.clone(), refused).await?;
-        Ok(report)
-    }
-
-    async fn page(&self, after: Option<SharePath>) -> Result<Vec<PendingChange>, PublishError> {
-        Ok(self.catalog.pending(self.account.clone(), after, MAX_PUBLISH_BATCH).await?)
-    }
-
-    /// Sends a page, what is for a group by itself: the index does a batch whole or not at all.
-    async fn send_page(
-        &self,
-        page: Vec<PendingChange>,
-        report: &mut PublishReport,
-    ) -> Result<(), PublishError> {
-        let mut batches: Vec<(Audience, Vec<CatalogChange>)> = Vec::new();
-        for PendingChange { change, reach } in page {
-            let audience = Audience::of(&change, reach);
-            // A page has few groups.
-            match batches.iter_mut().find(|(of, _)| *of == audience) {
-                Some((_, batch)) => batch.push(change),
-                None => batches.push((audience, vec![change])),
-            }
-        }
-        for (audience, batch) in batches {
-            self.send(&audience, batch, report).await?;
-        }
-        Ok(())
-    }
-
-    async fn send(
-        &self,
-        audience: &Audience,
-        batch: Vec<CatalogChange>,
-        report: &mut PublishReport,
-    ) -> Result<(), PublishError> {
-        let Err((batch, error)) = self.try_send(audience, batch, report).await? else {
-            return Ok(());
-        };
-        if error.kind() != Some(ProblemKind::QuotaExceeded) {
-            self.check_announced().await?;
-            if audience.group().is_none() {
-                return Err(PublishError::Index(error));
-            }
-            report.refuse(audience, batch.len() as u64, error.to_string());
-            // What is meant for a group that is not there must not stay with those who could see it before.
-            let known = self.catalog.known_at_index(self.account.clone(), batch).await?;
-            return self.send_all(&Audience::default(), known, report).await;
-        }
-        // What is withdrawn must not wait until there is room for what is new.
-        let is_withdrawal = |change: &CatalogChange| matches!(change, CatalogChange::Withdraw(_));
-        let (withdrawn, published): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_withdrawal);
-        if withdrawn.is_empty() {
-            report.refuse(audience, published.len() as u64, error.to_string());
-            return Ok(());
-        }
-        self.send_all(audience, withdrawn, report).await?;
-        if let Err((published, error)) = self.try_send(audience, published, report).await? {
-            report.refuse(audience, published.len() as u64, error.to_string());
-        }
-        Ok(())
-    }
-
-    /// Sends a batch of which nothing can be refused.
-    async fn send_all(
-        &self,
-        audience: &Audience,
-        batch: Vec<CatalogChange>,
-        report: &mut PublishReport,
-    ) -> Result<(), PublishError> {
-        let sent = self.try_send(audience, batch, report).await?;
-        sent.map_err(|(_, error)| PublishError::Index(error))
-    }
-
-    /// Sends a batch, if there is something in it; gives it back when the index refuses it for what it is: it is more
-    /// than it takes of a user, or for a group that is not there.
-    async fn try_send(
-        &self,
-        audience: &Audience,
-        batch: Vec<CatalogChange>,
-        report: &mut PublishReport,
-    ) -> Result<Result<(), (Vec<CatalogChange>, ClientError)>, PublishError> {
-        if batch.is_empty() {
-            return Ok(Ok(()));
-        }
-        let request = PublishRequest { changes: batch, groups: audience.meant() };
-        match self.index.publish(&request).await {
-            Ok(done) => {
-                report.total = Some(done.published.total);
-                for change in &request.changes {
-                    match change {
-                        CatalogChange::Publish(_) => report.published += 1,
-                        CatalogChange::Withdraw(_) => report.withdrawn += 1,
-                    }
-                }
-                let (account, reaches) = (self.account.clone(), done.reaches);
-                Ok(Ok(self.catalog.acknowledge(account, request.changes, reaches).await?))
-            }
-            Err(error) => match error.kind() {
-                Some(
-                    ProblemKind::QuotaExceeded | ProblemKind::NotFound | ProblemKind::Conflict,
-                ) => Ok(Err((request.changes, error))),
-                _ => Err(PublishError::Index(error)),
-            },
-        }
-    }
-
-    /// Tells a peer that the index does not know from anything else that it does not find.
-    async fn check_announced(&self) -> Result<(), PublishError> {
-        self.entries(None, 1).await.map(drop)
-    }
-}
-
-impl From<&Refused> for RefusedShares {
-    fn from(refused: &Refused) -> Self {
-        let Refused { visibility, reach, reason, .. } = refused.clone();
-        Self { visibility, reach, reason }
-    }
-}
-
-impl PublishReport {
-    fn refuse(&mut self, audience: &Audience, files: u64, reason: String) {
-        let Audience { visibility, reach } = audience.clone();
-        let same =
-            |refused: &&mut Refused| refused.visibility == visibility && refused.reach == reach;
-        match self.refused.iter_mut().find(same) {
-            Some(refused) => refused.files += files,
-            None => self.refused.push(Refused { visibility, reach, files, reason }),
-        }
-    }
-}
-
-/// For whom a batch is: a group, or `Public` for what no group can keep from being done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Audience {
-    visibility: Visibility,
-    /// Which group, where that is known.
-    reach: Option<Reach>,
-}
-
-impl Audience {
-    fn of(change: &CatalogChange, reach: Option<Reach>) -> Self {
-        match change {
-            CatalogChange::Publish(entry) if matches!(entry.visibility, Visibility::Group(_)) => {
-                Self { visibility: entry.visibility.clone(), reach }
-            }
-            _ => Self::default(),
-        }
-    }
-
-    fn group(&self) -> Option<&GroupName> {
-        match &self.visibility {
-            Visibility::Group(group) => Some(group),
-            Visibility::Public | Visibility::Unlisted => None,
-        }
-    }
-
-    /// What the index is told of it.
-    fn meant(&self) -> Vec<GroupReach> {
-        let meant = self.group().zip(self.reach);
-        let meant = meant.map(|(group, reach)| GroupReach { group: group.clone(), reach });
-        meant.into_iter().collect()
+        Box::pin(Run::new(self).all(events)).await
     }
 }

@@ -56,6 +56,9 @@ pub struct ShareOptions {
     /// index tells it. Without it what is shared with the group already stays with the one that it was shared with, and
     /// what is not is for the one that has the name when it is published for the first time.
     pub reach: Option<Reach>,
+    /// Share it with the group that `reach` names although it is shared with another one of the same name. Without this
+    /// that is refused: [`CatalogError::OtherGroup`].
+    pub other_group: bool,
     /// Share hidden files too, those whose name begins with a dot; not by default.
     pub hidden: Option<bool>,
     /// Follow symbolic links wherever they lead. By default a link is shared only if it leads to a file in the same
@@ -266,6 +269,7 @@ impl NewShare {
             name,
             visibility: options.visibility.clone(),
             reach: options.reach,
+            other_group: options.other_group,
             hidden: options.hidden,
             follow_links: options.follow_links,
             watched: options.watched,

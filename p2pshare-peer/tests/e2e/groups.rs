@@ -175,7 +175,7 @@ fn a_new_group_of_an_old_name_gets_nothing_that_was_shared_with_the_old_one() {
     until("the peer has tried to publish it", || {
         assert!(serving.process.is_running(), "{}", serving.process.stderr());
         let share = alice.ok(["shares"]).one("share");
-        share["refused"].as_str().is_some_and(|why| why.contains("another")).then_some(())
+        share["refused"].as_str().is_some_and(|why| why.contains("not the group")).then_some(())
     });
     let shut_out = || {
         mallory.fails(4, ["search", "salaries"]);
@@ -184,14 +184,38 @@ fn a_new_group_of_an_old_name_gets_nothing_that_was_shared_with_the_old_one() {
     shut_out();
     // Looking at it again says so, and changes nothing.
     let said = alice.ok(["share"]).one("warning");
-    assert!(said["message"].as_str().unwrap().contains("another one has its name"), "{said}");
+    assert!(said["message"].as_str().unwrap().contains("not the group"), "{said}");
     let status = alice.ok(["status"]).one("status");
     assert_eq!((&status["refused"], &status["unpublished"]), (&1.into(), &1.into()));
     shut_out();
 
-    alice.ok(["share", "salaries", "--group", "staff"]);
+    let said = alice.fails(1, ["share", "salaries", "--group", "staff"]);
+    assert!(said.contains("--new-group"), "{said}");
+    shut_out();
+    alice.ok(["share", "salaries", "--group", "staff", "--new-group"]);
     assert_eq!(alice.ok(["shares"]).one("share")["refused"], Value::Null);
     mallory.ok(["get", "alice:/salaries"]);
     assert_bytes(&mallory.path("salaries"), &bytes);
     bob.fails(4, ["search", "salaries"]);
+}
+
+/// What the index did not take is tried again, without anything that has changed here.
+#[test]
+fn who_is_taken_into_the_group_again_shares_with_it_again() {
+    let index = Index::start_with(&["--heartbeat-every", "1s"]);
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    bob.ok(["group", "create", "lab"]);
+    bob.ok(["group", "add", "lab", "alice"]);
+    std::fs::write(alice.path("results"), b"42").unwrap();
+    alice.ok(["share", "results", "--group", "lab"]);
+    let _serving = alice.serve(&[]);
+    bob.ok(["search", "results"]).one("hit");
+
+    bob.ok(["group", "remove", "lab", "alice"]);
+    let refused = || alice.ok(["shares"]).one("share")["refused"].clone();
+    until("the peer is told", || (!refused().is_null()).then_some(()));
+    bob.fails(4, ["search", "results"]);
+    bob.ok(["group", "add", "lab", "alice"]);
+    until("it is tried again", || refused().is_null().then_some(()));
+    bob.ok(["get", "alice:/results"]);
 }

@@ -105,8 +105,8 @@ function shareRow(groups) {
   visibility.addEventListener("change", () => change(visibility, { visibility: visibility.value }));
   const watch = toggle("Follow changes", { change: (input) => change(input, { watch: input.checked }) });
   const again = button({
-    label: "Share with the group again", kind: "small",
-    click: () => change(again, { visibility: now.visibility }),
+    label: "Share with the group of this name", kind: "small",
+    click: () => change(again, { visibility: now.visibility, new_group: true }),
   });
   const rescan = button({
     label: "Look for changes", icon: "retry", bare: true, kind: "quiet",
@@ -156,7 +156,7 @@ function shareRow(groups) {
     show(hidden, share.hidden);
     show(refused, Boolean(share.refused));
     show(again, Boolean(share.refused) && share.visibility.startsWith("group:"));
-    setText(refused, share.refused ? `Not published: ${share.refused}` : "");
+    setText(refused, share.refused ? `${count(share.unpublished, "file")} not published: ${share.refused}` : "");
     show(link, single);
     const choices = visibilities(groups());
     if (!choices.some(([value]) => value === share.visibility)) choices.push([share.visibility, share.visibility]);

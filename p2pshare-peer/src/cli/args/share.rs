@@ -22,6 +22,9 @@ pub struct ShareArgs {
     /// Who can see it.
     #[command(flatten)]
     pub visibility: VisibilityArgs,
+    /// The group is meant that has the name now, although another one had it when this was shared with that.
+    #[arg(long, requires = "group")]
+    pub new_group: bool,
     /// Share hidden files too.
     #[arg(long)]
     pub hidden: bool,

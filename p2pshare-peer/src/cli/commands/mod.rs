@@ -11,6 +11,7 @@ pub(crate) mod get;
 pub(crate) mod push;
 pub(crate) mod serve;
 pub(crate) mod share;
+pub(crate) mod shares;
 pub(crate) mod status;
 pub(crate) mod ui;
 mod watch;

@@ -1,4 +1,4 @@
-//! `share`, `unshare`, `shares`.
+//! `share`, `unshare`.
 
 use std::{
     collections::HashSet,
@@ -49,6 +49,7 @@ pub(crate) async fn share(
     let options = ShareOptions {
         visibility,
         reach,
+        other_group: args.new_group,
         hidden: args.hidden.then_some(true),
         follow_links: None,
         watched: args.watched(),
@@ -115,8 +116,14 @@ async fn find_group(
     let Some(Visibility::Group(group)) = visibility else {
         return Ok(None);
     };
+    let unknown = |why: &str| {
+        context.output.warn(format!(
+            "which group is meant cannot be asked ({why}): it will be the {group} that you are in when this is published"
+        ));
+        Ok(None)
+    };
     let Ok((_, client)) = context.session_client() else {
-        return Ok(None);
+        return unknown("nobody is logged in");
     };
     match timeout(INDEX_PATIENCE, client.reach_of(group)).await {
         Ok(Ok(Some(reach))) => Ok(Some(reach)),
@@ -127,11 +134,8 @@ async fn find_group(
         .hint(format!(
             "`p2pshare-peer group list` lists your groups, `p2pshare-peer group create {group}` makes one"
         ))),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "the index did not say whether the group is there");
-            Ok(None)
-        }
-        Err(_) => Ok(None),
+        Ok(Err(error)) => unknown(&visible(&error.to_string()).to_string()),
+        Err(_) => unknown("the index does not answer"),
     }
 }
 
@@ -148,47 +152,6 @@ pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), 
         context.output.event("unshared", json!({ "what": text, "files": unshared.files }));
     }
     publish(context, catalog).await
-}
-
-pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
-    let catalog = open_catalog(context).await?;
-    let shares = catalog.shares().await?;
-    if shares.is_empty() {
-        context
-            .output
-            .note("Nothing is shared yet. Share something with: p2pshare-peer share PATH");
-    }
-    for share in shares {
-        let totals = catalog.totals(share.id).await?;
-        context.output.line(format!(
-            "{}  {}, {}, {}{}{}{}",
-            visible(&share.root.display().to_string()),
-            count(totals.files, "file"),
-            bytes(totals.bytes),
-            share.visibility,
-            if share.watched { "" } else { ", not watched" },
-            if share.online { "" } else { ", not there now" },
-            if share.refused.is_none() { "" } else { ", not published" },
-        ));
-        if let Some(reason) = &share.refused {
-            context.output.line(format!("    {}", visible(reason)));
-        }
-        context.output.event(
-            "share",
-            json!({
-                "root": share.root.display().to_string(),
-                "name": share.name,
-                "visibility": share.visibility,
-                "hidden": share.hidden,
-                "online": share.online,
-                "watched": share.watched,
-                "refused": share.refused,
-                "files": totals.files,
-                "bytes": totals.bytes,
-            }),
-        );
-    }
-    Ok(())
 }
 
 /// Opens the catalog of the data directory.
@@ -219,12 +182,7 @@ pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), Cli
     let shown = context.output;
     let report = peer.publisher(catalog.clone()).publish(&|_| ()).await?;
     for refused in &report.refused {
-        shown.warn(format!(
-            "{} for {} not published: {}",
-            count(refused.files, "file"),
-            refused.visibility,
-            visible(&refused.reason)
-        ));
+        shown.warn(visible(&refused.to_string()));
     }
     let total = match report.total {
         Some(total) => total,
@@ -354,6 +312,10 @@ fn unshare_target(text: &str) -> UnshareTarget {
 
 impl From<ShareError> for CliError {
     fn from(error: ShareError) -> Self {
+        if matches!(error, ShareError::Catalog(CatalogError::OtherGroup { .. })) {
+            return Self::failed(error)
+                .hint("if the group is meant that has the name now, add --new-group");
+        }
         let exit = match &error {
             ShareError::NotFound(_) | ShareError::NotShared(_) | ShareError::NoShare => {
                 Exit::NotFound

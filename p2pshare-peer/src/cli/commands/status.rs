@@ -32,8 +32,11 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
     let key = context.dir.peer_key()?;
     let catalog = open_catalog(context).await?;
     let (mut files, shares) = (0, catalog.shares().await?);
+    let mut refused = Vec::new();
     for share in &shares {
-        files += catalog.totals(share.id).await?.files;
+        let totals = catalog.totals(share.id).await?;
+        files += totals.files;
+        refused.extend(share.refused.as_ref().map(|why| (&share.name, totals, why)));
     }
     let pending = catalog.pending_count().await?;
     let served = context.dir.is_served()?;
@@ -45,11 +48,9 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         count(shares.len() as u64, "share"),
         count(files, "file")
     ));
-    for share in &shares {
-        if let Some(reason) = &share.refused {
-            let name = visible(share.name.as_str()).to_string();
-            context.output.line(format!("         {name} is not published: {}", visible(reason)));
-        }
+    for (name, totals, why) in &refused {
+        let what = format!("{} of {name} not published: {why}", count(totals.pending, "file"));
+        context.output.line(format!("         {}", visible(&what)));
     }
     let running = if served { Running::ask(context).await } else { None };
     let trouble = running.as_ref().and_then(|running| running.trouble.as_ref());
@@ -68,7 +69,7 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         "shares": shares.len(),
         "files": files,
         "unpublished": pending,
-        "refused": shares.iter().filter(|share| share.refused.is_some()).count(),
+        "refused": refused.len(),
         "serving": served,
         "online": running.as_ref().map(|running| running.online),
         "trouble": trouble,

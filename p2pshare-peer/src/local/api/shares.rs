@@ -40,13 +40,18 @@ struct NewShare {
     visibility: Option<Visibility>,
     hidden: Option<bool>,
     watch: Option<bool>,
+    #[serde(default)]
+    new_group: bool,
 }
 
 async fn share(
     State(app): State<App>,
     Json(new): Json<NewShare>,
 ) -> Answer<(StatusCode, Json<ShareView>)> {
-    let options = options(new.visibility, new.hidden, new.watch);
+    let options = ShareOptions {
+        other_group: new.new_group,
+        ..options(new.visibility, new.hidden, new.watch)
+    };
     Ok(accepted(app.node.share(&new.path, options).await?))
 }
 
@@ -56,6 +61,8 @@ struct ShareChange {
     visibility: Option<Visibility>,
     hidden: Option<bool>,
     watch: Option<bool>,
+    #[serde(default)]
+    new_group: bool,
 }
 
 async fn change(
@@ -63,7 +70,10 @@ async fn change(
     Path(id): Path<i64>,
     Json(change): Json<ShareChange>,
 ) -> Answer<Json<ShareView>> {
-    let options = options(change.visibility, change.hidden, change.watch);
+    let options = ShareOptions {
+        other_group: change.new_group,
+        ..options(change.visibility, change.hidden, change.watch)
+    };
     Ok(Json(app.node.change_share(ShareId::from_number(id), options).await?))
 }
 

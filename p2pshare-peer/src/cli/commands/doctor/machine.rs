@@ -127,11 +127,15 @@ async fn shares(dir: &DataDir) -> Vec<Check> {
     let Ok(Ok(catalog)) = opened else {
         return Vec::new();
     };
-    let shares = catalog.shares().await.unwrap_or_default();
-    let refused = shares.into_iter().filter_map(|share| Some((share.refused?, share.name)));
-    refused
-        .map(|(why, name)| Check::warn("share", format!("{name} is not published: {why}")))
-        .collect()
+    let mut checks = Vec::new();
+    for share in catalog.shares().await.unwrap_or_default() {
+        let (Some(why), Ok(totals)) = (share.refused, catalog.totals(share.id).await) else {
+            continue;
+        };
+        let what = count(totals.pending, "file");
+        checks.push(Check::warn("share", format!("{what} of {} not published: {why}", share.name)));
+    }
+    checks
 }
 
 fn watches(limit: u64) -> Check {
