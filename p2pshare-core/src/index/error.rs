@@ -21,6 +21,8 @@ pub enum Thing {
     Peer(PeerId),
     /// A group.
     Group(GroupName),
+    /// A user as a member of a group.
+    Member(Username, GroupName),
     /// An invite.
     Invite,
     /// A content.
@@ -35,6 +37,7 @@ impl fmt::Display for Thing {
             Self::User(name) => write!(f, "user {name}"),
             Self::Peer(id) => write!(f, "peer {id}"),
             Self::Group(name) => write!(f, "group {name}"),
+            Self::Member(user, group) => write!(f, "member {user} of group {group}"),
             Self::Invite => f.write_str("this invite"),
             Self::Content => f.write_str("this content"),
             Self::PartialSource => f.write_str("this partial source"),

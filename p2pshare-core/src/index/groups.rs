@@ -90,7 +90,7 @@ impl Index {
         if self.store().remove_member(name, user).await? {
             Ok(())
         } else {
-            Err(IndexError::NotFound(Thing::User(user.clone())))
+            Err(IndexError::NotFound(Thing::Member(user.clone(), name.clone())))
         }
     }
 
@@ -105,7 +105,7 @@ impl Index {
         if self.store().set_group_owner(name, owner).await? {
             Ok(())
         } else {
-            Err(IndexError::NotFound(Thing::User(owner.clone())))
+            Err(IndexError::NotFound(Thing::Member(owner.clone(), name.clone())))
         }
     }
 

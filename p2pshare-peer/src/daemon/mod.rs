@@ -20,7 +20,8 @@ use std::{
 
 use p2pshare_core::{
     api::ProblemKind,
-    identity::PeerAddr,
+    identity::{PeerAddr, Username},
+    path::SharePath,
     time::SystemClock,
     transfer::{PushReceiver, RateLimit, ReadOptions, UploadSlots},
 };
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     catalog::{Catalog, CatalogError, CatalogSource, CompositeSource, PartialSources},
     guard::GrantGuard,
+    inbox::Received,
     index_client::ClientError,
     index_keys::IndexKeysError,
     lan::LanSwitch,
@@ -114,6 +116,10 @@ pub enum DaemonEvent {
     Watch(WatchEvent),
     /// Something failed and will be tried again.
     Trouble(String),
+    /// Somebody pushed a file, and it is there.
+    Received(Received),
+    /// Somebody's push was refused: whose, of what, and why. Of many in a short time one is told.
+    PushRefused(Username, SharePath, String),
 }
 
 /// Told what happens. It must not block.

@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -19,9 +20,13 @@ use serde::Serialize;
 
 use super::{Node, NodeError, Topic, changes, lock, text};
 use crate::{
+    daemon::{DaemonEvent, DaemonEvents},
     inbox::{Inbox, InboxError, InboxOptions, Received},
     share::is_unfinished,
 };
+
+/// Of pushes that are refused one is told in this time.
+const TELL_REFUSED_EVERY: Duration = Duration::from_secs(5);
 
 /// Files that are listed.
 const MAX_LISTED: usize = 200;
@@ -60,26 +65,58 @@ pub struct InboxView {
 pub(super) struct LiveInbox {
     current: Mutex<Option<Inbox>>,
     changes: changes::Sender,
+    /// Who is told of what comes, once the node runs.
+    events: Arc<Mutex<Option<DaemonEvents>>>,
+    refused_at: Mutex<Option<Instant>>,
 }
 
 impl LiveInbox {
     pub(super) fn new(changes: changes::Sender) -> Self {
-        Self { current: Mutex::new(None), changes }
+        Self {
+            current: Mutex::new(None),
+            changes,
+            events: Arc::default(),
+            refused_at: Mutex::default(),
+        }
+    }
+
+    /// From now on these are told of what comes.
+    pub(super) fn tell(&self, events: DaemonEvents) {
+        *lock(&self.events) = Some(events);
     }
 
     /// From now on pushes go there; `None`: they are refused. Those that run end where they are. Blocks.
     pub(super) fn set(&self, folder: Option<&Path>) -> Result<(), InboxError> {
-        let changes = self.changes.clone();
+        let (changes, events) = (self.changes.clone(), self.events.clone());
         let on_received = move |received: Received| {
             let (from, name) = (&received.from, received.name.as_str());
             changes.inform(format!("{from} has sent you {}", visible(name)));
             changes.tell(Topic::Inbox);
+            let events = lock(&events).clone();
+            if let Some(events) = events {
+                events(DaemonEvent::Received(received));
+            }
         };
         let options =
             InboxOptions { on_received: Some(Arc::new(on_received)), ..InboxOptions::default() };
         let inbox = folder.map(|folder| Inbox::open(folder, options)).transpose()?;
         *lock(&self.current) = inbox;
         Ok(())
+    }
+
+    /// Tells of a push that was refused, not of one after the other.
+    fn refused(&self, offer: &PushOffer, why: &str) {
+        let mut last = lock(&self.refused_at);
+        if last.is_some_and(|last| last.elapsed() < TELL_REFUSED_EVERY) {
+            return;
+        }
+        *last = Some(Instant::now());
+        drop(last);
+        let events = lock(&self.events).clone();
+        if let Some(events) = events {
+            let (from, name) = (offer.from.clone(), offer.name.clone());
+            events(DaemonEvent::PushRefused(from, name, why.to_owned()));
+        }
     }
 
     fn current(&self) -> Option<Inbox> {
@@ -91,7 +128,13 @@ impl LiveInbox {
 impl PushReceiver for LiveInbox {
     async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError> {
         match self.current() {
-            Some(inbox) => inbox.accept(offer).await,
+            Some(inbox) => {
+                let accepted = inbox.accept(offer).await;
+                if let Err(TransferError::Refused(why)) = &accepted {
+                    self.refused(offer, why);
+                }
+                accepted
+            }
             None => {
                 Err(TransferError::Refused("this peer does not take files from others".to_owned()))
             }

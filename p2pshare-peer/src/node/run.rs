@@ -45,6 +45,7 @@ impl Node {
         events: DaemonEvents,
         stop: CancellationToken,
     ) -> Result<(), NodeError> {
+        self.inner.inbox.tell(events.clone());
         let follow = self.follow_catalog();
         let work = self.sessions(stay, events, &stop);
         let done = tokio::select! {

@@ -111,7 +111,11 @@ impl Node {
             }
             DaemonEvent::Published { total } => live.published = *total,
             // What passes is told once, below: nobody would say when it is over.
-            DaemonEvent::Trouble(_) | DaemonEvent::LoggedOut | DaemonEvent::Watch(_) => {}
+            DaemonEvent::Trouble(_)
+            | DaemonEvent::LoggedOut
+            | DaemonEvent::Watch(_)
+            | DaemonEvent::Received(_)
+            | DaemonEvent::PushRefused(..) => {}
         });
         if let DaemonEvent::Trouble(why) = event {
             self.inner.changes.warn(why.clone());

@@ -55,6 +55,11 @@ fn what_a_group_shares_exists_for_its_members_only() {
         );
     };
     shut_out(&eve);
+    for command in [["group", "transfer", "friends", "eve"], ["group", "remove", "friends", "eve"]]
+    {
+        let said = alice.fails(4, command);
+        assert!(said.contains("member eve of group friends does not exist"), "{said}");
+    }
     alice.ok(["group", "remove", "friends", "bob"]);
     shut_out(&bob);
     alice.ok(["search", "film"]);

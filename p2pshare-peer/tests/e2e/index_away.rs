@@ -30,9 +30,13 @@ fn an_index_that_is_down_is_told() {
         assert!(message.contains("cannot be reached"), "{message}");
         assert!(hint.contains("check the URL"), "{hint}");
     }
-    // The session was not ended, so it is not forgotten.
+    // The session was not ended, so it is not forgotten, unless told so.
     index.go_on();
     bob.ok(["whoami"]);
+    index.kill();
+    bob.ok(["logout", "--forget"]);
+    index.go_on();
+    bob.fails(3, ["whoami"]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn what_is_in_the_inbox_is_kept() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let inbox = alice.path("inbox");
-    let _serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    let mut serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
     let mut names = Vec::new();
     let versions = [noise(2 * MIB, 111), noise(2 * MIB, 112), Vec::new()];
     for bytes in &versions {
@@ -44,6 +44,15 @@ fn what_is_in_the_inbox_is_kept() {
     // The same content again has its place already.
     let again = bob.ok(["push", "gift.bin", "alice"]).one("pushed")["name"].clone();
     assert_eq!(again, names[2].as_str());
+    fs::write(bob.path("gift.bin"), &versions[0]).unwrap();
+    let there = bob.ok(["push", "gift.bin", "alice"]).one("pushed");
+    assert_eq!((&there["name"], &there["sent"]), (&"gift.bin".into(), &0.into()));
+    // Who serves is told of each that came.
+    let told = serving.process.wait_for("it is told", |lines| {
+        let lines: Vec<_> = lines.iter().filter(|line| line.contains("received")).collect();
+        (lines.len() == 3).then(|| lines[0].clone())
+    });
+    assert!(told.contains("\"from\":\"bob\"") && told.contains("gift.bin"), "{told}");
     assert_eq!(tree(&inbox).len(), 3, "{:?}", tree(&inbox));
 }
 

@@ -129,6 +129,8 @@ fn wrong_passwords_and_names_are_told_apart_from_mistakes_in_usage() {
     let wrong = login("alice", "a wrong password").expect_code(3).error();
     let nobody = login("nobody", "a wrong password").expect_code(3).error();
     assert_eq!(wrong, nobody, "who has an account is told to strangers");
+    let short = login("alice", "short").expect_code(3).error();
+    assert!(short.0.contains("not the password"), "{short:?}");
     login("alice", PASSWORD).expect_code(0);
 
     let taken = alice.fails(1, ["register", "alice"]);
@@ -138,6 +140,8 @@ fn wrong_passwords_and_names_are_told_apart_from_mistakes_in_usage() {
         &["get", "alice:/../x"],
         &["frobnicate"],
         &["serve", "--upload-limit", "fast"],
+        &["search", "x", "--limit", "0"],
+        &["invite", "create", "--hours", "0"],
         &["register", "no spaces please"],
         &["share", "--unlisted", "--public", "x"],
     ] {

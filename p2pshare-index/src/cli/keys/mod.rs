@@ -10,7 +10,7 @@ use std::{path::Path, time::Duration};
 
 use p2pshare_core::{
     auth::SigningKeys,
-    time::{Clock, SystemClock},
+    time::{Clock, SystemClock, Timestamp},
 };
 use serde_json::json;
 
@@ -56,7 +56,12 @@ fn list(path: &Path, json: bool) -> Result<(), CliError> {
         if json {
             print(&json!({ "key": id, "state": state, "signs_from": from }).to_string())?;
         } else {
-            print(&format!("{id}  {state:<9}  from {from}"))?;
+            // The first one was there before there was anything to sign.
+            let from = match from {
+                Timestamp::EPOCH => "from the beginning".to_owned(),
+                from => format!("from {from}"),
+            };
+            print(&format!("{id}  {state:<9}  {from}"))?;
         }
     }
     Ok(())

@@ -43,6 +43,9 @@ pub struct LogoutArgs {
     /// End every session of the user, on all machines.
     #[arg(long)]
     pub everywhere: bool,
+    /// Forget the session here without telling the index, as when that is away: there it goes on until it ends by itself.
+    #[arg(long, conflicts_with = "everywhere")]
+    pub forget: bool,
 }
 
 /// `group …`
@@ -99,10 +102,10 @@ pub enum InviteCommand {
     /// Make an invite code.
     Create {
         /// How many accounts can be made with it.
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
         uses: Option<u32>,
-        /// How many hours it is good for.
-        #[arg(long, value_name = "HOURS")]
+        /// How many hours it is good for, up to 90 days.
+        #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=2160))]
         hours: Option<u32>,
         /// A group of yours that the new user joins.
         #[arg(long)]

@@ -92,7 +92,7 @@ pub struct ServeArgs {
     #[arg(long, env = "P2PSHARE_ADVERTISE", value_name = "HOST:PORT", value_delimiter = ',')]
     #[arg(value_parser = parse_advertise)]
     pub advertise: Vec<PeerAddr>,
-    /// Take files that others push, into this folder. Off unless set.
+    /// Take files that others push, into this folder. Off unless set. 256 MiB of its disk stay free.
     #[arg(long, env = "P2PSHARE_INBOX", value_name = "DIR")]
     pub inbox: Option<PathBuf>,
     /// Uploads at a time, 8 unless told; others wait in a queue that is fair by user.

@@ -1,6 +1,11 @@
 //! Finding, downloading and pushing.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Args, Subcommand};
 use p2pshare_core::{
@@ -40,8 +45,8 @@ pub struct SearchArgs {
     #[arg(long, default_value = "relevance", value_parser = named::<Sort>(&Sort::NAMES))]
     pub sort: Sort,
     /// Most hits.
-    #[arg(long, value_name = "N", default_value_t = 25)]
-    pub limit: u32,
+    #[arg(long, value_name = "N", default_value = "25")]
+    pub limit: NonZeroU32,
 }
 
 /// `browse`
@@ -135,8 +140,8 @@ pub struct DownloadsArgs {
     #[arg(long)]
     pub all: bool,
     /// Most downloads to list.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub limit: usize,
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub limit: NonZeroUsize,
     /// What to do with some of them.
     #[command(subcommand)]
     pub command: Option<DownloadsCommand>,

@@ -11,13 +11,14 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
+    account::SavedSession,
     cli::{
         args::{LoginArgs, LogoutArgs, PasswordArgs, RegisterArgs},
         context::Context,
         exit::{CliError, Exit},
     },
     index_client::IndexClient,
-    session,
+    session::{self, SessionError},
 };
 
 /// Environment variable with the password.
@@ -68,7 +69,24 @@ async fn open_session(
 
 pub(crate) async fn logout(context: &Context, args: LogoutArgs) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
-    let ended = session::log_out(&context.dir, &client, args.everywhere).await?;
+    if args.forget {
+        SavedSession::forget(&context.dir)?;
+        context.output.line(format!(
+            "Forgot the session of {} here; the index keeps it until {}.",
+            session.username, session.expires_at
+        ));
+        context.output.event("logged_out", json!({ "username": session.username, "sessions": 0 }));
+        return Ok(());
+    }
+    let ended = session::log_out(&context.dir, &client, args.everywhere).await;
+    let ended = ended.map_err(|error| match error {
+        SessionError::Index(error) if error.is_passing() => {
+            CliError::from(error).hint(
+                "check the URL and that the index runs, then try again; or drop the session here alone with --forget",
+            )
+        }
+        other => other.into(),
+    })?;
     context.output.line(match ended {
         0 => "The session had ended already.".to_owned(),
         _ => format!("Logged out {}.", session.username),
@@ -116,7 +134,11 @@ fn read_password(args: &PasswordArgs, ask: Ask) -> Result<Password, CliError> {
     if ask == Ask::Twice && prompted && *prompt("Again: ")? != *text {
         return Err(usage("the two passwords differ".to_owned()));
     }
-    Password::new(text).map_err(|error| usage(error.to_string()))
+    Password::new(text).map_err(|error| match ask {
+        Ask::Twice => usage(error.to_string()),
+        // Nobody has such a password, so it is a wrong one like others.
+        Ask::Once => CliError::new(Exit::NotLoggedIn, format!("this is not the password: {error}")),
+    })
 }
 
 fn prompt(text: &str) -> Result<Zeroizing<String>, CliError> {

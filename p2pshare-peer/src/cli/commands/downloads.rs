@@ -76,7 +76,7 @@ pub(super) struct Page<T, C> {
 pub(crate) async fn downloads(context: &Context, args: DownloadsArgs) -> Result<(), CliError> {
     let node = running(context)?;
     match args.command {
-        None => list(context, &node, args.all, args.limit).await,
+        None => list(context, &node, args.all, args.limit.get()).await,
         Some(DownloadsCommand::Files { id, failed }) => files(context, &node, id, failed).await,
         Some(DownloadsCommand::Pause(which)) => change(context, &node, "pause", which).await,
         Some(DownloadsCommand::Resume(which)) => change(context, &node, "resume", which).await,

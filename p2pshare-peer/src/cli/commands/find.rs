@@ -34,7 +34,7 @@ pub(crate) async fn search(context: &Context, args: SearchArgs) -> Result<(), Cl
         limit: None,
         cursor: None,
     };
-    let mut left = args.limit;
+    let mut left = args.limit.get();
     let mut shown = 0_u64;
     while left > 0 {
         query.limit = Some(left.min(PAGE));
@@ -54,6 +54,7 @@ pub(crate) async fn search(context: &Context, args: SearchArgs) -> Result<(), Cl
         return Err(CliError::new(Exit::NotFound, "nothing was found")
             .hint("use fewer words or only their beginnings, and check the filters"));
     }
+    context.output.event("searched", json!({ "hits": shown, "more": query.cursor.is_some() }));
     if query.cursor.is_some() {
         context
             .output

@@ -34,11 +34,12 @@ pub(crate) async fn push(
     let me = context.own_peer(&session, client)?;
     let pool = context.peer_pool(args.insecure, None)?;
 
+    let (there, sent) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = async {
         let parcel = pack(&args.file, show_hashing(context, &args.file)).await?;
         let size = parcel.manifest.len();
         let shown = context.output.progress(format!("Pushing {}", parcel.name), Some(size));
-        let progress = show(&shown, size);
+        let progress = show(&shown, size, &there, &sent);
         let pushed = push_to(&me, &pool, &parcel, &args.user, &progress).await?;
         Ok::<_, PushError>((parcel, pushed))
     };
@@ -47,12 +48,11 @@ pub(crate) async fn push(
     };
     let (parcel, pushed) = done?;
     let (size, name) = (parcel.manifest.len(), pushed.name.to_string());
-    context.output.line(format!(
-        "Pushed {} to {}, kept as {}.",
-        bytes(size),
-        args.user,
-        visible(&name)
-    ));
+    let (sent, kept) = (sent.load(Relaxed), visible(&name));
+    context.output.line(match (sent, size) {
+        (0, 1..) => format!("{} has it already, as {kept}.", args.user),
+        _ => format!("Pushed {} to {}, kept as {kept}.", bytes(size), args.user),
+    });
     context.output.event(
         "pushed",
         json!({
@@ -61,6 +61,7 @@ pub(crate) async fn push(
             "content": parcel.manifest.id(),
             "size": size,
             "name": name,
+            "sent": sent,
         }),
     );
     Ok(())
@@ -73,9 +74,12 @@ fn show_hashing(context: &Context, file: &Path) -> impl Fn(u64) + Send + Sync + 
     move |bytes| shown.set(done.fetch_add(bytes, Relaxed).saturating_add(bytes), total)
 }
 
-fn show(shown: &Progress, total: u64) -> impl Fn(PushProgress) + Send + Sync {
-    let there = AtomicU64::new(0);
-    let sent = AtomicU64::new(0);
+fn show(
+    shown: &Progress,
+    total: u64,
+    there: &AtomicU64,
+    sent: &AtomicU64,
+) -> impl Fn(PushProgress) + Send + Sync {
     move |progress| match progress {
         PushProgress::Queued { position } => {
             shown.message(&format!("(waiting, {position} before)"));

@@ -17,10 +17,11 @@ use crate::{
         args::ServeArgs,
         context::Context,
         exit::{CliError, Exit},
-        output::{Output, count},
+        output::{Output, bytes, count},
         values::UiAddress,
     },
     daemon::{DaemonError, DaemonEvent},
+    inbox::Received,
     lan::{Lan, LanOptions},
     local::{LocalError, LocalServer},
     metrics::{MetricsServer, PeerMetrics},
@@ -181,6 +182,21 @@ fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
         }
         DaemonEvent::Offline(what) | DaemonEvent::Trouble(what) => output.warn(visible(what)),
         DaemonEvent::Watch(event) => show_watch(output, event),
+        DaemonEvent::Received(Received { from, name, path, content, bytes: len }) => {
+            let (place, size) = (path.display().to_string(), bytes(*len));
+            output.note(format!("{from} has sent you {}, {size}", visible(&place)));
+            let told = json!({
+                "from": from, "name": name, "path": place, "content": content, "size": len,
+            });
+            output.event("received", told);
+        }
+        DaemonEvent::PushRefused(from, name, why) => {
+            output.warn(format!(
+                "{} of {from} was not taken: {}",
+                visible(name.as_str()),
+                visible(why)
+            ));
+        }
     }
 }
 

@@ -149,6 +149,11 @@ pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), 
             visible(text),
             count(unshared.files, "file")
         ));
+        if unshared.shares.is_empty() {
+            context.output.note(
+                "It stays left out of the folder that it is in, until that is unshared and shared anew.",
+            );
+        }
         context.output.event("unshared", json!({ "what": text, "files": unshared.files }));
     }
     publish(context, catalog).await

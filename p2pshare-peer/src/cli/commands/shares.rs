@@ -21,13 +21,17 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
     for share in shares {
         let totals = catalog.totals(share.id).await?;
         context.output.line(format!(
-            "{}  {}, {}, {}{}{}{}",
+            "{}  {}, {}, {}{}{}{}{}",
             visible(&share.root.display().to_string()),
             count(totals.files, "file"),
             bytes(totals.bytes),
             share.visibility,
             if share.watched { "" } else { ", not watched" },
             if share.online { "" } else { ", not there now" },
+            match totals.excluded {
+                0 => String::new(),
+                some => format!(", {some} left out"),
+            },
             match (&share.refused, totals.pending) {
                 (None, _) | (_, 0) => String::new(),
                 (_, all) if all == totals.files => ", not published".to_owned(),
@@ -46,6 +50,7 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
                 "hidden": share.hidden,
                 "online": share.online,
                 "watched": share.watched,
+                "excluded": totals.excluded,
                 "refused": share.refused,
                 "unpublished": totals.pending,
                 "files": totals.files,
