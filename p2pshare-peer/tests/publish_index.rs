@@ -521,6 +521,15 @@ async fn what_is_meant_for_a_group_that_is_not_there_does_not_stay_public() {
         assert_eq!((report.withdrawn, report.published, report.refused[0].files), (0, 0, 1));
         assert!(report.refused[0].reason.contains("again"), "{:?}", report.refused);
     }
+    // What is shared now is for the new one, and takes nothing else along.
+    let later = setting.beside("later");
+    fs::create_dir(&later).unwrap();
+    fs::write(later.join("x"), "x").unwrap();
+    let by_name = ShareOptions { reach: None, ..for_group(&world, &group).await };
+    setting.share_with(&later, &by_name).await;
+    let report = publisher.publish(&quiet).await.unwrap();
+    assert_eq!((report.published, report.refused[0].files), (1, 1));
+    assert_eq!(world.entries().await.into_keys().collect::<Vec<_>>(), ["later/x"]);
     let meant = for_group(&world, &group).await;
     setting.share_with(&files, &meant).await;
     let report = publisher.publish(&quiet).await.unwrap();

@@ -70,14 +70,18 @@ impl Catalog {
         read.await
     }
 
-    /// The shares that are for just these.
+    /// The shares that are for just these; of those that are bound to no group those that are `lost`, or those that are
+    /// not.
     pub(crate) async fn shares_for(
         &self,
         visibility: &Visibility,
         reach: Option<Reach>,
+        lost: bool,
     ) -> Result<Vec<ShareId>, CatalogError> {
         let shares = self.shares().await?.into_iter();
-        let meant = shares.filter(|share| share.visibility == *visibility && share.reach == reach);
+        let meant = shares.filter(|share| {
+            (&share.visibility, share.reach, share.lost) == (visibility, reach, lost)
+        });
         Ok(meant.map(|share| share.id).collect())
     }
 

@@ -184,11 +184,14 @@ fn told(reaches: &[GroupReach], entry: &Entry) -> Option<Reach> {
     reaches.iter().find(|told| told.group == *group).map(|told| told.reach)
 }
 
-/// The shares that were for whichever group has this name are for this one from now on.
+/// The shares that were for whichever group has this name are for this one from now on, but for those that named one
+/// that was not there.
 fn bind(c: &Connection, told: &GroupReach) -> DatabaseResult<()> {
     let visibility = Visibility::Group(told.group.clone()).to_string();
-    c.prepare_cached("UPDATE shares SET reach = ?2 WHERE visibility = ?1 AND reach IS NULL")?
-        .execute(params![visibility, told.reach.to_string()])?;
+    c.prepare_cached(
+        "UPDATE shares SET reach = ?2 WHERE visibility = ?1 AND reach IS NULL AND NOT lost",
+    )?
+    .execute(params![visibility, told.reach.to_string()])?;
     Ok(())
 }
 

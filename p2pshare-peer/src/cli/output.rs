@@ -272,6 +272,12 @@ pub(crate) fn bytes(count: u64) -> impl Display {
     HumanBytes(count)
 }
 
+/// A text of several lines in one, made visible.
+pub(crate) fn one_line(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    visible(&lines.join(" ")).to_string()
+}
+
 /// A word with its number, for people: "1 file", "2 files".
 pub(crate) fn count(number: u64, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }

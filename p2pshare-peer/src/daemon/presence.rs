@@ -156,7 +156,7 @@ impl Presence {
         let answer = beat(&self.peer, &self.guard).await?;
         let publisher = self.peer.publisher(self.catalog.clone());
         if let Some(repaired) = publisher.reconcile(answer.entries, &|_| ()).await? {
-            self.tell(&repaired.report).await?;
+            self.tell(&repaired.report, true).await?;
         } else if self.refused().is_due() {
             self.publish().await?;
         }
@@ -168,15 +168,16 @@ impl Presence {
 
     async fn publish(&self) -> Result<(), DaemonError> {
         let report = self.peer.publisher(self.catalog.clone()).publish(&|_| ()).await?;
-        self.tell(&report).await
+        self.tell(&report, report.published + report.withdrawn > 0).await
     }
 
-    /// Tells what was published, and what was refused if that was not told before.
-    async fn tell(&self, report: &PublishReport) -> Result<(), DaemonError> {
-        for refused in self.refused().take(&report.refused) {
+    /// Tells what was refused, if that was not told before, and how much is published if that has `changed`.
+    async fn tell(&self, report: &PublishReport, changed: bool) -> Result<(), DaemonError> {
+        let new = self.refused().take(&report.refused);
+        for refused in new {
             (self.events)(DaemonEvent::Trouble(refused.to_string()));
         }
-        if report.published + report.withdrawn > 0 {
+        if changed {
             let total = self.catalog.published_count().await?;
             self.metrics.set_published(total);
             (self.events)(DaemonEvent::Published { total });

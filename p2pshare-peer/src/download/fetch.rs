@@ -56,6 +56,19 @@ pub enum FetchError {
     },
 }
 
+impl FetchError {
+    /// Whether nobody gives it at the moment, for who waits for it.
+    pub(crate) fn is_no_source(&self) -> bool {
+        match self {
+            Self::Download(DownloadError::NoSources { .. }) => true,
+            Self::Download(DownloadError::AllFailed { causes }) => causes
+                .iter()
+                .any(|(_, cause)| cause.is_passing() && !matches!(cause, TransferError::Io(_))),
+            _ => false,
+        }
+    }
+}
+
 impl From<SinkError> for FetchError {
     fn from(error: SinkError) -> Self {
         Self::Download(error.into())
@@ -89,9 +102,37 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
+    /// Fetches a content. While nobody gives it, as when its only source has just gone, it is tried again for as long as
+    /// patience says. If its name is `free` nothing was there a moment ago.
+    pub(super) async fn fetch(
+        &self,
+        wanted: &Wanted,
+        free: bool,
+        file: &FileProgress,
+    ) -> Result<Fetched, FetchError> {
+        // `None`: so far off that it never comes.
+        let deadline = Instant::now().checked_add(self.patience);
+        loop {
+            let result = match wanted.is_small() {
+                true => self.small(wanted, free, file).await,
+                false => self.pieces(wanted, file).await,
+            };
+            let is_over = deadline.is_some_and(|deadline| Instant::now() + ASK_AGAIN > deadline);
+            match result {
+                Err(error) if error.is_no_source() && !is_over => {
+                    tracing::debug!(%error, "nobody gives it: it is tried again");
+                    self.unless_cancelled(sleep(ASK_AGAIN)).await?;
+                    // It may be somewhere else when it comes back.
+                    self.locator.forget(&wanted.content);
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// Fetches a content that, as the index was told, has at most one piece: in one call, without a manifest. If its
     /// name is `free` nothing was there a moment ago.
-    pub(super) async fn small(
+    async fn small(
         &self,
         wanted: &Wanted,
         free: bool,
@@ -142,11 +183,7 @@ impl Fetcher {
     }
 
     /// Fetches a content in pieces, and goes on with what an interrupted download left.
-    pub(super) async fn pieces(
-        &self,
-        wanted: &Wanted,
-        file: &FileProgress,
-    ) -> Result<Fetched, FetchError> {
+    async fn pieces(&self, wanted: &Wanted, file: &FileProgress) -> Result<Fetched, FetchError> {
         if self.is_there(wanted).await? {
             return Ok(Fetched::AlreadyThere);
         }

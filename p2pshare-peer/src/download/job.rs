@@ -200,10 +200,8 @@ impl Job<'_> {
         let fetched = async {
             if self.fetcher.cancel.is_cancelled() {
                 Err(DownloadError::Cancelled.into())
-            } else if wanted.is_small() {
-                self.fetcher.small(&wanted, free, &file).await
             } else {
-                self.fetcher.pieces(&wanted, &file).await
+                self.fetcher.fetch(&wanted, free, &file).await
             }
         };
         let result = fetched.instrument(span.clone()).await;

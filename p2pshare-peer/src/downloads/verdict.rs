@@ -1,10 +1,6 @@
 //! What becomes of a file that could not be fetched.
 
-use p2pshare_core::{
-    api::ProblemKind,
-    swarm::DownloadError,
-    transfer::{SinkError, TransferError},
-};
+use p2pshare_core::{api::ProblemKind, swarm::DownloadError, transfer::SinkError};
 
 use crate::{
     download::{Cause, FetchError, ResolveError},
@@ -83,20 +79,9 @@ fn of_index(error: &ClientError, reason: Reason) -> Verdict {
     }
 }
 
-/// Whether nobody gives it at the moment, for who waits for it.
-pub(super) fn is_no_source(error: &FetchError) -> bool {
-    match error {
-        FetchError::Download(DownloadError::NoSources { .. }) => true,
-        FetchError::Download(DownloadError::AllFailed { causes }) => causes
-            .iter()
-            .any(|(_, cause)| cause.is_passing() && !matches!(cause, TransferError::Io(_))),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use p2pshare_core::content::ContentId;
+    use p2pshare_core::{content::ContentId, transfer::TransferError};
 
     use super::*;
 

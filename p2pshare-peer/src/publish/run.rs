@@ -143,7 +143,8 @@ impl<'a> Run<'a> {
     /// that is not there must not stay with those who could see it before.
     async fn shut(&mut self, audience: Audience, reason: String) -> Result<(), PublishError> {
         let Publisher { catalog, account, .. } = self.publisher;
-        let shares = catalog.shares_for(&audience.visibility, audience.reach).await?;
+        let shares =
+            catalog.shares_for(&audience.visibility, audience.reach, audience.lost).await?;
         if audience.reach.is_none() {
             catalog.note_lost(account.clone(), &shares).await?;
         }
@@ -220,8 +221,8 @@ impl<'a> Run<'a> {
         let Visibility::Group(group) = &entry.visibility else {
             return Audience::default();
         };
-        let reach = pending.reach.or_else(|| self.told.get(group).copied());
-        let lost = pending.lost && pending.reach.is_none();
+        let lost = pending.lost;
+        let reach = pending.reach.or_else(|| self.told.get(group).copied().filter(|_| !lost));
         Audience { visibility: entry.visibility.clone(), reach, lost }
     }
 }

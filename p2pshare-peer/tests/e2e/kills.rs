@@ -186,3 +186,30 @@ fn a_push_survives_kills_of_either_side() {
     assert_eq!(tree(&inbox).len(), 1, "{:?}", tree(&inbox));
     drop(serving);
 }
+
+/// The index takes it for online still, and there is no other.
+#[test]
+fn who_waits_waits_for_a_source_that_was_killed_a_moment_ago() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let carol = Peer::registered(&index, "carol");
+    let film = noise(3 * MIB, 61);
+    alice.share_file("film", &film);
+    alice.share_file("note", b"note");
+    alice.serve(&[]).kill();
+    for wanted in ["alice:/film", "alice:/note"] {
+        let (_, hint) = bob.run(["get", wanted]).expect_code(5).error();
+        assert!(hint.contains("--wait"), "{hint}");
+        let (_, hint) = bob.run(["get", wanted, "--wait", "1"]).expect_code(5).error();
+        assert!(hint.contains("within 1 s"), "{hint}");
+    }
+    let (bobs, carols) = (
+        bob.start(["get", "alice:/film", "--wait", "100"]),
+        carol.start(["get", "alice:/note", "--wait", "100"]),
+    );
+    let _serving = alice.serve(&[]);
+    bobs.wait().expect_code(0);
+    carols.wait().expect_code(0);
+    assert_bytes(&bob.path("film"), &film);
+    assert_bytes(&carol.path("note"), b"note");
+}

@@ -87,7 +87,7 @@ function shareRow(groups) {
   const path = h("p", { class: "line muted mono" });
   const offline = badge("Disk is away", "warn");
   const hidden = badge("With hidden files");
-  const refused = h("p", { class: "line" });
+  const refused = h("p");
   const trouble = troublePlace();
   const scan = h("p", { class: "muted num" });
   const progress = bar("");
@@ -133,7 +133,7 @@ function shareRow(groups) {
 
   const element = h("li", { class: "card share" },
     h("div", { class: "share-head" }, tile,
-      h("div", { class: "hit-text" }, h("div", { class: "title-line" }, name, offline, hidden), facts, path, refused, again)),
+      h("div", { class: "hit-text" }, h("div", { class: "title-line" }, name, offline, hidden), facts, path, refused, h("div", { class: "row" }, again))),
     scanning,
     h("div", { class: "share-foot" },
       h("label", { class: "inline" }, h("span", { class: "muted" }, "Visible to"), visibility), watch.element,

@@ -14,7 +14,7 @@ use crate::{
         args::{DownloadsArgs, DownloadsCommand, DownloadsOf},
         context::Context,
         exit::CliError,
-        output::{bytes, count},
+        output::{bytes, count, one_line},
     },
     download::Cause,
     downloads::{DownloadId, DownloadState, FileState},
@@ -166,7 +166,7 @@ fn file_line(file: &DownloadedFile) -> String {
         (FileState::Done | FileState::Failed, _) | (_, 0) => String::new(),
         (_, size) => format!(" {}%", u128::from(file.done) * 100 / u128::from(size)),
     };
-    let why = file.error.as_ref().map_or(String::new(), |why| format!(": {}", visible(why)));
+    let why = file.error.as_ref().map_or(String::new(), |why| format!(": {}", one_line(why)));
     format!("{state}{percent}  {}, {}{why}", visible(&file.name), bytes(file.size))
 }
 
@@ -197,7 +197,7 @@ fn line(download: &Download) -> String {
         parts.push(format!("{position} before it"));
     }
     if let Some(error) = &download.error {
-        parts.push(visible(error).to_string());
+        parts.push(one_line(error));
     }
     parts.join(", ")
 }

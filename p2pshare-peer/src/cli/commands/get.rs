@@ -29,7 +29,7 @@ use crate::{
         args::GetArgs,
         context::Context,
         exit::{CliError, Exit},
-        output::{bytes, count},
+        output::{bytes, count, one_line},
     },
     daemon::{DownloadServeOptions, DownloadServer},
     data_dir::DownloadLock,
@@ -125,7 +125,7 @@ pub(crate) async fn get(
     if let Some(served) = served {
         served.end().await;
     }
-    conclude(context, files, report)
+    conclude(context, files, args.wait, report)
 }
 
 /// The running peer downloads as its own options say: whoever says otherwise wants it done here. It is told paths as
@@ -257,13 +257,13 @@ fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, eve
                 }),
             );
             if files > 1 && !is_cancelled(error) {
-                shown.warn(format!("{}: {}", visible(&path), visible(&error.to_string())));
+                shown.warn(format!("{}: {}", visible(&path), one_line(&error.to_string())));
             }
         }
     }
 }
 
-fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliError> {
+fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Result<(), CliError> {
     let failed = report.failed.len() as u64;
     context.output.event(
         "done",
@@ -295,6 +295,9 @@ fn conclude(context: &Context, files: u64, report: JobReport) -> Result<(), CliE
     if files == 1 {
         let error = CliError::new(exit, first.to_string());
         return Err(match exit {
+            Exit::NoSource if waited > 0 => {
+                error.hint(format!("nobody gave it within {waited} s: try again later"))
+            }
             Exit::NoSource => error.hint(TRY_LATER),
             // The same command again does not help.
             Exit::Failed if cause != Cause::Place => error.hint(RESUME),

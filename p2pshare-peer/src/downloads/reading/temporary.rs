@@ -30,7 +30,6 @@ use crate::{
     downloads::{
         ReadError,
         engine::{Engine, Session},
-        verdict::is_no_source,
     },
 };
 
@@ -287,7 +286,7 @@ async fn outcome(result: Option<Result<(), FetchError>>, target: &std::path::Pat
                 "the disk of {folder} is full: make room there and read it again"
             )))
         }
-        Some(Err(error)) if is_no_source(&error) => {
+        Some(Err(error)) if error.is_no_source() => {
             Outcome::Failed(ReadError::NoSource(error.to_string()))
         }
         Some(Err(error)) => Outcome::Failed(ReadError::Failed(error.to_string())),

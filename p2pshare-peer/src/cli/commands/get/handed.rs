@@ -15,7 +15,7 @@ use crate::{
         commands::downloads::{Download, DownloadedFile, Page},
         context::Context,
         exit::{CliError, Exit},
-        output::{Progress, bytes, count},
+        output::{Progress, bytes, count, one_line},
     },
     download::{Cause, Target},
     downloads::{DownloadId, DownloadState, FileState},
@@ -184,7 +184,7 @@ impl Follower<'_> {
                             }),
                         );
                         if download.files > 1 && download.state == DownloadState::Failed {
-                            output.warn(format!("{}: {}", visible(&file.path), visible(&why)));
+                            output.warn(format!("{}: {}", visible(&file.path), one_line(&why)));
                         }
                         let cause = file.cause.unwrap_or(Cause::Other);
                         let graver =
