@@ -8,6 +8,8 @@ use p2pshare_core::{
     time::SystemClock,
 };
 
+use tokio::sync::Mutex;
+
 use super::{AnnounceFailure, CatalogIndex, PeerAtIndex, PublishAccount, Publisher, announce};
 use crate::{
     catalog::Catalog,
@@ -23,13 +25,16 @@ pub struct OwnPeer {
     user: Username,
     keys: IndexKeys,
     key: Arc<PeerKey>,
+    /// Those who make the peer known take turns: of two announces at once the index takes the later one, and calls the
+    /// other stale.
+    making_known: Arc<Mutex<()>>,
 }
 
 impl OwnPeer {
     /// The peer of `user` with the key `key`, at the index with the keys `keys`. `client` has the session.
     pub fn new(client: IndexClient, user: Username, keys: IndexKeys, key: Arc<PeerKey>) -> Self {
         let index = Arc::new(PeerAtIndex::new(client.clone(), key.peer_id()));
-        Self { client, index, user, keys, key }
+        Self { client, index, user, keys, key, making_known: Arc::default() }
     }
 
     /// Another peer of the same user, with this key.
@@ -93,6 +98,7 @@ impl OwnPeer {
     /// Sees to it that the index knows the peer, without making it online: enough to publish, and to get grants that
     /// are bound to its key. A peer that serves at the moment goes on serving.
     pub async fn make_known(&self) -> Result<(), AnnounceFailure> {
+        let _turn = self.making_known.lock().await;
         let query = CatalogQuery { after: None, limit: Some(1) };
         match self.index.entries(&query).await {
             Ok(_) => Ok(()),
