@@ -14,14 +14,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::{StreamExt, future::ready, stream};
 use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun, hash_bytes},
     swarm::{Candidate, Discovery, DiscoveryError, DownloadOptions},
     testing::{Fault, FaultySource},
     transfer::{
-        FetchEvent, HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream,
-        TransferError,
+        HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream, TransferError,
     },
 };
 use swarm_sources::{
@@ -185,41 +183,12 @@ async fn patience_begins_when_the_last_source_is_lost() {
     assert_eq!(sink.finished(), Some(data));
 }
 
-/// A source that has the request wait in its queue for a while without any news of that.
-struct SilentQueue {
-    inner: MemorySource,
-    wait: Duration,
-}
-
-#[async_trait]
-impl PieceSource for SilentQueue {
-    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
-        self.inner.manifest(content).await
-    }
-
-    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
-        self.inner.have(content).await
-    }
-
-    async fn fetch(
-        &self,
-        content: &ContentId,
-        runs: &[PieceRun],
-    ) -> Result<SegmentStream, TransferError> {
-        let given = self.inner.fetch(content, runs).await?;
-        let wait = self.wait;
-        let queue = stream::iter([Ok(FetchEvent::Queued { position: 1 })]);
-        let turn = stream::once(sleep(wait)).filter_map(|()| ready(None));
-        Ok(queue.chain(turn).chain(given).boxed())
-    }
-}
-
 /// It was lost once, and is there again: its queue is waited in as that of any other.
 #[tokio::test(start_paused = true)]
 async fn the_queue_of_a_source_that_came_back_is_waited_in() {
     let data = content(6);
     let reset = Fault::Fail(0, TransferError::Unavailable("reset".into()));
-    let slow = SilentQueue { inner: full(&data), wait: Duration::from_secs(500) };
+    let slow = Throttled::new(full(&data), 100.0 * MIB).queued(1).silent(Duration::from_secs(500));
     let source = FaultySource::new(Arc::new(slow), [reset]);
     let handle = source.clone();
     let mended = async {
@@ -237,8 +206,8 @@ async fn the_queue_of_a_source_that_came_back_is_waited_in() {
 async fn sources_with_long_queues_do_not_keep_out_one_that_has_time() {
     let data = content(6);
     let busy = |number| {
-        let wait = Duration::from_secs(500);
-        candidate(number, SilentQueue { inner: full(&data), wait })
+        let slow = Throttled::new(full(&data), 100.0 * MIB).queued(1);
+        candidate(number, slow.silent(Duration::from_secs(500)))
     };
     let few: Vec<_> = (1..=2).map(busy).collect();
     let all = few.iter().cloned().chain([candidate(9, full(&data))]).collect();

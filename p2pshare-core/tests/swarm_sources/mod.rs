@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future::ready, stream};
 use p2pshare_core::{
     content::{ContentId, Manifest, PIECE_LEN, PieceIndex, PieceRun, PieceSet, hash_bytes},
     swarm::{
@@ -34,6 +34,7 @@ pub(crate) struct Throttled {
     inner: Arc<dyn PieceSource>,
     bytes_per_second: f64,
     queue: u32,
+    silence: Duration,
     latency: Duration,
     sent: Arc<AtomicU64>,
 }
@@ -44,6 +45,7 @@ impl Throttled {
             inner: Arc::new(inner),
             bytes_per_second,
             queue: 0,
+            silence: Duration::ZERO,
             latency: Duration::ZERO,
             sent: Arc::default(),
         }
@@ -52,6 +54,12 @@ impl Throttled {
     /// Every request waits for so many seconds in a queue.
     pub(crate) fn queued(mut self, seconds: u32) -> Self {
         self.queue = seconds;
+        self
+    }
+
+    /// And then so long without any news.
+    pub(crate) fn silent(mut self, silence: Duration) -> Self {
+        self.silence = silence;
         self
     }
 
@@ -111,7 +119,8 @@ impl PieceSource for Throttled {
                 event
             }
         });
-        Ok(queue.chain(slowed).boxed())
+        let silence = stream::once(sleep(self.silence)).filter_map(|()| ready(None));
+        Ok(queue.chain(silence).chain(slowed).boxed())
     }
 }
 

@@ -4,6 +4,7 @@ mod addresses;
 mod downloads;
 mod partial;
 mod presence;
+mod refused;
 mod reserved;
 mod upkeep;
 

@@ -13,12 +13,12 @@ use p2pshare_core::{
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{DaemonError, DaemonEvent, DaemonEvents, addresses::announce};
+use super::{DaemonError, DaemonEvent, DaemonEvents, addresses::announce, refused::LastRefused};
 use crate::{
     catalog::{Catalog, CatalogChanges},
     guard::GrantGuard,
     metrics::PeerMetrics,
-    publish::{OwnPeer, PublishError, PublishReport, Refused},
+    publish::{OwnPeer, PublishError, PublishReport},
 };
 
 /// After a failure it is tried again so soon.
@@ -30,9 +30,6 @@ const SHORTEST_BEAT: Duration = Duration::from_secs(1);
 /// And never further apart: a peer is taken for offline after 90 seconds.
 const LONGEST_BEAT: Duration = Duration::from_secs(60);
 
-/// What the index refused is tried again after so many heartbeats at most.
-const MOST_BEATS: u32 = 8;
-
 pub(super) struct Presence {
     pub(super) peer: OwnPeer,
     pub(super) guard: GrantGuard,
@@ -42,40 +39,6 @@ pub(super) struct Presence {
     pub(super) events: DaemonEvents,
     pub(super) metrics: PeerMetrics,
     pub(super) refused: Mutex<LastRefused>,
-}
-
-/// What the index refused the last time. It is tried again now and then: the user may be in the group by now, or may have
-/// more room.
-#[derive(Default)]
-pub(super) struct LastRefused {
-    refused: Vec<Refused>,
-    /// Heartbeats since it was tried.
-    beats: u32,
-    /// It is tried after so many.
-    wait: u32,
-}
-
-impl LastRefused {
-    /// Notes what was refused. Gives what was not refused the last time.
-    fn take(&mut self, refused: &[Refused]) -> Vec<Refused> {
-        let is_new = |one: &&Refused| !self.refused.iter().any(|told| told.is_like(one));
-        let new: Vec<_> = refused.iter().filter(is_new).cloned().collect();
-        if !new.is_empty() || refused.len() != self.refused.len() {
-            (self.beats, self.wait) = (0, 1);
-        }
-        self.refused = refused.to_vec();
-        new
-    }
-
-    /// Whether it is to be tried again at this heartbeat.
-    fn is_due(&mut self) -> bool {
-        self.beats += 1;
-        if self.refused.is_empty() || self.beats < self.wait {
-            return false;
-        }
-        (self.beats, self.wait) = (0, self.wait.saturating_mul(2).min(MOST_BEATS));
-        true
-    }
 }
 
 impl Presence {

@@ -11,21 +11,18 @@ use std::{
 
 use p2pshare_core::{api::Visibility, content::ContentId, path::SharePath, text::visible};
 use serde::Serialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, NodeError, Topic, absolute, lock, text};
 use crate::{
     catalog::{Share, ShareId, ShareTotals},
-    share::{ShareError, ShareEvent, ShareOptions},
+    share::{NamedGroup, ShareError, ShareEvent, ShareOptions},
     watch::WatchEvent,
 };
 
 /// Counting the files of shares takes time in proportion to them: the counts may be so old.
 const COUNTED_FOR: Duration = Duration::from_secs(1);
-
-/// The index is waited for so long when something is shared with a group: without it that works too.
-const INDEX_PATIENCE: Duration = Duration::from_secs(5);
 
 /// While something is hashed it is told so often.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -214,19 +211,18 @@ impl Node {
 
     /// Says which group is meant, if one is named and the index can be asked.
     async fn with_group(&self, options: ShareOptions) -> Result<ShareOptions, NodeError> {
-        let (Some(Visibility::Group(group)), Ok(index)) = (&options.visibility, self.index())
-        else {
-            return Ok(options);
-        };
-        match timeout(INDEX_PATIENCE, index.reach_of(group)).await {
-            Ok(Ok(None)) => Err(NodeError::NotFound(format!("you are in no group {group}"))),
-            Ok(Ok(reach)) => Ok(ShareOptions { reach, ..options }),
-            Ok(Err(error)) if options.other_group => Err(error.into()),
-            Ok(Err(_)) => Ok(options),
-            Err(_) if options.other_group => {
-                Err(NodeError::Conflict("the index does not answer: try again".to_owned()))
+        let index = self.index().ok();
+        match NamedGroup::find(options.visibility.as_ref(), index.as_ref()).await {
+            Some(NamedGroup::Known(reach)) => Ok(ShareOptions { reach: Some(reach), ..options }),
+            Some(NamedGroup::Missing(group)) => {
+                Err(NodeError::NotFound(format!("you are in no group {group}")))
             }
-            Err(_) => Ok(options),
+            Some(NamedGroup::Unknown(group, why)) if options.other_group => {
+                Err(NodeError::Conflict(format!(
+                    "which group {group} is cannot be asked: {why}; try again"
+                )))
+            }
+            Some(NamedGroup::Unknown(..)) | None => Ok(options),
         }
     }
 

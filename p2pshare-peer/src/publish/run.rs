@@ -28,8 +28,6 @@ pub(super) struct Run<'a> {
     without: Vec<ShareId>,
     /// What the index refused of each share.
     refused: BTreeMap<ShareId, String>,
-    /// Whether the index was asked for this peer since it refused something.
-    is_known: bool,
 }
 
 impl<'a> Run<'a> {
@@ -41,7 +39,6 @@ impl<'a> Run<'a> {
             shut: HashSet::new(),
             without: Vec::new(),
             refused: BTreeMap::new(),
-            is_known: false,
         }
     }
 
@@ -205,12 +202,8 @@ impl<'a> Run<'a> {
     }
 
     /// Tells a peer that the index does not know from anything else that it does not find.
-    async fn check_announced(&mut self) -> Result<(), PublishError> {
-        if !self.is_known {
-            self.publisher.entries(None, 1).await?;
-            self.is_known = true;
-        }
-        Ok(())
+    async fn check_announced(&self) -> Result<(), PublishError> {
+        self.publisher.entries(None, 1).await.map(drop)
     }
 
     /// For whom something is to be published. The page may have been read before the index told which group that is.

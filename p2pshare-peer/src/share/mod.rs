@@ -3,6 +3,7 @@
 mod diff;
 mod event;
 mod filter;
+mod group;
 mod hash;
 mod inspect;
 mod patterns;
@@ -35,6 +36,7 @@ pub use refresh::Refreshed;
 pub use unshare::{UnshareTarget, Unshared};
 
 pub(crate) use diff::Fresh;
+pub(crate) use group::NamedGroup;
 pub(crate) use patterns::IGNORE_FILE;
 pub(crate) use priority::Priority;
 pub(crate) use scan::{Identity, Look, Looked, Part, Quiet};

@@ -7,14 +7,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use p2pshare_core::{
     api::Visibility, content::ContentId, identity::Reach, path::SharePath, text::visible,
 };
 use serde_json::json;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::watch::watch;
@@ -29,13 +27,10 @@ use crate::{
     index_keys::IndexKeysError,
     publish::{AnnounceFailure, PublishError},
     share::{
-        ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer, SkipReason,
-        UnshareTarget,
+        NamedGroup, ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer,
+        SkipReason, UnshareTarget,
     },
 };
-
-/// How long the index is waited for before something is shared: without it files are shared too, and published later.
-const INDEX_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn share(
     context: &Context,
@@ -108,34 +103,29 @@ pub(crate) async fn share(
     if args.watch { watch(context, sharer, cancel).await } else { Ok(()) }
 }
 
-/// The group that is to see what is shared, if it is for one and as far as the index can be asked: the user must be in it.
+/// Which group is to see what is shared, if it is for one and as far as the index can be asked: the user must be in it.
 async fn find_group(
     context: &Context,
     visibility: Option<&Visibility>,
 ) -> Result<Option<Reach>, CliError> {
-    let Some(Visibility::Group(group)) = visibility else {
-        return Ok(None);
-    };
-    let unknown = |why: &str| {
-        context.output.warn(format!(
-            "which group is meant cannot be asked ({why}): it will be the {group} that you are in when this is published"
-        ));
-        Ok(None)
-    };
-    let Ok((_, client)) = context.session_client() else {
-        return unknown("nobody is logged in");
-    };
-    match timeout(INDEX_PATIENCE, client.reach_of(group)).await {
-        Ok(Ok(Some(reach))) => Ok(Some(reach)),
-        Ok(Ok(None)) => Err(CliError::new(
+    let client = context.session_client().ok().map(|(_, client)| client);
+    match NamedGroup::find(visibility, client.as_ref()).await {
+        None => Ok(None),
+        Some(NamedGroup::Known(reach)) => Ok(Some(reach)),
+        Some(NamedGroup::Missing(group)) => Err(CliError::new(
             Exit::NotFound,
             format!("you are in no group {group}: nothing was shared or changed"),
         )
         .hint(format!(
             "`p2pshare-peer group list` lists your groups, `p2pshare-peer group create {group}` makes one"
         ))),
-        Ok(Err(error)) => unknown(&visible(&error.to_string()).to_string()),
-        Err(_) => unknown("the index does not answer"),
+        Some(NamedGroup::Unknown(group, why)) => {
+            context.output.warn(format!(
+                "which group is meant cannot be asked ({}): it will be the {group} that you are in when this is published",
+                visible(&why)
+            ));
+            Ok(None)
+        }
     }
 }
 
