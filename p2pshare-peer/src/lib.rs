@@ -5,6 +5,7 @@
 pub mod data_dir;
 pub mod index_client;
 pub mod index_keys;
+mod meter;
 pub mod net;
 
 pub mod lan;

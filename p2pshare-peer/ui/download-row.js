@@ -35,9 +35,10 @@ export function statusLine(download) {
   if (state === "paused") return ["Paused", so, files];
   const queued = download.queued_at && `place ${download.queued_at} in the queue of a source`;
   if (queued && !download.rate) return [so, queued];
+  const stalled = download.stalled_seconds && `nothing has come for ${duration(download.stalled_seconds)}`;
   const left = download.eta_seconds !== null && download.rate > 0 && `${duration(download.eta_seconds)} left`;
   const sources = download.sources > 0 ? `from ${count(download.sources, "source")}` : "no source at the moment";
-  return [so, download.rate > 0 && rate(download.rate), left, sources, files];
+  return [so, download.rate > 0 && rate(download.rate), left, stalled, sources, files];
 }
 
 /**

@@ -118,13 +118,15 @@ impl Presence {
     async fn beat(&self) -> Result<Duration, DaemonError> {
         let answer = beat(&self.peer, &self.guard).await?;
         let publisher = self.peer.publisher(self.catalog.clone());
+        let shares = self.catalog.shares().await?;
+        let is_refused = shares.iter().any(|share| share.refused.is_some());
         if let Some(repaired) = publisher.reconcile(answer.entries, &|_| ()).await? {
             self.tell(&repaired.report, true).await?;
-        } else if self.refused().is_due() {
+        } else if self.refused().is_due(is_refused) {
             self.publish().await?;
         }
         self.metrics.set_online(true);
-        self.metrics.set_shares(self.catalog.shares().await?.len() as u64);
+        self.metrics.set_shares(shares.len() as u64);
         self.metrics.set_published(self.catalog.published_count().await?);
         Ok(beat_of(answer.heartbeat_seconds))
     }

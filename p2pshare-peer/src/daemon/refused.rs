@@ -28,10 +28,10 @@ impl LastRefused {
         new
     }
 
-    /// Whether it is to be tried again at this heartbeat.
-    pub(super) fn is_due(&mut self) -> bool {
+    /// Whether to try again at this heartbeat, if anything is refused, in whichever process it was.
+    pub(super) fn is_due(&mut self, refused: bool) -> bool {
         self.beats += 1;
-        if self.refused.is_empty() || self.beats < self.wait {
+        if !refused || self.beats < self.wait {
             return false;
         }
         (self.beats, self.wait) = (0, self.wait.saturating_mul(2).min(MOST_BEATS));
@@ -52,11 +52,11 @@ mod tests {
     #[test]
     fn it_is_told_once_and_tried_less_and_less_often() {
         let mut last = LastRefused::default();
-        assert!(!last.is_due(), "nothing was refused");
+        assert!(!last.is_due(false), "nothing was refused");
         assert_eq!(last.take(&[refused(3, "full")]).len(), 1);
         let tried: Vec<_> = (1..=40)
             .filter(|_| {
-                let due = last.is_due();
+                let due = last.is_due(true);
                 if due {
                     // As many as there are does not make it another trouble.
                     assert_eq!(last.take(&[refused(4, "full")]), []);
@@ -66,8 +66,9 @@ mod tests {
             .collect();
         assert_eq!(tried, [1, 3, 7, 15, 23, 31, 39]);
         assert_eq!(last.take(&[refused(4, "full"), refused(1, "gone")]).len(), 1);
-        assert!(last.is_due(), "something else is wrong now");
+        assert!(last.is_due(true), "something else is wrong now");
         assert_eq!(last.take(&[]), []);
-        assert!((0..40).all(|_| !last.is_due()));
+        assert!((0..40).all(|_| !last.is_due(false)));
+        assert!(last.is_due(true), "another process was refused something");
     }
 }

@@ -211,8 +211,9 @@ impl Job<'_> {
         self.fetcher.locator.forget(&wanted.content);
         let whole =
             if matches!(result, Ok(Fetched::Small(_))) { wanted.size.min(PIECE_LEN) } else { 0 };
+        let complete = result.is_ok();
         self.results.settled(number, wanted.clone(), result).await;
-        self.progress.end(number, &wanted, whole);
+        self.progress.end(number, &wanted, complete, whole);
     }
 }
 

@@ -111,8 +111,9 @@ impl JobProgress {
         file
     }
 
-    /// A file is fetched no longer. `whole`: so much of it came in one piece, which its own counters do not know.
-    pub(super) fn end(&self, number: u64, wanted: &Wanted, whole: u64) {
+    /// A file is fetched no longer, for it is `complete` or could not be fetched. `whole`: so much of it came in one
+    /// piece, which its own counters do not know.
+    pub(super) fn end(&self, number: u64, wanted: &Wanted, complete: bool, whole: u64) {
         let mut running = self.running();
         let Some(file) = running.remove(&number) else { return };
         file.opened.send_if_modified(|opened| {
@@ -124,8 +125,9 @@ impl JobProgress {
         });
         let came = file.events.progress().received.saturating_add(whole);
         self.received.fetch_add(came, Relaxed);
-        // What failed is settled too, or the bar would never be full.
-        self.settled.fetch_add(wanted.size, Relaxed);
+        // Of what failed as much is done as came of it.
+        let done = if complete { wanted.size } else { file.verified().min(wanted.size) };
+        self.settled.fetch_add(done, Relaxed);
     }
 
     fn verified(&self) -> u64 {

@@ -22,13 +22,12 @@ use super::{
     Connection, DownloadId, DownloadsError, ManagerOptions,
     changes::Hub,
     clear::Clearing,
-    meter::Meter,
     reading::Readings,
     store::{AccountId, Moved, Saved, Store},
     verdict::Reason,
     work::{Attempt, Ended, Work},
 };
-use crate::download::Locator;
+use crate::{download::Locator, meter::Meter};
 
 /// How often what runs is measured.
 const MEASURE_EVERY: Duration = Duration::from_millis(250);
@@ -97,6 +96,8 @@ pub(super) struct Look {
     /// What runs of it.
     pub(super) attempt: Option<Arc<Attempt>>,
     pub(super) rate: u64,
+    /// How long nothing has come, once that is no longer usual.
+    pub(super) stalled: Option<Duration>,
     /// Why it waits, or did before this attempt.
     pub(super) reason: Option<Reason>,
 }
@@ -312,7 +313,7 @@ impl Engine {
             let before = live.meter.rate();
             let received = attempt.progress.received();
             live.meter.note(received, now);
-            if live.meter.rate() > 0 || before > 0 {
+            if live.meter.rate() > 0 || before > 0 || live.meter.stalled(now).is_some() {
                 moved.push(*id);
             }
             if attempt.gained() > 0 {
@@ -376,11 +377,15 @@ impl Live {
 
     fn look(&self) -> Look {
         match &self.phase {
-            Phase::Runs { attempt, .. } => Look {
-                attempt: Some(attempt.clone()),
-                rate: self.meter.rate(),
-                reason: self.reason.clone(),
-            },
+            Phase::Runs { attempt, .. } => {
+                let stalled = self.meter.stalled(Instant::now());
+                Look {
+                    attempt: Some(attempt.clone()),
+                    rate: if stalled.is_some() { 0 } else { self.meter.rate() },
+                    stalled,
+                    reason: self.reason.clone(),
+                }
+            }
             Phase::Waits { .. } => Look { reason: self.reason.clone(), ..Look::default() },
         }
     }

@@ -41,6 +41,7 @@ pub(super) fn download(row: DownloadRow, look: Option<Look>) -> DownloadView {
         bytes_done: done,
         rate: look.rate,
         eta_seconds: (look.rate > 0 && row.resolved).then(|| left.div_ceil(look.rate)),
+        stalled_seconds: look.stalled.filter(|_| left > 0).map(|stalled| stalled.as_secs()),
         sources,
         queued_at: queued_at(files.iter().map(|(_, file)| file)),
         error: row.error.or(reason.map(|reason| reason.text.clone())),

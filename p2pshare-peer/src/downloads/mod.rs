@@ -11,7 +11,6 @@ mod engine;
 mod error;
 mod look;
 mod manager;
-mod meter;
 mod options;
 mod reader;
 mod reading;

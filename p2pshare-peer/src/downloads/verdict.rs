@@ -38,6 +38,8 @@ pub(super) enum Verdict {
     Waits(Reason),
     /// It has failed.
     Fails(Reason),
+    /// It has failed, for the disk is full; a smaller one may fit.
+    NoSpace(Reason),
     /// The whole download has failed: the others would too.
     AllFail(Reason),
 }
@@ -54,9 +56,9 @@ pub(super) fn of_fetch(error: &FetchError) -> Verdict {
             Verdict::Waits(reason)
         }
         FetchError::Download(DownloadError::Sink(SinkError::Locked(_))) => Verdict::Waits(reason),
-        FetchError::Download(DownloadError::Sink(
-            SinkError::NoSpace(_) | SinkError::NoRoom { .. },
-        )) => Verdict::AllFail(reason),
+        FetchError::Download(DownloadError::Sink(SinkError::NoSpace(_))) => {
+            Verdict::NoSpace(reason)
+        }
         _ => Verdict::Fails(reason),
     }
 }
@@ -100,10 +102,9 @@ mod tests {
         let gone = FetchError::NotFound(ContentId::of(b""));
         assert!(matches!(of_fetch(&gone), Verdict::Fails(_)));
         let full = SinkError::NoSpace("x".into());
+        assert!(matches!(of_fetch(&full.into()), Verdict::NoSpace(_)));
         let too_large = SinkError::NoRoom { path: "x".into(), missing: 2, free: 1 };
-        for full in [full, too_large] {
-            assert!(matches!(of_fetch(&full.into()), Verdict::AllFail(_)));
-        }
+        assert!(matches!(of_fetch(&too_large.into()), Verdict::Fails(_)));
         assert_eq!(of_fetch(&DownloadError::Cancelled.into()), Verdict::Stopped);
     }
 }

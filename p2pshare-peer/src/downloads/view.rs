@@ -78,6 +78,8 @@ pub struct DownloadView {
     pub rate: u64,
     /// Seconds until it is done at this rate; `None` if that cannot be told.
     pub eta_seconds: Option<u64>,
+    /// Seconds in which nothing has come though it runs; `None` while something comes.
+    pub stalled_seconds: Option<u64>,
     /// Sources that take part at the moment.
     pub sources: u32,
     /// While all sources keep it waiting: the best place in their queues.

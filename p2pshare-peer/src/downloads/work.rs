@@ -36,6 +36,9 @@ use crate::download::{
 /// How long a file that has begun to come waits for its sources before others have its place.
 const LULL: Duration = Duration::from_secs(15);
 
+/// After so many files in a row that found no space the disk is full, and the others are not fetched in vain.
+const FULL: u32 = 64;
+
 /// How an attempt ended.
 #[derive(Debug)]
 pub(super) enum Ended {
@@ -118,7 +121,9 @@ impl Work {
                 Some(Err(Unresolved::Index(error))) => match verdict::of_resolve(&error) {
                     Verdict::Waits(reason) => return Ok(Ended::Waits(reason)),
                     Verdict::Stopped => return Ok(Ended::Stopped),
-                    Verdict::Fails(reason) | Verdict::AllFail(reason) => {
+                    Verdict::Fails(reason)
+                    | Verdict::NoSpace(reason)
+                    | Verdict::AllFail(reason) => {
                         store.fail(self.id, reason, SystemClock.now()).await?;
                         return Ok(Ended::Over);
                     }
@@ -273,6 +278,8 @@ struct Results<'a> {
 struct Pass {
     /// Why some of the files wait.
     reason: Option<Reason>,
+    /// Files for which there was no space, since the last for which there was.
+    without_space: u32,
     /// Why the whole download has failed.
     fatal: Option<Reason>,
 }
@@ -300,6 +307,7 @@ impl Results<'_> {
                 let stamp = tokio::task::spawn_blocking(move || {
                     target.metadata().ok().map(|metadata| FileStamp::of(&metadata))
                 });
+                self.pass().without_space = 0;
                 return store.file_done(id, number, stamp.await.ok().flatten(), there).await;
             }
             Err(error) => error,
@@ -309,12 +317,26 @@ impl Results<'_> {
             Verdict::Stopped => {}
             Verdict::Waits(reason) => self.waits(reason),
             Verdict::Fails(reason) => store.file_failed(id, number, reason).await?,
-            Verdict::AllFail(reason) => {
-                self.pass().fatal = Some(reason);
-                self.stop.cancel();
+            Verdict::NoSpace(reason) => {
+                let without_space = {
+                    let mut pass = self.pass();
+                    pass.without_space += 1;
+                    pass.without_space
+                };
+                store.file_failed(id, number, reason.clone()).await?;
+                if without_space >= FULL {
+                    self.end(reason);
+                }
             }
+            Verdict::AllFail(reason) => self.end(reason),
         }
         Ok(())
+    }
+
+    /// The others would fail too.
+    fn end(&self, reason: Reason) {
+        self.pass().fatal = Some(reason);
+        self.stop.cancel();
     }
 
     fn count(&self, wanted: &Wanted, result: &Result<Fetched, FetchError>) {

@@ -10,15 +10,15 @@ use std::{
 
 use p2pshare_core::{
     api::{ChangePassword, Login, Register},
-    auth::Password,
+    auth::{Password, TokenHash},
     identity::Username,
 };
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::{AccountView, Node, NodeError, State, Topic};
 use crate::{
-    account::SavedSession,
+    account::{SavedSession, SavedSessionError},
     data_dir::DataDir,
     index_client::{IndexClient, IndexUrl},
     lan::LanSwitch,
@@ -122,12 +122,45 @@ impl Node {
         let session = SavedSession::load(&self.inner.dir).map_err(SessionError::from)?;
         let client = session::client_of(&session)?;
         session::log_out(&self.inner.dir, &client, everywhere).await?;
+        self.settled(None).await;
+        Ok(self.state())
+    }
+
+    /// Looks now who is logged in by whatever process, and gives how the node is once it has done what follows from it.
+    /// A session that has ended at the index is not taken up again.
+    ///
+    /// # Errors
+    ///
+    /// When the session that is kept cannot be read.
+    pub async fn settle(&self) -> Result<State, NodeError> {
+        let session = match SavedSession::load(&self.inner.dir) {
+            Ok(session) => Some(session),
+            Err(SavedSessionError::None) => None,
+            Err(error) => return Err(SessionError::from(error).into()),
+        };
+        self.settled(session.as_ref()).await;
+        Ok(self.state())
+    }
+
+    /// Waits until the node works in the name of this session, or of none. Nobody may be running the node, and a session
+    /// may have ended: then it stays as it is.
+    async fn settled(&self, session: Option<&SavedSession>) {
         self.inner.look.notify_one();
         let mut link = self.inner.link.subscribe();
-        let gone = link.wait_for(|link| !link.as_ref().is_some_and(|link| link.is(&session)));
-        // Nobody may be running the node; then the state is as it is.
-        let _ = timeout(SETTLE, gone).await;
-        Ok(self.state())
+        let is_so = |link: &Option<Arc<Link>>| match (link, session) {
+            (Some(link), Some(session)) => link.is(session),
+            (None, None) => true,
+            _ => false,
+        };
+        let mut over = self.inner.over.subscribe();
+        let has_ended = |over: &Option<TokenHash>| {
+            over.is_some() && *over == session.map(|session| session.token.hash())
+        };
+        tokio::select! {
+            _ = link.wait_for(is_so) => {}
+            _ = over.wait_for(has_ended) => {}
+            () = sleep(SETTLE) => {}
+        }
     }
 
     /// Changes the password. All other sessions of the user end.
@@ -142,12 +175,7 @@ impl Node {
         accept_new_key: bool,
     ) -> Result<State, NodeError> {
         let opened = session::log_in(&self.inner.dir, client, login, accept_new_key).await?;
-        self.inner.look.notify_one();
-        let mut link = self.inner.link.subscribe();
-        let there =
-            |link: &Option<Arc<Link>>| link.as_ref().is_some_and(|link| link.is(&opened.session));
-        // Nobody may be running the node; then the state is as it is.
-        let _ = timeout(SETTLE, link.wait_for(there)).await;
+        self.settled(Some(&opened.session)).await;
         if let Some(link) = self.inner.link.borrow().as_ref() {
             link.operator.store(opened.operator, Relaxed);
         }

@@ -26,6 +26,7 @@ use std::{
 };
 
 use p2pshare_core::{
+    auth::TokenHash,
     identity::{PeerAddr, PeerId},
     transfer::{RateLimit, ReadOptions, UploadSlots},
 };
@@ -105,6 +106,8 @@ struct Inner {
     link: watch::Sender<Option<Arc<account::Link>>>,
     /// The session may be another than before.
     look: Notify,
+    /// The last session that was found to be over. It is not taken up again.
+    over: watch::Sender<Option<TokenHash>>,
     /// One login or logout at a time.
     signing: tokio::sync::Mutex<()>,
     stop: CancellationToken,
@@ -153,6 +156,7 @@ impl Node {
             live: Mutex::default(),
             link: watch::Sender::new(None),
             look: Notify::new(),
+            over: watch::Sender::new(None),
             signing: tokio::sync::Mutex::new(()),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -71,7 +71,6 @@ impl Node {
         stop: &CancellationToken,
     ) -> Result<(), NodeError> {
         let mut first = true;
-        let mut ended = None;
         // What keeps a session offline is said once, though it is tried again and again.
         let mut told = None;
         let online = Arc::new(AtomicBool::new(false));
@@ -96,7 +95,7 @@ impl Node {
             };
             let hash = session.as_ref().map(|session| session.token.hash());
             match session {
-                Some(session) if ended != hash => {
+                Some(session) if *self.inner.over.borrow() != hash => {
                     let done = Box::pin(self.one_session(session, &events, stop)).await;
                     let logged_out = matches!(done, Err(NodeError::Daemon(DaemonError::LoggedOut)));
                     match done {
@@ -115,7 +114,7 @@ impl Node {
                                 if !self.is_replaced(hash) {
                                     events(DaemonEvent::LoggedOut);
                                 }
-                                ended = hash;
+                                self.inner.over.send_replace(hash);
                             } else {
                                 self.pause(stop, hash).await;
                             }

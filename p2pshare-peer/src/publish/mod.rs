@@ -8,7 +8,10 @@ mod run;
 
 use std::{fmt, sync::Arc};
 
-use p2pshare_core::{api::Visibility, identity::Reach};
+use p2pshare_core::{
+    api::{PublishRequest, Visibility},
+    identity::Reach,
+};
 
 pub use crate::catalog::PublishAccount;
 pub use announce::{AnnounceFailure, announce};
@@ -134,6 +137,33 @@ impl Publisher {
             self.ask_for_all().await?;
         }
         self.publish_pending(events).await
+    }
+
+    /// Publishes all that is not published yet, and sees to it that the index has what it should have also of what was
+    /// published before: it may have lost something, or have dropped what was for a group that is not there any more.
+    ///
+    /// Cancellation and errors: as [`publish`](Self::publish).
+    pub async fn publish_all(
+        &self,
+        events: PublishEvents<'_>,
+    ) -> Result<PublishReport, PublishError> {
+        let mut report = self.publish(events).await?;
+        let entries = match report.total {
+            Some(total) => total,
+            // What changes nothing is answered like any other.
+            None => {
+                let nothing = self.index.publish(&PublishRequest::new(Vec::new())).await;
+                nothing.map_err(PublishError::Index)?.published.total
+            }
+        };
+        if let Some(Reconciled { report: later, .. }) = self.reconcile(entries, events).await? {
+            report.published += later.published;
+            report.withdrawn += later.withdrawn;
+            report.total = later.total.or(Some(entries));
+            // All that is refused was tried again.
+            report.refused = later.refused;
+        }
+        Ok(report)
     }
 
     async fn publish_pending(

@@ -108,6 +108,36 @@ fn small_files_that_do_not_fit_are_told_and_the_others_are_whole() {
 }
 
 #[test]
+fn what_does_not_fit_keeps_nothing_else_from_coming() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let Some(disk) = SmallDisk::mount(&bob.path("disk"), "6m") else { return };
+    fs::create_dir(alice.path("mixed")).unwrap();
+    let sizes =
+        [("a huge one", 20 * MIB), ("b film", 2 * MIB), ("c note", 10), ("d film", 2 * MIB)];
+    for (name, size) in sizes {
+        fs::write(alice.path("mixed").join(name), noise(size, size as u64)).unwrap();
+    }
+    alice.share("mixed");
+    let _serving = alice.serve(&[]);
+    let _node = bob.serve(&["--ui", "127.0.0.1:0"]);
+
+    let ended = bob.run(["get", "alice:/mixed", "-o", "disk"]).expect_code(1);
+    let failed = ended.one("failed");
+    assert!(failed["path"].as_str().unwrap().ends_with("a huge one"), "{failed}");
+    let why = failed["error"].as_str().unwrap();
+    assert!(why.contains("no room") && failed["cause"] == "place", "{failed}");
+    for (name, size) in &sizes[1..] {
+        assert_bytes(&bob.path("disk/mixed").join(name), &noise(*size, *size as u64));
+    }
+    let listed = bob.ok(["downloads", "--all"]).one("download");
+    assert_eq!((&listed["files_done"], &listed["files_failed"]), (&3.into(), &1.into()));
+    disk.grow("64m");
+    bob.ok(["get", "alice:/mixed", "-o", "disk"]);
+    assert_bytes(&bob.path("disk/mixed/a huge one"), &noise(20 * MIB, 20 * MIB as u64));
+}
+
+#[test]
 fn an_inbox_without_room_refuses() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));

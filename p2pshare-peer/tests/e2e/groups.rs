@@ -188,8 +188,10 @@ fn a_new_group_of_an_old_name_gets_nothing_that_was_shared_with_the_old_one() {
     };
     shut_out();
     // Looking at it again says so, and changes nothing.
-    let said = alice.ok(["share"]).one("warning");
+    let again = alice.run(["share"]).expect_code(1);
+    let said = again.one("warning");
     assert!(said["message"].as_str().unwrap().contains("not the group"), "{said}");
+    assert!(again.error().0.contains("could not be published"), "{}", again.story());
     let status = alice.ok(["status"]).one("status");
     assert_eq!((&status["refused"], &status["unpublished"]), (&1.into(), &1.into()));
     shut_out();
@@ -202,6 +204,40 @@ fn a_new_group_of_an_old_name_gets_nothing_that_was_shared_with_the_old_one() {
     mallory.ok(["get", "alice:/salaries"]);
     assert_bytes(&mallory.path("salaries"), &bytes);
     bob.fails(4, ["search", "salaries"]);
+}
+
+/// Without a peer that runs, the commands say it.
+#[test]
+fn what_was_for_a_group_that_is_gone_is_told_by_the_next_command() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    for group in ["staff", "board"] {
+        bob.ok(["group", "create", group]);
+        bob.ok(["group", "add", group, "alice"]);
+    }
+    for file in ["open", "salaries", "plans"] {
+        std::fs::write(alice.path(file), file).unwrap();
+    }
+    alice.ok(["share", "open"]);
+    alice.ok(["share", "salaries", "--group", "staff"]);
+    alice.ok(["share", "plans", "--group", "board"]);
+    bob.ok(["search", "salaries"]).one("hit");
+
+    let left = alice.ok(["group", "leave", "staff"]).one("warning");
+    assert!(left["message"].as_str().unwrap().contains("group staff"), "{left}");
+    let refused = || {
+        let shares = alice.ok(["shares"]).all("share");
+        let refused = shares.iter().filter(|share| !share["refused"].is_null());
+        refused.map(|share| share["name"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(), ["\"salaries\""]);
+    bob.ok(["group", "delete", "board"]);
+    // What is shared without trouble is; what is not is told beside it.
+    let said = alice.ok(["share", "open"]).all("warning");
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(refused().len(), 2);
+    assert!(alice.fails(1, ["share"]).contains("2 files"));
+    bob.ok(["search", "open"]).one("hit");
 }
 
 /// What the index did not take is tried again, without anything that has changed here.

@@ -73,7 +73,6 @@ fn a_download_survives_kills_of_either_side() {
                 // What was on its way, and what a second of the source brings, was all the rest.
                 let rest = bytes.len() as u64 - told;
                 assert!(rest <= IN_FLIGHT + A_SECOND, "{rest} bytes came from a killed source");
-                serving = alice.serve(&limit);
                 break;
             }
             let ended = ended.expect_code(5);
@@ -127,9 +126,15 @@ fn a_source_that_freezes_is_given_up() {
     let mut download = bob.start(["get", &id]);
     assert!(has_come_to(&mut download, MIB as u64));
     serving.process.signal(rustix::process::Signal::STOP);
-    let (why, _) = download.wait().expect_code(5).error();
+    let ended = download.wait().expect_code(5);
+    let (why, _) = ended.error();
     assert!(why.contains("alice"), "{why}");
     assert!(!bob.path("film.mkv").exists());
+    let told = ended.all("progress");
+    let stalled = |one: &Value| one["stalled_seconds"].as_u64().is_some_and(|seconds| seconds >= 5);
+    let last = told.last().unwrap();
+    assert!(stalled(last) && last["bytes_per_second"] == 0, "{}", ended.story());
+    assert!(last["eta_seconds"].is_null() && !stalled(&told[0]), "{}", ended.story());
 
     serving.process.signal(rustix::process::Signal::CONT);
     bob.ok(["get", &id]);

@@ -105,6 +105,28 @@ fn who_logs_out_is_offline_at_once_and_online_with_the_next_login() {
 }
 
 #[test]
+fn who_is_logged_in_anew_finds_downloads_again_that_waited_for_it() {
+    let index = Index::start_with(&["--heartbeat-every", "1s"]);
+    let bob = Peer::registered(&index, "bob");
+    let mut serving = bob.serve(&["--ui", "127.0.0.1:0"]);
+    index.tool(&["user", "disable", "bob"]);
+    serving.process.wait_for_event("logged_out");
+    for what in [&["downloads"][..], &["downloads", "cancel", "--all"]] {
+        let said = bob.fails(3, what);
+        assert!(said.contains("session of bob has ended"), "{said}");
+    }
+    assert!(bob.fails(3, ["downloads", "--all"]).contains("login bob"));
+    index.tool(&["user", "enable", "bob"]);
+    // The next command meets the peer as it is after the one before.
+    bob.ok(["login", "bob"]);
+    bob.ok(["downloads", "cancel", "--all"]);
+    bob.ok(["logout"]);
+    assert!(bob.fails(3, ["downloads"]).contains("nobody is logged in"));
+    bob.ok(["login", "bob"]);
+    bob.ok(["downloads"]);
+}
+
+#[test]
 fn logging_out_everywhere_ends_a_peer_that_serves() {
     let index = Index::start();
     let alice = Peer::registered(&index, "alice");

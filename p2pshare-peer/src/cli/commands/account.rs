@@ -10,6 +10,7 @@ use p2pshare_core::{
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::running::settle;
 use crate::{
     account::SavedSession,
     cli::{
@@ -53,6 +54,7 @@ async fn open_session(
 ) -> Result<(), CliError> {
     let login = Login { username, password };
     let opened = session::log_in(&context.dir, client, &login, accept_new_key).await?;
+    settle(&context.dir).await;
     let (session, name) = (opened.session, opened.index.name);
     context.output.line(format!(
         "Logged in as {} at {} ({}).",
@@ -71,6 +73,7 @@ pub(crate) async fn logout(context: &Context, args: LogoutArgs) -> Result<(), Cl
     let (session, client) = context.session_client()?;
     if args.forget {
         SavedSession::forget(&context.dir)?;
+        settle(&context.dir).await;
         context.output.line(format!(
             "Forgot the session of {} here; the index keeps it until {}.",
             session.username, session.expires_at
@@ -87,6 +90,7 @@ pub(crate) async fn logout(context: &Context, args: LogoutArgs) -> Result<(), Cl
         }
         other => other.into(),
     })?;
+    settle(&context.dir).await;
     context.output.line(match ended {
         0 => "The session had ended already.".to_owned(),
         _ => format!("Logged out {}.", session.username),

@@ -1,11 +1,12 @@
 //! `group` and `invite`.
 
 use p2pshare_core::{
-    api::{AddMember, CreateGroup, CreateInvite, TransferGroup},
+    api::{AddMember, CreateGroup, CreateInvite, TransferGroup, Visibility},
     identity::{GroupName, Username},
 };
 use serde_json::json;
 
+use super::share::{open_catalog, send};
 use crate::cli::{
     args::{GroupCommand, InviteCommand},
     context::Context,
@@ -35,6 +36,7 @@ pub(crate) async fn group(context: &Context, command: GroupCommand) -> Result<()
         GroupCommand::Leave { group } => {
             client.remove_member(&group, &session.username).await?;
             changed(context, "left", &group, &session.username);
+            tell_of_shares(context, &group).await?;
         }
         GroupCommand::List => {
             for group in client.groups().await?.groups {
@@ -58,7 +60,18 @@ pub(crate) async fn group(context: &Context, command: GroupCommand) -> Result<()
             client.delete_group(&group).await?;
             context.output.line(format!("Deleted group {group}."));
             context.output.event("group_deleted", json!({ "group": group }));
+            tell_of_shares(context, &group).await?;
         }
+    }
+    Ok(())
+}
+
+/// Says what of one's own was for a group that one is in no more, and keeps in mind that nobody finds it.
+async fn tell_of_shares(context: &Context, group: &GroupName) -> Result<(), CliError> {
+    let catalog = open_catalog(context).await?;
+    let visibility = Visibility::Group(group.clone());
+    if catalog.shares().await?.iter().any(|share| share.visibility == visibility) {
+        send(context, &catalog).await?;
     }
     Ok(())
 }

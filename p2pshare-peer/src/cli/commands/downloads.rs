@@ -1,20 +1,17 @@
 //! `downloads`: what the running peer downloads.
 
-use std::time::Duration;
-
-use indicatif::HumanDuration;
 use p2pshare_core::{api::ProblemKind, content::ContentId, text::visible};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ui::running;
+use super::running::logged_in;
 use crate::{
-    account::SavedSession,
     cli::{
         args::{DownloadsArgs, DownloadsCommand, DownloadsOf},
         context::Context,
         exit::CliError,
         output::{bytes, count, one_line},
+        progress::Pace,
     },
     download::Cause,
     downloads::{DownloadId, DownloadState, FileState},
@@ -40,6 +37,8 @@ pub(super) struct Download {
     pub(super) bytes_done: u64,
     pub(super) rate: u64,
     pub(super) eta_seconds: Option<u64>,
+    #[serde(default)]
+    pub(super) stalled_seconds: Option<u64>,
     pub(super) sources: u32,
     pub(super) queued_at: Option<u32>,
     pub(super) error: Option<String>,
@@ -74,7 +73,7 @@ pub(super) struct Page<T, C> {
 }
 
 pub(crate) async fn downloads(context: &Context, args: DownloadsArgs) -> Result<(), CliError> {
-    let node = running(context)?;
+    let node = logged_in(context).await?;
     match args.command {
         None => list(context, &node, args.all, args.limit.get()).await,
         Some(DownloadsCommand::Files { id, failed }) => files(context, &node, id, failed).await,
@@ -110,8 +109,6 @@ async fn list(
         }
     }
     if none {
-        // Who is logged out sees none, which says nothing of what is there.
-        SavedSession::load(&context.dir)?;
         context.output.note(match all {
             true => "There are no downloads.",
             false => "Nothing is being downloaded; --all lists what is done.",
@@ -187,11 +184,9 @@ fn line(download: &Download) -> String {
     if download.files_failed > 0 {
         parts.push(format!("{} failed", download.files_failed));
     }
-    if *state == DownloadState::Running && download.rate > 0 {
-        parts.push(format!("{}/s", bytes(download.rate)));
-        if let Some(left) = download.eta_seconds {
-            parts.push(format!("{} left", HumanDuration(Duration::from_secs(left))));
-        }
+    let Download { rate, eta_seconds: left, stalled_seconds: stalled, .. } = *download;
+    if *state == DownloadState::Running && (rate > 0 || stalled.is_some()) {
+        parts.push(Pace { rate, left, stalled }.to_string());
     }
     if let Some(position) = download.queued_at {
         parts.push(format!("{position} before it"));

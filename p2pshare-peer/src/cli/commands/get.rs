@@ -189,18 +189,23 @@ fn rate(bytes_per_second: Option<u64>) -> RateLimit {
 }
 
 /// Shows how far the job is, for ever.
-async fn follow(progress: &JobProgress, shown: &crate::cli::output::Progress) {
+async fn follow(progress: &JobProgress, shown: &crate::cli::progress::Progress) {
     let mut tick = interval(SHOW_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         if progress.total() > 0 {
-            shown.set(progress.done(), progress.total());
+            shown.set_moved(progress.done(), progress.total(), progress.received());
         }
     }
 }
 
-fn show(context: &Context, shown: &crate::cli::output::Progress, files: u64, event: &JobEvent<'_>) {
+fn show(
+    context: &Context,
+    shown: &crate::cli::progress::Progress,
+    files: u64,
+    event: &JobEvent<'_>,
+) {
     match event {
         JobEvent::Done(wanted, fetched) => {
             let mut resumed = 0;

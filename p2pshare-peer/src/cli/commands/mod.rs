@@ -9,6 +9,7 @@ pub(crate) mod downloads;
 pub(crate) mod find;
 pub(crate) mod get;
 pub(crate) mod push;
+mod running;
 pub(crate) mod serve;
 pub(crate) mod share;
 pub(crate) mod shares;

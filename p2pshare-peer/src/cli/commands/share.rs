@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::watch::watch;
 use crate::{
-    catalog::{Catalog, CatalogError, Share},
+    catalog::{Catalog, CatalogError, Share, ShareId},
     cli::{
         args::{ShareArgs, UnshareArgs},
         context::Context,
         exit::{CliError, Exit},
-        output::{Output, Progress, bytes, count},
+        output::{Output, bytes, count},
+        progress::Progress,
     },
     index_keys::IndexKeysError,
     publish::{AnnounceFailure, PublishError},
@@ -96,11 +97,33 @@ pub(crate) async fn share(
         return Err(CliError::failed("stopped; what was hashed is kept")
             .hint("run the same command again to go on"));
     }
-    publish(context, catalog).await?;
+    publish(context, catalog.clone()).await?;
     if let Some(failure) = last {
         return Err(failure);
     }
-    if args.watch { watch(context, sharer, cancel).await } else { Ok(()) }
+    if args.watch {
+        return watch(context, sharer, cancel).await;
+    }
+    let shared: Vec<_> = reports.iter().map(|report| report.share.id).collect();
+    match unpublished(&catalog, &shared).await? {
+        0 => Ok(()),
+        files => Err(CliError::failed(format!(
+            "{} shared here could not be published: others cannot find them",
+            count(files, "file")
+        ))
+        .hint("`p2pshare-peer shares` says which and why")),
+    }
+}
+
+/// How many files of these shares the index did not take.
+async fn unpublished(catalog: &Catalog, shares: &[ShareId]) -> Result<u64, CatalogError> {
+    let mut files = 0;
+    for share in catalog.shares().await? {
+        if share.refused.is_some() && shares.contains(&share.id) {
+            files += catalog.totals(share.id).await?.pending;
+        }
+    }
+    Ok(files)
 }
 
 /// Which group is to see what is shared, if it is for one and as far as the index can be asked: the user must be in it.
@@ -175,7 +198,7 @@ pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), Cli
     let peer = context.own_peer(&session, client)?;
     peer.make_known().await?;
     let shown = context.output;
-    let report = peer.publisher(catalog.clone()).publish(&|_| ()).await?;
+    let report = peer.publisher(catalog.clone()).publish_all(&|_| ()).await?;
     for refused in &report.refused {
         shown.warn(visible(&refused.to_string()));
     }

@@ -1,32 +1,10 @@
 //! `status`.
 
 use p2pshare_core::text::visible;
-use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
-use super::share::open_catalog;
-use crate::{
-    cli::{context::Context, exit::CliError, output::count},
-    local::client::LocalClient,
-};
-
-/// How the running peer is, as it tells itself.
-#[derive(Debug, Deserialize)]
-pub(super) struct Running {
-    /// Whether the index takes it for online.
-    pub(super) online: bool,
-    /// What is wrong at the moment.
-    pub(super) trouble: Option<String>,
-    /// Who is logged in.
-    pub(super) account: Option<IgnoredAny>,
-}
-
-impl Running {
-    /// Asks the peer that runs for this data directory; `None` if none can be asked.
-    pub(super) async fn ask(context: &Context) -> Option<Self> {
-        LocalClient::find(&context.dir).ok()??.get("/state").await.ok()
-    }
-}
+use super::{running::Running, share::open_catalog};
+use crate::cli::{context::Context, exit::CliError, output::count};
 
 pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
     let key = context.dir.peer_key()?;

@@ -2,18 +2,11 @@
 
 use std::process::{Command, Stdio};
 
-use p2pshare_core::api::ProblemKind;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{
-    cli::{
-        args::UiArgs,
-        context::Context,
-        exit::{CliError, Exit},
-    },
-    local::client::{LocalClient, LocalClientError},
-};
+use super::running::running;
+use crate::cli::{args::UiArgs, context::Context, exit::CliError};
 
 /// What opens an address in the user's browser.
 #[cfg(target_os = "macos")]
@@ -44,28 +37,4 @@ pub(crate) async fn ui(context: &Context, args: UiArgs) -> Result<(), CliError> 
         }
     }
     Ok(())
-}
-
-/// The peer that runs for this data directory.
-pub(crate) fn running(context: &Context) -> Result<LocalClient, CliError> {
-    LocalClient::find(&context.dir)?.ok_or_else(|| {
-        CliError::failed("no peer with a page runs from this data directory")
-            .hint("start it with `p2pshare-peer serve`; one that runs with --ui off has no page")
-    })
-}
-
-impl From<LocalClientError> for CliError {
-    fn from(error: LocalClientError) -> Self {
-        let LocalClientError::Problem(problem) = &error else { return Self::failed(error) };
-        let exit = match problem.kind() {
-            Some(ProblemKind::NotLoggedIn | ProblemKind::AccountDisabled) => Exit::NotLoggedIn,
-            Some(ProblemKind::NotFound) => Exit::NotFound,
-            _ => Exit::Failed,
-        };
-        let failed = Self::new(exit, problem.detail.clone());
-        match &problem.hint {
-            Some(hint) => failed.hint(hint.clone()),
-            None => failed,
-        }
-    }
 }

@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/register", post(register))
         .route("/login", post(login))
         .route("/logout", post(logout))
+        .route("/settle", post(settle))
         .route("/password", put(password))
 }
 
@@ -70,6 +71,10 @@ struct Logout {
 
 async fn logout(State(app): State<App>, Json(request): Json<Logout>) -> Answer<Json<NodeState>> {
     Ok(Json(app.node.log_out(request.everywhere).await?))
+}
+
+async fn settle(State(app): State<App>) -> Answer<Json<NodeState>> {
+    Ok(Json(app.node.settle().await?))
 }
 
 #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::{account::SavedSession, cli::context::Context, index_client::IndexClient};
 
 use super::Check;
-use crate::cli::commands::status::Running;
+use crate::cli::commands::running::Running;
 
 pub(super) async fn checks(
     context: &Context,

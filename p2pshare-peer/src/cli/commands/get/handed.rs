@@ -15,7 +15,8 @@ use crate::{
         commands::downloads::{Download, DownloadedFile, Page},
         context::Context,
         exit::{CliError, Exit},
-        output::{Progress, bytes, count, one_line},
+        output::{bytes, count, one_line},
+        progress::{Pace, Progress},
     },
     download::{Cause, Target},
     downloads::{DownloadId, DownloadState, FileState},
@@ -76,28 +77,35 @@ pub(super) async fn get(
         ));
         return Ok(());
     }
-    let mut follower = Follower { context, node, id: begun.id };
+    let mut follower = Follower { context, node, id: begun.id, is_paused: false };
     let shown = context.output.progress(visible(&begun.title).to_string(), None);
     let wait = Duration::from_secs(args.wait);
     let ended = cancel.run_until_cancelled(follower.follow(&shown, wait)).await;
     shown.finish();
     match ended {
         Some(ended) => follower.conclude(ended?).await,
-        None => Err(CliError::failed(format!(
-            "stopped following: download {} goes on in the background",
-            begun.id
-        ))
-        .hint(format!(
-            "p2pshare-peer downloads shows it, p2pshare-peer downloads cancel {} ends it",
-            begun.id
-        ))),
+        None => Err(stopped(begun.id, follower.is_paused)),
     }
+}
+
+/// Following was stopped, which does nothing to the download.
+fn stopped(id: DownloadId, is_paused: bool) -> CliError {
+    let (so, verb, does) = match is_paused {
+        true => ("is paused", "resume", "lets it go on"),
+        false => ("goes on in the background", "pause", "halts it"),
+    };
+    CliError::failed(format!("stopped following: download {id} {so}")).hint(format!(
+        "`p2pshare-peer downloads` shows it, `p2pshare-peer downloads {verb} {id}` {does}, \
+         `p2pshare-peer downloads cancel {id}` ends it"
+    ))
 }
 
 struct Follower<'a> {
     context: &'a Context,
     node: LocalClient,
     id: DownloadId,
+    /// Whether the download was paused when it was last looked at.
+    is_paused: bool,
 }
 
 impl Follower<'_> {
@@ -107,11 +115,14 @@ impl Follower<'_> {
         loop {
             let download: Download = self.ask(&format!("/downloads/{}", self.id)).await?;
             if download.bytes > 0 {
-                shown.set(download.bytes_done, download.bytes);
+                let Download { rate, eta_seconds: left, stalled_seconds: stalled, .. } = download;
+                let pace = Pace { rate, left, stalled };
+                shown.tell(download.bytes_done, download.bytes, pace);
             }
             if download.state.is_settled() {
                 return Ok(download);
             }
+            self.is_paused = download.state == DownloadState::Paused;
             match download.state {
                 DownloadState::Paused => shown.message("(paused)"),
                 DownloadState::Queued => shown.message("(waiting for others to end)"),
@@ -173,7 +184,9 @@ impl Follower<'_> {
                     }
                     _ => {
                         failed += 1;
-                        let why = file.error.clone().unwrap_or_else(|| download.state.to_string());
+                        // What keeps all from being fetched is said of those whose turn did not come.
+                        let why = file.error.as_ref().or(download.error.as_ref());
+                        let why = why.cloned().unwrap_or_else(|| download.state.to_string());
                         output.event(
                             "failed",
                             json!({

@@ -13,7 +13,7 @@ use crate::{
         args::GetArgs,
         context::Context,
         exit::{CliError, Exit},
-        output::Progress,
+        progress::Progress,
     },
     download::{Found, Target, find},
     downloads::{Connection, DownloadManager, ManagerOptions, ReadError},
