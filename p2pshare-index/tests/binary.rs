@@ -138,6 +138,9 @@ async fn operators_manage_accounts_beside_a_running_index() {
     let (code, out, _) = finished(user(&["demote", "bob"])).await;
     assert_eq!((code, out.as_str()), (Some(0), "bob is no operator any more\n"));
     assert_eq!(seen().await, StatusCode::FORBIDDEN);
+    let (code, out, _) = finished(user(&["demote", "root"])).await;
+    assert!(code == Some(0) && out.contains("Nobody operates this index now"), "{out}");
+    assert_eq!(finished(user(&["promote", "root"])).await.0, Some(0));
     let (code, _, err) = finished(user(&["promote", "nobody"])).await;
     assert!(code == Some(1) && err.contains("nobody"), "{err}");
     let mut reset = user(&["reset-password", "bob"]);

@@ -253,12 +253,18 @@ async fn a_share_that_goes_away_and_comes_back_keeps_its_hashes() {
     let is_online = async |wanted: bool| live.catalog().shares().await.unwrap()[0].online == wanted;
     fs::rename(&root, &away).unwrap();
     live.until("it is offline", async || is_online(false).await).await;
+    let absent = || {
+        let is_absent = |event: &&WatchEvent| matches!(event, WatchEvent::Absent { .. });
+        live.told.lock().unwrap().iter().filter(is_absent).count()
+    };
+    live.until("it is told", async || absent() > 0).await;
     // As a folder on which a disk is not mounted.
     fs::create_dir(&root).unwrap();
     assert_eq!(live.listing().await.len(), 2);
     fs::remove_dir(&root).unwrap();
     fs::rename(&away, &root).unwrap();
     live.until("it is online", async || is_online(true).await).await;
+    assert_eq!(absent(), 1);
     assert_eq!(live.hashed(), Vec::<PathBuf>::new());
     // And is followed again.
     live.setting.write("sub/c", "c");

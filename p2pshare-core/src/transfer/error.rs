@@ -84,8 +84,8 @@ pub enum SinkError {
     /// A pipe, a socket or a device has the final name. It is not replaced.
     #[error("{} is a pipe, a socket or a device, and is not replaced: choose another name with -o", .0.display())]
     Special(PathBuf),
-    /// Another process writes the same download.
-    #[error("{} is being downloaded by another process: wait for it, or choose another name with -o", .0.display())]
+    /// Another download, of this or another process, writes the same file.
+    #[error("{} is being downloaded already, here or by another process: wait for it, or choose another name with -o", .0.display())]
     Locked(PathBuf),
     /// The disk is full.
     #[error("no space left for {}: make room and run the same command again, it resumes", .0.display())]

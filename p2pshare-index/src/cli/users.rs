@@ -50,8 +50,15 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
             done("admin-promote", &user, "is an operator")
         }
         UserCommand::Demote { user } => {
-            existing(data).await?.set_operator(&user, false).await.map_err(CliError::Index)?;
-            done("admin-demote", &user, "is no operator any more")
+            let index = existing(data).await?;
+            index.set_operator(&user, false).await.map_err(CliError::Index)?;
+            done("admin-demote", &user, "is no operator any more")?;
+            if !has_operator(&index).await? {
+                print(
+                    "Nobody operates this index now: `p2pshare-index user promote USER` makes an operator.",
+                )?;
+            }
+            Ok(())
         }
         UserCommand::ResetPassword { user, password_stdin } => {
             let password = new_password(password_stdin)?;
@@ -94,6 +101,20 @@ fn over(store: Arc<dyn IndexStore>) -> Result<Index, CliError> {
         Arc::new(SystemClock),
         IndexConfig::default(),
     ))
+}
+
+async fn has_operator(index: &Index) -> Result<bool, CliError> {
+    let mut after: Option<Username> = None;
+    loop {
+        let page = index.accounts(after.as_ref()).await.map_err(CliError::Index)?;
+        let Some(last) = page.last() else {
+            return Ok(false);
+        };
+        after = Some(last.username.clone());
+        if page.iter().any(|account| account.operator && !account.disabled) {
+            return Ok(true);
+        }
+    }
 }
 
 async fn list(index: &Index, json: bool) -> Result<(), CliError> {

@@ -71,7 +71,7 @@ impl Display for Pace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(seconds) = self.stalled {
             let stalled = HumanDuration(Duration::from_secs(seconds));
-            return write!(f, "nothing has come for {stalled}");
+            return write!(f, "no progress for {stalled}");
         }
         write!(f, "{}/s", HumanBytes(self.rate))?;
         match self.left {
@@ -289,7 +289,7 @@ mod tests {
             state.meter.note(state.done, at(second));
         }
         assert_eq!(state.pace(at(4)).to_string(), "1000 B/s, 6 seconds left");
-        assert_eq!(state.pace(at(64)).to_string(), "nothing has come for 60 seconds");
+        assert_eq!(state.pace(at(64)).to_string(), "no progress for 60 seconds");
         assert_eq!(state.pace(at(64)), Pace { rate: 0, left: None, stalled: Some(60) });
         // What is done does not stall.
         state.done = 10_000;

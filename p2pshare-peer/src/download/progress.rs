@@ -1,7 +1,7 @@
 //! How far a job is, and each file that it fetches at the moment.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -58,9 +58,13 @@ impl JobProgress {
         self.total.load(Relaxed)
     }
 
-    /// Sources that give bytes at the moment.
+    /// Sources that give bytes at the moment, each counted once however many files it gives.
     pub fn sources(&self) -> u32 {
-        self.running().values().map(|file| file.events.progress().sources).sum()
+        let running = self.running();
+        let sources = running.values().flat_map(|file| file.events.by_source());
+        let distinct: HashSet<_> =
+            sources.filter(|source| source.active).map(|source| source.label).collect();
+        u32::try_from(distinct.len()).unwrap_or(u32::MAX)
     }
 
     /// Bytes that have come over the network, of use or not.

@@ -44,7 +44,9 @@ impl FromStr for Target {
             let link = text.parse().map_err(|error| wrong(format!(": {error}")))?;
             return Ok(Self::Link(Box::new(link)));
         }
-        let (owner, path) = text.split_once(":/").ok_or_else(|| wrong(String::new()))?;
+        let Some((owner, path)) = text.split_once(":/") else {
+            return Err(wrong(meant(text)));
+        };
         let owner = owner.parse().map_err(|error| wrong(format!(": {error}")))?;
         let path = match path.trim_matches('/') {
             "" => None,
@@ -52,6 +54,16 @@ impl FromStr for Target {
         };
         Ok(Self::Path { owner, path })
     }
+}
+
+/// What a text may be meant to be that lacks a slash.
+fn meant(text: &str) -> String {
+    let meant = || {
+        let (owner, path) = text.split_once(':')?;
+        let (owner, path) = (owner.parse::<Username>().ok()?, SharePath::parse(path).ok()?);
+        Some(Target::Path { owner, path: Some(path) })
+    };
+    meant().map_or(String::new(), |target| format!("; did you mean {:?}?", target.to_string()))
 }
 
 impl fmt::Display for Target {
@@ -80,6 +92,14 @@ mod tests {
             assert_eq!(target.to_string(), text);
         }
         assert_eq!("bob:/Films/".parse::<Target>(), "bob:/Films".parse());
+    }
+
+    #[test]
+    fn a_slash_that_is_missing_is_told() {
+        let told = "bob:Films/x".parse::<Target>().unwrap_err().to_string();
+        assert!(told.ends_with("did you mean \"bob:/Films/x\"?"), "{told}");
+        let told = "what is: this".parse::<Target>().unwrap_err().to_string();
+        assert!(!told.contains("did you mean"), "{told}");
     }
 
     #[test]

@@ -247,6 +247,9 @@ impl Inner {
             tracing::warn!(%error, "a pushed file has no place in the inbox");
             match error.kind() {
                 io::ErrorKind::StorageFull => no_room(),
+                io::ErrorKind::NotADirectory => TransferError::Unavailable(
+                    "its inbox is not there at the moment, try again later".to_owned(),
+                ),
                 _ => TransferError::Refused(
                     "its folder cannot be made in the inbox: send it under another name".to_owned(),
                 ),

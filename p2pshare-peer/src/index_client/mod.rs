@@ -35,6 +35,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// An answer is cut off after this many bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// An index that is tried again for so long is told of.
+const SILENT: Duration = Duration::from_secs(2);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -149,7 +152,9 @@ impl IndexClient {
         repeat: Repeat,
         build: impl Fn(&Server) -> RequestBuilder,
     ) -> Result<Vec<u8>, ClientError> {
-        let deadline = Instant::now() + self.inner.patience;
+        let begun = Instant::now();
+        let deadline = begun + self.inner.patience;
+        let mut told = false;
         let mut pause = FIRST_PAUSE;
         let mut tried = 0;
         loop {
@@ -171,6 +176,11 @@ impl IndexClient {
                 return Err(failure.error);
             }
             tracing::debug!(error = %failure.error, ?wait, "the index is asked again");
+            if !told && begun.elapsed() >= SILENT {
+                told = true;
+                let left = deadline.saturating_duration_since(Instant::now()).as_secs();
+                tracing::warn!("{}: trying again for up to {left} s", failure.error);
+            }
             // Jitter, so that many peers do not come back in the same moment.
             sleep(wait.mul_f64(rand::random_range(0.75..1.0))).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -130,14 +130,14 @@ impl PushReceiver for LiveInbox {
         match self.current() {
             Some(inbox) => {
                 let accepted = inbox.accept(offer).await;
-                if let Err(TransferError::Refused(why)) = &accepted {
-                    self.refused(offer, why);
+                if let Err(error) = &accepted {
+                    self.refused(offer, &error.to_string());
                 }
                 accepted
             }
-            None => {
-                Err(TransferError::Refused("this peer does not take files from others".to_owned()))
-            }
+            None => Err(TransferError::Refused(
+                "this peer does not take files from others: it serves without an inbox".to_owned(),
+            )),
         }
     }
 }

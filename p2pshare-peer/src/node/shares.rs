@@ -280,6 +280,11 @@ impl Node {
                 true
             }
             WatchEvent::Unchanged { share } => lock(&scans.followed).remove(share).is_some(),
+            WatchEvent::Absent { share } => {
+                let root = text(&share.root);
+                self.inner.changes.warn(format!("{} is not there", visible(&root)));
+                true
+            }
             WatchEvent::Polled { share, reason } => {
                 self.inner.changes.warn(format!(
                     "{} is looked through now and then instead of being followed at once: {}",

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Priority, Scope, ShareEvent, ShareEvents, SkipReason,
-    walk::{self, Found, Step},
+    walk::{self, Found, Step, Tree},
 };
 use crate::catalog::{Catalog, CatalogError, FileId, KnownFile, KnownFrom, Share, ShareId, local};
 
@@ -68,7 +68,7 @@ pub(super) async fn diff(
 ) -> Result<Diff, CatalogError> {
     let excluded = catalog.excluded(share.id).await?;
     let (send, mut batches) = mpsc::channel(AHEAD);
-    let (walked, within, data_dir) = (share.clone(), scope.clone(), data_dir.clone());
+    let (walked, within, data_dir) = (Tree::from(share), scope.clone(), data_dir.clone());
     // Ends by itself when nobody takes what it finds.
     let walking = priority.run(move || walk::walk(&walked, &within, &data_dir, excluded, &send));
     let mut walking = std::pin::pin!(walking);

@@ -9,9 +9,10 @@ use super::{
     SkipReason,
     inspect::{is_lasting, unreadable},
     patterns::{IGNORE_FILE, Patterns},
+    walk::Tree,
 };
 use crate::{
-    catalog::{Share, local},
+    catalog::local,
     data_dir::{is_data_dir, is_made_by_peer},
 };
 
@@ -41,11 +42,11 @@ struct Level {
 }
 
 impl Filter {
-    pub(super) fn new(share: &Share, excluded: Vec<Vec<u8>>) -> Self {
+    pub(super) fn new(tree: &Tree, excluded: Vec<Vec<u8>>) -> Self {
         Self {
-            root: share.root.clone(),
-            hidden: share.hidden,
-            follow_links: share.follow_links,
+            root: tree.root.clone(),
+            hidden: tree.hidden,
+            follow_links: tree.follow_links,
             excluded,
             levels: Vec::new(),
             faults: Vec::new(),

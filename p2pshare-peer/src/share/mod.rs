@@ -6,6 +6,7 @@ mod filter;
 mod group;
 mod hash;
 mod inspect;
+mod list;
 mod patterns;
 mod priority;
 mod refresh;
@@ -32,11 +33,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use event::{ShareEvent, ShareEvents, SkipReason};
 pub(crate) use inspect::{is_unfinished, open_file};
+pub use list::Listed;
 pub use refresh::Refreshed;
 pub use unshare::{UnshareTarget, Unshared};
 
 pub(crate) use diff::Fresh;
 pub(crate) use group::NamedGroup;
+pub(crate) use list::list;
 pub(crate) use patterns::IGNORE_FILE;
 pub(crate) use priority::Priority;
 pub(crate) use scan::{Identity, Look, Looked, Part, Quiet};

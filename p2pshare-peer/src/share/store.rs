@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use p2pshare_core::path::SharePath;
+use p2pshare_core::path::{PathError, SharePath};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -231,11 +231,14 @@ fn share_path(share: &Share, key: &[u8]) -> Result<(SharePath, bool), SkipReason
         let own = share.root.file_name().and_then(|name| name.to_str());
         return Ok((share.name.clone(), own != Some(share.name.as_str())));
     }
-    let below = SharePath::sanitize(&local::from_key(key))
-        .map_err(|error| SkipReason::NoName(error.to_string()))?;
-    let path =
-        share.name.join(&below.path).map_err(|error| SkipReason::NoName(error.to_string()))?;
-    Ok((path, below.changed))
+    path_below(&share.name, key)
+}
+
+/// The name for others of a file below a folder that they know by this name, and whether it differs from its own.
+pub(super) fn path_below(name: &SharePath, key: &[u8]) -> Result<(SharePath, bool), SkipReason> {
+    let no_name = |error: PathError| SkipReason::NoName(error.to_string());
+    let below = SharePath::sanitize(&local::from_key(key)).map_err(no_name)?;
+    Ok((name.join(&below.path).map_err(no_name)?, below.changed))
 }
 
 struct StopOnDrop(Stop);

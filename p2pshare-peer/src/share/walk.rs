@@ -20,6 +20,24 @@ use crate::catalog::{Share, local};
 /// Files that are handed over together.
 const BATCH: usize = 512;
 
+/// What is walked through: a file, or a folder with what is in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    /// Absolute, and no link.
+    pub(crate) root: PathBuf,
+    /// Hidden files too.
+    pub(crate) hidden: bool,
+    /// Links are followed wherever they lead.
+    pub(crate) follow_links: bool,
+}
+
+impl From<&Share> for Tree {
+    fn from(share: &Share) -> Self {
+        let Share { root, hidden, follow_links, .. } = share;
+        Self { root: root.clone(), hidden: *hidden, follow_links: *follow_links }
+    }
+}
+
 /// A file that may be shared.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -38,15 +56,15 @@ pub(super) enum Step {
 /// Goes through the files of a part of a share in the order of their keys, and hands over what it comes upon. Ends early
 /// when nobody takes it any more. Blocks.
 pub(super) fn walk(
-    share: &Share,
+    tree: &Tree,
     scope: &Scope,
     data_dir: &Path,
     excluded: Vec<Vec<u8>>,
     batches: &mpsc::Sender<Vec<Step>>,
 ) {
-    let rules = Rules { root: &share.root, follow_links: share.follow_links, data_dir };
+    let rules = Rules { root: &tree.root, follow_links: tree.follow_links, data_dir };
     let mut batch = Vec::with_capacity(BATCH);
-    let went_on = visit(share, scope, excluded, |met| {
+    let went_on = visit(tree, scope, excluded, |met| {
         match met {
             Met::Folder(_) => return true,
             Met::File(path) => batch.extend(look_at(&rules, path)),
@@ -66,12 +84,12 @@ pub(super) fn walk(
 
 /// Goes through the folders of a part of a share, those above first, until `each` says `false`. Blocks.
 pub(crate) fn folders(
-    share: &Share,
+    tree: &Tree,
     scope: &Scope,
     excluded: Vec<Vec<u8>>,
     mut each: impl FnMut(&Path) -> bool,
 ) {
-    visit(share, scope, excluded, |met| match met {
+    visit(tree, scope, excluded, |met| match met {
         Met::Folder(path) => each(path),
         Met::File(_) | Met::Failed(..) => true,
     });
@@ -87,18 +105,18 @@ enum Met<'a> {
 
 /// Goes through a part of a share until `each` says `false`; whether it never did.
 fn visit(
-    share: &Share,
+    tree: &Tree,
     scope: &Scope,
     excluded: Vec<Vec<u8>>,
     mut each: impl FnMut(Met<'_>) -> bool,
 ) -> bool {
-    let filter = Arc::new(Mutex::new(Filter::new(share, excluded)));
+    let filter = Arc::new(Mutex::new(Filter::new(tree, excluded)));
     for key in scope.places().iter() {
-        let place = local::place(&share.root, key);
-        let went_on = match kind_of(&place, share.follow_links || key.is_empty()) {
+        let place = local::place(&tree.root, key);
+        let went_on = match kind_of(&place, tree.follow_links || key.is_empty()) {
             Ok(None) => true,
             Ok(Some(is_folder)) if !admits(&filter, &local::from_key(key), is_folder) => true,
-            Ok(Some(true)) => visit_folder(share, &place, &filter, &mut each),
+            Ok(Some(true)) => visit_folder(tree, &place, &filter, &mut each),
             Ok(Some(false)) => each(Met::File(place)),
             Err(error) => each(Met::Failed(place, failed(&error))),
         };
@@ -127,12 +145,12 @@ fn kind_of(place: &Path, follow_links: bool) -> io::Result<Option<bool>> {
 }
 
 fn visit_folder(
-    share: &Share,
+    tree: &Tree,
     folder: &Path,
     filter: &Arc<Mutex<Filter>>,
     each: &mut impl FnMut(Met<'_>) -> bool,
 ) -> bool {
-    for entry in walker(share, folder, filter) {
+    for entry in walker(tree, folder, filter) {
         let faults = lock(filter).take_faults();
         let went_on = match entry {
             Ok(entry) if is_folder(&entry) => each(Met::Folder(entry.path())),
@@ -149,11 +167,11 @@ fn visit_folder(
     true
 }
 
-fn walker(share: &Share, folder: &Path, filter: &Arc<Mutex<Filter>>) -> ignore::Walk {
-    let (root, filter) = (share.root.clone(), filter.clone());
+fn walker(tree: &Tree, folder: &Path, filter: &Arc<Mutex<Filter>>) -> ignore::Walk {
+    let (root, filter) = (tree.root.clone(), filter.clone());
     WalkBuilder::new(folder)
         .standard_filters(false)
-        .follow_links(share.follow_links)
+        .follow_links(tree.follow_links)
         .sort_by_file_name(Ord::cmp)
         .filter_entry(move |entry| {
             let below = entry.path().strip_prefix(&root);

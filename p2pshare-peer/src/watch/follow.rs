@@ -80,7 +80,9 @@ impl Folders {
             result.is_ok()
         };
         match fs::metadata(&share.root) {
-            Ok(root) if root.is_dir() && EACH_FOLDER => folders(share, scope, excluded, one),
+            Ok(root) if root.is_dir() && EACH_FOLDER => {
+                folders(&share.into(), scope, excluded, one);
+            }
             Ok(root) if root.is_dir() => {
                 one(&share.root);
             }

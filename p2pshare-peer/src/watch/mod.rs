@@ -81,6 +81,11 @@ pub enum WatchEvent {
         /// The share.
         share: ShareId,
     },
+    /// Nothing of a share is there: its files are kept in mind, and offered again once they are back.
+    Absent {
+        /// The share.
+        share: Share,
+    },
     /// The system does not tell what changes in a share: it is looked through now and then.
     Polled {
         /// The share.

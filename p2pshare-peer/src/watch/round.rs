@@ -67,6 +67,8 @@ struct Following {
     refused: Option<Instant>,
     /// When it is looked through as a whole again.
     next: Option<Instant>,
+    /// It was told that its folder is not there.
+    absent: bool,
 }
 
 /// What has come of looking through a share.
@@ -281,11 +283,24 @@ impl Rounds {
                 if let Some(following) = self.shares.get_mut(&id) {
                     let every = following.every(&self.work.options, took);
                     following.next = Some(Instant::now() + every);
+                    self.note_absent(id, &looked);
                 }
                 let mut lock = Some(lock);
                 looked.into_iter().for_each(|looked| self.hash(looked, lock.take()));
             }
             Err(error) => self.failed(id, &error),
+        }
+    }
+
+    /// Tells once that nothing of a share is there.
+    fn note_absent(&mut self, id: ShareId, looked: &[Looked]) {
+        let Some(following) = self.shares.get_mut(&id) else {
+            return;
+        };
+        let absent = looked.iter().find(|looked| !looked.report.share.online);
+        let before = std::mem::replace(&mut following.absent, absent.is_some());
+        if let Some(looked) = absent.filter(|_| !before) {
+            (self.work.events)(WatchEvent::Absent { share: looked.report.share.clone() });
         }
     }
 
@@ -335,6 +350,7 @@ impl Following {
             scanning: false,
             refused: None,
             next: None,
+            absent: false,
         }
     }
 

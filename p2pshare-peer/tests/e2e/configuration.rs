@@ -66,3 +66,14 @@ fn words_are_searched_for_only_where_somebody_can_choose() {
     assert!(said.contains("\"blue\" is neither a content id"), "{said}");
     assert!(said.contains("p2pshare-peer search blue train"), "{said}");
 }
+
+#[test]
+fn a_port_that_is_taken_is_told_before_anything_else() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = alice.run(["serve", "--listen", &address, "--ui", "127.0.0.1:0"]).expect_code(1);
+    assert!(ended.error().1.contains("--listen"), "{}", ended.story());
+    assert!(ended.all("ui").is_empty(), "{}", ended.story());
+}

@@ -56,6 +56,33 @@ fn a_peer_that_another_account_may_not_run_says_so() {
 }
 
 #[test]
+fn a_share_that_is_not_there_is_told_and_forgets_nothing() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    fs::create_dir(alice.path("Films")).unwrap();
+    fs::write(alice.path("Films/one"), b"a film").unwrap();
+    alice.share("Films");
+    fs::rename(alice.path("Films"), alice.path("away")).unwrap();
+
+    let seen = check(&alice.ok(["doctor"]), "share");
+    assert!(seen["state"] == "warn" && seen["message"].to_string().contains("not there"), "{seen}");
+    let shared = alice.ok(["share"]);
+    assert_eq!(shared.one("shared")["online"], false);
+    assert!(shared.one("warning")["message"].to_string().contains("once it is back"));
+    let status = alice.ok(["status"]).one("status");
+    assert_eq!((&status["files"], &status["absent"]), (&0.into(), &1.into()));
+    bob.fails(4, ["search", "one"]);
+    let mut serving = alice.serve(&[]);
+    serving.process.wait_for("it is told", |lines| {
+        lines.iter().any(|line| line.contains("is not there")).then_some(())
+    });
+
+    fs::rename(alice.path("away"), alice.path("Films")).unwrap();
+    assert_eq!(alice.ok(["share"]).one("shared")["hashed"], 0);
+    bob.ok(["search", "one"]).one("hit");
+}
+
+#[test]
 fn what_is_wrong_is_told_with_what_to_do() {
     let mut index = Index::start();
     let alice = Peer::registered(&index, "alice");

@@ -57,6 +57,75 @@ fn what_is_in_the_inbox_is_kept() {
 }
 
 #[test]
+fn folders_and_several_files_are_pushed_as_they_would_be_shared() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let inbox = alice.path("inbox");
+    let serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    let files = [
+        ("Trip/one.jpg", noise(3 * MIB, 121)),
+        ("Trip/day 2/two.jpg", noise(1000, 122)),
+        ("Trip/day 2/none.txt", Vec::new()),
+        ("notes", b"notes".to_vec()),
+    ];
+    fs::create_dir_all(bob.path("Trip/day 2")).unwrap();
+    for (name, bytes) in &files {
+        fs::write(bob.path(name), bytes).unwrap();
+    }
+    fs::write(bob.path("Trip/.p2pignore"), b"*.tmp\n").unwrap();
+    fs::write(bob.path("Trip/x.tmp"), b"x").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", bob.path("Trip/link")).unwrap();
+
+    let pushed = bob.ok(["push", "Trip", "notes", "alice"]);
+    for (name, bytes) in &files {
+        assert_bytes(&inbox.join("bob").join(name), bytes);
+    }
+    assert_eq!(tree(&inbox).len(), files.len(), "{:?}", tree(&inbox));
+    assert_eq!(pushed.all("pushed").len(), files.len());
+    let done = pushed.one("done");
+    assert_eq!((&done["pushed"], &done["skipped"]), (&4.into(), &1.into()), "{done}");
+    assert_eq!(done["sent"], done["bytes"]);
+
+    // What is there is not sent again, and what is new is.
+    fs::write(bob.path("Trip/three.jpg"), b"three").unwrap();
+    let done = bob.ok(["push", "Trip", "alice"]).one("done");
+    assert_eq!((&done["pushed"], &done["sent"]), (&4.into(), &5.into()), "{done}");
+    assert_bytes(&inbox.join("bob/Trip/three.jpg"), b"three");
+
+    let said = bob.fails(4, ["push", "Trip", "nothing like it", "alice"]);
+    assert!(said.contains("does not exist"), "{said}");
+    fs::create_dir(bob.path("empty")).unwrap();
+    bob.fails(4, ["push", "empty", "alice"]);
+    serving.stop().expect_code(0);
+    assert!(bob.fails(5, ["push", "Trip", "alice"]).contains("no peer of alice is online"));
+    let _serving = alice.serve(&[]);
+    assert!(bob.fails(1, ["push", "Trip", "alice"]).contains("does not take files"));
+}
+
+#[test]
+fn an_inbox_that_is_removed_is_made_again_unless_its_disk_is_away() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let disk = alice.path("disk");
+    let inbox = disk.join("inbox");
+    let mut serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    fs::write(bob.path("gift"), b"gift").unwrap();
+    fs::remove_dir_all(&inbox).unwrap();
+    bob.ok(["push", "gift", "alice"]);
+    assert_bytes(&inbox.join("bob/gift"), b"gift");
+
+    fs::remove_dir_all(&disk).unwrap();
+    let said = bob.fails(5, ["push", "gift", "alice"]);
+    assert!(said.contains("inbox is not there at the moment"), "{said}");
+    // Who serves is told.
+    serving.process.wait_for("it is told", |lines| {
+        lines.iter().any(|line| line.contains("not there at the moment")).then_some(())
+    });
+    fs::create_dir(&disk).unwrap();
+    bob.ok(["push", "gift", "alice"]);
+}
+
+#[test]
 fn awkward_names_are_pushed() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
@@ -69,8 +138,6 @@ fn awkward_names_are_pushed() {
         let kept = bob.ok(["push", name, "alice"]).one("pushed")["name"].clone();
         assert_bytes(&inbox.join("bob").join(kept.as_str().unwrap()), &bytes);
     }
-    fs::create_dir(bob.path("folder")).unwrap();
-    bob.fails(1, ["push", "folder", "alice"]);
 }
 
 /// Pushes with a client that takes no care of names.

@@ -54,7 +54,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "p2pshare-peer get \"alice:/Music/Blue Train.flac\"\np2pshare-peer get alice:/Music -o ~/Downloads\np2pshare-peer get af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262 -o file.bin\np2pshare-peer get --detach alice:/Films\np2pshare-peer get alice:/archive.tar -o - | tar t\np2pshare-peer get blue train",
     ),
     ("link", "p2pshare-peer link alice:/Films/Nosferatu.mkv"),
-    ("push", "p2pshare-peer push notes.pdf bob"),
+    ("push", "p2pshare-peer push notes.pdf bob\np2pshare-peer push Photos 'a film.mkv' bob"),
     ("status", "p2pshare-peer status\np2pshare-peer status --json"),
     ("doctor", "p2pshare-peer doctor\np2pshare-peer doctor --json"),
     (

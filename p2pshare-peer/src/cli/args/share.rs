@@ -107,7 +107,7 @@ pub struct ServeArgs {
     #[arg(long, env = "P2PSHARE_GROUP_SLOTS", value_name = "GROUP=N", value_delimiter = ',')]
     #[arg(value_parser = parse_group_slots)]
     pub group_slots: Vec<SlotsFor>,
-    /// Most bytes a second to send, such as 5MB. No limit unless set.
+    /// Most bytes a second to send, such as 5MB. No limit unless set; 0: none.
     #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
     pub upload_limit: Option<u64>,
     /// Let Prometheus read at /metrics of this address, or of this port on 127.0.0.1, what the peer does. Off unless set.

@@ -93,7 +93,8 @@ pub struct GetArgs {
     /// Content ids, `USER:/PATH` of files or folders, `p2pshare:` links; or words to search for and choose from.
     #[arg(required = true, value_name = "ID|USER:/PATH|LINK|WORDS")]
     pub what: Vec<Asked>,
-    /// Where to put it: a folder, or for one file its name. The current folder unless told; `-`: to standard output.
+    /// Where to put it: a folder, or for one file its name; a folder that is not there yet ends in `/`. The current
+    /// folder unless told; `-`: to standard output.
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
     /// Download in this very process, although a peer runs that could do it in the background. So do --no-serve,
@@ -106,7 +107,7 @@ pub struct GetArgs {
     /// Replace files that are there.
     #[arg(long)]
     pub overwrite: bool,
-    /// Most bytes a second to receive, such as 5MB. No limit unless set.
+    /// Most bytes a second to receive, such as 5MB. No limit unless set; 0: none.
     #[arg(long, env = "P2PSHARE_DOWNLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
     pub download_limit: Option<u64>,
     /// Do not serve to others what is downloaded while it is.
@@ -115,7 +116,7 @@ pub struct GetArgs {
     /// Where to listen for others while downloading; any port unless told.
     #[arg(long, value_name = "ADDR", conflicts_with = "no_serve")]
     pub listen: Option<SocketAddr>,
-    /// Most bytes a second to send to others while downloading, such as 5MB. No limit unless set.
+    /// Most bytes a second to send to others while downloading, such as 5MB. No limit unless set; 0: none.
     #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
     pub upload_limit: Option<u64>,
     /// Seconds to wait for a source when none is online.
@@ -193,8 +194,9 @@ pub struct LinkArgs {
 /// `push`
 #[derive(Debug, Args)]
 pub struct PushArgs {
-    /// The file.
-    pub file: PathBuf,
+    /// Files, and folders with what is in them: what a share of them would have.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
     /// To whom. Their peer must run with an inbox.
     pub user: Username,
     /// Connect without encryption, for peers that serve with --insecure.

@@ -88,7 +88,10 @@ async fn choose(client: &IndexClient, words: String) -> Result<Vec<Target>, CliE
     let names: Vec<_> = page.hits.iter().map(|hit| name(hit).to_lowercase()).collect();
     // It waits for somebody to type.
     let answered = tokio::task::spawn_blocking(move || {
+        // Of one there is nothing to choose but whether.
+        let chosen: &[usize] = if choices.len() == 1 { &[0] } else { &[] };
         MultiSelect::new(&title, choices)
+            .with_default(chosen)
             .with_page_size(PAGE)
             .with_help_message("space: choose, enter: download, letters: filter, escape: give up")
             .with_validator(MinLengthValidator::new(1).with_message("choose one with space"))

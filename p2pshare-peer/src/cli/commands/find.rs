@@ -23,6 +23,14 @@ const PAGE: u32 = 100;
 
 pub(crate) async fn search(context: &Context, args: SearchArgs) -> Result<(), CliError> {
     let (_, client) = context.session_client()?;
+    if let (Some(least), Some(most)) = (args.min_size, args.max_size)
+        && least > most
+    {
+        return Err(CliError::new(
+            Exit::Usage,
+            "--min-size is above --max-size: nothing can be both",
+        ));
+    }
     let mut query = SearchQuery {
         q: args.words.join(" "),
         ext: (!args.ext.is_empty()).then(|| args.ext.join(",")),

@@ -83,11 +83,11 @@ pub(crate) async fn get(
     }
     if args.detach && is_named {
         return Err(CliError::new(Exit::Usage, "in the background files keep their names")
-            .hint("name a folder with -o, or leave out --detach"));
+            .hint("name a folder with -o, with / at its end if it is not there yet, or leave out --detach"));
     }
     if args.detach {
-        return Err(CliError::failed("no peer runs from this data directory that could do it")
-            .hint("start one with `p2pshare-peer serve`, or leave out --detach"));
+        return Err(CliError::failed("`p2pshare-peer serve` does not run, which could do it")
+            .hint("start it, or leave out --detach"));
     }
     let files = wanted.len() as u64;
 

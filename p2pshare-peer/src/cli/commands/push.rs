@@ -1,14 +1,14 @@
 //! `push`.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
-use p2pshare_core::{text::visible, transfer::TransferError};
+use p2pshare_core::{identity::Username, text::visible};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -17,11 +17,12 @@ use crate::{
         args::PushArgs,
         context::Context,
         exit::{CliError, Exit},
-        output::bytes,
+        output::{bytes, count, one_line},
         progress::Progress,
     },
-    net::PushProgress,
-    push::{PushError, pack, push as push_to},
+    net::{PeerPool, PushProgress},
+    publish::OwnPeer,
+    push::{Parcel, PushError, PushEvent, PushReport, Pushed, pack, push as push_to, push_all},
 };
 
 const RESUME: &str = "run the same command again: it goes on where it stopped";
@@ -34,38 +35,109 @@ pub(crate) async fn push(
     let (session, client) = context.session_client()?;
     let me = context.own_peer(&session, client)?;
     let pool = context.peer_pool(args.insecure, None)?;
-
-    let (there, sent) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = async {
-        let parcel = pack(&args.file, show_hashing(context, &args.file)).await?;
-        let size = parcel.manifest.len();
+        match args.paths.as_slice() {
+            [file] if !file.is_dir() => one(context, &me, &pool, file, &args.user).await,
+            paths => many(context, &me, &pool, paths, &args.user).await,
+        }
+    };
+    let done = cancel.run_until_cancelled(Box::pin(work)).await;
+    done.unwrap_or_else(|| Err(CliError::failed("stopped").hint(RESUME)))
+}
+
+async fn one(
+    context: &Context,
+    me: &OwnPeer,
+    pool: &PeerPool,
+    file: &Path,
+    user: &Username,
+) -> Result<(), CliError> {
+    let (there, sent) = (AtomicU64::new(0), AtomicU64::new(0));
+    let parcel = pack(file, show_hashing(context, file)).await?;
+    let size = parcel.manifest.len();
+    let pushed = {
         let shown = context.output.progress(format!("Pushing {}", parcel.name), Some(size));
-        let progress = show(&shown, size, &there, &sent);
-        let pushed = push_to(&me, &pool, &parcel, &args.user, &progress).await?;
-        Ok::<_, PushError>((parcel, pushed))
+        push_to(me, pool, &parcel, user, &show(&shown, size, &there, &sent)).await?
     };
-    let Some(done) = cancel.run_until_cancelled(Box::pin(work)).await else {
-        return Err(CliError::failed("stopped").hint(RESUME));
-    };
-    let (parcel, pushed) = done?;
-    let (size, name) = (parcel.manifest.len(), pushed.name.to_string());
-    let (sent, kept) = (sent.load(Relaxed), visible(&name));
+    let (sent, kept) = (sent.into_inner(), visible(pushed.name.as_str()));
     context.output.line(match (sent, size) {
-        (0, 1..) => format!("{} has it already, as {kept}.", args.user),
-        _ => format!("Pushed {} to {}, kept as {kept}.", bytes(size), args.user),
+        (0, 1..) => format!("{user} has it already, as {kept}."),
+        _ => format!("Pushed {} to {user}, kept as {kept}.", bytes(size)),
     });
+    tell(context, user, &parcel, &pushed, sent);
+    Ok(())
+}
+
+fn tell(context: &Context, user: &Username, parcel: &Parcel, pushed: &Pushed, sent: u64) {
     context.output.event(
         "pushed",
         json!({
-            "user": args.user,
+            "user": user,
             "peer": pushed.peer,
             "content": parcel.manifest.id(),
-            "size": size,
-            "name": name,
+            "size": parcel.manifest.len(),
+            "name": pushed.name,
             "sent": sent,
         }),
     );
-    Ok(())
+}
+
+async fn many(
+    context: &Context,
+    me: &OwnPeer,
+    pool: &PeerPool,
+    paths: &[PathBuf],
+    user: &Username,
+) -> Result<(), CliError> {
+    let shown = context.output.progress("Pushing", None);
+    let total = AtomicU64::new(0);
+    let events = |event: PushEvent<'_>| match event {
+        PushEvent::Counted { bytes, .. } => {
+            total.store(bytes, Relaxed);
+            shown.set(0, bytes);
+        }
+        PushEvent::Skipped(path, reason) => {
+            shown.warn(format!("{} is left out: {reason}", visible(&path.display().to_string())));
+        }
+        PushEvent::Begun(path) => {
+            shown.message(&path.file_name().unwrap_or_default().to_string_lossy());
+        }
+        PushEvent::Moved { done } => {
+            let total = total.load(Relaxed);
+            shown.set(done.min(total), total);
+        }
+        PushEvent::Pushed { parcel, pushed, sent } => tell(context, user, parcel, pushed, sent),
+        PushEvent::Failed(path, error) => {
+            let (path, error) = (path.display().to_string(), error.to_string());
+            shown.warn(format!("{}: {}", visible(&path), one_line(&error)));
+            context.output.event("failed", json!({ "path": path, "error": error }));
+        }
+    };
+    let report = push_all(me, pool, paths, &context.dir, user, &events).await?;
+    shown.finish();
+    let PushReport { pushed, there, bytes: size, sent, failed, mismatched, skipped } = report;
+    if pushed > 0 {
+        let also = match there {
+            0 => String::new(),
+            there => format!(", {there} of them were there already"),
+        };
+        let what = format!("{} ({})", count(pushed, "file"), bytes(size));
+        context.output.line(format!("Pushed {what} to {user}{also}."));
+    }
+    context.output.event(
+        "done",
+        json!({
+            "pushed": pushed, "there": there, "bytes": size, "sent": sent, "failed": failed, "skipped": skipped,
+        }),
+    );
+    if failed > 0 {
+        let exit = if mismatched > 0 { Exit::VerificationFailed } else { Exit::Failed };
+        return Err(CliError::new(exit, format!("{} failed", count(failed, "file"))).hint(RESUME));
+    }
+    match pushed {
+        0 => Err(CliError::new(Exit::NotFound, "there is no file in it that can be pushed")),
+        _ => Ok(()),
+    }
 }
 
 fn show_hashing(context: &Context, file: &Path) -> impl Fn(u64) + Send + Sync + 'static {
@@ -105,27 +177,17 @@ impl From<PushError> for CliError {
             PushError::NoPeer(_) => {
                 (Exit::NoSource, Some("ask them to run: p2pshare-peer serve --inbox DIR"))
             }
-            PushError::Failed { causes, .. } => {
-                if causes.iter().any(|(_, cause)| matches!(cause, TransferError::Mismatch(_))) {
-                    (Exit::VerificationFailed, None)
-                } else if causes.iter().all(|(_, cause)| is_away(cause)) {
-                    (Exit::NoSource, Some(RESUME))
-                } else {
-                    (Exit::Failed, None)
-                }
-            }
+            error if error.is_mismatch() => (Exit::VerificationFailed, None),
+            error if error.is_away() => (Exit::NoSource, Some(RESUME)),
             _ => (Exit::Failed, None),
         };
         let message = error.to_string();
         match (error, hint) {
             (PushError::Index(error), _) => error.into(),
             (PushError::Announce(error), _) => error.into(),
+            (PushError::Listed(error), _) => error.into(),
             (_, Some(hint)) => Self::new(exit, message).hint(hint),
             (_, None) => Self::new(exit, message),
         }
     }
-}
-
-fn is_away(cause: &TransferError) -> bool {
-    matches!(cause, TransferError::Unavailable(_) | TransferError::Stalled(_))
 }

@@ -44,6 +44,7 @@ pub(crate) async fn serve(
             .output
             .warn("serving without encryption: everybody on the way can read what is sent");
     }
+    check_listen(args.listen)?;
     let ui = match args.ui {
         Some(UiAddress::Off) => {
             // Nothing else would notice a login that is not there.
@@ -84,6 +85,14 @@ pub(crate) async fn serve(
     done?;
     context.output.note("Stopped.");
     Ok(())
+}
+
+/// Finds out that the peer cannot listen before anything is said of it. It listens once it is logged in.
+fn check_listen(address: SocketAddr) -> Result<(), CliError> {
+    match std::net::TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(DaemonError::Listen { address, error }.into()),
+    }
 }
 
 /// Lets the metrics be read, if that is wanted, until what it gives is dropped.

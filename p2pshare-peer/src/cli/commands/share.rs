@@ -15,7 +15,7 @@ use p2pshare_core::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::watch::watch;
+use super::watch::{absent, watch};
 use crate::{
     catalog::{Catalog, CatalogError, Share, ShareId},
     cli::{
@@ -230,13 +230,21 @@ fn show_report(context: &Context, report: &ShareReport) {
         }
     }
     let root = root.display().to_string();
-    context.output.line(format!("Shared {} ({visibility}): {}.", visible(&root), parts.join(", ")));
+    match report.share.online {
+        true => context.output.line(format!(
+            "Shared {} ({visibility}): {}.",
+            visible(&root),
+            parts.join(", ")
+        )),
+        false => context.output.warn(absent(&report.share)),
+    }
     context.output.event(
         "shared",
         json!({
             "root": root,
             "name": report.share.name,
             "visibility": visibility,
+            "online": report.share.online,
             "files": report.files,
             "unchanged": report.unchanged,
             "moved": report.moved,
@@ -374,6 +382,11 @@ impl From<IndexKeysError> for CliError {
 
 impl From<CatalogError> for CliError {
     fn from(error: CatalogError) -> Self {
-        Self::failed(error)
+        let is_database = matches!(error, CatalogError::Database(_));
+        let failed = Self::failed(error);
+        match is_database {
+            true => failed.hint("`p2pshare-peer doctor` says what is wrong with it"),
+            false => failed,
+        }
     }
 }

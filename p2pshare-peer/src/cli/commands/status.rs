@@ -10,10 +10,14 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
     let key = context.dir.peer_key()?;
     let catalog = open_catalog(context).await?;
     let (mut files, shares) = (0, catalog.shares().await?);
-    let mut refused = Vec::new();
+    let (mut refused, mut absent) = (Vec::new(), Vec::new());
     for share in &shares {
         let totals = catalog.totals(share.id).await?;
-        files += totals.files;
+        if share.online {
+            files += totals.files;
+        } else {
+            absent.push((&share.root, totals));
+        }
         refused.extend(share.refused.as_ref().map(|why| (&share.name, totals, why)));
     }
     let pending = catalog.pending_count().await?;
@@ -28,6 +32,10 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
     ));
     for (name, totals, why) in &refused {
         let what = format!("{} of {name} not published: {why}", count(totals.pending, "file"));
+        context.output.line(format!("         {}", visible(&what)));
+    }
+    for (root, totals) in &absent {
+        let what = format!("{} of {} not there now", count(totals.files, "file"), root.display());
         context.output.line(format!("         {}", visible(&what)));
     }
     let running = if served { Running::ask(context).await } else { None };
@@ -48,9 +56,13 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         "files": files,
         "unpublished": pending,
         "refused": refused.len(),
+        "absent": absent.len(),
         "serving": served,
         "online": running.as_ref().map(|running| running.online),
         "trouble": trouble,
+        "index": null,
+        "username": null,
+        "session": null,
     });
 
     let session = context.session_client();

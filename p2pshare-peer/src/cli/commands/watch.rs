@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::share::send;
 use crate::{
-    catalog::{Catalog, CatalogError},
+    catalog::{Catalog, CatalogError, Share},
     cli::{
         context::Context,
         exit::CliError,
@@ -65,6 +65,14 @@ async fn publish_changes(context: &Context, catalog: &Catalog) -> Result<(), Cat
 }
 
 /// Says what happened to followed shares.
+/// What to say of a share of which nothing is there.
+pub(super) fn absent(share: &Share) -> String {
+    format!(
+        "{} is not there: its files are offered again once it is back",
+        visible(&share.root.display().to_string())
+    )
+}
+
 pub(super) fn show_watch(output: Output, event: &WatchEvent) {
     match event {
         WatchEvent::Followed { share, hashed, moved, removed } => {
@@ -93,6 +101,7 @@ pub(super) fn show_watch(output: Output, event: &WatchEvent) {
             visible(&share.root.display().to_string()),
             visible(reason)
         )),
+        WatchEvent::Absent { share } => output.warn(absent(share)),
         WatchEvent::Trouble(what) => output.warn(visible(what)),
         WatchEvent::Step { .. } | WatchEvent::Unchanged { .. } => {}
     }

@@ -124,7 +124,10 @@ impl Push {
     ) -> Result<Self, Status> {
         let parts = || {
             let receiver = service.services.receiver.clone().ok_or_else(|| {
-                TransferError::Refused("this peer does not take files from others".to_owned())
+                TransferError::Refused(
+                    "this peer does not take files from others: it serves without an inbox"
+                        .to_owned(),
+                )
             })?;
             let name = SharePath::parse(&offer.name).map_err(|error| {
                 let name = visible(&offer.name);

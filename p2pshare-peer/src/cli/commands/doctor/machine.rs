@@ -116,7 +116,7 @@ async fn catalog(dir: &DataDir) -> Check {
     }
 }
 
-/// The shares of which the index did not take all, each by itself.
+/// The shares that are not there, or of which the index did not take all, each by itself.
 async fn shares(dir: &DataDir) -> Vec<Check> {
     let path = dir.catalog();
     if !path.exists() {
@@ -129,6 +129,12 @@ async fn shares(dir: &DataDir) -> Vec<Check> {
     };
     let mut checks = Vec::new();
     for share in catalog.shares().await.unwrap_or_default() {
+        if !share.online || share.root.symlink_metadata().is_err() {
+            let root = share.root.display();
+            checks.push(Check::warn("share", format!("{root} is not there")).advice(
+                "its files are offered again once it is back; `p2pshare-peer unshare` forgets it",
+            ));
+        }
         let (Some(why), Ok(totals)) = (share.refused, catalog.totals(share.id).await) else {
             continue;
         };

@@ -1,4 +1,6 @@
-//! Uploading a file to another user's running peer.
+//! Uploading files to another user's running peer.
+
+mod many;
 
 use std::{
     io,
@@ -16,11 +18,13 @@ use p2pshare_core::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use many::{PushEvent, PushEvents, PushReport, push_all};
+
 use crate::{
     index_client::ClientError,
     net::{GrantProvider, GrantRequest, PeerPool, PushProgress, PushProposal},
     publish::{AnnounceFailure, OwnPeer},
-    share::open_file,
+    share::{ShareError, open_file},
 };
 
 /// A file that was hashed and can be pushed.
@@ -76,6 +80,9 @@ pub enum PushError {
         #[source]
         error: PathError,
     },
+    /// What is named cannot be looked through.
+    #[error(transparent)]
+    Listed(#[from] ShareError),
     /// The index refused or cannot be reached.
     #[error(transparent)]
     Index(#[from] ClientError),
@@ -93,6 +100,30 @@ pub enum PushError {
         /// Each peer that was tried, and why it did not take it.
         causes: Vec<(PeerId, TransferError)>,
     },
+}
+
+impl PushError {
+    /// Whether it is only that nobody who could take it is there, or answers.
+    pub fn is_away(&self) -> bool {
+        let is_away = |cause: &TransferError| {
+            matches!(cause, TransferError::Unavailable(_) | TransferError::Stalled(_))
+        };
+        match self {
+            Self::NoPeer(_) => true,
+            Self::Failed { causes, .. } => causes.iter().all(|(_, cause)| is_away(cause)),
+            _ => false,
+        }
+    }
+
+    /// Whether the bytes that arrived were not those that were sent.
+    pub fn is_mismatch(&self) -> bool {
+        match self {
+            Self::Failed { causes, .. } => {
+                causes.iter().any(|(_, cause)| matches!(cause, TransferError::Mismatch(_)))
+            }
+            _ => false,
+        }
+    }
 }
 
 fn list(causes: &[(PeerId, TransferError)]) -> String {
@@ -123,6 +154,15 @@ pub async fn pack(
     let name = SharePath::sanitize(name)
         .map_err(|error| PushError::Name { path: path.to_owned(), error })?
         .path;
+    pack_as(path, name, progress).await
+}
+
+/// The same, under this name.
+async fn pack_as(
+    path: &Path,
+    name: SharePath,
+    progress: impl Fn(u64) + Send + Sync + 'static,
+) -> Result<Parcel, PushError> {
     let stop = CancellationToken::new();
     let _stop_on_drop: DropGuard = stop.clone().drop_guard();
     let given = path.to_owned();
@@ -168,6 +208,17 @@ pub async fn push(
     progress: &(dyn Fn(PushProgress) + Send + Sync),
 ) -> Result<Pushed, PushError> {
     me.make_known().await?;
+    send(me, pool, parcel, user, progress).await
+}
+
+/// The same, when the index knows the peer.
+async fn send(
+    me: &OwnPeer,
+    pool: &PeerPool,
+    parcel: &Parcel,
+    user: &Username,
+    progress: &(dyn Fn(PushProgress) + Send + Sync),
+) -> Result<Pushed, PushError> {
     let content = parcel.manifest.id();
     let request = PushGrantRequest { user: user.clone(), content, peer: Some(me.id()) };
     let granted = me.client().push_grants(&request).await?;

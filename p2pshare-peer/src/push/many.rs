@@ -1,0 +1,239 @@
+//! Pushing folders and several files at once.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use p2pshare_core::{identity::Username, path::SharePath};
+use tokio::sync::mpsc;
+
+use super::{Parcel, PushError, Pushed, pack_as, send};
+use crate::{
+    data_dir::DataDir,
+    net::{PeerPool, PushProgress},
+    publish::OwnPeer,
+    share::{Listed, SkipReason, list},
+};
+
+/// Files that are pushed at a time.
+const AT_ONCE: usize = 4;
+
+/// After so many failures in a row the others would fail too.
+const GIVE_UP: u32 = 8;
+
+/// Something that happens while files are pushed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PushEvent<'a> {
+    /// It is known what is to be pushed.
+    Counted {
+        /// So many files.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// Something in a folder is not pushed.
+    Skipped(&'a Path, &'a SkipReason),
+    /// A file is hashed, and pushed then.
+    Begun(&'a Path),
+    /// The receiver has so many bytes of all by now.
+    Moved {
+        /// The bytes.
+        done: u64,
+    },
+    /// The receiver has a file.
+    Pushed {
+        /// What was pushed.
+        parcel: &'a Parcel,
+        /// Where it went.
+        pushed: &'a Pushed,
+        /// Bytes that were sent for it; the others were there.
+        sent: u64,
+    },
+    /// A file could not be pushed. The others go on.
+    Failed(&'a Path, &'a PushError),
+}
+
+/// What has come of pushing files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PushReport {
+    /// Files that the receiver has.
+    pub pushed: u64,
+    /// Those of them of which nothing was sent, for all of it was there.
+    pub there: u64,
+    /// Bytes of the files that the receiver has.
+    pub bytes: u64,
+    /// Bytes that were sent.
+    pub sent: u64,
+    /// Files that could not be pushed.
+    pub failed: u64,
+    /// Those of them of which something else has arrived.
+    pub mismatched: u64,
+    /// What was left out of folders.
+    pub skipped: u64,
+}
+
+/// Told what happens, from any thread.
+pub type PushEvents<'a> = &'a (dyn Fn(PushEvent<'_>) + Send + Sync);
+
+/// Pushes files, and of folders what a share of them would have, to a user's peers that are online. The receiver gets the
+/// files of a folder below the folder's name.
+///
+/// A file that cannot be read or is refused does not keep the others from being pushed. Memory is that of a few files,
+/// however many there are.
+///
+/// Cancellation: dropping the future ends it; pushing again goes on where it was.
+///
+/// # Errors
+///
+/// [`PushError`] when something that was named cannot be looked at, when the index refuses, when nobody is there to take
+/// the files, and when one file after the other is refused, or all are.
+pub async fn push_all(
+    me: &OwnPeer,
+    pool: &PeerPool,
+    paths: &[PathBuf],
+    data_dir: &DataDir,
+    user: &Username,
+    events: PushEvents<'_>,
+) -> Result<PushReport, PushError> {
+    let mut report = PushReport::default();
+    let (mut files, mut bytes) = (0, 0_u64);
+    for path in paths {
+        let mut listed = list(path, data_dir.path()).await?;
+        while let Some(batch) = listed.recv().await {
+            for item in batch {
+                match item {
+                    Listed::File { size, .. } => {
+                        files += 1;
+                        bytes = bytes.saturating_add(size);
+                    }
+                    Listed::Skipped(path, reason) => {
+                        report.skipped += 1;
+                        events(PushEvent::Skipped(&path, &reason));
+                    }
+                }
+            }
+        }
+    }
+    events(PushEvent::Counted { files, bytes });
+    me.make_known().await?;
+    let work = Work {
+        me,
+        pool,
+        user,
+        events,
+        done: AtomicU64::new(0),
+        state: Mutex::new(State { report, failures: 0, first: None }),
+    };
+    for path in paths {
+        let files = files_of(list(path, data_dir.path()).await?).map(Ok);
+        let push = |(local, name)| work.push(local, name);
+        files.try_for_each_concurrent(AT_ONCE, push).await?;
+    }
+    let State { report, first, .. } =
+        work.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match first {
+        Some(error) if report.pushed == 0 => Err(error),
+        _ => Ok(report),
+    }
+}
+
+fn files_of(listed: mpsc::Receiver<Vec<Listed>>) -> impl Stream<Item = (PathBuf, SharePath)> {
+    let batches = stream::unfold(listed, async |mut listed| Some((listed.recv().await?, listed)));
+    batches.flat_map(stream::iter).filter_map(async |item| match item {
+        Listed::File { local, path, .. } => Some((local, path)),
+        // It was told of when it was counted.
+        Listed::Skipped(..) => None,
+    })
+}
+
+struct Work<'a> {
+    me: &'a OwnPeer,
+    pool: &'a PeerPool,
+    user: &'a Username,
+    events: PushEvents<'a>,
+    /// Bytes that the receiver has.
+    done: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    report: PushReport,
+    /// Files that were refused since the last that was not.
+    failures: u32,
+    /// Why the first was.
+    first: Option<PushError>,
+}
+
+impl Work<'_> {
+    async fn push(&self, local: PathBuf, name: SharePath) -> Result<(), PushError> {
+        (self.events)(PushEvent::Begun(&local));
+        let parcel = match pack_as(&local, name, |_| ()).await {
+            Ok(parcel) => parcel,
+            Err(error) => {
+                self.state().report.failed += 1;
+                (self.events)(PushEvent::Failed(&local, &error));
+                return Ok(());
+            }
+        };
+        let size = parcel.manifest.len();
+        let (held, sent) = (AtomicU64::new(0), AtomicU64::new(0));
+        let progress = |progress: PushProgress| {
+            let (before, now) = match progress {
+                PushProgress::Queued { .. } => return,
+                // What is not wanted is there already.
+                PushProgress::Wanted { bytes } => {
+                    let now = size.saturating_sub(bytes);
+                    (held.swap(now, Relaxed), now)
+                }
+                PushProgress::Sent { bytes } => {
+                    sent.fetch_add(bytes, Relaxed);
+                    let before = held.fetch_add(bytes, Relaxed);
+                    (before, before.saturating_add(bytes))
+                }
+            };
+            // It may have less than before, where another peer is tried.
+            let change = now.wrapping_sub(before);
+            let done = self.done.fetch_add(change, Relaxed).wrapping_add(change);
+            (self.events)(PushEvent::Moved { done });
+        };
+        let result = send(self.me, self.pool, &parcel, self.user, &progress).await;
+        let sent = sent.into_inner();
+        match result {
+            Ok(pushed) => {
+                {
+                    let State { report, failures, .. } = &mut *self.state();
+                    *failures = 0;
+                    report.pushed += 1;
+                    report.there += u64::from(sent == 0 && size > 0);
+                    report.bytes = report.bytes.saturating_add(size);
+                    report.sent = report.sent.saturating_add(sent);
+                }
+                (self.events)(PushEvent::Pushed { parcel: &parcel, pushed: &pushed, sent });
+                Ok(())
+            }
+            Err(error @ PushError::Failed { .. }) if !error.is_away() => {
+                (self.events)(PushEvent::Failed(&local, &error));
+                let State { report, failures, first } = &mut *self.state();
+                *failures += 1;
+                report.failed += 1;
+                report.mismatched += u64::from(error.is_mismatch());
+                if *failures >= GIVE_UP {
+                    return Err(error);
+                }
+                first.get_or_insert(error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
