@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     DaemonError, addresses, goodbye, listen,
-    partial::{SETTLE, tell},
+    partial::{SETTLE, Told, tell},
     presence::{TRY_AGAIN, beat, beat_of},
     upload_slots,
 };
@@ -122,8 +122,9 @@ impl DownloadServer {
 
     /// Stays online until the session ends.
     async fn stay(&self, address: SocketAddr) -> Result<(), DaemonError> {
+        let mut told = Told::new();
         loop {
-            let Err(error) = self.online(address).await;
+            let Err(error) = self.online(address, &mut told).await;
             if error.is_logged_out() {
                 return Err(DaemonError::LoggedOut);
             }
@@ -132,7 +133,11 @@ impl DownloadServer {
         }
     }
 
-    async fn online(&self, address: SocketAddr) -> Result<Infallible, DaemonError> {
+    async fn online(
+        &self,
+        address: SocketAddr,
+        told: &mut Told,
+    ) -> Result<Infallible, DaemonError> {
         let (announced, _) = addresses::announce(&self.peer, address, &[]).await?;
         // Others may have come to be known for the announce.
         self.guard.replace_keys(self.peer.index_keys().current());
@@ -145,7 +150,7 @@ impl DownloadServer {
         };
         tokio::select! {
             failed = beating => failed,
-            failed = tell(&self.peer, &self.sources) => Ok(failed?),
+            failed = tell(&self.peer, &self.sources, told) => Ok(failed?),
         }
     }
 }

@@ -15,12 +15,16 @@ pub(super) const SETTLE: Duration = Duration::from_millis(250);
 /// The index is told again so often. It forgets what it was told after ten minutes, and may lose it sooner.
 const RENEW: Duration = Duration::from_secs(60);
 
+/// What the index was told of, and when it was the last time; `None`: it may have forgotten it since.
+pub(super) type Told = HashMap<ContentId, Option<Instant>>;
+
 /// Keeps the index told of the downloads of a peer that somebody else keeps online, and them open to those whom the index
 /// tells, until `stop` is cancelled. An index that is away or refuses is told again later.
 pub(super) async fn run(peer: &OwnPeer, sources: &PartialSources, stop: &CancellationToken) {
     let work = async {
+        let mut told = Told::new();
         loop {
-            let Err(error) = tell(peer, sources).await;
+            let Err(error) = tell(peer, sources, &mut told).await;
             tracing::info!(%error, "the index was not told of a download");
             sleep(TRY_AGAIN).await;
         }
@@ -28,32 +32,36 @@ pub(super) async fn run(peer: &OwnPeer, sources: &PartialSources, stop: &Cancell
     stop.run_until_cancelled(work).await;
 }
 
-/// The same, until the index refuses or is away.
+/// The same, until the index refuses or is away. What it was told of before is withdrawn too, once it is gone.
 pub(super) async fn tell(
     peer: &OwnPeer,
     sources: &PartialSources,
+    told: &mut Told,
 ) -> Result<Infallible, ClientError> {
     let mut changes = sources.changes();
-    let mut told: HashMap<ContentId, Instant> = HashMap::new();
+    told.values_mut().for_each(|at| *at = None);
     loop {
         changes.mark_unchanged();
         let now = Instant::now();
         let held = sources.contents();
         let gone: Vec<_> = told.keys().filter(|content| !held.contains(content)).copied().collect();
         for content in gone {
-            told.remove(&content);
             withdraw(peer, &content).await?;
+            told.remove(&content);
         }
         for content in held {
-            let is_due = told.get(&content).is_none_or(|at| *at + RENEW <= now);
+            let at = told.get(&content).copied().flatten();
+            let is_due = at.is_none_or(|at| at + RENEW <= now);
             if is_due || sources.is_untold(&content) {
+                // It may arrive although its answer is lost.
+                told.entry(content).or_default();
                 if let Some(reach) = offer(peer, &content).await? {
                     sources.open_to(&content, reach);
                 }
-                told.insert(content, now);
+                told.insert(content, Some(now));
             }
         }
-        let next = told.values().min().map_or(now + RENEW, |first| *first + RENEW);
+        let next = told.values().flatten().min().map_or(now + RENEW, |first| *first + RENEW);
         tokio::select! {
             changed = changes.changed() => {
                 // The sender lives as long as `sources`.

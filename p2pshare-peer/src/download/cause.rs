@@ -46,16 +46,7 @@ impl Cause {
         if causes.iter().any(|(_, cause)| cause.is_lie()) {
             return Self::Verification;
         }
-        let away = |cause: &TransferError| {
-            matches!(
-                cause,
-                TransferError::Unavailable(_)
-                    | TransferError::Stalled(_)
-                    | TransferError::NotFound(_)
-                    | TransferError::NotHeld(_)
-            )
-        };
-        match causes.iter().all(|(_, cause)| away(cause)) {
+        match causes.iter().all(|(_, cause)| is_away(cause)) {
             true => Self::NoSource,
             false => Self::Other,
         }
@@ -81,6 +72,17 @@ impl From<&FetchError> for Cause {
             _ => Self::Other,
         }
     }
+}
+
+/// Whether a source is only not there, or has it no more: another may have it, now or later.
+pub(crate) fn is_away(cause: &TransferError) -> bool {
+    matches!(
+        cause,
+        TransferError::Unavailable(_)
+            | TransferError::Stalled(_)
+            | TransferError::NotFound(_)
+            | TransferError::NotHeld(_)
+    )
 }
 
 /// Whether it is up to the place where a file is to go.

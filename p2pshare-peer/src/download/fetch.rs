@@ -18,13 +18,13 @@ use p2pshare_core::{
         Candidate, DownloadError, DownloadOptions as SwarmOptions, Downloader, ManifestOptions,
         Report, SmallDownload, download_small, manifest_from,
     },
-    transfer::{FileSink, SinkError, SinkOptions, TransferError},
+    transfer::{FileSink, FileStamp, SinkError, SinkOptions, TransferError},
 };
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    FileProgress, Serving, Wanted,
+    FileProgress, Serving, Wanted, is_away,
     locator::{Age, IndexDiscovery, Locator},
 };
 use crate::{index_client::ClientError, share::open_file};
@@ -61,9 +61,11 @@ impl FetchError {
     pub(crate) fn is_no_source(&self) -> bool {
         match self {
             Self::Download(DownloadError::NoSources { .. }) => true,
-            Self::Download(DownloadError::AllFailed { causes }) => causes
-                .iter()
-                .any(|(_, cause)| cause.is_passing() && !matches!(cause, TransferError::Io(_))),
+            Self::Download(DownloadError::AllFailed { causes }) => {
+                causes.iter().any(|(_, cause)| {
+                    is_away(cause) || cause.is_passing() && !matches!(cause, TransferError::Io(_))
+                })
+            }
             _ => false,
         }
     }
@@ -73,6 +75,15 @@ impl From<SinkError> for FetchError {
     fn from(error: SinkError) -> Self {
         Self::Download(error.into())
     }
+}
+
+/// A content that is where it was to go.
+#[derive(Debug)]
+pub struct Arrived {
+    /// How it came.
+    pub how: Fetched,
+    /// What its very file was when it was complete; `None` if that is not known, as when it changed meanwhile.
+    pub stamp: Option<FileStamp>,
 }
 
 /// How a content was fetched.
@@ -109,7 +120,7 @@ impl Fetcher {
         wanted: &Wanted,
         free: bool,
         file: &FileProgress,
-    ) -> Result<Fetched, FetchError> {
+    ) -> Result<Arrived, FetchError> {
         // `None`: so far off that it never comes.
         let deadline = Instant::now().checked_add(self.patience);
         loop {
@@ -137,14 +148,14 @@ impl Fetcher {
         wanted: &Wanted,
         free: bool,
         file: &FileProgress,
-    ) -> Result<Fetched, FetchError> {
-        if !free && self.is_there(wanted).await? {
-            return Ok(Fetched::AlreadyThere);
+    ) -> Result<Arrived, FetchError> {
+        if !free && let Some(there) = self.there(wanted).await? {
+            return Ok(there);
         }
         let empty = hash_bytes(b"");
         if wanted.content == empty.id() {
-            self.keep(wanted, empty, vec![Bytes::new()]).await?;
-            return Ok(Fetched::Empty);
+            let stamp = self.keep(wanted, empty, vec![Bytes::new()]).await?;
+            return Ok(Arrived { how: Fetched::Empty, stamp });
         }
         let fetched = match self.small_from(wanted, Age::Granted).await {
             // What was known of the sources may be old.
@@ -167,25 +178,26 @@ impl Fetcher {
     }
 
     /// Fetches a content in one call from the sources that were known so long ago; `None` if it has several pieces.
-    async fn small_from(&self, wanted: &Wanted, age: Age) -> Result<Option<Fetched>, FetchError> {
+    async fn small_from(&self, wanted: &Wanted, age: Age) -> Result<Option<Arrived>, FetchError> {
         let candidates = self.candidates(&wanted.content, age).await?;
         let got =
             download_small(&wanted.content, &candidates, &self.swarm, |_, _| (), &self.cancel)
                 .await?;
         match got {
             SmallDownload::Content { manifest, data, from } => {
-                self.keep(wanted, manifest, data).await?;
+                let stamp = self.keep(wanted, manifest, data).await?;
                 let from = candidates.into_iter().find(|candidate| candidate.id == from);
-                Ok(Some(from.map_or(Fetched::Empty, Fetched::Small)))
+                let how = from.map_or(Fetched::Empty, Fetched::Small);
+                Ok(Some(Arrived { how, stamp }))
             }
             SmallDownload::NeedsManifest => Ok(None),
         }
     }
 
     /// Fetches a content in pieces, and goes on with what an interrupted download left.
-    async fn pieces(&self, wanted: &Wanted, file: &FileProgress) -> Result<Fetched, FetchError> {
-        if self.is_there(wanted).await? {
-            return Ok(Fetched::AlreadyThere);
+    async fn pieces(&self, wanted: &Wanted, file: &FileProgress) -> Result<Arrived, FetchError> {
+        if let Some(there) = self.there(wanted).await? {
+            return Ok(there);
         }
         let manifest = match FileSink::stored_manifest(&wanted.target, &wanted.content).await {
             Some(manifest) => manifest,
@@ -195,9 +207,10 @@ impl Fetcher {
                 let found =
                     manifest_from(&wanted.content, &candidates, options, &self.cancel).await?;
                 if let Some(data) = found.data {
-                    self.keep(wanted, found.manifest, data).await?;
+                    let stamp = self.keep(wanted, found.manifest, data).await?;
                     let from = candidates.into_iter().find(|candidate| candidate.id == found.from);
-                    return Ok(from.map_or(Fetched::Empty, Fetched::Small));
+                    let how = from.map_or(Fetched::Empty, Fetched::Small);
+                    return Ok(Arrived { how, stamp });
                 }
                 found.manifest
             }
@@ -211,13 +224,14 @@ impl Fetcher {
         let discovery =
             Arc::new(IndexDiscovery { locator: self.locator.clone(), own: self.own_peer() });
         let download = self.downloader.download(
-            sink,
+            sink.clone(),
             discovery,
             SwarmOptions { cursors: file.cursors().clone(), ..self.swarm.clone() },
             file.events().clone(),
             &self.cancel,
         );
-        Ok(Fetched::Pieces(download.await?))
+        let how = Fetched::Pieces(download.await?);
+        Ok(Arrived { how, stamp: sink.stamp() })
     }
 
     /// Opens the file of a download. When this returns nothing goes on with it that was not asked for: whoever cancels may
@@ -243,20 +257,20 @@ impl Fetcher {
         wanted: &Wanted,
         manifest: Manifest,
         data: Vec<Bytes>,
-    ) -> Result<(), FetchError> {
+    ) -> Result<Option<FileStamp>, FetchError> {
         Ok(FileSink::keep(&wanted.target, manifest, data, self.sink.clone()).await?)
     }
 
-    /// Whether the file is there with the very content. Something else there is an error, unless it may be replaced.
-    async fn is_there(&self, wanted: &Wanted) -> Result<bool, FetchError> {
+    /// The file, if it is there with the very content. Something else there is an error, unless it may be replaced.
+    async fn there(&self, wanted: &Wanted) -> Result<Option<Arrived>, FetchError> {
         let target = wanted.target.clone();
         let stop = CancelOnDrop::default();
         let stopped = stop.0.clone();
         let hashing = tokio::task::spawn_blocking(move || hash_existing(&target, &stopped));
         let hashed = self.unless_cancelled(hashing).await?;
         let existing = || wanted.target.display().to_string();
-        let id = match hashed {
-            Ok(Ok(id)) => id,
+        let found = match hashed {
+            Ok(Ok(found)) => found,
             Ok(Err(_)) if self.sink.overwrite => None,
             Ok(Err(HashError::NotAFile)) => {
                 return Err(SinkError::Exists(wanted.target.clone()).into());
@@ -264,10 +278,12 @@ impl Fetcher {
             Ok(Err(error)) => return Err(FetchError::Existing { path: existing(), error }),
             Err(_) => None,
         };
-        match id {
-            Some(id) if id == wanted.content => Ok(true),
+        match found {
+            Some((id, stamp)) if id == wanted.content => {
+                Ok(Some(Arrived { how: Fetched::AlreadyThere, stamp }))
+            }
             Some(_) if !self.sink.overwrite => Err(SinkError::Exists(wanted.target.clone()).into()),
-            _ => Ok(false),
+            _ => Ok(None),
         }
     }
 
@@ -347,23 +363,33 @@ fn is_free(path: &Path) -> bool {
     path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// Hashes what is there under a name; `None` if nothing is.
-fn hash_existing(path: &Path, cancel: &AtomicBool) -> Result<Option<ContentId>, HashError> {
+/// Hashes what is there under a name; `None` if nothing is. With it what the file was, if it was the same all the time.
+fn hash_existing(path: &Path, cancel: &AtomicBool) -> Result<Option<Hashed>, HashError> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(HashError::Io(error)),
         Ok(_) => {}
     }
-    let manifest = hash_file(&open_file(path)?, None, &|_| (), cancel)?;
-    Ok(Some(manifest.id()))
+    let file = open_file(path)?;
+    let before = FileStamp::of_file(&file)?;
+    let manifest = hash_file(&file, None, &|_| (), cancel)?;
+    let after = FileStamp::of_file(&file)?;
+    Ok(Some((manifest.id(), (before == after).then_some(after))))
 }
+
+type Hashed = (ContentId, Option<FileStamp>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn hashed(path: &Path) -> Result<Option<ContentId>, HashError> {
-        hash_existing(path, &AtomicBool::new(false))
+        let found = hash_existing(path, &AtomicBool::new(false))?;
+        Ok(found.map(|(id, stamp)| {
+            let metadata = path.metadata().unwrap();
+            assert_eq!(stamp, Some(FileStamp::of(&metadata)));
+            id
+        }))
     }
 
     #[test]

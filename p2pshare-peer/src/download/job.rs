@@ -19,7 +19,7 @@ use tracing::{Instrument, field::Empty};
 
 use super::{
     JobProgress, Locator, Wanted,
-    fetch::{FetchError, Fetched, Fetcher, are_free},
+    fetch::{Arrived, FetchError, Fetched, Fetcher, are_free},
 };
 use crate::catalog::PartialSources;
 
@@ -107,7 +107,7 @@ pub struct JobFiles<'a> {
 #[async_trait]
 pub trait JobResults: Send + Sync {
     /// A file is complete, or could not be fetched. It counts as running until this returns.
-    async fn settled(&self, number: u64, wanted: Wanted, result: Result<Fetched, FetchError>);
+    async fn settled(&self, number: u64, wanted: Wanted, result: Result<Arrived, FetchError>);
 }
 
 /// Downloads contents to files: small ones many at a time, larger ones in pieces from all their sources.
@@ -150,10 +150,15 @@ pub async fn run_files(
             committer: Committer::new(options.durability),
             ..SinkOptions::default()
         },
-        swarm: SwarmOptions {
-            patience: options.lull.unwrap_or(options.patience),
-            stall: SLOWEST_SEGMENT,
-            ..SwarmOptions::default()
+        swarm: {
+            let usual = SwarmOptions::default();
+            SwarmOptions {
+                patience: options.lull.unwrap_or(options.patience),
+                // Who has others wait for its place does not wait for what sources may gain some day.
+                starving_patience: options.lull.unwrap_or(usual.starving_patience),
+                stall: SLOWEST_SEGMENT,
+                ..usual
+            }
         },
         patience: options.patience,
         serving: options.serving,
@@ -174,7 +179,8 @@ impl Job<'_> {
         while let Some(group) = groups.next().await {
             let contents: Vec<_> = group.iter().map(|(_, one)| one.content).collect();
             // If it fails each content is asked for by itself, and fails with its own cause.
-            if let Err(error) = self.fetcher.locator.prime(&contents).await {
+            let primed = self.fetcher.locator.prime(&contents);
+            if let Some(Err(error)) = self.fetcher.cancel.run_until_cancelled(primed).await {
                 tracing::debug!(%error, "asking for many contents at once failed");
             }
             let free = are_free(group.iter().map(|(_, one)| one)).await;
@@ -209,8 +215,10 @@ impl Job<'_> {
             p2pshare_telemetry::failed(&span);
         }
         self.fetcher.locator.forget(&wanted.content);
-        let whole =
-            if matches!(result, Ok(Fetched::Small(_))) { wanted.size.min(PIECE_LEN) } else { 0 };
+        let whole = match &result {
+            Ok(Arrived { how: Fetched::Small(_), .. }) => wanted.size.min(PIECE_LEN),
+            _ => 0,
+        };
         let complete = result.is_ok();
         self.results.settled(number, wanted.clone(), result).await;
         self.progress.end(number, &wanted, complete, whole);
@@ -225,14 +233,14 @@ struct Collect<'a> {
 
 #[async_trait]
 impl JobResults for Collect<'_> {
-    async fn settled(&self, _: u64, wanted: Wanted, result: Result<Fetched, FetchError>) {
+    async fn settled(&self, _: u64, wanted: Wanted, result: Result<Arrived, FetchError>) {
         match &result {
-            Ok(fetched) => (self.events)(JobEvent::Done(&wanted, fetched)),
+            Ok(arrived) => (self.events)(JobEvent::Done(&wanted, &arrived.how)),
             Err(error) => (self.events)(JobEvent::Failed(&wanted, error)),
         }
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(Fetched::AlreadyThere) => report.there += 1,
+            Ok(Arrived { how: Fetched::AlreadyThere, .. }) => report.there += 1,
             Ok(_) => {
                 report.fetched += 1;
                 report.bytes = report.bytes.saturating_add(wanted.size);

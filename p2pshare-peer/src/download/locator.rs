@@ -250,6 +250,10 @@ impl Locator {
             .collect();
         for located in grants.contents {
             let content = located.content;
+            if !contents.contains(&content) {
+                // An index may not choose what is kept in mind here.
+                continue;
+            }
             let before = before.remove(&content).map(|known| known.own).unwrap_or_default();
             known.insert(content, Known::new(located, before, now, use_until));
         }

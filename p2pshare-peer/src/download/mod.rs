@@ -11,7 +11,8 @@ mod resolve;
 mod target;
 
 pub use cause::Cause;
-pub use fetch::{FetchError, Fetched};
+pub(crate) use cause::is_away;
+pub use fetch::{Arrived, FetchError, Fetched};
 pub use job::{
     DownloadOptions, JobEvent, JobFiles, JobReport, JobResults, Serving, run, run_files,
 };

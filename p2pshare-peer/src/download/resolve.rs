@@ -23,6 +23,7 @@ use crate::{
     catalog::{MAX_NUMBER, numbered},
     index_client::{ClientError, IndexClient},
     link::ShareLink,
+    share::is_unfinished,
 };
 
 /// A content and the file that it becomes.
@@ -65,6 +66,12 @@ pub enum ResolveError {
     /// There is no such thing.
     #[error("{0} does not exist, or you may not see it")]
     NotFound(Target),
+    /// It has more files than are downloaded at once.
+    #[error("{0} has more than {MOST} files: name a folder in it")]
+    TooMany(Target),
+    /// The index says that there is more, and gives nothing.
+    #[error("the index gives no end of the list of {0}: tell its operator")]
+    NoEnd(Target),
     /// The link is for another index.
     #[error("the link is for the index at {}, and you are logged in at {here}", link.index())]
     OtherIndex {
@@ -77,6 +84,9 @@ pub enum ResolveError {
     #[error("{} is a file, so only one file can go there: name a folder with -o", .0.display())]
     NotAFolder(PathBuf),
 }
+
+/// Most files below one folder.
+const MOST: usize = 4_000_000;
 
 /// Finds out what is meant by `targets`, and where each file goes: below the folder `output`, or, for one file, to the
 /// very path `output` if no folder is there. Without `output` everything goes into the current folder.
@@ -116,9 +126,18 @@ pub async fn find_each<E: From<ResolveError>>(
         Target::Link(link) => {
             check_index(client, link)?;
             let there = content_by_id(client, target, link.content()).await?;
-            each(vec![Found { name: link.name().clone(), ..there }]).await
+            each(vec![Found { name: harmless(link.name().clone()), ..there }]).await
         }
         Target::Path { owner, path } => files_of(client, target, owner, path.as_ref(), each).await,
+    }
+}
+
+/// The name, or another in place of one that a download gives its unfinished files: those of another download would be
+/// lost.
+fn harmless(name: SharePath) -> SharePath {
+    match is_unfinished(Path::new(name.file_name())) {
+        true => numbered(&name, 2).unwrap_or(name),
+        false => name,
     }
 }
 
@@ -159,7 +178,7 @@ async fn content_by_id(
     let details = client.content(&content).await.map_err(|error| not_found(error, target))?;
     let hit = details.hits.first().ok_or_else(|| ResolveError::NotFound(target.clone()))?;
     let name = hit.names.first().ok_or_else(|| ResolveError::NotFound(target.clone()))?;
-    Ok(Found { content, size: hit.size, name: name.path.last(), exact: true })
+    Ok(Found { content, size: hit.size, name: harmless(name.path.last()), exact: true })
 }
 
 async fn files_of<E: From<ResolveError>>(
@@ -171,10 +190,11 @@ async fn files_of<E: From<ResolveError>>(
 ) -> Result<(), E> {
     let mut query = BrowseQuery { path: path.cloned(), recursive: true, ..BrowseQuery::default() };
     let above = path.and_then(SharePath::parent);
-    let mut any = false;
+    let (mut any, mut items) = (false, 0);
     loop {
         let mut found = Vec::new();
         let page = client.browse(owner, &query).await.map_err(|error| not_found(error, target))?;
+        let named = page.items.len();
         for item in page.items {
             let FileListing::File(file) = item else { continue };
             let name = match &above {
@@ -187,14 +207,22 @@ async fn files_of<E: From<ResolveError>>(
                 continue;
             }
             let exact = path == Some(&file.path);
+            let name = harmless(name);
             found.push(Found { content: file.content, size: file.size, name, exact });
         }
         any |= !found.is_empty();
+        items += named;
+        if items > MOST {
+            return Err(ResolveError::TooMany(target.clone()).into());
+        }
         each(found).await?;
-        query.cursor = page.next;
-        if query.cursor.is_none() {
+        if page.next.is_none() {
             break;
         }
+        if named == 0 || page.next == query.cursor {
+            return Err(ResolveError::NoEnd(target.clone()).into());
+        }
+        query.cursor = page.next;
     }
     match any {
         true => Ok(()),
@@ -251,6 +279,24 @@ mod tests {
 
     fn targets(found: Vec<Found>, output: Option<&Path>) -> Vec<PathBuf> {
         place(found, output).unwrap().into_iter().map(|wanted| wanted.target).collect()
+    }
+
+    #[test]
+    fn no_file_takes_the_name_of_an_unfinished_one() {
+        let digits = "0123456789abcdef";
+        for (name, becomes) in [
+            (format!("a/film.{digits}.part"), format!("a/film.{digits} (2).part")),
+            (format!("film.{digits}.part.manifest"), format!("film.{digits}.part (2).manifest")),
+            (
+                format!("film.{digits}.part.manifest.tmp"),
+                format!("film.{digits}.part.manifest (2).tmp"),
+            ),
+            ("film.part".into(), "film.part".into()),
+        ] {
+            let name = harmless(SharePath::parse(&name).unwrap());
+            assert_eq!(name.as_str(), becomes);
+            assert!(!is_unfinished(Path::new(name.file_name())));
+        }
     }
 
     #[test]

@@ -106,7 +106,7 @@ async fn discard(
     file: &FileRow,
     target: PathBuf,
 ) -> DatabaseResult<Result<(), SinkError>> {
-    if store.wanted_elsewhere(id, file.content).await?.contains(&target) {
+    if store.is_wanted_elsewhere(id, file.content, target.clone()).await? {
         return Ok(Ok(()));
     }
     for _ in 0..ATTEMPTS {

@@ -5,7 +5,7 @@ use std::{
     future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -49,6 +49,8 @@ pub(super) struct Engine {
     pub(super) control: AsyncMutex<()>,
     pub(super) clearing: Clearing,
     at_once: AtomicUsize,
+    /// Of what was tried in vain and what was never tried, the former has the next turn.
+    retries: AtomicBool,
     wake: Notify,
     state: Mutex<State>,
 }
@@ -66,6 +68,14 @@ struct State {
     session: Option<Arc<Session>>,
     /// The downloads that have begun and are neither paused nor settled.
     live: HashMap<DownloadId, Live>,
+}
+
+/// A download whose next attempt is due.
+#[derive(Clone, Copy)]
+struct Due {
+    id: DownloadId,
+    /// The one before ended without anything new.
+    again: bool,
 }
 
 /// A download that has begun.
@@ -114,6 +124,7 @@ impl Engine {
             control: AsyncMutex::new(()),
             clearing: Clearing::default(),
             at_once: AtomicUsize::new(options.at_once.get()),
+            retries: AtomicBool::new(false),
             wake: Notify::new(),
             state: Mutex::default(),
             options,
@@ -250,21 +261,23 @@ impl Engine {
             if running >= self.at_once.load(Relaxed).max(1) {
                 return Ok(far(now));
             }
-            let id = match due {
-                Some(id) => id,
-                None => match self.store.next_queued(session.account).await? {
-                    Some(id) => {
-                        let moved =
-                            self.store.shift(session.account, id, &[Saved::Queued], Saved::Running);
-                        if !matches!(moved.await?, Moved::From(_)) {
-                            continue;
-                        }
-                        id
-                    }
-                    None => return Ok(next.unwrap_or_else(|| far(now))),
-                },
+            // What was tried in vain takes turns with what was never tried, or it could keep all places for ever.
+            let first = due.filter(|due| !due.again || self.retries.fetch_xor(true, Relaxed));
+            let queued = match first {
+                Some(_) => None,
+                None => self.store.next_queued(session.account).await?,
             };
-            self.start(session, id);
+            if let Some(id) = queued {
+                let moved = self.store.shift(session.account, id, &[Saved::Queued], Saved::Running);
+                if matches!(moved.await?, Moved::From(_)) {
+                    self.start(session, id);
+                }
+                continue;
+            }
+            match due {
+                Some(due) => self.start(session, due.id),
+                None => return Ok(next.unwrap_or_else(|| far(now))),
+            }
         }
     }
 
@@ -332,20 +345,20 @@ impl Engine {
 
 impl State {
     /// How many run, which waiting one is due, and when the next one is.
-    fn due(&self, now: Instant) -> (usize, Option<DownloadId>, Option<Instant>) {
+    fn due(&self, now: Instant) -> (usize, Option<Due>, Option<Instant>) {
         let mut running = 0;
-        let mut next: Option<(Instant, DownloadId)> = None;
+        let mut next: Option<(Instant, DownloadId, bool)> = None;
         for (id, live) in &self.live {
             match &live.phase {
                 Phase::Runs { .. } => running += 1,
                 Phase::Waits { until } => {
-                    let waits = (*until, *id);
+                    let waits = (*until, *id, live.attempts > 0);
                     next = Some(next.map_or(waits, |next| next.min(waits)));
                 }
             }
         }
-        let due = next.filter(|(until, _)| *until <= now).map(|(_, id)| id);
-        (running, due, next.map(|(until, _)| until))
+        let due = next.filter(|(until, ..)| *until <= now).map(|(_, id, again)| Due { id, again });
+        (running, due, next.map(|(until, ..)| until))
     }
 }
 

@@ -54,8 +54,9 @@ impl DownloadManager {
         tokio::spawn({
             let engine = engine.clone();
             async move {
-                engine.stop.clone().run_until_cancelled(engine.clear_all()).await;
-                engine.drive().await;
+                let stop = engine.stop.clone();
+                let clearing = stop.run_until_cancelled(engine.clear_all());
+                tokio::join!(clearing, engine.clone().drive());
             }
         });
         Ok(Self { engine, _stop: stop })

@@ -3,7 +3,7 @@
 use p2pshare_core::{api::ProblemKind, swarm::DownloadError, transfer::SinkError};
 
 use crate::{
-    download::{Cause, FetchError, ResolveError},
+    download::{Cause, FetchError, ResolveError, is_away},
     index_client::ClientError,
 };
 
@@ -51,7 +51,7 @@ pub(super) fn of_fetch(error: &FetchError) -> Verdict {
         FetchError::Download(DownloadError::Cancelled) => Verdict::Stopped,
         FetchError::Download(DownloadError::NoSources { .. }) => Verdict::Waits(reason),
         FetchError::Download(DownloadError::AllFailed { causes })
-            if causes.iter().any(|(_, cause)| cause.is_passing()) =>
+            if causes.iter().any(|(_, cause)| cause.is_passing() || is_away(cause)) =>
         {
             Verdict::Waits(reason)
         }
@@ -97,6 +97,11 @@ mod tests {
         let lie = || TransferError::Protocol("lie".into());
         assert!(matches!(all(vec![away(), lie()]), Verdict::Waits(_)));
         assert!(matches!(all(vec![lie(), TransferError::Changed]), Verdict::Fails(_)));
+        // That it is gone for good is for the index to say.
+        assert!(matches!(
+            all(vec![TransferError::NotFound(ContentId::of(b""))]),
+            Verdict::Waits(_)
+        ));
         let no_source = DownloadError::NoSources { discovery: None };
         assert!(matches!(of_fetch(&no_source.into()), Verdict::Waits(_)));
         let gone = FetchError::NotFound(ContentId::of(b""));

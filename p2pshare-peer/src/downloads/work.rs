@@ -17,7 +17,6 @@ use p2pshare_core::{
     content::PIECE_LEN,
     swarm::DownloadError,
     time::{Clock, SystemClock},
-    transfer::FileStamp,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +28,8 @@ use super::{
     verdict::{self, Reason, Verdict},
 };
 use crate::download::{
-    DownloadOptions, FetchError, Fetched, JobFiles, JobProgress, JobResults, ResolveError, Target,
-    Wanted, find_each, run_files,
+    Arrived, DownloadOptions, FetchError, Fetched, JobFiles, JobProgress, JobResults, ResolveError,
+    Target, Wanted, find_each, run_files,
 };
 
 /// How long a file that has begun to come waits for its sources before others have its place.
@@ -293,22 +292,13 @@ impl Results<'_> {
         self.pass.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn note(
-        &self,
-        number: u64,
-        wanted: &Wanted,
-        result: Result<Fetched, FetchError>,
-    ) -> DatabaseResult<()> {
+    async fn note(&self, number: u64, result: Result<Arrived, FetchError>) -> DatabaseResult<()> {
         let (store, id) = (&self.work.engine.store, self.work.id);
         let error = match result {
-            Ok(fetched) => {
-                let there = matches!(fetched, Fetched::AlreadyThere);
-                let target = wanted.target.clone();
-                let stamp = tokio::task::spawn_blocking(move || {
-                    target.metadata().ok().map(|metadata| FileStamp::of(&metadata))
-                });
+            Ok(Arrived { how, stamp }) => {
+                let there = matches!(how, Fetched::AlreadyThere);
                 self.pass().without_space = 0;
-                return store.file_done(id, number, stamp.await.ok().flatten(), there).await;
+                return store.file_done(id, number, stamp, there).await;
             }
             Err(error) => error,
         };
@@ -339,11 +329,11 @@ impl Results<'_> {
         self.stop.cancel();
     }
 
-    fn count(&self, wanted: &Wanted, result: &Result<Fetched, FetchError>) {
+    fn count(&self, wanted: &Wanted, result: &Result<Arrived, FetchError>) {
         let metrics = &self.work.engine.options.metrics;
         match result {
-            Ok(Fetched::Pieces(report)) => metrics.downloaded(report),
-            Ok(Fetched::Small(_)) => metrics.downloaded_small(wanted.size),
+            Ok(Arrived { how: Fetched::Pieces(report), .. }) => metrics.downloaded(report),
+            Ok(Arrived { how: Fetched::Small(_), .. }) => metrics.downloaded_small(wanted.size),
             Err(FetchError::Download(DownloadError::AllFailed { causes })) => {
                 for (_, cause) in causes {
                     metrics.failed(cause);
@@ -367,9 +357,9 @@ impl Results<'_> {
 
 #[async_trait]
 impl JobResults for Results<'_> {
-    async fn settled(&self, number: u64, wanted: Wanted, result: Result<Fetched, FetchError>) {
+    async fn settled(&self, number: u64, wanted: Wanted, result: Result<Arrived, FetchError>) {
         self.count(&wanted, &result);
-        if let Err(error) = self.note(number, &wanted, result).await {
+        if let Err(error) = self.note(number, result).await {
             // It is found again by what is on the disk.
             self.waits(Reason::other(format!("the list of downloads: {error}")));
         }

@@ -29,7 +29,7 @@ use tokio::{
 pub(crate) use place::make_folders;
 pub use pushed::Received;
 
-use crate::catalog::numbered;
+use crate::{catalog::numbered, share::is_unfinished};
 use pushed::Pushed;
 
 /// So many names are tried for a content whose own name is taken.
@@ -172,6 +172,10 @@ impl Inner {
             let Some(name) = numbered(&offer.name, number) else {
                 break;
             };
+            if is_unfinished(Path::new(name.file_name())) {
+                // What is not complete yet has such names.
+                continue;
+            }
             let reservation = match self.names.reserve(offer, &name) {
                 Reserved::Yes(reservation) => reservation,
                 Reserved::Same(Some(push)) => return Ok(push),

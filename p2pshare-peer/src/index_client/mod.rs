@@ -32,6 +32,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time in which an index must send something.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// And for all of a call: an answer that comes byte by byte ends.
+const WHOLE_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// An answer is cut off after this many bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
@@ -172,7 +175,8 @@ impl IndexClient {
                 continue;
             }
             let wait = failure.retry_after.unwrap_or(pause).max(pause);
-            if Instant::now() + wait > deadline {
+            // An index may ask for any time.
+            if wait > deadline.saturating_duration_since(Instant::now()) {
                 return Err(failure.error);
             }
             tracing::debug!(error = %failure.error, ?wait, "the index is asked again");
@@ -275,6 +279,7 @@ fn http_client(url: &IndexUrl) -> Result<reqwest::Client, ClientError> {
         .user_agent(concat!("p2pshare-peer/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
+        .timeout(WHOLE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true);
     let builder = match url.pin() {

@@ -128,6 +128,12 @@ async fn what_is_pushed_stays_in_the_inbox() {
 
 /// An index that answers every question with this.
 async fn index(answer: String) -> IndexClient {
+    IndexClient::new(&[answering("200 OK", "application/json", answer).await], Duration::ZERO)
+        .unwrap()
+}
+
+/// Where every request is answered with this status, this type (and what headers follow it) and this body.
+async fn answering(status: &'static str, kind: &'static str, answer: String) -> IndexUrl {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url: IndexUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move {
@@ -138,14 +144,14 @@ async fn index(answer: String) -> IndexClient {
                 asked.push(client.read_u8().await.unwrap());
             }
             let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
                 answer.len()
             );
             client.write_all(head.as_bytes()).await.unwrap();
             client.write_all(answer.as_bytes()).await.unwrap();
         }
     });
-    IndexClient::new(&[url], Duration::ZERO).unwrap()
+    url
 }
 
 /// What would be downloaded, and where to.
@@ -200,5 +206,27 @@ async fn an_index_cannot_choose_other_files_than_were_asked_for() {
     for name in [".bashrc", ".ssh/authorized_keys", "films2/a.mkv", "film"] {
         let error = wanted(listing(name), "alice:/films").await.expect_err(name);
         assert!(error.contains("does not exist"), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_end_ends() {
+    let mut endless = listing("films/a.mkv");
+    endless["next"] = "again".into();
+    let error = wanted(endless, "alice:/films").await.expect_err("it has no end");
+    assert!(error.contains("no end of the list"), "{error}");
+    let nothing = json!({ "items": [], "next": "more" });
+    let error = wanted(nothing, "alice:/films").await.expect_err("it has no end");
+    assert!(error.contains("no end of the list"), "{error}");
+}
+
+#[tokio::test]
+async fn an_index_cannot_have_anybody_wait_for_ages() {
+    let kind = "text/plain\r\nretry-after: 18446744073709551615";
+    let url = answering("503 Service Unavailable", kind, String::new()).await;
+    for patience in [Duration::ZERO, Duration::from_secs(3600)] {
+        let client = IndexClient::new(std::slice::from_ref(&url), patience).unwrap();
+        let error = within(client.info()).await.expect_err("it never answers");
+        assert!(error.to_string().contains("503"), "{error}");
     }
 }

@@ -175,7 +175,7 @@ fn the_control_file_is_its_owners_and_goes_with_the_peer() {
     assert!(page.token.len() >= 43, "it has less than 256 bits");
     serving.kill();
     assert!(file.exists());
-    assert!(alice.fails(1, ["ui"]).contains("no peer"), "what a killed one left is believed");
+    assert!(alice.fails(1, ["ui"]).contains("does not run"), "what a killed one left is believed");
     let (serving, again) = with_page(&alice);
     assert_ne!(page.token, again.token);
     let old = Page { address: again.address, token: page.token };

@@ -7,6 +7,9 @@ use crate::{
     transfer::TransferError,
 };
 
+/// So many sources of one content are known at a time: an index may name others each time that it is asked.
+const MOST: usize = 4096;
+
 /// Resting times double no more often than this.
 const MAX_DOUBLINGS: u32 = 5;
 
@@ -51,6 +54,13 @@ impl Roster {
     pub(super) fn update(&mut self, candidates: Vec<Candidate>) {
         self.entries.values_mut().for_each(|entry| entry.listed = false);
         for candidate in candidates {
+            if self.entries.len() >= MOST && !self.entries.contains_key(&candidate.id) {
+                // Those that are named no more and never did anything make room.
+                self.entries.retain(|_, entry| entry.listed || entry.status != Status::New);
+                if self.entries.len() >= MOST {
+                    continue;
+                }
+            }
             let entry = self.entries.entry(candidate.id).or_insert_with(|| Entry {
                 candidate: candidate.clone(),
                 failure: None,

@@ -173,9 +173,11 @@ impl Run {
             false => BTreeMap::new(),
         };
         for Waiting { part, done } in renamed {
-            let result = match unsynced.get(&part.folder()) {
+            // What lies below a folder that was lost is lost too.
+            let folder = part.folder();
+            let result = match unsynced.iter().find(|(unsynced, _)| folder.starts_with(unsynced)) {
                 None => part.finish(),
-                Some(kind) => Err(part.error("syncing", &part.folder(), (*kind).into())),
+                Some((unsynced, kind)) => Err(part.error("syncing", unsynced, (*kind).into())),
             };
             // Nobody may be waiting any more.
             let _ = done.send(result);

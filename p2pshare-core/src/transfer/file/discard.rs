@@ -25,8 +25,10 @@ pub(super) fn discard(target: &Path, content: &ContentId) -> Result<bool, SinkEr
         Err(error) if is_absent(&error) => None,
         Err(error) => return Err(failed(&names.part, error)),
     };
+    let mut left = vec![&names.manifest, &names.manifest_tmp];
     if let Some(part) = &part {
-        if !part.metadata().map_err(|error| failed(&names.part, error))?.is_file() {
+        let metadata = part.metadata().map_err(|error| failed(&names.part, error))?;
+        if !metadata.is_file() {
             return Ok(false);
         }
         let free = (0..LOCK_ATTEMPTS).any(|_| match part.try_lock() {
@@ -41,9 +43,13 @@ pub(super) fn discard(target: &Path, content: &ContentId) -> Result<bool, SinkEr
         if !free {
             return Err(SinkError::Locked(target.to_owned()));
         }
+        // Another download may have begun a new one meanwhile.
+        if sys::is_at(&metadata, &names.part).map_err(|error| failed(&names.part, error))? {
+            left.insert(0, &names.part);
+        }
     }
     let mut removed = false;
-    for path in [&names.part, &names.manifest, &names.manifest_tmp] {
+    for path in left {
         match fs::remove_file(path) {
             Ok(()) => removed = true,
             Err(error) if is_absent(&error) => {}

@@ -135,13 +135,15 @@ impl Opening<'_> {
             folder = above;
         }
         for folder in missing.into_iter().rev() {
-            self.options.committer.sync_later(folder_of(&folder));
             match fs::create_dir(&folder) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists || !folder.is_dir() => {
                     return Err(self.error("making the folder", &folder, error));
                 }
                 _ => {}
             }
+            // Not before: a group that is synced meanwhile would take it along without the new name. Whoever finds the
+            // folder there may finish before whoever made it has come to this, so each of them says it.
+            self.options.committer.sync_later(folder_of(&folder));
         }
         Ok(())
     }

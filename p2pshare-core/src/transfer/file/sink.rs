@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Committer, PartialSource, SinkOptions,
+    Committer, FileStamp, PartialSource, SinkOptions,
     discard::discard,
     open::{self, Opened},
     part::Part,
@@ -88,6 +88,8 @@ impl FileSink {
     /// Makes a content of one piece, all of whose bytes are there, the file `target`: what opening a sink, putting the
     /// piece and finishing does, in one turn of the blocking pool. Few are written at a time, however many ask.
     ///
+    /// Gives what [`stamp`](Self::stamp) says then.
+    ///
     /// Cancellation: the file is there or not, and a part file may be left.
     ///
     /// # Errors
@@ -98,7 +100,7 @@ impl FileSink {
         manifest: Manifest,
         data: Vec<Bytes>,
         options: SinkOptions,
-    ) -> Result<(), SinkError> {
+    ) -> Result<Option<FileStamp>, SinkError> {
         let turn = options.committer.turn().await;
         let path = target.to_owned();
         let work = move || {
@@ -111,7 +113,9 @@ impl FileSink {
             }
             Ok(sink)
         };
-        blocking(target, work).await?.finish().await
+        let sink = blocking(target, work).await?;
+        sink.finish().await?;
+        Ok(sink.stamp())
     }
 
     /// The manifest that an unfinished download of a content to this target left, verified; `None` when there is none
@@ -137,6 +141,12 @@ impl FileSink {
     #[must_use]
     pub fn already_complete(&self) -> bool {
         self.inner.complete
+    }
+
+    /// What the very file with the content was when it was complete, whatever has its name by now; `None` before that.
+    #[must_use]
+    pub fn stamp(&self) -> Option<FileStamp> {
+        self.inner.part.finished.get().copied()
     }
 
     /// The file that the content becomes.

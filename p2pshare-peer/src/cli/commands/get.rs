@@ -341,7 +341,10 @@ impl From<ResolveError> for CliError {
                 );
                 Self::new(Exit::NotLoggedIn, error.to_string()).hint(hint)
             }
-            ResolveError::NotAFolder(_) => Self::new(Exit::Usage, error.to_string()),
+            ResolveError::NoEnd(_) => Self::failed(error),
+            ResolveError::TooMany(_) | ResolveError::NotAFolder(_) => {
+                Self::new(Exit::Usage, error.to_string())
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A download for readers alone.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -24,7 +24,7 @@ use tokio::{
 use super::cache::{Hold, Kept, Readers};
 use crate::{
     download::{
-        DownloadOptions, FetchError, Fetched, FileProgress, JobFiles, JobProgress, JobResults,
+        Arrived, DownloadOptions, FetchError, FileProgress, JobFiles, JobProgress, JobResults,
         Wanted, run_files,
     },
     downloads::{
@@ -137,7 +137,16 @@ impl Engine {
         state.running.insert(content, temporary.clone());
         drop(state);
         let run = self.clone().run_temporary(session.clone(), temporary.clone(), size);
-        tokio::spawn(Box::pin(run));
+        let run = tokio::spawn(Box::pin(run));
+        let (engine, failed) = (self.clone(), temporary.clone());
+        tokio::spawn(async move {
+            if run.await.is_err() {
+                // Or those who read would wait for ever.
+                engine.readings.state().running.remove(&content);
+                let fault = ReadError::Failed("the program has a fault: see its log".to_owned());
+                failed.outcome.send_replace(Some(Outcome::Failed(fault)));
+            }
+        });
         Ok((temporary, lease))
     }
 
@@ -193,7 +202,7 @@ impl Engine {
         );
         let held = result.held.load(Relaxed);
         let result = result.result.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut outcome = outcome(result, &target).await;
+        let mut outcome = outcome(result, &target);
         if self.keep(&temporary, target, &outcome, held).await {
             // Whoever reads begins again, with the room that there is now.
             outcome = Outcome::Stopped;
@@ -270,12 +279,10 @@ async fn remove(evicted: Vec<(ContentId, Kept)>) {
     }
 }
 
-async fn outcome(result: Option<Result<(), FetchError>>, target: &std::path::Path) -> Outcome {
+fn outcome(result: Option<Result<Option<FileStamp>, FetchError>>, target: &Path) -> Outcome {
     match result {
-        Some(Ok(())) => match tokio::fs::metadata(target).await {
-            Ok(metadata) => Outcome::Complete(target.to_owned(), FileStamp::of(&metadata)),
-            Err(error) => Outcome::Failed(ReadError::Failed(error.to_string())),
-        },
+        Some(Ok(Some(stamp))) => Outcome::Complete(target.to_owned(), stamp),
+        Some(Ok(None)) => Outcome::Failed(ReadError::Changed),
         None | Some(Err(FetchError::Download(DownloadError::Cancelled))) => Outcome::Stopped,
         Some(Err(FetchError::NotFound(content))) => Outcome::Failed(ReadError::NotFound(content)),
         Some(Err(FetchError::Download(DownloadError::Sink(
@@ -297,14 +304,15 @@ async fn outcome(result: Option<Result<(), FetchError>>, target: &std::path::Pat
 struct TheResult<'a> {
     progress: &'a JobProgress,
     held: AtomicU64,
-    result: Mutex<Option<Result<(), FetchError>>>,
+    result: Mutex<Option<Result<Option<FileStamp>, FetchError>>>,
 }
 
 #[async_trait]
 impl JobResults for TheResult<'_> {
-    async fn settled(&self, number: u64, _: Wanted, result: Result<Fetched, FetchError>) {
+    async fn settled(&self, number: u64, _: Wanted, result: Result<Arrived, FetchError>) {
         let file = self.progress.file(number);
         self.held.store(file.map_or(0, |file| file.verified()), Relaxed);
-        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result.map(drop));
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(result.map(|arrived| arrived.stamp));
     }
 }

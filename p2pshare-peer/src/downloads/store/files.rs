@@ -1,6 +1,6 @@
 //! The files of a download.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use p2pshare_core::{
     backend::sqlite::{DatabaseError, DatabaseResult},
@@ -84,22 +84,29 @@ impl Store {
         self.database.read(read).await
     }
 
-    /// Where other downloads that are not given up still want this content to be.
-    pub(in crate::downloads) async fn wanted_elsewhere(
+    /// Whether another download that is not given up wants this content to be at the same place.
+    pub(in crate::downloads) async fn is_wanted_elsewhere(
         &self,
         id: DownloadId,
         content: ContentId,
-    ) -> DatabaseResult<Vec<PathBuf>> {
+        target: PathBuf,
+    ) -> DatabaseResult<bool> {
         let read = move |c: &Connection| {
-            let sql = "SELECT d.folder, f.name FROM files f JOIN downloads d ON d.id = f.download \
-                       WHERE f.content = ?1 AND f.state <> 1 AND d.id <> ?2 AND d.state IN (0, 1, 2, 4)";
+            // Of a content that many files have, those are looked at that are called so.
+            let sql = "SELECT d.folder FROM files f JOIN downloads d ON d.id = f.download \
+                       WHERE f.content = ?1 AND f.state IN (0, 2) AND f.name = ?2 AND d.id <> ?3 \
+                         AND d.state IN (0, 1, 2, 4)";
             let mut query = c.prepare_cached(sql)?;
-            let found = query.query_and_then(params![content.as_bytes(), id.0], |row| {
-                let folder = row.get_ref(0)?.as_blob().map_err(DatabaseError::corrupt)?;
-                let name: SharePath = rows::text(row, 1)?;
-                Ok::<_, DatabaseError>(name.under(&local::from_bytes(folder)))
-            })?;
-            found.collect()
+            for name in names_of(&target) {
+                let mut rows = query.query(params![content.as_bytes(), name.as_str(), id.0])?;
+                while let Some(row) = rows.next()? {
+                    let folder = row.get_ref(0)?.as_blob().map_err(DatabaseError::corrupt)?;
+                    if name.under(&local::from_bytes(folder)) == target {
+                        return Ok(true);
+                    }
+                }
+            }
+            Ok(false)
         };
         self.database.read(read).await
     }
@@ -124,5 +131,36 @@ impl Store {
             found.filter_map(Result::transpose).collect()
         };
         self.database.read(read).await
+    }
+}
+
+/// What a file may be called below one of the folders above it, the shortest first.
+fn names_of(target: &Path) -> Vec<SharePath> {
+    let mut names = Vec::new();
+    let mut name = String::new();
+    for part in target.components().rev() {
+        let Some(part) = part.as_os_str().to_str() else { break };
+        name = if name.is_empty() { part.to_owned() } else { format!("{part}/{name}") };
+        match SharePath::parse(&name) {
+            Ok(name) => names.push(name),
+            Err(_) => break,
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_a_name_below_each_folder_above_it() {
+        let names = |target: &str| {
+            let names = names_of(Path::new(target));
+            names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("/home/bob/a film"), ["a film", "bob/a film", "home/bob/a film"]);
+        // What no name can be is a folder.
+        assert_eq!(names("/home/b\\ob/x"), ["x"]);
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn options() -> DatabaseOptions {
     DatabaseOptions::new(APPLICATION_ID, MIGRATIONS)
 }
 
-const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2];
+const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// - `downloads.targets` is what was asked for, a JSON list of texts; `folder` a path as bytes; `state` a
 ///   [`Saved`](super::Saved).
@@ -75,4 +75,10 @@ CREATE INDEX files_content ON files (content, state);
 /// What is asked for a second time is looked for among the downloads that are not settled.
 const VERSION_2: Migration = "
 CREATE INDEX downloads_targets ON downloads (account, targets) WHERE state < 3;
+";
+
+/// A content that many files of a download have is looked for by a name too.
+const VERSION_3: Migration = "
+DROP INDEX files_content;
+CREATE INDEX files_content ON files (content, state, name);
 ";
