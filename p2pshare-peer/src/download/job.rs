@@ -33,6 +33,9 @@ const LARGE_AT_ONCE: usize = 2;
 /// for those who keep that busy and give nothing. A peer that serves gives up a line that is slower.
 const SLOWEST_SEGMENT: Duration = Duration::from_secs(90);
 
+/// A download for whose place others wait goes on so long with sources that have nothing of use.
+const STARVING: Duration = Duration::from_secs(60);
+
 /// How to download.
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
@@ -154,8 +157,10 @@ pub async fn run_files(
             let usual = SwarmOptions::default();
             SwarmOptions {
                 patience: options.lull.unwrap_or(options.patience),
-                // Who has others wait for its place does not wait for what sources may gain some day.
-                starving_patience: options.lull.unwrap_or(usual.starving_patience),
+                starving_patience: match options.lull {
+                    Some(_) => STARVING,
+                    None => usual.starving_patience,
+                },
                 stall: SLOWEST_SEGMENT,
                 ..usual
             }

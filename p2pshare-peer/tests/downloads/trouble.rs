@@ -1,8 +1,10 @@
 //! Sources that are away, lie or stall, and files in the way.
 
+use std::{num::NonZeroUsize, time::Duration};
+
 use p2pshare_core::testing::{Fault, sample};
 use p2pshare_peer::download::Cause;
-use p2pshare_peer::downloads::{DownloadState, FileFilter, FileState};
+use p2pshare_peer::downloads::{DownloadState, FileFilter, FileState, ManagerOptions};
 
 use crate::support::{
     MIB, Peer, Seeder, files_below, parts_below, start_index, wait_for, wait_for_state,
@@ -24,7 +26,7 @@ async fn without_a_source_it_waits_and_goes_on_when_one_comes() {
     // It takes nobody's turn while it waits.
     let other = Seeder::start("dora", &index).await;
     other.share("now", &sample(100, 9)).await;
-    manager.set_limits(None, std::num::NonZeroUsize::MIN);
+    manager.set_limits(None, NonZeroUsize::MIN);
     let now = bob.add(&manager, "got", "dora:/now").await;
     wait_for_state(&manager, now, DownloadState::Done).await;
     // Over an end of the process as well.
@@ -35,6 +37,30 @@ async fn without_a_source_it_waits_and_goes_on_when_one_comes() {
     let done = wait_for_state(&manager, id, DownloadState::Done).await;
     assert_eq!((done.files_done, done.error), (4, None));
     assert_eq!(files_below(&bob.folder("got")).len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_tried_in_vain_takes_turns_with_what_was_never_tried() {
+    let index = start_index().await;
+    let (away, there) = (Seeder::start("alice", &index).await, Seeder::start("dora", &index).await);
+    away.share_all(&[("a".into(), sample(10, 1)), ("b".into(), sample(10, 2))]).await;
+    away.go().await;
+    there.share("now", &sample(100, 9)).await;
+    let bob = Peer::start("bob", &index).await;
+    // It is always due.
+    let options = ManagerOptions {
+        at_once: NonZeroUsize::MIN,
+        first_retry: Duration::ZERO,
+        longest_retry: Duration::ZERO,
+        ..bob.options()
+    };
+    let manager = bob.open_with(options).await;
+    for what in ["alice:/a", "alice:/b"] {
+        let id = bob.add(&manager, "got", what).await;
+        wait_for(&manager, id, |view| view.error.is_some()).await;
+    }
+    let now = bob.add(&manager, "got", "dora:/now").await;
+    wait_for_state(&manager, now, DownloadState::Done).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

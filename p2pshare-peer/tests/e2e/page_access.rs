@@ -182,7 +182,7 @@ fn the_control_file_is_its_owners_and_goes_with_the_peer() {
     assert_eq!(old.call("GET /api/state", &Value::Null).status, 401);
     serving.stop().expect_code(0);
     assert!(!file.exists());
-    assert!(alice.fails(1, ["downloads"]).contains("no peer"));
+    assert!(alice.fails(1, ["downloads"]).contains("does not run"));
     assert!(alice.fails(2, ["serve", "--ui", "0.0.0.0:0"]).contains("loopback"));
 }
 
