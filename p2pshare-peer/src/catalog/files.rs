@@ -14,7 +14,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     Catalog, CatalogError, CatalogFile, FileId, KnownFile, KnownFrom, MAX_NUMBER, NewContent,
-    NewFile, PutOutcome, ShareId, numbered,
+    NewFile, PutOutcome, ShareId,
+    excluded::excluded,
+    local, numbered,
     rows::{self, signed},
 };
 
@@ -198,7 +200,16 @@ impl Catalog {
             if query.query_row([share.0], |_| Ok(())).optional()?.is_none() {
                 return Ok(vec![PutOutcome::NoShare; files.len()]);
             }
-            files.iter().map(|file| put_file(c, share, file)).collect()
+            // Another process may have said so since the file was met.
+            let excluded = excluded(c, share)?;
+            let is_out = |file: &NewFile| {
+                excluded.iter().any(|place| local::is_at_or_below(&file.key, place))
+            };
+            let put = |file| match is_out(file) {
+                true => Ok(PutOutcome::Excluded),
+                false => put_file(c, share, file),
+            };
+            files.iter().map(put).collect()
         };
         self.change(put).await
     }

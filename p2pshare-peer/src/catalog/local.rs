@@ -38,6 +38,11 @@ pub(crate) fn place(root: &Path, key: &[u8]) -> PathBuf {
     if key.is_empty() { root.to_path_buf() } else { root.join(from_key(key)) }
 }
 
+/// Whether what has this key is this place, or lies below it.
+pub(crate) fn is_at_or_below(key: &[u8], place: &[u8]) -> bool {
+    place.is_empty() || key.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest[0] == 0)
+}
+
 /// A whole path as bytes.
 pub(crate) fn to_bytes(path: &Path) -> Option<&[u8]> {
     name_to_bytes(path.as_os_str())

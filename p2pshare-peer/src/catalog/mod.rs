@@ -4,6 +4,7 @@
 //! it. [`Catalog::changes`] tells one what another has changed.
 
 mod changes;
+mod excluded;
 mod files;
 mod integrity;
 pub(crate) mod local;

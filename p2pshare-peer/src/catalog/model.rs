@@ -58,6 +58,9 @@ pub struct Share {
     pub lost: bool,
     /// Why the index did not take some of its files when they were published the last time.
     pub refused: Option<String>,
+    /// Whether a single file was shared, or a folder; `None`: that is not known. What takes the place of the one is not
+    /// shared for the other.
+    pub is_file: Option<bool>,
 }
 
 /// What to share, and how. What is `None` stays as it is when the root is shared already.
@@ -73,6 +76,7 @@ pub(crate) struct NewShare {
     pub(crate) hidden: Option<bool>,
     pub(crate) follow_links: Option<bool>,
     pub(crate) watched: Option<bool>,
+    pub(crate) is_file: Option<bool>,
 }
 
 /// How much a share holds.
@@ -165,4 +169,6 @@ pub(crate) enum PutOutcome {
     NoName,
     /// The share was removed meanwhile.
     NoShare,
+    /// It is not to be shared any more.
+    Excluded,
 }

@@ -16,8 +16,7 @@ use super::{
 };
 
 /// The columns of [`share`].
-pub(super) const SHARE: &str =
-    "id, root, name, visibility, hidden, follow_links, online, watched, reach, lost, refused";
+pub(super) const SHARE: &str = "id, root, name, visibility, hidden, follow_links, online, watched, reach, lost, refused, is_file";
 
 pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
     Ok(Share {
@@ -32,6 +31,7 @@ pub(super) fn share(row: &Row<'_>) -> DatabaseResult<Share> {
         reach: optional(row, 8)?,
         lost: row.get(9)?,
         refused: row.get(10)?,
+        is_file: row.get(11)?,
     })
 }
 

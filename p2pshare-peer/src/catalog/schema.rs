@@ -12,7 +12,7 @@ pub(super) fn options() -> DatabaseOptions {
     options
 }
 
-const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
@@ -134,6 +134,12 @@ WHEN new.visibility <> old.visibility OR new.online <> old.online
     INSERT INTO pending SELECT path FROM files f WHERE share = new.id
         AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.path = f.path);
 END;
+";
+
+/// Whether a file was shared or a folder: `NULL` where nothing tells.
+const VERSION_5: Migration = "
+ALTER TABLE shares ADD COLUMN is_file INTEGER;
+UPDATE shares SET is_file = (SELECT f.local = x'' FROM files f WHERE f.share = shares.id LIMIT 1);
 ";
 
 #[cfg(test)]

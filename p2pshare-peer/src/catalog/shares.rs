@@ -11,7 +11,8 @@ use p2pshare_core::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    Catalog, CatalogError, MAX_NUMBER, NewShare, Share, ShareId, ShareTotals, local, numbered, rows,
+    Catalog, CatalogError, MAX_NUMBER, NewShare, Share, ShareId, ShareTotals, excluded::leave_out,
+    local, numbered, rows,
 };
 
 /// Files that are removed in one transaction, so that other processes need not wait long.
@@ -20,13 +21,7 @@ const REMOVED_AT_ONCE: u32 = 5000;
 impl Catalog {
     /// All shares, in order of name.
     pub async fn shares(&self) -> Result<Vec<Share>, CatalogError> {
-        let read = self.read(|c| {
-            let sql = format!("SELECT {} FROM shares ORDER BY name", rows::SHARE);
-            let mut query = c.prepare_cached(&sql)?;
-            let found = query.query_and_then([], rows::share)?;
-            found.collect()
-        });
-        read.await
+        self.read(all).await
     }
 
     /// A share, if it is there.
@@ -68,10 +63,14 @@ impl Catalog {
         }
         let added = self.change(move |c| {
             let root = local::to_bytes(&new.root).unwrap_or_default();
-            match find(c, "root = ?1", root)? {
-                Some(share) => update(c, share, &new),
-                None => insert(c, root, &new),
+            let changed = match find(c, "root = ?1", root)? {
+                Some(share) => update(c, share, &new)?,
+                None => insert(c, root, &new)?,
+            };
+            if let Ok(share) = &changed {
+                leave_out(c, share)?;
             }
+            Ok(changed)
         });
         let added = added.await??;
         self.keep().await?;
@@ -115,41 +114,17 @@ impl Catalog {
         });
         set.await
     }
-
-    /// What below a share's root is not shared, as keys, in order.
-    pub(crate) async fn excluded(&self, share: ShareId) -> Result<Vec<Vec<u8>>, CatalogError> {
-        let read = self.read(move |c| {
-            let mut query =
-                c.prepare_cached("SELECT local FROM excluded WHERE share = ?1 ORDER BY local")?;
-            let keys = query.query_map([share.0], |row| row.get(0))?;
-            Ok(keys.collect::<Result<_, _>>()?)
-        });
-        read.await
-    }
-
-    /// Ends the sharing of a file or folder below a share's root, now and in scans to come. Gives the number of files
-    /// that were shared; if there were none, nothing changes.
-    pub(crate) async fn exclude(&self, share: ShareId, key: Vec<u8>) -> Result<u64, CatalogError> {
-        let excluded = self.change(move |c| {
-            let mut below = key.clone();
-            below.push(0);
-            let mut after = key.clone();
-            after.push(1);
-            let sql = "DELETE FROM files WHERE share = ?1 AND (local = ?2 OR (local > ?3 AND local < ?4))";
-            let removed = c.prepare_cached(sql)?.execute(params![share.0, key, below, after])?;
-            if removed > 0 {
-                let sql = "INSERT OR IGNORE INTO excluded VALUES (?1, ?2)";
-                c.prepare_cached(sql)?.execute(params![share.0, key])?;
-            }
-            Ok(removed as u64)
-        });
-        let excluded = excluded.await?;
-        self.keep().await?;
-        Ok(excluded)
-    }
 }
 
-fn find(
+/// All shares, in order of name.
+pub(super) fn all(c: &Connection) -> DatabaseResult<Vec<Share>> {
+    let sql = format!("SELECT {} FROM shares ORDER BY name", rows::SHARE);
+    let mut query = c.prepare_cached(&sql)?;
+    let found = query.query_and_then([], rows::share)?;
+    found.collect()
+}
+
+pub(super) fn find(
     c: &Connection,
     condition: &str,
     value: impl rusqlite::ToSql,
@@ -183,10 +158,11 @@ fn update(c: &Connection, share: Share, new: &NewShare) -> Changed {
         hidden: new.hidden.unwrap_or(share.hidden),
         follow_links: new.follow_links.unwrap_or(share.follow_links),
         watched: new.watched.unwrap_or(share.watched),
+        is_file: new.is_file.or(share.is_file),
         ..share
     };
     let sql = "UPDATE shares SET visibility = ?2, hidden = ?3, follow_links = ?4, watched = ?5, reach = ?6, lost = ?7, \
-               refused = NULL WHERE id = ?1";
+               is_file = ?8, refused = NULL WHERE id = ?1";
     let visibility = share.visibility.to_string();
     c.prepare_cached(sql)?.execute(params![
         share.id.0,
@@ -195,7 +171,8 @@ fn update(c: &Connection, share: Share, new: &NewShare) -> Changed {
         share.follow_links,
         share.watched,
         reach.map(|reach| reach.to_string()),
-        share.lost
+        share.lost,
+        share.is_file
     ])?;
     Ok(Ok(share))
 }
@@ -214,8 +191,8 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> Changed {
         (new.hidden.unwrap_or_default(), new.follow_links.unwrap_or_default());
     let watched = new.watched.unwrap_or(true);
     let reach = told_reach(new);
-    let sql = "INSERT INTO shares (root, name, visibility, hidden, follow_links, watched, reach) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT INTO shares (root, name, visibility, hidden, follow_links, watched, reach, is_file) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let id = c.prepare_cached(sql)?.insert(params![
         root,
         name.as_str(),
@@ -223,7 +200,8 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> Changed {
         hidden,
         follow_links,
         watched,
-        reach.map(|reach| reach.to_string())
+        reach.map(|reach| reach.to_string()),
+        new.is_file
     ])?;
     Ok(Ok(Share {
         id: ShareId(id),
@@ -237,6 +215,7 @@ fn insert(c: &Connection, root: &[u8], new: &NewShare) -> Changed {
         reach,
         lost: false,
         refused: None,
+        is_file: new.is_file,
     }))
 }
 

@@ -105,6 +105,8 @@ pub enum SkipReason {
     Unfinished,
     /// It belongs to the data of a peer or an index, this peer's or another's: its keys, its session or its catalog.
     OwnData,
+    /// It was a file when it was shared and is a folder now, or the other way round.
+    OtherKind,
     /// It is a `.p2pignore` in which something is wrong: a line that is no pattern, which does not count; or it cannot be
     /// read, and nothing is shared of the folder it lies in.
     BadPatterns(String),
@@ -125,6 +127,9 @@ impl fmt::Display for SkipReason {
             Self::Gone => f.write_str("it was deleted meanwhile"),
             Self::TooLong => f.write_str("it is longer than 2 TiB"),
             Self::NoName(error) => write!(f, "it cannot be named for others: {error}"),
+            Self::OtherKind => f.write_str(
+                "a file was shared and it is a folder now, or the other way round: share it again if it is meant",
+            ),
             Self::Unfinished => f.write_str("it is a download that is not finished"),
             Self::BadPatterns(fault) => f.write_str(fault),
             Self::OwnData => f.write_str("it belongs to the data of a p2pshare peer or index"),

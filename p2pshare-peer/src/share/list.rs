@@ -6,7 +6,7 @@ use p2pshare_core::path::SharePath;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
-    Scope, ShareError, SkipReason, interrupted, resolve,
+    Resolved, Scope, ShareError, SkipReason, interrupted, resolve,
     store::path_below,
     walk::{Step, Tree, walk},
 };
@@ -46,8 +46,8 @@ pub(crate) async fn list(
         let data_dir = data_dir.clone();
         move || resolve(&given, &data_dir)
     });
-    let (root, name) = resolved.await.unwrap_or_else(|_| Err(interrupted(path)))?;
-    let tree = Tree { root: root.clone(), hidden: false, follow_links: false };
+    let Resolved { root, name, .. } = resolved.await.unwrap_or_else(|_| Err(interrupted(path)))?;
+    let tree = Tree { root: root.clone(), hidden: false, follow_links: false, is_file: None };
     let (send, mut batches) = mpsc::channel(AHEAD);
     spawn_blocking(move || walk(&tree, &Scope::all(), &data_dir, Vec::new(), &send));
     let (send, listed) = mpsc::channel(AHEAD);

@@ -118,6 +118,9 @@ pub enum ShareError {
     /// It is the data directory of a peer or an index, this peer's or another's, or a file in it.
     #[error("{} belongs to the data of a p2pshare peer or index, which must not be shared", .0.display())]
     OwnData(PathBuf),
+    /// It is everything there is, or no file of anybody.
+    #[error("{} is the system's: share folders with files of yours", .0.display())]
+    System(PathBuf),
     /// No name for others can be made of its own.
     #[error("{} cannot be named for others: {error}; rename it", path.display())]
     NoName {
@@ -213,15 +216,16 @@ impl Sharer {
         options: &ShareOptions,
     ) -> Result<Share, ShareError> {
         let share = self.catalog.share(share).await?.ok_or(ShareError::NoShare)?;
-        let new = NewShare::new(share.root, share.name, options);
+        let new = NewShare::new(share.root, share.name, None, options);
         Ok(self.catalog.add_share(new).await?)
     }
 
     async fn new_share(&self, path: &Path, options: &ShareOptions) -> Result<NewShare, ShareError> {
         let (given, data_dir) = (path.to_owned(), self.data_dir.clone());
         let resolved = spawn_blocking(move || resolve(&given, &data_dir)).await;
-        let (root, name) = resolved.unwrap_or_else(|_| Err(interrupted(path)))?;
-        Ok(NewShare::new(root, name, options))
+        let Resolved { root, name, is_file } =
+            resolved.unwrap_or_else(|_| Err(interrupted(path)))?;
+        Ok(NewShare::new(root, name, Some(is_file), options))
     }
 
     /// Brings a share up to date. Waits while another process does the same. If its root is not there, its hashes are
@@ -268,7 +272,7 @@ fn lock_name(root: &Path) -> String {
 }
 
 impl NewShare {
-    fn new(root: PathBuf, name: SharePath, options: &ShareOptions) -> Self {
+    fn new(root: PathBuf, name: SharePath, is_file: Option<bool>, options: &ShareOptions) -> Self {
         Self {
             root,
             name,
@@ -278,6 +282,7 @@ impl NewShare {
             hidden: options.hidden,
             follow_links: options.follow_links,
             watched: options.watched,
+            is_file,
         }
     }
 }
@@ -299,8 +304,17 @@ impl ShareReport {
     }
 }
 
-/// The real place of what is to be shared, and its name for others. Blocks.
-fn resolve(path: &Path, data_dir: &Path) -> Result<(PathBuf, SharePath), ShareError> {
+/// What is to be shared.
+struct Resolved {
+    /// Its real place.
+    root: PathBuf,
+    /// Its name for others.
+    name: SharePath,
+    is_file: bool,
+}
+
+/// Finds what is to be shared. Blocks.
+fn resolve(path: &Path, data_dir: &Path) -> Result<Resolved, ShareError> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             ShareError::NotFound(path.to_owned())
@@ -313,6 +327,8 @@ fn resolve(path: &Path, data_dir: &Path) -> Result<(PathBuf, SharePath), ShareEr
     let is_own = folder.is_some_and(|folder| folder == data_dir || is_data_dir(folder));
     if !metadata.is_dir() && !metadata.is_file() {
         return Err(ShareError::Special(path.to_owned()));
+    } else if root.parent().is_none() || is_of_system(&root) {
+        return Err(ShareError::System(root));
     } else if is_own {
         return Err(ShareError::OwnData(path.to_owned()));
     } else if metadata.is_dir() {
@@ -324,7 +340,22 @@ fn resolve(path: &Path, data_dir: &Path) -> Result<(PathBuf, SharePath), ShareEr
     let name = path.file_name().or_else(|| root.file_name()).unwrap_or_else(|| "files".as_ref());
     let name = SharePath::sanitize(Path::new(name))
         .map_err(|error| ShareError::NoName { path: path.to_owned(), error })?;
-    Ok((root, name.path))
+    Ok(Resolved { root, name: name.path, is_file: metadata.is_file() })
+}
+
+/// Whether it belongs to a file system that is made by the system and has no files of anybody.
+#[cfg(target_os = "linux")]
+fn is_of_system(path: &Path) -> bool {
+    // proc, sysfs, cgroup, cgroup2, debugfs, tracefs: Linux's `magic.h`.
+    const MADE: [u64; 6] =
+        [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163];
+    rustix::fs::statfs(path)
+        .is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|kind| MADE.contains(&kind)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_of_system(_path: &Path) -> bool {
+    false
 }
 
 fn interrupted(path: &Path) -> ShareError {

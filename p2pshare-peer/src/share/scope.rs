@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::catalog::local::is_at_or_below;
+
 /// Places of a share: files, and folders with all below them, whether they are there or not. As keys in order, none
 /// below another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +37,6 @@ impl Scope {
         let before = self.0.partition_point(|place| place.as_slice() <= key);
         self.0[..before].last().is_some_and(|place| is_at_or_below(key, place))
     }
-}
-
-/// Whether a file or folder is this place, or lies below it.
-pub(crate) fn is_at_or_below(key: &[u8], place: &[u8]) -> bool {
-    place.is_empty() || key.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest[0] == 0)
 }
 
 #[cfg(test)]

@@ -181,6 +181,9 @@ impl Store<'_> {
                     let reason = "every name like it is taken".to_owned();
                     self.skip(new.key, fresh.old, SkipReason::NoName(reason)).await?;
                 }
+                PutOutcome::Excluded => {
+                    self.report.files = self.report.files.saturating_sub(1);
+                }
                 PutOutcome::NoShare => return Err(ShareError::Ended(self.share.root.clone())),
             }
         }

@@ -71,7 +71,7 @@ impl Sharer {
         for share in self.catalog.shares().await? {
             let key = place.strip_prefix(&share.root).ok().and_then(local::to_key);
             if let Some(key) = key {
-                unshared.files += self.catalog.exclude(share.id, key).await?;
+                unshared.files += self.catalog.exclude(share.id, key, false).await?;
             }
         }
         Ok(unshared)
@@ -122,7 +122,7 @@ impl Sharer {
         let key = place.strip_prefix(&share.root).ok().and_then(local::to_key);
         match key {
             Some(key) if !key.is_empty() => {
-                unshared.files += self.catalog.exclude(share.id, key).await?;
+                unshared.files += self.catalog.exclude(share.id, key, false).await?;
             }
             _ => self.end(share, unshared).await?,
         }
@@ -133,6 +133,13 @@ impl Sharer {
         let files = self.catalog.totals(share.id).await?.files;
         if self.catalog.remove_share(share.id).await? {
             CatalogLock::forget(&self.catalog, &lock_name(&share.root)).await;
+            // What lies in another share as well would be shared with that one now.
+            for outer in self.catalog.shares().await? {
+                let key = share.root.strip_prefix(&outer.root).ok().and_then(local::to_key);
+                if let Some(key) = key.filter(|key| !key.is_empty()) {
+                    self.catalog.exclude(outer.id, key, true).await?;
+                }
+            }
             unshared.files += files;
             unshared.shares.push(share);
         }

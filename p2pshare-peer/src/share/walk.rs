@@ -29,12 +29,14 @@ pub(crate) struct Tree {
     pub(crate) hidden: bool,
     /// Links are followed wherever they lead.
     pub(crate) follow_links: bool,
+    /// What it has to be, a file or a folder; `None`: either.
+    pub(crate) is_file: Option<bool>,
 }
 
 impl From<&Share> for Tree {
     fn from(share: &Share) -> Self {
-        let Share { root, hidden, follow_links, .. } = share;
-        Self { root: root.clone(), hidden: *hidden, follow_links: *follow_links }
+        let &Share { hidden, follow_links, is_file, .. } = share;
+        Self { root: share.root.clone(), hidden, follow_links, is_file }
     }
 }
 
@@ -110,6 +112,12 @@ fn visit(
     excluded: Vec<Vec<u8>>,
     mut each: impl FnMut(Met<'_>) -> bool,
 ) -> bool {
+    if let Some(wanted) = tree.is_file
+        && let Ok(Some(is_folder)) = kind_of(&tree.root, true)
+        && wanted == is_folder
+    {
+        return each(Met::Failed(tree.root.clone(), SkipReason::OtherKind));
+    }
     let filter = Arc::new(Mutex::new(Filter::new(tree, excluded)));
     for key in scope.places().iter() {
         let place = local::place(&tree.root, key);

@@ -96,3 +96,28 @@ fn a_changed_file_with_an_unchanged_copy_is_served_from_the_copy() {
     bob.ok(["get", &id, "-o", "file"]);
     assert_bytes(&bob.path("file"), &bytes);
 }
+
+#[test]
+fn a_folder_in_the_place_of_a_shared_file_is_not_shared_for_it() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let notes = alice.path("notes.txt");
+    fs::write(&notes, b"notes").unwrap();
+    alice.ok(["share", "notes.txt"]);
+    let _serving = alice.serve(&[]);
+    bob.ok(["search", "notes"]).one("hit");
+    fs::remove_file(&notes).unwrap();
+    fs::create_dir(&notes).unwrap();
+    fs::write(notes.join("private"), b"private").unwrap();
+    // What it was is known to be gone, so the folder was looked at.
+    until("the file is gone", || (bob.run(["search", "notes"]).code == Some(4)).then_some(()));
+    let again = alice.ok(["share"]);
+    assert!(again.one("warning")["message"].to_string().contains("it is a folder now"));
+    bob.fails(4, ["search", "private"]);
+    alice.ok(["share", "notes.txt"]);
+    bob.ok(["search", "private"]).one("hit");
+
+    for system in ["/", "/proc", "/sys"] {
+        assert!(alice.fails(1, ["share", system]).contains("the system's"), "{system}");
+    }
+}

@@ -260,3 +260,65 @@ fn who_is_taken_into_the_group_again_shares_with_it_again() {
     until("it is tried again", || refused().is_null().then_some(()));
     bob.ok(["get", "alice:/results"]);
 }
+
+#[test]
+fn a_folder_for_a_group_is_left_out_of_the_folder_around_it() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let carol = Peer::registered(&index, "carol");
+    for group in ["staff", "board"] {
+        alice.ok(["group", "create", group]);
+    }
+    alice.ok(["group", "add", "staff", "bob"]);
+    for (folder, file) in [("Outer", "open"), ("Outer/In", "salaries"), ("Outer/In/Deep", "plans")]
+    {
+        std::fs::create_dir_all(alice.path(folder)).unwrap();
+        std::fs::write(alice.path(folder).join(file), file).unwrap();
+    }
+    let found = |peer: &Peer, what: &str| peer.run(["search", what]).code == Some(0);
+    let shut_out = |what: &str| {
+        assert!(!found(&carol, what), "{what}");
+        carol.fails(4, ["get", &b3sum(what.as_bytes()), "-o", "out"]);
+    };
+
+    // First the inner one.
+    alice.ok(["share", "Outer/In", "--group", "staff"]);
+    let shared = alice.run(["share", "Outer"]).expect_code(0);
+    assert_eq!(shared.one("shared")["files"], 1, "{}", shared.story());
+    assert!(found(&carol, "open") && found(&bob, "salaries"));
+    shut_out("salaries");
+    shut_out("plans");
+    // What is for fewer still is apart from both.
+    alice.ok(["share", "Outer/In/Deep", "--group", "board"]);
+    assert!(!found(&bob, "plans") && found(&bob, "salaries"));
+    // Looking at all again changes nothing.
+    alice.ok(["share"]);
+    shut_out("salaries");
+    assert!(!found(&bob, "plans"));
+
+    // What is no longer shared for a group is not shared with the folder around it.
+    alice.ok(["unshare", "Outer/In"]);
+    alice.ok(["share"]);
+    shut_out("salaries");
+    assert!(!found(&bob, "salaries") && found(&carol, "open"));
+
+    // First the outer one: what is in it is taken out of it at once.
+    alice.ok(["unshare", "Outer"]);
+    alice.ok(["unshare", "Outer/In/Deep"]);
+    alice.ok(["share", "Outer"]);
+    assert!(found(&carol, "salaries") && found(&carol, "plans"));
+    let mut serving = alice.serve(&[]);
+    alice.ok(["share", "Outer/In", "--group", "staff"]);
+    shut_out("salaries");
+    shut_out("plans");
+    assert!(found(&bob, "salaries") && found(&carol, "open"));
+    // Nor does the running peer bring it back.
+    std::fs::write(alice.path("Outer/In/new"), "new wages").unwrap();
+    std::fs::write(alice.path("Outer/later"), "later").unwrap();
+    until("what is new is found", || (found(&bob, "new") && found(&carol, "later")).then_some(()));
+    assert!(serving.process.is_running());
+    shut_out("new wages");
+    // For the same people it is one folder.
+    alice.ok(["share", "Outer", "--group", "staff"]);
+    assert!(!found(&carol, "open") && found(&bob, "open") && found(&bob, "salaries"));
+}

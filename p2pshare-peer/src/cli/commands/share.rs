@@ -78,8 +78,10 @@ pub(crate) async fn share(
             }
         }
     }
+    let shares = catalog.shares().await?;
     for report in &reports {
         show_report(context, report);
+        tell_apart(context.output, &report.share, &shares);
     }
     let last = failures.pop();
     for failure in &failures {
@@ -93,9 +95,13 @@ pub(crate) async fn share(
             .output
             .note("Nothing is shared yet. Share something with: p2pshare-peer share PATH");
     }
-    if reports.iter().any(|report| report.cancelled) {
-        return Err(CliError::failed("stopped; what was hashed is kept")
-            .hint("run the same command again to go on"));
+    if let Some(stopped) = reports.iter().find(|report| report.cancelled) {
+        let root = stopped.share.root.display().to_string();
+        let goes_on =
+            if context.dir.is_served()? { ", and the running peer goes on with it" } else { "" };
+        return Err(CliError::failed(format!("stopped: {root} stays shared{goes_on}")).hint(format!(
+            "end that with: p2pshare-peer unshare '{root}'; or run the same command again to go on"
+        )));
     }
     publish(context, catalog.clone()).await?;
     if let Some(failure) = last {
@@ -216,6 +222,24 @@ pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), Cli
     Ok(())
 }
 
+/// Says what lies in a share and is not shared with it, for it is shared for fewer by itself.
+fn tell_apart(output: Output, share: &Share, shares: &[Share]) {
+    let shown = |share: &Share| visible(&share.root.display().to_string()).to_string();
+    for other in shares {
+        for (inner, outer) in [(share, other), (other, share)] {
+            if inner.is_apart_from(outer) {
+                output.note(format!(
+                    "{} is for {} alone: it is left out of {} ({}).",
+                    shown(inner),
+                    inner.visibility,
+                    shown(outer),
+                    outer.visibility
+                ));
+            }
+        }
+    }
+}
+
 fn show_report(context: &Context, report: &ShareReport) {
     let Share { root, visibility, .. } = &report.share;
     let mut parts = vec![count(report.files, "file")];
@@ -232,7 +256,8 @@ fn show_report(context: &Context, report: &ShareReport) {
     let root = root.display().to_string();
     match report.share.online {
         true => context.output.line(format!(
-            "Shared {} ({visibility}): {}.",
+            "{} {} ({visibility}): {}.",
+            if report.cancelled { "Began to share" } else { "Shared" },
             visible(&root),
             parts.join(", ")
         )),

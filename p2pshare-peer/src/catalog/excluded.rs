@@ -1,0 +1,86 @@
+//! What lies in a share and is not shared with it: what was unshared, and what is shared for fewer by a share of its own.
+
+use p2pshare_core::{api::Visibility, backend::sqlite::DatabaseResult};
+use rusqlite::{Connection, params};
+
+use super::{
+    Catalog, CatalogError, Share, ShareId, local,
+    shares::{all, find},
+};
+
+impl Share {
+    /// Whether this share, which lies in `outer`, keeps what is in it from being shared with `outer` too: it is not for
+    /// everybody, and not for the same people.
+    pub fn is_apart_from(&self, outer: &Self) -> bool {
+        let is_below = self.root != outer.root && self.root.starts_with(&outer.root);
+        let is_for_the_same = self.visibility == outer.visibility && self.reach == outer.reach;
+        is_below && self.visibility != Visibility::Public && !is_for_the_same
+    }
+}
+
+impl Catalog {
+    /// What below a share's root is not shared with it, as keys, in order.
+    pub(crate) async fn excluded(&self, share: ShareId) -> Result<Vec<Vec<u8>>, CatalogError> {
+        self.read(move |c| excluded(c, share)).await
+    }
+
+    /// Ends the sharing of a file or folder below a share's root, now and in scans to come. Gives the number of files
+    /// that were shared. If there were none, nothing changes, unless it is to be so `always`.
+    pub(crate) async fn exclude(
+        &self,
+        share: ShareId,
+        key: Vec<u8>,
+        always: bool,
+    ) -> Result<u64, CatalogError> {
+        let excluded = self.change(move |c| {
+            let removed = remove_below(c, share, &key)?;
+            if removed > 0 || always {
+                let sql = "INSERT OR IGNORE INTO excluded VALUES (?1, ?2)";
+                c.prepare_cached(sql)?.execute(params![share.0, key])?;
+            }
+            Ok(removed as u64)
+        });
+        let excluded = excluded.await?;
+        self.keep().await?;
+        Ok(excluded)
+    }
+}
+
+/// What below a share's root is not shared with it, as keys, in order.
+pub(super) fn excluded(c: &Connection, share: ShareId) -> DatabaseResult<Vec<Vec<u8>>> {
+    let mut query = c.prepare_cached("SELECT local FROM excluded WHERE share = ?1")?;
+    let keys = query.query_map([share.0], |row| row.get(0))?;
+    let mut keys: Vec<Vec<u8>> = keys.collect::<Result<_, _>>()?;
+    if let Some(outer) = find(c, "id = ?1", share.0)? {
+        let apart = all(c)?.into_iter().filter(|inner| inner.is_apart_from(&outer));
+        keys.extend(apart.filter_map(|inner| key_of(&inner, &outer)));
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// Takes out of the shares around one, and of the one itself, what the shares in them keep apart.
+pub(super) fn leave_out(c: &Connection, changed: &Share) -> DatabaseResult<()> {
+    for other in all(c)? {
+        for (inner, outer) in [(changed, &other), (&other, changed)] {
+            if inner.is_apart_from(outer)
+                && let Some(key) = key_of(inner, outer)
+            {
+                remove_below(c, outer.id, &key)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn key_of(inner: &Share, outer: &Share) -> Option<Vec<u8>> {
+    inner.root.strip_prefix(&outer.root).ok().and_then(local::to_key)
+}
+
+/// Forgets the files of a share at and below a key.
+fn remove_below(c: &Connection, share: ShareId, key: &[u8]) -> DatabaseResult<usize> {
+    let [below, after] = [0, 1].map(|end| [key, &[end]].concat());
+    let sql = "DELETE FROM files WHERE share = ?1 AND (local = ?2 OR (local > ?3 AND local < ?4))";
+    Ok(c.prepare_cached(sql)?.execute(params![share.0, key, below, after])?)
+}
