@@ -45,6 +45,10 @@ pub fn fuzz_config(data: &[u8]) {
 pub fn run() -> ExitCode {
     match work(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough, as `head`.
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             // Nothing can be done if even this cannot be written.
             let _ = writeln!(io::stderr(), "p2pshare-index: {error}");

@@ -37,6 +37,12 @@ impl Catalog {
         self.count("SELECT count(*) FROM published").await
     }
 
+    /// The user for whom the catalog was published the last time, at whichever index.
+    pub async fn published_for(&self) -> Result<Option<Username>, CatalogError> {
+        let user = self.read(|c| Ok(SavedAccount::read(c)?.username)).await?;
+        Ok(user.and_then(|user| user.parse().ok()))
+    }
+
     /// From now on the catalog is published for this account. If it was for another one before, nothing counts as
     /// published. `true`: what the index really has is not known for sure and must be asked.
     pub(crate) async fn use_account(&self, account: PublishAccount) -> Result<bool, CatalogError> {

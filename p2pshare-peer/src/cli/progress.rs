@@ -12,7 +12,7 @@ use indicatif::{
 };
 use p2pshare_core::text::visible;
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::output::Output;
 use crate::meter::Meter;
@@ -53,6 +53,8 @@ struct State {
     meter: Meter,
     /// What somebody else has measured.
     told: Option<Pace>,
+    /// What is said of it at the moment, such as that it waits.
+    status: String,
     last_shown: Instant,
 }
 
@@ -114,6 +116,7 @@ impl Output {
             total,
             meter: Meter::default(),
             told: None,
+            status: String::new(),
             last_shown: Instant::now(),
         }));
         let shown = if self.is_json() {
@@ -162,9 +165,55 @@ impl Progress {
                 }
                 bar.set_position(done);
             }
-            Shown::Plain if state.is_due(PLAIN_EVERY, now) => self.plain(&state, now),
-            Shown::Json if state.is_due(JSON_EVERY, now) => self.json(&state, now),
-            Shown::Plain | Shown::Json => {}
+            Shown::Plain | Shown::Json => self.print(&mut state, now),
+        }
+    }
+
+    /// Does work, and shows meanwhile how it is although nobody says that something has moved.
+    pub(crate) async fn while_doing<T>(&self, work: impl Future<Output = T>) -> T {
+        let tick = async {
+            loop {
+                sleep(REDRAW).await;
+                let now = Instant::now();
+                let mut state = lock(&self.state);
+                let (done, total) = (state.done, state.total);
+                if total.is_none() {
+                    continue;
+                }
+                state.meter.note(done, now);
+                self.print(&mut state, now);
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = tick => never,
+        }
+    }
+
+    /// Prints how it is, where that is due.
+    fn print(&self, state: &mut State, now: Instant) {
+        match &self.shown {
+            Shown::Plain if state.is_due(PLAIN_EVERY, now) => self.plain(state, now),
+            Shown::Json if state.is_due(JSON_EVERY, now) => self.json(state, now),
+            // A bar draws itself.
+            _ => {}
+        }
+    }
+
+    /// Says in what state it is, once: beside a bar, or as a line where there is none.
+    pub(crate) fn status(&self, text: &str) {
+        let mut state = lock(&self.state);
+        if state.status == text {
+            return;
+        }
+        text.clone_into(&mut state.status);
+        drop(state);
+        match &self.shown {
+            Shown::Plain if !text.is_empty() => self.output.note(format!("{} {text}", self.what)),
+            Shown::Json if !text.is_empty() => {
+                self.output.event("state", json!({ "what": self.what, "state": text }));
+            }
+            _ => self.message(&if text.is_empty() { String::new() } else { format!("({text})") }),
         }
     }
 
@@ -282,6 +331,7 @@ mod tests {
             total: Some(10_000),
             meter: Meter::default(),
             told: None,
+            status: String::new(),
             last_shown: begun,
         };
         for second in 0..=4 {

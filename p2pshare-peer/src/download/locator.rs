@@ -40,6 +40,8 @@ pub struct Locator {
     me: OwnPeer,
     pool: Arc<PeerPool>,
     limit: RateLimit,
+    /// What this peer shares itself.
+    own: Option<Arc<dyn PieceSource>>,
     known: Mutex<HashMap<ContentId, Known>>,
 }
 
@@ -144,7 +146,17 @@ impl Locator {
     /// A locator for one user at one index. Sources are reached through `pool`; all of them together give no more than
     /// `limit`.
     pub fn new(me: OwnPeer, pool: Arc<PeerPool>, limit: RateLimit) -> Arc<Self> {
-        Arc::new(Self { me, pool, limit, known: Mutex::default() })
+        Self::with_own(me, pool, limit, None)
+    }
+
+    /// The same, and what nobody else gives may come from `own`: what this peer shares itself.
+    pub fn with_own(
+        me: OwnPeer,
+        pool: Arc<PeerPool>,
+        limit: RateLimit,
+        own: Option<Arc<dyn PieceSource>>,
+    ) -> Arc<Self> {
+        Arc::new(Self { me, pool, limit, own, known: Mutex::default() })
     }
 
     /// Asks for all these contents of which nothing is known, in as few calls as can be.
@@ -204,7 +216,18 @@ impl Locator {
                 }),
             }
         });
-        Ok(Some(candidates.collect()))
+        let mut candidates: Vec<_> = candidates.collect();
+        if candidates.is_empty()
+            && let Some(source) = &self.own
+            && source.manifest(content).await.is_ok()
+        {
+            candidates.push(Candidate {
+                id: self.me.id(),
+                label: "this machine".to_owned(),
+                source: source.clone(),
+            });
+        }
+        Ok(Some(candidates))
     }
 
     /// Which of these contents are not hopeless now: somebody gives them, or it turned out that they are nowhere.

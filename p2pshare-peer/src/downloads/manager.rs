@@ -77,7 +77,8 @@ impl DownloadManager {
                 let account = self.engine.store.account(me.index_keys().ids(), me.user().clone());
                 let account = account.await?;
                 let limit = self.engine.limit.clone();
-                let locator = Locator::new(me.clone(), connection.pool.clone(), limit);
+                let own = self.engine.options.shared.clone();
+                let locator = Locator::with_own(me.clone(), connection.pool.clone(), limit, own);
                 Some(Session { account, connection, locator })
             }
         };

@@ -38,8 +38,11 @@ fn a_peer_that_another_account_may_not_run_says_so() {
     let (alice, _bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let mut serving = alice.serve(&["--ui", "127.0.0.1:0"]);
     assert_eq!(alice.ok(["status"]).one("status")["online"], true);
-    alice.ok(["login", "bob"]);
+    let warned = alice.ok(["login", "bob"]).one("warning");
+    assert!(warned["message"].to_string().contains("alice has shared from"), "{warned}");
     let told = serving.process.wait_for_event("warning");
+    let said = alice.fails(1, ["downloads"]);
+    assert!(said.contains("belongs to another user"), "{said}");
     let seen = alice.ok(["status"]).one("status");
     assert_eq!((&seen["trouble"], &seen["online"]), (&told["message"], &false.into()));
     let seen = alice.run(["doctor"]).expect_code(1);

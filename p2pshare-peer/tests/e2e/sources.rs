@@ -64,3 +64,23 @@ fn of_a_folder_comes_what_can_be_had() {
     assert_bytes(&bob.path("here"), b"here");
     assert!(!bob.path("away").exists());
 }
+
+#[test]
+fn what_one_shares_oneself_is_got_from_this_machine() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    let (film, notes) = (noise(3 * MIB + 1, 77), noise(1000, 78));
+    let id = alice.share_file("film.mkv", &film);
+    alice.share_file("notes", &notes);
+    // Whether it serves or not, here or through the running peer.
+    let get = |what: &str, folder: &str| alice.ok(["get", what, "-o", folder]);
+    get(&id, "one/");
+    get("alice:/notes", "one/");
+    let _serving = alice.serve(&["--ui", "127.0.0.1:0"]);
+    get(&id, "two/");
+    get("alice:/notes", "two/");
+    for folder in ["one", "two"] {
+        assert_bytes(&alice.path(folder).join("film.mkv"), &film);
+        assert_bytes(&alice.path(folder).join("notes"), &notes);
+    }
+}

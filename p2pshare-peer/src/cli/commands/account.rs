@@ -10,7 +10,7 @@ use p2pshare_core::{
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::running::settle;
+use super::{running::settle, share::open_catalog};
 use crate::{
     account::SavedSession,
     cli::{
@@ -66,6 +66,21 @@ async fn open_session(
         "logged_in",
         json!({ "username": session.username, "index": client.url().to_string(), "expires_at": session.expires_at }),
     );
+    warn_of_another(context, &session.username).await
+}
+
+/// A peer belongs to the first user who shares or serves with it at an index: another is told before it is refused.
+async fn warn_of_another(context: &Context, user: &Username) -> Result<(), CliError> {
+    if !context.dir.catalog().exists() {
+        return Ok(());
+    }
+    let before = open_catalog(context).await?.published_for().await?;
+    if let Some(before) = before.filter(|before| before != user) {
+        context.output.warn(format!(
+            "{before} has shared from this data directory: at the same index {user} needs another one to share, serve \
+             and download, with --data-dir"
+        ));
+    }
     Ok(())
 }
 

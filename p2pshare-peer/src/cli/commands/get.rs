@@ -13,7 +13,7 @@ use std::{
 use p2pshare_core::{
     swarm::DownloadError,
     text::visible,
-    transfer::{Durability, RateLimit},
+    transfer::{Durability, RateLimit, ReadOptions},
 };
 use serde_json::json;
 use tokio::{
@@ -22,9 +22,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{choose::targets, serve::lan};
+use super::{choose::targets, serve::lan, share::open_catalog};
 use crate::{
-    catalog::PartialSources,
+    catalog::{CatalogSource, PartialSources},
     cli::{
         args::GetArgs,
         context::Context,
@@ -75,7 +75,11 @@ pub(crate) async fn get(
         let me = context.own_peer(&session, client)?;
         return Box::pin(stream::get(context, args, &what, me, node, cancel)).await;
     }
-    let wanted = resolve(&client, &what, args.output.as_deref()).await?;
+    let resolved = resolve(&client, &what, args.output.as_deref());
+    let Some(wanted) = cancel.run_until_cancelled(resolved).await else {
+        return Err(CliError::failed("stopped"));
+    };
+    let wanted = wanted?;
     // The running peer knows folders alone: what gets a name of its own is done here.
     let is_named = matches!(wanted.as_slice(), [one] if Some(&one.target) == args.output.as_ref());
     if let Some(node) = node.filter(|_| !is_named) {
@@ -101,7 +105,14 @@ pub(crate) async fn get(
         true => None,
         false => Served::start(context, &me, &args)?,
     };
-    let locator = Locator::new(me, pool, limit);
+    let own = match context.dir.catalog().exists() {
+        true => {
+            let catalog = open_catalog(context).await?;
+            Some(CatalogSource::new(catalog, ReadOptions::default()).0.own())
+        }
+        false => None,
+    };
+    let locator = Locator::with_own(me, pool, limit, own);
     let options = DownloadOptions {
         overwrite: args.overwrite,
         durability: if args.no_sync { Durability::None } else { Durability::Sync },

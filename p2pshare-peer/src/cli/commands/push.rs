@@ -57,7 +57,8 @@ async fn one(
     let size = parcel.manifest.len();
     let pushed = {
         let shown = context.output.progress(format!("Pushing {}", parcel.name), Some(size));
-        push_to(me, pool, &parcel, user, &show(&shown, size, &there, &sent)).await?
+        let progress = show(&shown, size, &there, &sent);
+        shown.while_doing(push_to(me, pool, &parcel, user, &progress)).await?
     };
     let (sent, kept) = (sent.into_inner(), visible(pushed.name.as_str()));
     context.output.line(match (sent, size) {
@@ -113,7 +114,7 @@ async fn many(
             context.output.event("failed", json!({ "path": path, "error": error }));
         }
     };
-    let report = push_all(me, pool, paths, &context.dir, user, &events).await?;
+    let report = shown.while_doing(push_all(me, pool, paths, &context.dir, user, &events)).await?;
     shown.finish();
     let PushReport { pushed, there, bytes: size, sent, failed, mismatched, skipped } = report;
     if pushed > 0 {

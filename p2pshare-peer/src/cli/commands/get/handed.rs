@@ -123,11 +123,12 @@ impl Follower<'_> {
                 return Ok(download);
             }
             self.is_paused = download.state == DownloadState::Paused;
-            match download.state {
-                DownloadState::Paused => shown.message("(paused)"),
-                DownloadState::Queued => shown.message("(waiting for others to end)"),
-                _ => shown.message(""),
-            }
+            shown.status(match (download.state, download.cause) {
+                (DownloadState::Paused, _) => "is paused",
+                (DownloadState::Queued, _) => "waits for others to end",
+                (_, Some(Cause::NoSource)) => "waits for a source",
+                _ => "",
+            });
             let no_source = download.cause == Some(Cause::NoSource);
             match (no_source, waiting) {
                 (false, _) => waiting = None,
