@@ -1,10 +1,12 @@
 //! What lies in a share and is not shared with it: what was unshared, and what is shared for fewer by a share of its own.
 
-use p2pshare_core::{api::Visibility, backend::sqlite::DatabaseResult};
+use p2pshare_core::{api::Visibility, backend::sqlite::DatabaseResult, path::SharePath};
 use rusqlite::{Connection, params};
 
 use super::{
     Catalog, CatalogError, Share, ShareId, local,
+    naming::path_below,
+    rows::signed,
     shares::{all, find},
 };
 
@@ -60,17 +62,49 @@ pub(super) fn excluded(c: &Connection, share: ShareId) -> DatabaseResult<Vec<Vec
     Ok(keys)
 }
 
-/// Takes out of the shares around one, and of the one itself, what the shares in them keep apart.
+/// Takes out of the shares around one, and of the one itself, what the shares in them keep apart. It goes to these with
+/// its hashes.
 pub(super) fn leave_out(c: &Connection, changed: &Share) -> DatabaseResult<()> {
-    for other in all(c)? {
-        for (inner, outer) in [(changed, &other), (&other, changed)] {
+    // From the innermost on, so that what lies in several goes to the nearest.
+    let mut others = all(c)?;
+    others.sort_by_key(|other| std::cmp::Reverse(other.root.components().count()));
+    for other in others {
+        for (inner, outer) in [(&other, changed), (changed, &other)] {
             if inner.is_apart_from(outer)
                 && let Some(key) = key_of(inner, outer)
             {
+                hand_over(c, inner, outer, &key)?;
                 remove_below(c, outer.id, &key)?;
             }
         }
     }
+    Ok(())
+}
+
+/// Makes files of a share those of a share in it, as far as that does not know them yet.
+fn hand_over(c: &Connection, inner: &Share, outer: &Share, key: &[u8]) -> DatabaseResult<()> {
+    let Ok((before, _)) = path_below(&outer.name, key) else { return Ok(()) };
+    let [below, after] = [0, 1].map(|end| [key, &[end]].concat());
+    // Behind the key and the zero byte after it; from the slash after the name on.
+    let key_end = signed(key.len() as u64 + 2)?;
+    let name_end = signed(before.as_str().chars().count() as u64 + 1)?;
+    let sql = "UPDATE OR IGNORE files SET share = ?1, local = substr(local, ?2), path = ?3 || substr(path, ?4) \
+               WHERE share = ?5 AND local > ?6 AND local < ?7 AND substr(path, 1, ?4) = ?8 || '/' \
+                 AND octet_length(path) <= ?9";
+    c.prepare_cached(sql)?.execute(params![
+        inner.id.0,
+        key_end,
+        inner.name.as_str(),
+        name_end,
+        outer.id.0,
+        below,
+        after,
+        before.as_str(),
+        // Nor may it become too long by its new name.
+        signed((SharePath::MAX_BYTES - inner.name.as_str().len()) as u64)?
+    ])?;
+    let sql = "UPDATE OR IGNORE files SET share = ?1, local = x'', path = ?2 WHERE share = ?3 AND local = ?4";
+    c.prepare_cached(sql)?.execute(params![inner.id.0, inner.name.as_str(), outer.id.0, key])?;
     Ok(())
 }
 

@@ -40,7 +40,7 @@ pub use published::PublishAccount;
 pub use source::{CatalogSource, ChangedFile, ChangedFiles};
 
 pub(crate) use model::{KnownFile, KnownFrom, NewContent, NewFile, NewShare, PutOutcome};
-pub(crate) use naming::{MAX_NUMBER, numbered};
+pub(crate) use naming::{MAX_NUMBER, numbered, path_below};
 pub(crate) use pending::PendingChange;
 
 /// Why the catalog cannot be used.

@@ -1,6 +1,8 @@
-//! Other names for what would be called the same.
+//! What files are called for others, and other names for what would be called the same.
 
-use p2pshare_core::path::SharePath;
+use p2pshare_core::path::{PathError, SharePath};
+
+use super::local;
 
 /// So many names are tried before giving up.
 pub(crate) const MAX_NUMBER: u32 = 10_000;
@@ -31,6 +33,12 @@ pub(crate) fn numbered(path: &SharePath, number: u32) -> Option<SharePath> {
         Some(above) => above.join(&name).ok(),
         None => Some(name),
     }
+}
+
+/// The name for others of a file below a folder that they know by this name, and whether it differs from its own.
+pub(crate) fn path_below(name: &SharePath, key: &[u8]) -> Result<(SharePath, bool), PathError> {
+    let below = SharePath::sanitize(&local::from_key(key))?;
+    Ok((name.join(&below.path)?, below.changed))
 }
 
 #[cfg(test)]

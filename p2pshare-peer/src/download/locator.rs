@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use p2pshare_core::{
     api::{GrantRequest, Located, MAX_GRANT_BATCH, ProblemKind, SourceKind},
-    content::{ContentId, Manifest, PieceRun},
+    content::{ContentId, Manifest, PieceIndex, PieceRun},
     identity::PeerId,
     swarm::{Candidate, Discovery, DiscoveryError},
     time::{Clock, SystemClock},
@@ -219,7 +219,8 @@ impl Locator {
         let mut candidates: Vec<_> = candidates.collect();
         if candidates.is_empty()
             && let Some(source) = &self.own
-            && source.manifest(content).await.is_ok()
+            // A file that has changed since, or is gone, is none.
+            && source.fetch(content, &[PieceRun::new(PieceIndex(0), 1)]).await.is_ok()
         {
             candidates.push(Candidate {
                 id: self.me.id(),

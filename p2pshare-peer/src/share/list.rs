@@ -7,10 +7,9 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     Resolved, Scope, ShareError, SkipReason, interrupted, resolve,
-    store::path_below,
     walk::{Step, Tree, walk},
 };
-use crate::catalog::local;
+use crate::catalog::{local, path_below};
 
 /// Batches of files that are found ahead.
 const AHEAD: usize = 2;
@@ -74,7 +73,7 @@ fn item(root: &Path, name: &SharePath, step: Step) -> Listed {
     };
     match path {
         Ok(path) => Listed::File { local, path, size: found.stamp.len },
-        Err(reason) => Listed::Skipped(local, reason),
+        Err(error) => Listed::Skipped(local, SkipReason::NoName(error.to_string())),
     }
 }
 

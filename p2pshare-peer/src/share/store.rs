@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use p2pshare_core::path::{PathError, SharePath};
+use p2pshare_core::path::SharePath;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,7 +15,9 @@ use super::{
     diff::Fresh,
     hash::{Hashed, NotHashed, Stop, hash},
 };
-use crate::catalog::{Catalog, KnownFile, NewContent, NewFile, PutOutcome, Share, local};
+use crate::catalog::{
+    Catalog, KnownFile, NewContent, NewFile, PutOutcome, Share, local, path_below,
+};
 
 /// Files of more bytes are hashed one at a time on all cores, others many at a time on one core each.
 pub(crate) const LARGE: u64 = 16 << 20;
@@ -234,14 +236,7 @@ fn share_path(share: &Share, key: &[u8]) -> Result<(SharePath, bool), SkipReason
         let own = share.root.file_name().and_then(|name| name.to_str());
         return Ok((share.name.clone(), own != Some(share.name.as_str())));
     }
-    path_below(&share.name, key)
-}
-
-/// The name for others of a file below a folder that they know by this name, and whether it differs from its own.
-pub(super) fn path_below(name: &SharePath, key: &[u8]) -> Result<(SharePath, bool), SkipReason> {
-    let no_name = |error: PathError| SkipReason::NoName(error.to_string());
-    let below = SharePath::sanitize(&local::from_key(key)).map_err(no_name)?;
-    Ok((name.join(&below.path).map_err(no_name)?, below.changed))
+    path_below(&share.name, key).map_err(|error| SkipReason::NoName(error.to_string()))
 }
 
 struct StopOnDrop(Stop);

@@ -308,10 +308,13 @@ fn a_folder_for_a_group_is_left_out_of_the_folder_around_it() {
     alice.ok(["share", "Outer"]);
     assert!(found(&carol, "salaries") && found(&carol, "plans"));
     let mut serving = alice.serve(&[]);
-    alice.ok(["share", "Outer/In", "--group", "staff"]);
+    let shared = alice.ok(["share", "Outer/In", "--group", "staff"]).one("shared");
+    // What was hashed is not hashed again.
+    assert_eq!((&shared["files"], &shared["hashed"]), (&2.into(), &0.into()), "{shared}");
     shut_out("salaries");
     shut_out("plans");
     assert!(found(&bob, "salaries") && found(&carol, "open"));
+    bob.ok(["get", "alice:/In/Deep/plans"]);
     // Nor does the running peer bring it back.
     std::fs::write(alice.path("Outer/In/new"), "new wages").unwrap();
     std::fs::write(alice.path("Outer/later"), "later").unwrap();

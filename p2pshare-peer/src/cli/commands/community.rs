@@ -39,7 +39,11 @@ pub(crate) async fn group(context: &Context, command: GroupCommand) -> Result<()
             tell_of_shares(context, &group).await?;
         }
         GroupCommand::List => {
-            for group in client.groups().await?.groups {
+            let groups = client.groups().await?.groups;
+            if groups.is_empty() {
+                context.output.note("You are in no group; `p2pshare-peer group create` makes one.");
+            }
+            for group in groups {
                 let owner =
                     if group.owner == session.username { "you" } else { group.owner.as_str() };
                 context.output.line(format!("{}  (owner: {owner})", group.name));
@@ -53,8 +57,15 @@ pub(crate) async fn group(context: &Context, command: GroupCommand) -> Result<()
             }
         }
         GroupCommand::Transfer { group, user } => {
+            let invites = client.invites().await?.invites;
+            let ending = invites.iter().filter(|invite| invite.group.as_ref() == Some(&group));
+            let ending = ending.count() as u64;
             client.transfer_group(&group, &TransferGroup { owner: user.clone() }).await?;
             changed(context, "owns", &group, &user);
+            if ending > 0 {
+                let invites = count(ending, "invite");
+                context.output.note(format!("{invites} of yours into it ended with that."));
+            }
         }
         GroupCommand::Delete { group } => {
             client.delete_group(&group).await?;
@@ -105,7 +116,11 @@ pub(crate) async fn invite(context: &Context, command: InviteCommand) -> Result<
             context.output.event("invite_created", &created);
         }
         InviteCommand::List => {
-            for invite in client.invites().await?.invites {
+            let invites = client.invites().await?.invites;
+            if invites.is_empty() {
+                context.output.note("No invite of yours is good at the moment.");
+            }
+            for invite in invites {
                 let group = invite
                     .group
                     .as_ref()

@@ -42,6 +42,9 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
     let trouble = running.as_ref().and_then(|running| running.trouble.as_ref());
     let serving = match (served, trouble) {
         (true, Some(trouble)) => format!("yes, but others cannot find it: {}", visible(trouble)),
+        (true, None) if running.as_ref().is_some_and(|running| running.account.is_none()) => {
+            "yes, but nobody is logged in".to_owned()
+        }
         (true, None) if running.as_ref().is_some_and(|running| !running.online) => {
             "yes, but others cannot find it yet".to_owned()
         }
