@@ -1,5 +1,7 @@
 //! What lies in a share and is not shared with it: what was unshared, and what is shared for fewer by a share of its own.
 
+use std::path::PathBuf;
+
 use p2pshare_core::{api::Visibility, backend::sqlite::DatabaseResult, path::SharePath};
 use rusqlite::{Connection, params};
 
@@ -15,8 +17,13 @@ impl Share {
     /// everybody, and not for the same people.
     pub fn is_apart_from(&self, outer: &Self) -> bool {
         let is_below = self.root != outer.root && self.root.starts_with(&outer.root);
-        let is_for_the_same = self.visibility == outer.visibility && self.reach == outer.reach;
-        is_below && self.visibility != Visibility::Public && !is_for_the_same
+        is_below && self.is_for_fewer_than(outer)
+    }
+
+    /// Whether it is not for everybody, and not for just those whom `other` is for.
+    fn is_for_fewer_than(&self, other: &Self) -> bool {
+        let of = |share: &Self| (share.visibility.clone(), share.reach, share.lost);
+        self.visibility != Visibility::Public && of(self) != of(other)
     }
 }
 
@@ -24,6 +31,33 @@ impl Catalog {
     /// What below a share's root is not shared with it, as keys, in order.
     pub(crate) async fn excluded(&self, share: ShareId) -> Result<Vec<Vec<u8>>, CatalogError> {
         self.read(move |c| excluded(c, share)).await
+    }
+
+    /// Places whose files are not shared with this share, by whatever link one comes there: what is excluded of it, and
+    /// other shares that are for fewer.
+    pub(crate) async fn apart_from(&self, share: ShareId) -> Result<Vec<PathBuf>, CatalogError> {
+        let read = self.read(move |c| {
+            let Some(share) = find(c, "id = ?1", share.0)? else { return Ok(Vec::new()) };
+            let excluded = excluded(c, share.id)?;
+            let mut places: Vec<_> =
+                excluded.iter().map(|key| local::place(&share.root, key)).collect();
+            // What this one lies in is around it, and says nothing of it.
+            let others = all(c)?.into_iter().filter(|other| {
+                other.is_for_fewer_than(&share) && !share.root.starts_with(&other.root)
+            });
+            places.extend(others.map(|other| other.root));
+            Ok(places)
+        });
+        read.await
+    }
+
+    /// Sees to it that no share has what a share in it keeps apart.
+    pub(crate) async fn keep_apart(&self) -> Result<(), CatalogError> {
+        // What changes nothing must not be told as a change.
+        match self.read(has_what_is_apart).await? {
+            true => self.change(leave_all_out).await,
+            false => Ok(()),
+        }
     }
 
     /// Ends the sharing of a file or folder below a share's root, now and in scans to come. Gives the number of files
@@ -79,6 +113,51 @@ pub(super) fn leave_out(c: &Connection, changed: &Share) -> DatabaseResult<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a share has something that a share in it keeps apart.
+fn has_what_is_apart(c: &Connection) -> DatabaseResult<bool> {
+    let shares = all(c)?;
+    let sql = "SELECT 1 FROM files WHERE share = ?1 AND (local = ?2 OR (local > ?3 AND local < ?4)) LIMIT 1";
+    let mut query = c.prepare_cached(sql)?;
+    for (inner, outer) in
+        shares.iter().flat_map(|inner| shares.iter().map(move |outer| (inner, outer)))
+    {
+        if inner.is_apart_from(outer)
+            && let Some(key) = key_of(inner, outer)
+        {
+            let [below, after] = [0, 1].map(|end| [key.as_slice(), &[end]].concat());
+            if query.exists(params![outer.id.0, key, below, after])? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The same for all shares.
+pub(super) fn leave_all_out(c: &Connection) -> DatabaseResult<()> {
+    all(c)?.iter().try_for_each(|share| leave_out(c, share))
+}
+
+/// What a share that ends has is not shared by those around it instead.
+pub(super) fn stay_out(c: &Connection, ending: &Share) -> DatabaseResult<()> {
+    for outer in all(c)?.into_iter().filter(|outer| outer.id != ending.id) {
+        if let Some(key) = key_of(ending, &outer) {
+            remove_below(c, outer.id, &key)?;
+            c.prepare_cached("INSERT OR IGNORE INTO excluded VALUES (?1, ?2)")?
+                .execute(params![outer.id.0, key])?;
+        }
+    }
+    Ok(())
+}
+
+/// Of the shares in one that keep apart what they have those that are not there: what they had may be somewhere else now.
+pub(super) fn gone_apart(c: &Connection, outer: ShareId) -> DatabaseResult<Vec<ShareId>> {
+    let Some(outer) = find(c, "id = ?1", outer.0)? else { return Ok(Vec::new()) };
+    let is_gone = |inner: &Share| !inner.online || inner.root.symlink_metadata().is_err();
+    let apart = all(c)?.into_iter().filter(|inner| inner.is_apart_from(&outer) && is_gone(inner));
+    Ok(apart.map(|inner| inner.id).collect())
 }
 
 /// Makes files of a share those of a share in it, as far as that does not know them yet.

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     Catalog, CatalogError, CatalogFile, FileId, KnownFile, KnownFrom, MAX_NUMBER, NewContent,
     NewFile, PutOutcome, ShareId,
-    excluded::excluded,
+    excluded::{excluded, gone_apart},
     local, numbered,
     rows::{self, signed},
 };
@@ -205,7 +205,8 @@ impl Catalog {
             let is_out = |file: &NewFile| {
                 excluded.iter().any(|place| local::is_at_or_below(&file.key, place))
             };
-            let put = |file| match is_out(file) {
+            let gone = gone_apart(c, share)?;
+            let put = |file| match is_out(file) || is_of(c, &gone, file)? {
                 true => Ok(PutOutcome::Excluded),
                 false => put_file(c, share, file),
             };
@@ -250,6 +251,19 @@ fn known_below(
     let end = [place, &[1]].concat();
     let found = query.query_and_then(params![share.0, from, end, limit], rows::known)?;
     found.collect()
+}
+
+/// Whether a file is one that these shares had.
+fn is_of(c: &Connection, shares: &[ShareId], file: &NewFile) -> DatabaseResult<bool> {
+    let sql = "SELECT 1 FROM files WHERE share = ?1 AND inode = ?2 AND size = ?3 AND mtime_ns = ?4 LIMIT 1";
+    for share in shares {
+        let (inode, size) = (file.stamp.inode.cast_signed(), signed(file.stamp.len)?);
+        let values = params![share.0, inode, size, file.stamp.mtime_ns];
+        if c.prepare_cached(sql)?.query_row(values, |_| Ok(())).optional()?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn put_file(c: &Connection, share: ShareId, file: &NewFile) -> DatabaseResult<PutOutcome> {

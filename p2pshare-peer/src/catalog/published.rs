@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     Catalog, CatalogError,
+    excluded::leave_all_out,
     rows::{self, signed},
 };
 
@@ -71,6 +72,10 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         let acknowledge = move |c: &Connection| {
             reaches.iter().try_for_each(|told| bind(c, told))?;
+            if !reaches.is_empty() {
+                // Whom a share is for is known now.
+                leave_all_out(c)?;
+            }
             changes.iter().try_for_each(|change| match change {
                 CatalogChange::Publish(entry) => published(c, entry, told(&reaches, entry)),
                 CatalogChange::Withdraw(path) => withdrawn(c, path),

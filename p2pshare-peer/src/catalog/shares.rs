@@ -11,7 +11,8 @@ use p2pshare_core::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    Catalog, CatalogError, MAX_NUMBER, NewShare, Share, ShareId, ShareTotals, excluded::leave_out,
+    Catalog, CatalogError, MAX_NUMBER, NewShare, Share, ShareId, ShareTotals,
+    excluded::{leave_out, stay_out},
     local, numbered, rows,
 };
 
@@ -77,7 +78,8 @@ impl Catalog {
         Ok(added)
     }
 
-    /// Ends a share and forgets its files. `false`: there is no such share.
+    /// Ends a share and forgets its files; what lies in another share as well is not shared with that one either. `false`:
+    /// there is no such share.
     pub async fn remove_share(&self, id: ShareId) -> Result<bool, CatalogError> {
         loop {
             let removed = self.change(move |c| {
@@ -85,6 +87,9 @@ impl Catalog {
                 let files = c.prepare_cached(sql)?.execute(params![id.0, REMOVED_AT_ONCE])?;
                 if files == REMOVED_AT_ONCE as usize {
                     return Ok(None);
+                }
+                if let Some(share) = find(c, "id = ?1", id.0)? {
+                    stay_out(c, &share)?;
                 }
                 let shares = c.prepare_cached("DELETE FROM shares WHERE id = ?1")?.execute([id.0])?;
                 Ok(Some(shares > 0))

@@ -239,11 +239,22 @@ impl Locator {
         for batch in contents.chunks(MAX_GRANT_BATCH) {
             self.ask(batch).await?;
         }
-        let known = self.known();
-        let waits = |content: &&ContentId| {
-            known.get(content).is_none_or(|known| !known.located.sources.is_empty())
+        let (mut news, hopeless): (HashSet<_>, Vec<_>) = {
+            let known = self.known();
+            let has_news = |content: &ContentId| {
+                known.get(content).is_none_or(|known| !known.located.sources.is_empty())
+            };
+            let hopeless = contents.iter().copied().filter(|content| !has_news(content)).collect();
+            (contents.iter().copied().filter(has_news).collect(), hopeless)
         };
-        Ok(contents.iter().filter(waits).copied().collect())
+        if let Some(own) = &self.own {
+            for content in hopeless {
+                if own.manifest(&content).await.is_ok() {
+                    news.insert(content);
+                }
+            }
+        }
+        Ok(news)
     }
 
     /// Forgets what is known of a content that nobody fetches any more.

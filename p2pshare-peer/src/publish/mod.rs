@@ -170,6 +170,7 @@ impl Publisher {
         &self,
         events: PublishEvents<'_>,
     ) -> Result<PublishReport, PublishError> {
+        self.catalog.keep_apart().await?;
         Box::pin(Run::new(self).all(events)).await
     }
 }

@@ -217,7 +217,8 @@ impl Work<'_> {
                 (self.events)(PushEvent::Pushed { parcel: &parcel, pushed: &pushed, sent });
                 Ok(())
             }
-            Err(error @ PushError::Failed { .. }) if !error.is_away() => {
+            // It may be up to the file: whether the receiver is there at all the next ones tell.
+            Err(error @ PushError::Failed { .. }) => {
                 (self.events)(PushEvent::Failed(&local, &error));
                 let State { report, failures, first } = &mut *self.state();
                 *failures += 1;

@@ -68,7 +68,8 @@ pub(super) async fn diff(
 ) -> Result<Diff, CatalogError> {
     let excluded = catalog.excluded(share.id).await?;
     let (send, mut batches) = mpsc::channel(AHEAD);
-    let (walked, within, data_dir) = (Tree::from(share), scope.clone(), data_dir.clone());
+    let walked = Tree { apart: catalog.apart_from(share.id).await?, ..Tree::from(share) };
+    let (within, data_dir) = (scope.clone(), data_dir.clone());
     // Ends by itself when nobody takes what it finds.
     let walking = priority.run(move || walk::walk(&walked, &within, &data_dir, excluded, &send));
     let mut walking = std::pin::pin!(walking);

@@ -105,6 +105,9 @@ pub enum SkipReason {
     Unfinished,
     /// It belongs to the data of a peer or an index, this peer's or another's: its keys, its session or its catalog.
     OwnData,
+    /// It is left out of this share: it was unshared, or it is shared for fewer by itself, or was until its folder was
+    /// moved.
+    Apart,
     /// It was a file when it was shared and is a folder now, or the other way round.
     OtherKind,
     /// It is a `.p2pignore` in which something is wrong: a line that is no pattern, which does not count; or it cannot be
@@ -127,6 +130,10 @@ impl fmt::Display for SkipReason {
             Self::Gone => f.write_str("it was deleted meanwhile"),
             Self::TooLong => f.write_str("it is longer than 2 TiB"),
             Self::NoName(error) => write!(f, "it cannot be named for others: {error}"),
+            Self::Apart => f.write_str(
+                "it is left out of this share: it was unshared, or is shared for fewer; if its folder was moved, \
+                 unshare it where it was",
+            ),
             Self::OtherKind => f.write_str(
                 "a file was shared and it is a folder now, or the other way round: share it again if it is meant",
             ),

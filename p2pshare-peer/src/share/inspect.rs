@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, Metadata, OpenOptions},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use p2pshare_core::{content::HashError, transfer::FileStamp};
@@ -20,6 +20,8 @@ pub(super) struct Rules<'a> {
     pub(super) follow_links: bool,
     /// The peer's data directory, with its secrets.
     pub(super) data_dir: &'a Path,
+    /// Places whose files it does not have, by whatever link one comes there.
+    pub(super) apart: &'a [PathBuf],
 }
 
 impl Rules<'_> {
@@ -34,7 +36,13 @@ impl Rules<'_> {
         }
         // With links followed the folders above may be links too.
         let is_own = match self.follow_links {
-            true => self.is_own(&fs::canonicalize(path).map_err(|error| failed(&error))?),
+            true => {
+                let place = fs::canonicalize(path).map_err(|error| failed(&error))?;
+                if self.is_apart(&place) {
+                    return Err(SkipReason::Apart);
+                }
+                self.is_own(&place)
+            }
             false => self.is_own(path),
         };
         stamp(&metadata, is_own)
@@ -55,8 +63,15 @@ impl Rules<'_> {
         if !self.follow_links && !target.starts_with(self.root) {
             return Err(SkipReason::LinkOutside);
         }
+        if self.is_apart(&target) {
+            return Err(SkipReason::Apart);
+        }
         let is_own = self.is_own(&target) || target.parent().is_some_and(is_data_dir);
         stamp(&metadata, is_own)
+    }
+
+    fn is_apart(&self, place: &Path) -> bool {
+        self.apart.iter().any(|apart| place.starts_with(apart))
     }
 
     /// Whether a file is one of the peer's own: they lie directly in the data directory. The filter of a walk tells those

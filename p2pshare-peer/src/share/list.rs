@@ -46,7 +46,13 @@ pub(crate) async fn list(
         move || resolve(&given, &data_dir)
     });
     let Resolved { root, name, .. } = resolved.await.unwrap_or_else(|_| Err(interrupted(path)))?;
-    let tree = Tree { root: root.clone(), hidden: false, follow_links: false, is_file: None };
+    let tree = Tree {
+        root: root.clone(),
+        hidden: false,
+        follow_links: false,
+        is_file: None,
+        apart: Vec::new(),
+    };
     let (send, mut batches) = mpsc::channel(AHEAD);
     spawn_blocking(move || walk(&tree, &Scope::all(), &data_dir, Vec::new(), &send));
     let (send, listed) = mpsc::channel(AHEAD);

@@ -53,12 +53,14 @@ impl Sharer {
         path: &Path,
     ) -> Result<Refreshed, ShareError> {
         let (owned, path, data_dir) = (share.clone(), path.to_owned(), self.data_dir.clone());
+        let apart = self.catalog.apart_from(share.id).await?;
         let look = spawn_blocking(move || {
             let Share { root, follow_links, .. } = &owned;
             if path.parent().is_some_and(is_data_dir) {
                 return Err(SkipReason::OwnData);
             }
-            Rules { root, follow_links: *follow_links, data_dir: &data_dir }.inspect(&path)
+            Rules { root, follow_links: *follow_links, data_dir: &data_dir, apart: &apart }
+                .inspect(&path)
         });
         let stamp = match look.await.unwrap_or(Err(SkipReason::Gone)) {
             Ok(stamp) if stamp == known.stamp => return Ok(Refreshed::Unchanged),

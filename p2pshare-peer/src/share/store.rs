@@ -185,6 +185,9 @@ impl Store<'_> {
                 }
                 PutOutcome::Excluded => {
                     self.report.files = self.report.files.saturating_sub(1);
+                    self.report.skipped += 1;
+                    let local = self.local(&new.key);
+                    (self.events)(ShareEvent::Skipped { local, reason: SkipReason::Apart });
                 }
                 PutOutcome::NoShare => return Err(ShareError::Ended(self.share.root.clone())),
             }

@@ -68,13 +68,28 @@ impl Sharer {
             self.end(share, &mut unshared).await?;
             return Ok(unshared);
         }
+        unshared.files += self.exclude(&place).await?;
+        Ok(unshared)
+    }
+
+    /// Ends the sharing of something below the roots of shares. If one of them had it, all leave it out from now on: what
+    /// is left out of one for another share's sake would come back to it with a change of that.
+    async fn exclude(&self, place: &Path) -> Result<u64, ShareError> {
+        let mut files = 0;
+        let mut around = Vec::new();
         for share in self.catalog.shares().await? {
             let key = place.strip_prefix(&share.root).ok().and_then(local::to_key);
-            if let Some(key) = key {
-                unshared.files += self.catalog.exclude(share.id, key, false).await?;
+            if let Some(key) = key.filter(|key| !key.is_empty()) {
+                files += self.catalog.exclude(share.id, key.clone(), false).await?;
+                around.push((share.id, key));
             }
         }
-        Ok(unshared)
+        if files > 0 {
+            for (share, key) in around {
+                files += self.catalog.exclude(share, key, true).await?;
+            }
+        }
+        Ok(files)
     }
 
     async fn unshare_content(&self, content: ContentId) -> Result<Unshared, ShareError> {
@@ -121,9 +136,7 @@ impl Sharer {
         };
         let key = place.strip_prefix(&share.root).ok().and_then(local::to_key);
         match key {
-            Some(key) if !key.is_empty() => {
-                unshared.files += self.catalog.exclude(share.id, key, false).await?;
-            }
+            Some(key) if !key.is_empty() => unshared.files += self.exclude(place).await?,
             _ => self.end(share, unshared).await?,
         }
         Ok(())
@@ -133,13 +146,6 @@ impl Sharer {
         let files = self.catalog.totals(share.id).await?.files;
         if self.catalog.remove_share(share.id).await? {
             CatalogLock::forget(&self.catalog, &lock_name(&share.root)).await;
-            // What lies in another share as well would be shared with that one now.
-            for outer in self.catalog.shares().await? {
-                let key = share.root.strip_prefix(&outer.root).ok().and_then(local::to_key);
-                if let Some(key) = key.filter(|key| !key.is_empty()) {
-                    self.catalog.exclude(outer.id, key, true).await?;
-                }
-            }
             unshared.files += files;
             unshared.shares.push(share);
         }

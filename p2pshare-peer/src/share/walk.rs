@@ -31,12 +31,14 @@ pub(crate) struct Tree {
     pub(crate) follow_links: bool,
     /// What it has to be, a file or a folder; `None`: either.
     pub(crate) is_file: Option<bool>,
+    /// Places whose files it does not have, by whatever link one comes there.
+    pub(crate) apart: Vec<PathBuf>,
 }
 
 impl From<&Share> for Tree {
     fn from(share: &Share) -> Self {
         let &Share { hidden, follow_links, is_file, .. } = share;
-        Self { root: share.root.clone(), hidden, follow_links, is_file }
+        Self { root: share.root.clone(), hidden, follow_links, is_file, apart: Vec::new() }
     }
 }
 
@@ -64,7 +66,8 @@ pub(super) fn walk(
     excluded: Vec<Vec<u8>>,
     batches: &mpsc::Sender<Vec<Step>>,
 ) {
-    let rules = Rules { root: &tree.root, follow_links: tree.follow_links, data_dir };
+    let Tree { root, follow_links, apart, .. } = tree;
+    let rules = Rules { root, follow_links: *follow_links, data_dir, apart };
     let mut batch = Vec::with_capacity(BATCH);
     let went_on = visit(tree, scope, excluded, |met| {
         match met {

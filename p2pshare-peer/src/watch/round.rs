@@ -251,7 +251,12 @@ impl Rounds {
         }
         let shares: Vec<_> = parts.iter().map(|part| part.share.id).collect();
         match self.work.look(parts).await {
-            Ok(looked) => looked.into_iter().for_each(|looked| self.hash(looked, None)),
+            Ok(looked) => {
+                for one in looked {
+                    self.note_absent(one.report.share.id, std::slice::from_ref(&one));
+                    self.hash(one, None);
+                }
+            }
             Err(error) => shares.into_iter().for_each(|share| self.failed(share, &error)),
         }
     }

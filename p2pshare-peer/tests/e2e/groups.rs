@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    support::{Index, MIB, Peer, assert_bytes, b3sum, noise, tree, until},
+    support::{Index, MIB, Page, Peer, assert_bytes, b3sum, noise, tree, until},
     swarm::{done, got_from, is_held_by, sources},
 };
 
@@ -324,4 +324,59 @@ fn a_folder_for_a_group_is_left_out_of_the_folder_around_it() {
     // For the same people it is one folder.
     alice.ok(["share", "Outer", "--group", "staff"]);
     assert!(!found(&carol, "open") && found(&bob, "open") && found(&bob, "salaries"));
+}
+
+#[test]
+fn what_is_apart_does_not_come_back_by_a_link_a_move_or_the_end_of_its_share() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let carol = Peer::registered(&index, "carol");
+    alice.ok(["group", "create", "staff"]);
+    alice.ok(["group", "add", "staff", "bob"]);
+    std::fs::create_dir_all(alice.path("Outer/In")).unwrap();
+    for (file, text) in [("open", "open"), ("In/salaries", "salaries"), ("In/plans", "plans")] {
+        std::fs::write(alice.path("Outer").join(file), text).unwrap();
+    }
+    std::os::unix::fs::symlink("In/salaries", alice.path("Outer/latest")).unwrap();
+    let found = |peer: &Peer, what: &str| peer.run(["search", what]).code == Some(0);
+    let shut_out = || {
+        for what in ["salaries", "latest", "plans"] {
+            assert!(!found(&carol, what), "{what}");
+            carol.fails(4, ["get", &b3sum(what.as_bytes()), "-o", "out"]);
+        }
+    };
+    alice.ok(["share", "Outer/In", "--group", "staff"]);
+    alice.ok(["share", "Outer"]);
+    assert!(found(&carol, "open") && found(&bob, "salaries"));
+    shut_out();
+
+    // Its folder gets another name.
+    let _serving = alice.serve(&["--ui", "127.0.0.1:0"]);
+    std::fs::rename(alice.path("Outer/In"), alice.path("Outer/In2")).unwrap();
+    std::fs::write(alice.path("Outer/later"), "later").unwrap();
+    until("the peer has looked", || {
+        (!found(&bob, "salaries") && found(&carol, "later")).then_some(())
+    });
+    alice.ok(["share"]);
+    shut_out();
+    std::fs::rename(alice.path("Outer/In2"), alice.path("Outer/In")).unwrap();
+    until("it is back", || found(&bob, "salaries").then_some(()));
+
+    // What was unshared of it is not in what is around it, for whomever that is.
+    alice.ok(["unshare", "Outer/In/plans"]);
+    alice.ok(["share", "Outer", "--group", "staff"]);
+    alice.ok(["share"]);
+    assert!(found(&bob, "salaries") && !found(&bob, "plans"));
+
+    // Its share is ended on the page.
+    alice.ok(["share", "Outer", "--public"]);
+    shut_out();
+    let page = Page::of(&alice);
+    let shares = page.get("/api/shares");
+    let inner = shares["items"].as_array().unwrap().iter().find(|share| share["name"] == "In");
+    let id = &inner.unwrap()["id"];
+    assert!(page.call(&format!("DELETE /api/shares/{id}"), &Value::Null).status < 300);
+    alice.ok(["share"]);
+    shut_out();
+    assert!(!found(&bob, "salaries") && found(&carol, "open"));
 }

@@ -53,13 +53,13 @@ impl Roster {
     /// Takes what a look for sources has found.
     pub(super) fn update(&mut self, candidates: Vec<Candidate>) {
         self.entries.values_mut().for_each(|entry| entry.listed = false);
+        if self.entries.len() + candidates.len() > MOST {
+            // Those that never did anything make room; who is named again comes again.
+            self.entries.retain(|_, entry| entry.status != Status::New);
+        }
         for candidate in candidates {
             if self.entries.len() >= MOST && !self.entries.contains_key(&candidate.id) {
-                // Those that are named no more and never did anything make room.
-                self.entries.retain(|_, entry| entry.listed || entry.status != Status::New);
-                if self.entries.len() >= MOST {
-                    continue;
-                }
+                continue;
             }
             let entry = self.entries.entry(candidate.id).or_insert_with(|| Entry {
                 candidate: candidate.clone(),

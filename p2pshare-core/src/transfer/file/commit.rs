@@ -201,6 +201,11 @@ impl Run {
                 continue;
             }
             if let Err(error) = sys::sync_folder(&folder) {
+                // One that may be written but not read cannot be opened for it: its file system is synced instead.
+                let is_closed = error.kind() == std::io::ErrorKind::PermissionDenied;
+                if is_closed && sync_file_systems(renamed).is_some() {
+                    continue;
+                }
                 self.inner.state().folders.insert(folder.clone());
                 failed.insert(folder, error.kind());
             }

@@ -20,13 +20,12 @@ pub(super) fn discard(target: &Path, content: &ContentId) -> Result<bool, SinkEr
         return Ok(false);
     };
     let failed = |path: &Path, error| SinkError::from_io("removing", path, target, error);
-    let part = match sys::open_part(&names.part, false) {
+    let file = match sys::open_part(&names.part, false) {
         Ok(part) => Some(part),
         Err(error) if is_absent(&error) => None,
         Err(error) => return Err(failed(&names.part, error)),
     };
-    let mut left = vec![&names.manifest, &names.manifest_tmp];
-    if let Some(part) = &part {
+    if let Some(part) = &file {
         let metadata = part.metadata().map_err(|error| failed(&names.part, error))?;
         if !metadata.is_file() {
             return Ok(false);
@@ -43,13 +42,15 @@ pub(super) fn discard(target: &Path, content: &ContentId) -> Result<bool, SinkEr
         if !free {
             return Err(SinkError::Locked(target.to_owned()));
         }
-        // Another download may have begun a new one meanwhile.
-        if sys::is_at(&metadata, &names.part).map_err(|error| failed(&names.part, error))? {
-            left.insert(0, &names.part);
+        if !sys::is_at(&metadata, &names.part).map_err(|error| failed(&names.part, error))? {
+            // Another download has begun since: what is there is its own.
+            return Ok(false);
         }
     }
+    // Without a part file there may be one by now that is somebody's.
+    let part = file.is_some().then_some(&names.part);
     let mut removed = false;
-    for path in left {
+    for path in part.into_iter().chain([&names.manifest, &names.manifest_tmp]) {
         match fs::remove_file(path) {
             Ok(()) => removed = true,
             Err(error) if is_absent(&error) => {}
