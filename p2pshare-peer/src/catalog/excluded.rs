@@ -126,7 +126,7 @@ fn has_what_is_apart(c: &Connection) -> DatabaseResult<bool> {
         if inner.is_apart_from(outer)
             && let Some(key) = key_of(inner, outer)
         {
-            let [below, after] = [0, 1].map(|end| [key.as_slice(), &[end]].concat());
+            let [below, after] = bounds(&key);
             if query.exists(params![outer.id.0, key, below, after])? {
                 return Ok(true);
             }
@@ -163,7 +163,7 @@ pub(super) fn gone_apart(c: &Connection, outer: ShareId) -> DatabaseResult<Vec<S
 /// Makes files of a share those of a share in it, as far as that does not know them yet.
 fn hand_over(c: &Connection, inner: &Share, outer: &Share, key: &[u8]) -> DatabaseResult<()> {
     let Ok((before, _)) = path_below(&outer.name, key) else { return Ok(()) };
-    let [below, after] = [0, 1].map(|end| [key, &[end]].concat());
+    let [below, after] = bounds(key);
     // Behind the key and the zero byte after it; from the slash after the name on.
     let key_end = signed(key.len() as u64 + 2)?;
     let name_end = signed(before.as_str().chars().count() as u64 + 1)?;
@@ -193,7 +193,12 @@ fn key_of(inner: &Share, outer: &Share) -> Option<Vec<u8>> {
 
 /// Forgets the files of a share at and below a key.
 fn remove_below(c: &Connection, share: ShareId, key: &[u8]) -> DatabaseResult<usize> {
-    let [below, after] = [0, 1].map(|end| [key, &[end]].concat());
+    let [below, after] = bounds(key);
     let sql = "DELETE FROM files WHERE share = ?1 AND (local = ?2 OR (local > ?3 AND local < ?4))";
     Ok(c.prepare_cached(sql)?.execute(params![share.0, key, below, after])?)
+}
+
+/// What is below a key lies between these: its parts have a zero byte between them.
+fn bounds(key: &[u8]) -> [Vec<u8>; 2] {
+    [0, 1].map(|end| [key, &[end]].concat())
 }

@@ -10,7 +10,7 @@ use p2pshare_core::{
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{running::settle, share::open_catalog};
+use super::{catalog::open_catalog, running::settle};
 use crate::{
     account::SavedSession,
     cli::{

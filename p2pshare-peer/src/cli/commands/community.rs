@@ -6,7 +6,7 @@ use p2pshare_core::{
 };
 use serde_json::json;
 
-use super::share::{open_catalog, send};
+use super::catalog::{open_catalog, send};
 use crate::cli::{
     args::{GroupCommand, InviteCommand},
     context::Context,

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{choose::targets, serve::lan, share::open_catalog};
+use super::{catalog::open_catalog, choose::targets, serve::lan};
 use crate::{
     catalog::{CatalogSource, PartialSources},
     cli::{

@@ -1,6 +1,7 @@
 //! One function for each command.
 
 pub(crate) mod account;
+mod catalog;
 pub(crate) mod choose;
 pub(crate) mod community;
 pub(crate) mod config;

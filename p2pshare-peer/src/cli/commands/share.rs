@@ -15,7 +15,10 @@ use p2pshare_core::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::watch::{absent, watch};
+use super::{
+    catalog::{open_catalog, send},
+    watch::{absent, watch},
+};
 use crate::{
     catalog::{Catalog, CatalogError, Share, ShareId},
     cli::{
@@ -25,8 +28,6 @@ use crate::{
         output::{Output, bytes, count},
         progress::Progress,
     },
-    index_keys::IndexKeysError,
-    publish::{AnnounceFailure, PublishError},
     share::{
         NamedGroup, ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer,
         SkipReason, UnshareTarget,
@@ -178,13 +179,6 @@ pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), 
     publish(context, catalog).await
 }
 
-/// Opens the catalog of the data directory.
-pub(crate) async fn open_catalog(context: &Context) -> Result<Catalog, CliError> {
-    let path = context.dir.catalog();
-    let opened = tokio::task::spawn_blocking(move || Catalog::open(&path)).await;
-    Ok(opened.map_err(CliError::failed)??)
-}
-
 /// Tells the index what is new, if somebody is logged in, and says what to do next.
 async fn publish(context: &Context, catalog: Catalog) -> Result<(), CliError> {
     if context.session_client().is_err_and(|error| error.exit == Exit::NotLoggedIn) {
@@ -195,30 +189,6 @@ async fn publish(context: &Context, catalog: Catalog) -> Result<(), CliError> {
     if !context.dir.is_served()? && catalog.published_count().await? > 0 {
         context.output.note("To let others fetch it, run: p2pshare-peer serve");
     }
-    Ok(())
-}
-
-/// Tells the index what is new.
-pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), CliError> {
-    let (session, client) = context.session_client()?;
-    let peer = context.own_peer(&session, client)?;
-    peer.make_known().await?;
-    let shown = context.output;
-    let report = peer.publisher(catalog.clone()).publish_all(&|_| ()).await?;
-    for refused in &report.refused {
-        shown.warn(visible(&refused.to_string()));
-    }
-    let total = match report.total {
-        Some(total) => total,
-        None => catalog.published_count().await?,
-    };
-    if report.published + report.withdrawn > 0 {
-        shown.note(format!("Published: the index knows {} of yours.", count(total, "file")));
-    }
-    shown.event(
-        "published",
-        json!({ "published": report.published, "withdrawn": report.withdrawn, "total": total }),
-    );
     Ok(())
 }
 
@@ -374,44 +344,5 @@ impl From<ShareError> for CliError {
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
-    }
-}
-
-impl From<PublishError> for CliError {
-    fn from(error: PublishError) -> Self {
-        match error {
-            PublishError::Index(error) => error.into(),
-            other => Self::failed(other),
-        }
-    }
-}
-
-impl From<AnnounceFailure> for CliError {
-    fn from(error: AnnounceFailure) -> Self {
-        match error {
-            AnnounceFailure::Index(error) => error.into(),
-            AnnounceFailure::Keys(error) => error.into(),
-            other => Self::failed(other),
-        }
-    }
-}
-
-impl From<IndexKeysError> for CliError {
-    fn from(error: IndexKeysError) -> Self {
-        match error {
-            IndexKeysError::Index(error) => error.into(),
-            other => Self::failed(other),
-        }
-    }
-}
-
-impl From<CatalogError> for CliError {
-    fn from(error: CatalogError) -> Self {
-        let is_database = matches!(error, CatalogError::Database(_));
-        let failed = Self::failed(error);
-        match is_database {
-            true => failed.hint("`p2pshare-peer doctor` says what is wrong with it"),
-            false => failed,
-        }
     }
 }

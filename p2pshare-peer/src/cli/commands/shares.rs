@@ -3,7 +3,7 @@
 use p2pshare_core::text::visible;
 use serde_json::json;
 
-use super::share::open_catalog;
+use super::catalog::open_catalog;
 use crate::cli::{
     context::Context,
     exit::CliError,

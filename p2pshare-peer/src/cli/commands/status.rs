@@ -3,7 +3,7 @@
 use p2pshare_core::text::visible;
 use serde_json::json;
 
-use super::{running::Running, share::open_catalog};
+use super::{catalog::open_catalog, running::Running};
 use crate::cli::{context::Context, exit::CliError, output::count};
 
 pub(crate) async fn status(context: &Context) -> Result<(), CliError> {

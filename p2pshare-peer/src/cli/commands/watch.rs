@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::share::send;
+use super::catalog::send;
 use crate::{
     catalog::{Catalog, CatalogError, Share},
     cli::{
