@@ -170,6 +170,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_shared_before_is_what_its_files_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let before = DatabaseOptions { migrations: &MIGRATIONS[..4], ..options() };
+        let old = Database::open(&path, &before).unwrap();
+        let fill = |connection: &Connection| {
+            connection.execute_batch(
+                "INSERT INTO shares (id, root, name, visibility, hidden, follow_links) VALUES
+                 (1, CAST('/file' AS BLOB), 'file', 'public', 0, 0),
+                 (2, CAST('/folder' AS BLOB), 'folder', 'public', 0, 0),
+                 (3, CAST('/empty' AS BLOB), 'empty', 'public', 0, 0);
+                 INSERT INTO files (share, local, path, content, size, mtime_ns, inode) VALUES
+                 (1, x'', 'file', zeroblob(32), 1, 1, 1),
+                 (2, CAST('a' AS BLOB), 'folder/a', zeroblob(32), 1, 1, 2)",
+            )?;
+            Ok(())
+        };
+        old.write(fill).await.unwrap();
+        drop(old);
+        let shares = Catalog::open(&path).unwrap().shares().await.unwrap();
+        let are_files: Vec<_> =
+            shares.iter().map(|share| (share.name.as_str(), share.is_file)).collect();
+        assert_eq!(are_files, [("empty", None), ("file", Some(true)), ("folder", Some(false))]);
+    }
+
+    #[tokio::test]
     async fn what_was_shared_with_a_group_before_is_for_that_group() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.db");
