@@ -51,6 +51,24 @@ impl Catalog {
         read.await
     }
 
+    /// Of the shares in one that keep apart what they have those that are not there: what they had may be somewhere else
+    /// now.
+    pub(super) async fn gone_apart(&self, outer: ShareId) -> Result<Vec<ShareId>, CatalogError> {
+        let apart = self.read(move |c| {
+            let Some(outer) = find(c, "id = ?1", outer.0)? else { return Ok(Vec::new()) };
+            Ok(all(c)?.into_iter().filter(|inner| inner.is_apart_from(&outer)).collect::<Vec<_>>())
+        });
+        let apart = apart.await?;
+        if apart.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_gone = |inner: &Share| !inner.online || inner.root.symlink_metadata().is_err();
+        // Not in a transaction: a disk that does not answer must not keep others from the catalog.
+        let all: Vec<_> = apart.iter().map(|inner| inner.id).collect();
+        let look = move || apart.iter().filter(|inner| is_gone(inner)).map(|it| it.id).collect();
+        Ok(tokio::task::spawn_blocking(look).await.unwrap_or(all))
+    }
+
     /// Sees to it that no share has what a share in it keeps apart.
     pub(crate) async fn keep_apart(&self) -> Result<(), CatalogError> {
         // What changes nothing must not be told as a change.
@@ -150,14 +168,6 @@ pub(super) fn stay_out(c: &Connection, ending: &Share) -> DatabaseResult<()> {
         }
     }
     Ok(())
-}
-
-/// Of the shares in one that keep apart what they have those that are not there: what they had may be somewhere else now.
-pub(super) fn gone_apart(c: &Connection, outer: ShareId) -> DatabaseResult<Vec<ShareId>> {
-    let Some(outer) = find(c, "id = ?1", outer.0)? else { return Ok(Vec::new()) };
-    let is_gone = |inner: &Share| !inner.online || inner.root.symlink_metadata().is_err();
-    let apart = all(c)?.into_iter().filter(|inner| inner.is_apart_from(&outer) && is_gone(inner));
-    Ok(apart.map(|inner| inner.id).collect())
 }
 
 /// Makes files of a share those of a share in it, as far as that does not know them yet.

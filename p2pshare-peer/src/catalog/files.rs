@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     Catalog, CatalogError, CatalogFile, FileId, KnownFile, KnownFrom, MAX_NUMBER, NewContent,
     NewFile, PutOutcome, ShareId,
-    excluded::{excluded, gone_apart},
+    excluded::excluded,
     local, numbered,
     rows::{self, signed},
 };
@@ -195,6 +195,7 @@ impl Catalog {
         share: ShareId,
         files: Vec<NewFile>,
     ) -> Result<Vec<PutOutcome>, CatalogError> {
+        let gone = self.gone_apart(share).await?;
         let put = move |c: &Connection| {
             let mut query = c.prepare_cached("SELECT 1 FROM shares WHERE id = ?1")?;
             if query.query_row([share.0], |_| Ok(())).optional()?.is_none() {
@@ -205,7 +206,6 @@ impl Catalog {
             let is_out = |file: &NewFile| {
                 excluded.iter().any(|place| local::is_at_or_below(&file.key, place))
             };
-            let gone = gone_apart(c, share)?;
             let put = |file| match is_out(file) || is_of(c, &gone, file)? {
                 true => Ok(PutOutcome::Excluded),
                 false => put_file(c, share, file),
