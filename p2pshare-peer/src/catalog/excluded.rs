@@ -127,6 +127,7 @@ pub(super) fn leave_out(c: &Connection, changed: &Share) -> DatabaseResult<()> {
             {
                 hand_over(c, inner, outer, &key)?;
                 remove_below(c, outer.id, &key)?;
+                remove_same(c, inner.id, outer.id)?;
             }
         }
     }
@@ -199,6 +200,15 @@ fn hand_over(c: &Connection, inner: &Share, outer: &Share, key: &[u8]) -> Databa
 
 fn key_of(inner: &Share, outer: &Share) -> Option<Vec<u8>> {
     inner.root.strip_prefix(&outer.root).ok().and_then(local::to_key)
+}
+
+/// Forgets the files of a share that are files of a share in it under another name: a link leads to them.
+fn remove_same(c: &Connection, inner: ShareId, outer: ShareId) -> DatabaseResult<()> {
+    let sql = "DELETE FROM files WHERE share = ?1 AND inode <> 0 AND EXISTS (\
+               SELECT 1 FROM files i WHERE i.share = ?2 AND i.inode = files.inode AND i.size = files.size \
+                   AND i.mtime_ns = files.mtime_ns)";
+    c.prepare_cached(sql)?.execute(params![outer.0, inner.0])?;
+    Ok(())
 }
 
 /// Forgets the files of a share at and below a key.

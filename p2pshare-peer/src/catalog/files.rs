@@ -255,6 +255,10 @@ fn known_below(
 
 /// Whether a file is one that these shares had.
 fn is_of(c: &Connection, shares: &[ShareId], file: &NewFile) -> DatabaseResult<bool> {
+    // Without inodes many files have the same stamp.
+    if file.stamp.inode == 0 {
+        return Ok(false);
+    }
     let sql = "SELECT 1 FROM files WHERE share = ?1 AND inode = ?2 AND size = ?3 AND mtime_ns = ?4 LIMIT 1";
     for share in shares {
         let (inode, size) = (file.stamp.inode.cast_signed(), signed(file.stamp.len)?);

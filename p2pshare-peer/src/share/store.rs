@@ -184,10 +184,7 @@ impl Store<'_> {
                     self.skip(new.key, fresh.old, SkipReason::NoName(reason)).await?;
                 }
                 PutOutcome::Excluded => {
-                    self.report.files = self.report.files.saturating_sub(1);
-                    self.report.skipped += 1;
-                    let local = self.local(&new.key);
-                    (self.events)(ShareEvent::Skipped { local, reason: SkipReason::Apart });
+                    self.skip(new.key, fresh.old, SkipReason::Apart).await?;
                 }
                 PutOutcome::NoShare => return Err(ShareError::Ended(self.share.root.clone())),
             }

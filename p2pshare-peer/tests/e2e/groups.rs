@@ -345,8 +345,12 @@ fn what_is_apart_does_not_come_back_by_a_link_a_move_or_the_end_of_its_share() {
             carol.fails(4, ["get", &b3sum(what.as_bytes()), "-o", "out"]);
         }
     };
-    alice.ok(["share", "Outer/In", "--group", "staff"]);
+    // The link was shared before it led to something apart.
     alice.ok(["share", "Outer"]);
+    assert!(found(&carol, "latest"));
+    alice.ok(["share", "Outer/In", "--group", "staff"]);
+    shut_out();
+    alice.ok(["share"]);
     assert!(found(&carol, "open") && found(&bob, "salaries"));
     shut_out();
 
