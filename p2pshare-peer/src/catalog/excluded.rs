@@ -1,13 +1,12 @@
 //! What lies in a share and is not shared with it: what was unshared, and what is shared for fewer by a share of its own.
 
-use std::path::PathBuf;
-
 use p2pshare_core::{api::Visibility, backend::sqlite::DatabaseResult, path::SharePath};
 use rusqlite::{Connection, params};
 
 use super::{
     Catalog, CatalogError, Share, ShareId, local,
     naming::path_below,
+    roots::{Apart, all_roots},
     rows::signed,
     shares::{all, find},
 };
@@ -21,9 +20,14 @@ impl Share {
     }
 
     /// Whether it is not for everybody, and not for just those whom `other` is for.
-    fn is_for_fewer_than(&self, other: &Self) -> bool {
+    pub(crate) fn is_for_fewer_than(&self, other: &Self) -> bool {
+        self.visibility != Visibility::Public && !self.is_for_whom(other)
+    }
+
+    /// Whether it is for the same people.
+    pub(crate) fn is_for_whom(&self, other: &Self) -> bool {
         let of = |share: &Self| (share.visibility.clone(), share.reach, share.lost);
-        self.visibility != Visibility::Public && of(self) != of(other)
+        of(self) == of(other)
     }
 }
 
@@ -33,20 +37,22 @@ impl Catalog {
         self.read(move |c| excluded(c, share)).await
     }
 
-    /// Places whose files are not shared with this share, by whatever link one comes there: what is excluded of it, and
-    /// other shares that are for fewer.
-    pub(crate) async fn apart_from(&self, share: ShareId) -> Result<Vec<PathBuf>, CatalogError> {
+    /// What is not shared with this share, by whatever link one comes there or whatever its name is now: what is excluded
+    /// of it, and other shares that are for fewer.
+    pub(crate) async fn apart_from(&self, share: ShareId) -> Result<Apart, CatalogError> {
         let read = self.read(move |c| {
-            let Some(share) = find(c, "id = ?1", share.0)? else { return Ok(Vec::new()) };
+            let Some(share) = find(c, "id = ?1", share.0)? else { return Ok(Apart::default()) };
             let excluded = excluded(c, share.id)?;
             let mut places: Vec<_> =
                 excluded.iter().map(|key| local::place(&share.root, key)).collect();
             // What this one lies in is around it, and says nothing of it.
-            let others = all(c)?.into_iter().filter(|other| {
+            let mut others = all(c)?;
+            others.retain(|other| {
                 other.is_for_fewer_than(&share) && !share.root.starts_with(&other.root)
             });
-            places.extend(others.map(|other| other.root));
-            Ok(places)
+            let roots = all_roots(c, others.iter().filter(|other| other.is_apart_from(&share)))?;
+            places.extend(others.into_iter().map(|other| other.root));
+            Ok(Apart { places, roots })
         });
         read.await
     }

@@ -15,6 +15,7 @@ mod naming;
 mod partial;
 mod pending;
 mod published;
+mod roots;
 mod rows;
 mod schema;
 mod shares;
@@ -42,6 +43,7 @@ pub use source::{CatalogSource, ChangedFile, ChangedFiles};
 pub(crate) use model::{KnownFile, KnownFrom, NewContent, NewFile, NewShare, PutOutcome};
 pub(crate) use naming::{MAX_NUMBER, numbered, path_below};
 pub(crate) use pending::PendingChange;
+pub(crate) use roots::{Apart, RootId};
 
 /// Why the catalog cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]

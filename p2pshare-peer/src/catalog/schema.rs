@@ -12,7 +12,8 @@ pub(super) fn options() -> DatabaseOptions {
     options
 }
 
-const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+const MIGRATIONS: &[Migration] =
+    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
 
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
@@ -140,6 +141,17 @@ END;
 const VERSION_5: Migration = "
 ALTER TABLE shares ADD COLUMN is_file INTEGER;
 UPDATE shares SET is_file = (SELECT f.local = x'' FROM files f WHERE f.share = shares.id LIMIT 1);
+";
+
+/// What lay at the root of a share, by which it is known under another name.
+const VERSION_6: Migration = "
+CREATE TABLE roots (
+    share INTEGER NOT NULL REFERENCES shares(id) ON DELETE CASCADE,
+    inode INTEGER NOT NULL,
+    born_ns INTEGER NOT NULL,
+    is_folder INTEGER NOT NULL,
+    PRIMARY KEY (share, inode, born_ns, is_folder)
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
     vec,
@@ -13,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Priority, Scope, ShareEvent, ShareEvents, SkipReason,
+    Priority, Scope, ShareEvent, ShareEvents, Sharer, SkipReason,
     walk::{self, Found, Step, Tree},
 };
 use crate::catalog::{Catalog, CatalogError, FileId, KnownFile, KnownFrom, Share, ShareId, local};
@@ -40,6 +39,8 @@ pub(super) struct Diff {
     pub(super) gone: Vec<KnownFile>,
     /// Places that could not be read, but may be later: what is known of them is not gone.
     pub(super) unread: Vec<Vec<u8>>,
+    /// What seems unchanged counts as changed.
+    doubt: bool,
     /// It is not known in full, for the caller cancelled.
     pub(super) cancelled: bool,
 }
@@ -58,23 +59,22 @@ pub(crate) struct Fresh {
 
 /// Walks through a part of a share and compares. Memory grows with what has changed, not with what is shared.
 pub(super) async fn diff(
-    catalog: &Catalog,
+    Sharer { catalog, data_dir, rehash }: &Sharer,
     share: &Share,
     scope: &Scope,
-    data_dir: &Arc<Path>,
     priority: Priority,
     events: &ShareEvents,
     cancel: &CancellationToken,
 ) -> Result<Diff, CatalogError> {
     let excluded = catalog.excluded(share.id).await?;
     let (send, mut batches) = mpsc::channel(AHEAD);
-    let walked = Tree { apart: catalog.apart_from(share.id).await?, ..Tree::from(share) };
+    let walked = Tree { apart: Arc::new(catalog.apart_from(share.id).await?), ..Tree::from(share) };
     let (within, data_dir) = (scope.clone(), data_dir.clone());
     // Ends by itself when nobody takes what it finds.
     let walking = priority.run(move || walk::walk(&walked, &within, &data_dir, excluded, &send));
     let mut walking = std::pin::pin!(walking);
 
-    let mut diff = Diff::default();
+    let mut diff = Diff { doubt: *rehash, ..Diff::default() };
     let mut known = KnownFiles::new(catalog, share.id, scope);
     let mut walked = None;
     loop {
@@ -98,9 +98,14 @@ pub(super) async fn diff(
                 Step::Found(found) => diff.compare(found, &mut known).await?,
                 Step::Skipped(path, reason) => {
                     diff.skipped += 1;
-                    if matches!(reason, SkipReason::NotNow(_)) {
-                        let below = path.strip_prefix(&share.root).ok();
-                        diff.unread.extend(below.and_then(local::to_key));
+                    let key = path.strip_prefix(&share.root).ok().and_then(local::to_key);
+                    match (&reason, key) {
+                        (SkipReason::NotNow(_), Some(key)) => diff.unread.push(key),
+                        // For good: the share that it was the root of may end.
+                        (SkipReason::Moved, Some(key)) => {
+                            catalog.exclude(share.id, key, true).await?;
+                        }
+                        _ => {}
                     }
                     events(ShareEvent::Skipped { local: path, reason });
                 }
@@ -143,7 +148,7 @@ impl Diff {
         if known.peek().await?.is_some_and(|next| next.key == found.key) {
             old = known.next().await?;
         }
-        if old.as_ref().is_some_and(|old| old.stamp == found.stamp) {
+        if !self.doubt && old.as_ref().is_some_and(|old| old.stamp == found.stamp) {
             self.unchanged += 1;
         } else {
             self.fresh.push(Fresh { found, old, content: None, moved_from: None });
@@ -156,18 +161,19 @@ impl Diff {
         let by_stamp = |file: &KnownFile| (StampKey::of(&file.stamp), (file.id, file.content));
         let mut gone: HashMap<_, _> =
             self.gone.iter().filter(|file| file.stamp.inode != 0).map(by_stamp).collect();
-        for fresh in &mut self.fresh {
+        for fresh in self.fresh.iter_mut().filter(|fresh| !fresh.seems_unchanged()) {
             if let Some((id, content)) = gone.remove(&StampKey::of(&fresh.found.stamp)) {
                 fresh.content = Some(content);
                 fresh.moved_from = fresh.old.is_none().then_some(id);
             }
         }
         for part in self.fresh.chunks_mut(LOOKUP) {
-            let unknown = || part.iter().filter(|fresh| fresh.content.is_none());
-            let stamps = unknown().map(|fresh| fresh.found.stamp).collect();
-            let contents = catalog.contents_of(stamps).await?;
-            let unknown = part.iter_mut().filter(|fresh| fresh.content.is_none());
-            for (fresh, content) in unknown.zip(contents) {
+            let is_unknown = |fresh: &Fresh| fresh.content.is_none() && !fresh.seems_unchanged();
+            let stamps = part.iter().filter(|fresh| is_unknown(fresh));
+            let contents = catalog.contents_of(stamps.map(|fresh| fresh.found.stamp).collect());
+            let contents = contents.await?;
+            for (fresh, content) in part.iter_mut().filter(|fresh| is_unknown(fresh)).zip(contents)
+            {
                 fresh.content = content;
             }
         }
@@ -202,6 +208,11 @@ impl Diff {
 }
 
 impl Fresh {
+    /// Whether it is what it was, as far as can be told without reading it.
+    pub(super) fn seems_unchanged(&self) -> bool {
+        self.old.as_ref().is_some_and(|old| old.stamp == self.found.stamp)
+    }
+
     pub(crate) fn key(&self) -> &[u8] {
         &self.found.key
     }

@@ -61,6 +61,11 @@ pub enum ShareEvent {
         /// False if its content was known: it was moved, renamed or linked.
         hashed: bool,
     },
+    /// A file that seemed unchanged, by its length, its time and its inode, was hashed again and has other bytes.
+    Rewritten {
+        /// The file.
+        local: PathBuf,
+    },
     /// A file's name for others is not its own, because that is not allowed everywhere or another file has it.
     Renamed {
         /// The file.
@@ -108,6 +113,8 @@ pub enum SkipReason {
     /// It is left out of this share: it was unshared, or it is shared for fewer by itself, or was until its folder was
     /// moved.
     Apart,
+    /// It was shared for fewer by itself under the name that it had, and is left out of this share for that.
+    Moved,
     /// It was a file when it was shared and is a folder now, or the other way round.
     OtherKind,
     /// It is a `.p2pignore` in which something is wrong: a line that is no pattern, which does not count; or it cannot be
@@ -133,6 +140,9 @@ impl fmt::Display for SkipReason {
             Self::Apart => f.write_str(
                 "it is left out of this share: it was unshared, or is shared for fewer; if its folder was moved, \
                  unshare it where it was",
+            ),
+            Self::Moved => f.write_str(
+                "it was shared for fewer before it was moved or renamed: it is left out here; share it as it is called now",
             ),
             Self::OtherKind => f.write_str(
                 "a file was shared and it is a folder now, or the other way round: share it again if it is meant",

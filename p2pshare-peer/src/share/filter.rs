@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     walk::Tree,
 };
 use crate::{
-    catalog::local,
+    catalog::{Apart, local},
     data_dir::{is_data_dir, is_made_by_peer},
 };
 
@@ -25,6 +26,7 @@ pub(super) struct Filter {
     follow_links: bool,
     /// Keys in order.
     excluded: Vec<Vec<u8>>,
+    apart: Arc<Apart>,
     /// From the root down, each in the one before.
     levels: Vec<Level>,
     faults: Vec<(PathBuf, SkipReason)>,
@@ -48,6 +50,7 @@ impl Filter {
             hidden: tree.hidden,
             follow_links: tree.follow_links,
             excluded,
+            apart: tree.apart.clone(),
             levels: Vec::new(),
             faults: Vec::new(),
         }
@@ -55,23 +58,25 @@ impl Filter {
 
     /// Whether something below the root is looked at; the folders above it count too. Blocks.
     pub(super) fn admits(&mut self, relative: &Path, is_folder: bool) -> bool {
-        let is_own = match relative.parent() {
-            None => !is_folder && self.root.parent().is_some_and(is_data_dir),
+        let wrong = match relative.parent() {
+            None if !is_folder && self.root.parent().is_some_and(is_data_dir) => {
+                Some(SkipReason::OwnData)
+            }
+            None => None,
             Some(parent) => {
                 self.enter(parent);
                 let is_open = self.levels.last().is_some_and(|level| level.patterns.is_some());
                 if !is_open || self.is_out(relative, is_folder) {
                     return false;
                 }
-                self.is_own(relative, is_folder)
+                self.wrong_with(relative, is_folder)
             }
         };
-        if is_own {
-            let place = local::to_key(relative).map(|key| local::place(&self.root, &key));
-            let place = place.unwrap_or_else(|| self.root.join(relative));
-            self.faults.push((place, SkipReason::OwnData));
-        }
-        !is_own
+        let Some(wrong) = wrong else { return true };
+        let place = local::to_key(relative).map(|key| local::place(&self.root, &key));
+        let place = place.unwrap_or_else(|| self.root.join(relative));
+        self.faults.push((place, wrong));
+        false
     }
 
     /// What is wrong with files of patterns that were read since this was asked last, and what was left out of data
@@ -96,7 +101,7 @@ impl Filter {
             let path = last.path.join(next);
             let is_in = last.patterns.is_some()
                 && !self.is_out(&path, true)
-                && !self.is_own(&path, true)
+                && self.wrong_with(&path, true).is_none()
                 && self.is_folder(&path);
             let level = match is_in {
                 true => self.open(path),
@@ -142,6 +147,14 @@ impl Filter {
         (!self.hidden && is_hidden()) || is_excluded() || is_ignored()
     }
 
+    /// Why something that is not out is not looked at all the same.
+    fn wrong_with(&self, relative: &Path, is_folder: bool) -> Option<SkipReason> {
+        if self.is_own(relative, is_folder) {
+            return Some(SkipReason::OwnData);
+        }
+        self.apart.was_root(&self.root.join(relative)).then_some(SkipReason::Moved)
+    }
+
     /// Whether something belongs to the data of a peer or an index: their files lie directly in a data directory, which is
     /// the last level, besides the folders that they make there.
     fn is_own(&self, relative: &Path, is_folder: bool) -> bool {
@@ -174,7 +187,8 @@ mod tests {
         let excluded = vec![b"un\0shared".to_vec()];
         let root = root.to_owned();
         let (levels, faults) = (Vec::new(), Vec::new());
-        Filter { root, hidden, follow_links: false, excluded, levels, faults }
+        let apart = Arc::default();
+        Filter { root, hidden, follow_links: false, excluded, apart, levels, faults }
     }
 
     fn write(root: &Path, name: &str, text: &str) {

@@ -3,13 +3,13 @@
 use std::{
     fs::{self, File, Metadata, OpenOptions},
     io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use p2pshare_core::{content::HashError, transfer::FileStamp};
 
 use super::SkipReason;
-use crate::data_dir::is_data_dir;
+use crate::{catalog::Apart, data_dir::is_data_dir};
 
 /// The rules of one share.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +20,8 @@ pub(super) struct Rules<'a> {
     pub(super) follow_links: bool,
     /// The peer's data directory, with its secrets.
     pub(super) data_dir: &'a Path,
-    /// Places whose files it does not have, by whatever link one comes there.
-    pub(super) apart: &'a [PathBuf],
+    /// What it does not have.
+    pub(super) apart: &'a Apart,
 }
 
 impl Rules<'_> {
@@ -38,7 +38,7 @@ impl Rules<'_> {
         let is_own = match self.follow_links {
             true => {
                 let place = fs::canonicalize(path).map_err(|error| failed(&error))?;
-                if self.is_apart(&place) {
+                if self.apart.has(&place) {
                     return Err(SkipReason::Apart);
                 }
                 self.is_own(&place)
@@ -63,15 +63,11 @@ impl Rules<'_> {
         if !self.follow_links && !target.starts_with(self.root) {
             return Err(SkipReason::LinkOutside);
         }
-        if self.is_apart(&target) {
+        if self.apart.has(&target) {
             return Err(SkipReason::Apart);
         }
         let is_own = self.is_own(&target) || target.parent().is_some_and(is_data_dir);
         stamp(&metadata, is_own)
-    }
-
-    fn is_apart(&self, place: &Path) -> bool {
-        self.apart.iter().any(|apart| place.starts_with(apart))
     }
 
     /// Whether a file is one of the peer's own: they lie directly in the data directory. The filter of a walk tells those

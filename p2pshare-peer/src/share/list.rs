@@ -1,6 +1,9 @@
 //! The files of a folder as a share of it would have them, without sharing it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use p2pshare_core::path::SharePath;
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -51,7 +54,7 @@ pub(crate) async fn list(
         hidden: false,
         follow_links: false,
         is_file: None,
-        apart: Vec::new(),
+        apart: Arc::default(),
     };
     let (send, mut batches) = mpsc::channel(AHEAD);
     spawn_blocking(move || walk(&tree, &Scope::all(), &data_dir, Vec::new(), &send));

@@ -88,6 +88,8 @@ pub struct ShareReport {
     pub hashed: u64,
     /// Their length in bytes.
     pub hashed_bytes: u64,
+    /// Of these the files whose bytes were others, though they seemed unchanged.
+    pub rewritten: u64,
     /// Files that are shared no more, for they are gone or cannot be read.
     pub removed: u64,
     /// Files and folders that are not shared, each of which was told as an event.
@@ -161,13 +163,22 @@ pub struct Sharer {
     catalog: Catalog,
     /// Files directly in it are never shared.
     data_dir: Arc<Path>,
+    /// What seems unchanged is hashed again too.
+    rehash: bool,
 }
 
 impl Sharer {
     /// Shares through this catalog. The files of `data_dir` itself, among them the peer's key, are never shared, nor are
     /// those of data directories of other peers and of indexes.
     pub fn new(catalog: Catalog, data_dir: &DataDir) -> Self {
-        Self { catalog, data_dir: data_dir.path().into() }
+        Self { catalog, data_dir: data_dir.path().into(), rehash: false }
+    }
+
+    /// The same, but what seems unchanged is hashed again too when it is looked at: a file that was written to keeps its
+    /// length, and its time where a program puts that back; a disk may fail. What has changed so is told as
+    /// [`ShareEvent::Rewritten`].
+    pub fn rehashing(self) -> Self {
+        Self { rehash: true, ..self }
     }
 
     /// The catalog.
@@ -297,6 +308,7 @@ impl ShareReport {
             moved: 0,
             hashed: 0,
             hashed_bytes: 0,
+            rewritten: 0,
             removed: 0,
             skipped: 0,
             cancelled: false,

@@ -9,7 +9,7 @@ use super::{
     diff::{Diff, diff},
     store::Store,
 };
-use crate::catalog::{Share, ShareId};
+use crate::catalog::{RootId, Share, ShareId};
 
 /// Known files that are removed together.
 const REMOVED_AT_ONCE: usize = 1000;
@@ -133,9 +133,11 @@ impl Sharer {
         }
         let events = (how.events)(share.id);
         let before = Identity::of(&share.root, how.priority).await;
-        let mut diff =
-            diff(&self.catalog, &share, &scope, &self.data_dir, how.priority, &events, how.cancel)
-                .await?;
+        let root = share.root.clone();
+        if let Some(Some(id)) = how.priority.run(move || RootId::look(&root)).await {
+            self.catalog.note_root(share.id, id).await?;
+        }
+        let mut diff = diff(self, &share, &scope, how.priority, &events, how.cancel).await?;
         let absent =
             diff.files == 0 && !diff.gone.is_empty() && is_absent(&share.root, how.priority).await;
         // Another disk lies there than at the beginning: what was not met is not gone for that.

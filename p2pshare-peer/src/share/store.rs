@@ -134,6 +134,14 @@ impl Store<'_> {
         self.report.hashed += 1;
         self.report.hashed_bytes = self.report.hashed_bytes.saturating_add(hashed.stamp.len);
         fresh.found.stamp = hashed.stamp;
+        if fresh.seems_unchanged() {
+            if fresh.old.as_ref().is_some_and(|old| old.content == hashed.manifest.id()) {
+                self.report.unchanged += 1;
+                return Ok(None);
+            }
+            self.report.rewritten += 1;
+            (self.events)(ShareEvent::Rewritten { local: self.local(&fresh.found.key) });
+        }
         // It may have been written to after it was taken for a moved one.
         fresh.moved_from = None;
         self.name(fresh, NewContent::Hashed(hashed.manifest)).await

@@ -15,7 +15,7 @@ use super::{
     filter::Filter,
     inspect::{Rules, failed, is_absent, unreadable},
 };
-use crate::catalog::{Share, local};
+use crate::catalog::{Apart, Share, local};
 
 /// Files that are handed over together.
 const BATCH: usize = 512;
@@ -31,14 +31,14 @@ pub(crate) struct Tree {
     pub(crate) follow_links: bool,
     /// What it has to be, a file or a folder; `None`: either.
     pub(crate) is_file: Option<bool>,
-    /// Places whose files it does not have, by whatever link one comes there.
-    pub(crate) apart: Vec<PathBuf>,
+    /// What it does not have.
+    pub(crate) apart: Arc<Apart>,
 }
 
 impl From<&Share> for Tree {
     fn from(share: &Share) -> Self {
         let &Share { hidden, follow_links, is_file, .. } = share;
-        Self { root: share.root.clone(), hidden, follow_links, is_file, apart: Vec::new() }
+        Self { root: share.root.clone(), hidden, follow_links, is_file, apart: Arc::default() }
     }
 }
 

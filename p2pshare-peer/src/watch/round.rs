@@ -44,6 +44,8 @@ const POLL_SHARE: u32 = 20;
 pub(super) struct Rounds {
     work: Work,
     shares: HashMap<ShareId, Following>,
+    /// What the catalog had when it was looked last, those too that are not followed.
+    adopted: Option<Vec<Share>>,
     /// One share at a time is looked through as a whole.
     turn: Arc<Semaphore>,
     places: JoinSet<(ShareId, Place)>,
@@ -100,6 +102,7 @@ impl Rounds {
         Self {
             work,
             shares: HashMap::new(),
+            adopted: None,
             turn: Arc::new(Semaphore::new(1)),
             places: JoinSet::new(),
             scans: JoinSet::new(),
@@ -159,6 +162,7 @@ impl Rounds {
     /// Takes over what the catalog says of shares.
     async fn adopt(&mut self) -> Result<(), ShareError> {
         let mut shares = self.work.catalog().shares().await?;
+        let adopted = shares.clone();
         shares.retain(|share| share.watched);
         let ended: Vec<_> = self
             .shares
@@ -184,7 +188,24 @@ impl Rounds {
                 }
             }
         }
+        // At first all are looked through.
+        if let Some(before) = self.adopted.replace(adopted) {
+            let now = self.adopted.as_deref().unwrap_or_default();
+            self.note_links(&before, now);
+        }
         Ok(())
+    }
+
+    /// Has those shares looked through in which may be links to what is for fewer than before.
+    fn note_links(&self, before: &[Share], now: &[Share]) {
+        let was =
+            |share: &&Share| before.iter().any(|was| was.id == share.id && was.is_for_whom(share));
+        for changed in now.iter().filter(|share| !was(share)) {
+            let others = self.shares.values().map(|following| &following.share);
+            for other in others.filter(|other| changed.is_for_fewer_than(other)) {
+                self.work.feed.note_everything(other.id, Instant::now());
+            }
+        }
     }
 
     fn roots(&self) -> Vec<PathBuf> {

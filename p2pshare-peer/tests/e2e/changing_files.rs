@@ -40,6 +40,48 @@ fn a_file_that_changed_is_not_served_wrong_and_published_anew() {
     }
 }
 
+/// As by a program that changes what a song is called in it and puts back its time.
+#[test]
+fn a_file_that_changed_without_a_trace_is_found_by_hashing_again() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let old = noise(3 * MIB, 25);
+    let id = alice.share_unwatched_file("song", &old);
+    alice.share_unwatched_file("kept", b"kept");
+    let _serving = alice.serve(&[]);
+    let mut new = old;
+    new[MIB] ^= 1;
+    let file = OpenOptions::new().write(true).open(alice.path("song")).unwrap();
+    let before = file.metadata().unwrap().modified().unwrap();
+    file.write_all_at(&new[MIB..=MIB], MIB as u64).unwrap();
+    file.set_modified(before).unwrap();
+    drop(file);
+
+    let said = bob.fails(6, ["get", &id]);
+    assert!(said.contains("share --rehash"), "{said}");
+    let shared = || {
+        let again = alice.ok(["share"]).all("shared");
+        again.iter().map(|share| share["hashed"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!(shared(), 0);
+    let again = alice.run(["share", "--rehash"]).expect_code(0);
+    assert!(
+        again.one("warning")["message"].as_str().unwrap().contains("song"),
+        "{}",
+        again.story()
+    );
+    let of = |share: &str, what: &str| {
+        let shares = again.all("shared");
+        shares.iter().find(|one| one["name"] == share).unwrap()[what].as_u64().unwrap()
+    };
+    assert_eq!(["hashed", "rewritten", "unchanged"].map(|what| of("song", what)), [1, 1, 0]);
+    assert_eq!(["hashed", "rewritten", "unchanged"].map(|what| of("kept", what)), [1, 0, 1]);
+    assert_eq!(published(&bob, "alice", "song"), Some(b3sum(&new)));
+    bob.ok(["get", "alice:/song", "-o", "new"]);
+    assert_bytes(&bob.path("new"), &new);
+    assert_eq!(alice.ok(["share", "--rehash"]).all("warning").len(), 0);
+}
+
 #[test]
 fn a_file_that_changes_while_it_is_sent_never_arrives_mixed() {
     let index = Index::start();

@@ -384,3 +384,80 @@ fn what_is_apart_does_not_come_back_by_a_link_a_move_or_the_end_of_its_share() {
     shut_out();
     assert!(!found(&bob, "salaries") && found(&carol, "open"));
 }
+
+#[test]
+fn what_was_shared_for_fewer_stays_so_under_another_name() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let carol = Peer::registered(&index, "carol");
+    alice.ok(["group", "create", "staff"]);
+    alice.ok(["group", "add", "staff", "bob"]);
+    std::fs::create_dir_all(alice.path("Outer/In")).unwrap();
+    for (file, text) in [("open", "open"), ("In/salaries", "salaries"), ("plan", "plan")] {
+        std::fs::write(alice.path("Outer").join(file), text).unwrap();
+    }
+    let found = |peer: &Peer, what: &str| peer.run(["search", what]).code == Some(0);
+    let arrives = |peer: &Peer, what: &str| {
+        until(&format!("{what} is found"), || found(peer, what).then_some(()));
+    };
+    alice.ok(["share", "Outer"]);
+    alice.ok(["share", "Outer/In", "--group", "staff"]);
+    alice.ok(["share", "Outer/plan", "--group", "staff"]);
+    let _serving = alice.serve(&[]);
+    assert!(found(&carol, "open") && found(&bob, "salaries") && found(&bob, "plan"));
+
+    // The folder of last year, and a new one; the plan, and a copy of before.
+    for (from, to) in [("In", "Old"), ("plan", "old-plan")] {
+        std::fs::rename(alice.path("Outer").join(from), alice.path("Outer").join(to)).unwrap();
+    }
+    std::fs::create_dir(alice.path("Outer/In")).unwrap();
+    for (file, text) in
+        [("In/bonuses", "bonuses"), ("plan", "plan B"), ("Old/more", "more"), ("later", "later")]
+    {
+        std::fs::write(alice.path("Outer").join(file), text).unwrap();
+    }
+    std::os::unix::fs::symlink("Old/more", alice.path("Outer/link")).unwrap();
+    arrives(&bob, "bonuses");
+    arrives(&carol, "later");
+    let shut_out = || {
+        for what in ["salaries", "more", "link", "Old", "old-plan", "plan"] {
+            assert!(!found(&carol, what), "{what}");
+        }
+        for text in ["salaries", "more", "plan", "plan B", "bonuses"] {
+            carol.fails(4, ["get", &b3sum(text.as_bytes()), "-o", "out"]);
+        }
+    };
+    shut_out();
+    let told = alice.run(["share", "Outer"]).expect_code(0);
+    shut_out();
+    assert!(found(&carol, "open"), "{}", told.story());
+
+    // Nor when the share that it was of ends, nor under a third name.
+    std::fs::rename(alice.path("Outer/Old"), alice.path("Outer/Older")).unwrap();
+    std::fs::write(alice.path("Outer/latest"), "latest").unwrap();
+    arrives(&carol, "latest");
+    alice.ok(["unshare", "Outer/In"]);
+    alice.ok(["share"]);
+    shut_out();
+    // What is meant is shared.
+    alice.ok(["share", "Outer/Older"]);
+    assert!(found(&carol, "salaries") && found(&carol, "more"));
+}
+
+/// A link into something that the share does not have by itself.
+#[test]
+fn links_to_what_becomes_for_fewer_are_taken_out_by_the_running_peer() {
+    let index = Index::start();
+    let (alice, carol) = (Peer::registered(&index, "alice"), Peer::registered(&index, "carol"));
+    alice.ok(["group", "create", "staff"]);
+    std::fs::create_dir_all(alice.path("Open/.closed")).unwrap();
+    std::fs::write(alice.path("Open/.closed/salaries"), "salaries").unwrap();
+    std::os::unix::fs::symlink(".closed/salaries", alice.path("Open/latest")).unwrap();
+    alice.ok(["share", "Open"]);
+    let _serving = alice.serve(&[]);
+    let is_found = || carol.run(["search", "latest"]).code == Some(0);
+    assert!(is_found());
+    alice.ok(["share", "Open/.closed", "--group", "staff"]);
+    until("the link is gone", || (!is_found()).then_some(()));
+    carol.fails(4, ["get", &b3sum(b"salaries"), "-o", "out"]);
+}

@@ -28,6 +28,10 @@ pub struct ShareArgs {
     /// Share hidden files too.
     #[arg(long)]
     pub hidden: bool,
+    /// Hash again what seems unchanged too. Finds files that a program wrote to without changing their size and time, and
+    /// those that a failing disk has damaged.
+    #[arg(long)]
+    pub rehash: bool,
     /// Go on following what changes, until stopped. What is shared is followed by `serve` anyway, unless told otherwise.
     #[arg(long)]
     pub watch: bool,

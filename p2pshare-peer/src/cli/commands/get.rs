@@ -53,6 +53,10 @@ const TRY_LATER: &str = "try again later, or wait for a source with --wait SECON
 /// What to do when a download stopped half way.
 const RESUME: &str = "run the same command again: it goes on where it stopped";
 
+/// What to do about sources that have other bytes than they say.
+const REHASH: &str =
+    "whoever shares it can find out what has become of it with: p2pshare-peer share --rehash";
+
 /// What to do when the place where files are to go does not take some of them.
 const CLEAR_WAY: &str =
     "mend what is said above, then run the same command again: it goes on where it stopped";
@@ -315,12 +319,17 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
                 error.hint(format!("nobody gave it within {waited} s: try again later"))
             }
             Exit::NoSource => error.hint(TRY_LATER),
+            Exit::VerificationFailed => error.hint(REHASH),
             // The same command again does not help.
             Exit::Failed if cause != Cause::Place => error.hint(RESUME),
             _ => error,
         });
     }
-    let hint = if cause == Cause::Place { CLEAR_WAY } else { RESUME };
+    let hint = match cause {
+        Cause::Place => CLEAR_WAY,
+        Cause::Verification => REHASH,
+        _ => RESUME,
+    };
     Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(hint))
 }
 

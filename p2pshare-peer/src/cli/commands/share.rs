@@ -42,7 +42,8 @@ pub(crate) async fn share(
     let visibility = args.visibility.visibility();
     let reach = find_group(context, visibility.as_ref()).await?;
     let catalog = open_catalog(context).await?;
-    let sharer = Sharer::new(catalog.clone(), &context.dir);
+    let follower = Sharer::new(catalog.clone(), &context.dir);
+    let sharer = if args.rehash { follower.clone().rehashing() } else { follower.clone() };
     let options = ShareOptions {
         visibility,
         reach,
@@ -109,7 +110,7 @@ pub(crate) async fn share(
         return Err(failure);
     }
     if args.watch {
-        return watch(context, sharer, cancel).await;
+        return watch(context, follower, cancel).await;
     }
     let shared: Vec<_> = reports.iter().map(|report| report.share.id).collect();
     match unpublished(&catalog, &shared).await? {
@@ -245,6 +246,7 @@ fn show_report(context: &Context, report: &ShareReport) {
             "moved": report.moved,
             "hashed": report.hashed,
             "hashed_bytes": report.hashed_bytes,
+            "rewritten": report.rewritten,
             "removed": report.removed,
             "skipped": report.skipped,
             "cancelled": report.cancelled,
@@ -259,7 +261,8 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
     let data_dirs = Mutex::new(HashSet::new());
     let bar = shown.clone();
     bar.message(&path.display().to_string());
-    let events = move |event: ShareEvent| match event {
+    let events = move |event: ShareEvent| {
+        match event {
         ShareEvent::Waiting => {
             bar.note("Another p2pshare-peer looks through the same: waiting for it.");
         }
@@ -285,6 +288,11 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
                 "hashed": hashed,
             }),
         ),
+        ShareEvent::Rewritten { local } => bar.warn(format!(
+            "{} has other bytes than when it was hashed, though its size and time are the same: a program wrote to it, \
+             or its disk is failing",
+            visible(&local.display().to_string())
+        )),
         ShareEvent::Renamed { local, path } => {
             bar.note(format!("{} is shared as {path}", visible(&local.display().to_string())));
         }
@@ -308,6 +316,7 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
             bar.warn(format!("{} is not shared: {reason}", visible(&local.display().to_string())));
         }
         _ => {}
+    }
     };
     (shown, Arc::new(events))
 }

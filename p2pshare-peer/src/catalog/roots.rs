@@ -1,0 +1,111 @@
+//! What lay at the roots of shares, to know it again under another name.
+
+use std::{
+    fs::{self, Metadata},
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use p2pshare_core::backend::sqlite::DatabaseResult;
+use rusqlite::{Connection, params};
+
+use super::{Catalog, CatalogError, Share, ShareId};
+
+/// A file or folder, whatever its name. Only within a file system, and among those that are there at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RootId {
+    inode: u64,
+    /// When it was made, in nanoseconds since 1970; 0 where that is not known. Inodes are given out again.
+    born_ns: i64,
+    is_folder: bool,
+}
+
+/// What a share does not have because others that are for fewer have it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Apart {
+    /// Places, by whatever link one comes there.
+    pub(super) places: Vec<PathBuf>,
+    /// What lay at the roots of those in this share, wherever it lies now.
+    pub(super) roots: Vec<RootId>,
+}
+
+impl RootId {
+    /// What is there, links not followed; `None`: nothing that can be told from others. Blocks.
+    pub(crate) fn look(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().and_then(|metadata| Self::of(&metadata))
+    }
+
+    fn of(metadata: &Metadata) -> Option<Self> {
+        let inode = inode(metadata);
+        let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        let born_ns = born.and_then(|born| i64::try_from(born.as_nanos()).ok()).unwrap_or(0);
+        let is_folder = metadata.is_dir();
+        (inode != 0 && (is_folder || metadata.is_file())).then_some(Self {
+            inode,
+            born_ns,
+            is_folder,
+        })
+    }
+}
+
+impl Apart {
+    /// Whether a place is one of them or lies in one. Links in it must have been followed. Blocks.
+    pub(crate) fn has(&self, place: &Path) -> bool {
+        self.places.iter().any(|apart| place.starts_with(apart))
+            || place.ancestors().any(|above| self.was_root(above))
+    }
+
+    /// Whether a file or folder was the root of one of them, and has another name now. Blocks.
+    pub(crate) fn was_root(&self, place: &Path) -> bool {
+        !self.roots.is_empty() && RootId::look(place).is_some_and(|id| self.roots.contains(&id))
+    }
+}
+
+impl Catalog {
+    /// Notes what lies at a share's root.
+    pub(crate) async fn note_root(&self, share: ShareId, id: RootId) -> Result<(), CatalogError> {
+        // What changes nothing must not be told as a change.
+        if self.read(move |c| roots(c, share)).await?.contains(&id) {
+            return Ok(());
+        }
+        let note = move |c: &Connection| {
+            let sql = "INSERT OR IGNORE INTO roots SELECT id, ?2, ?3, ?4 FROM shares WHERE id = ?1";
+            let values = params![share.0, id.inode.cast_signed(), id.born_ns, id.is_folder];
+            c.prepare_cached(sql)?.execute(values)?;
+            Ok(())
+        };
+        self.change(note).await
+    }
+}
+
+/// What lay at the roots of these shares.
+pub(super) fn all_roots<'a>(
+    c: &Connection,
+    shares: impl Iterator<Item = &'a Share>,
+) -> DatabaseResult<Vec<RootId>> {
+    let mut all = Vec::new();
+    for share in shares {
+        all.extend(roots(c, share.id)?);
+    }
+    Ok(all)
+}
+
+fn roots(c: &Connection, share: ShareId) -> DatabaseResult<Vec<RootId>> {
+    let mut query =
+        c.prepare_cached("SELECT inode, born_ns, is_folder FROM roots WHERE share = ?1")?;
+    let found = query.query_map([share.0], |row| {
+        let inode = row.get::<_, i64>(0)?.cast_unsigned();
+        Ok(RootId { inode, born_ns: row.get(1)?, is_folder: row.get(2)? })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &Metadata) -> u64 {
+    0
+}
