@@ -25,7 +25,8 @@ pub struct PartialSources {
 
 #[derive(Default)]
 struct Inner {
-    downloads: Mutex<HashMap<ContentId, Download>>,
+    /// Those of one content in the order in which they came. The first one is served: it has the most.
+    downloads: Mutex<HashMap<ContentId, Vec<Download>>>,
     /// Its value is never read, only that it changes.
     changed: watch::Sender<()>,
 }
@@ -50,10 +51,10 @@ impl PartialSources {
         Self::default()
     }
 
-    /// Serves a download, in place of another one of the same content.
+    /// Serves a download, once others of the same content that came before it have gone.
     pub fn insert(&self, content: ContentId, source: Arc<dyn PieceSource>) -> PartialRegistration {
         let download = Download { source: source.clone(), reach: None };
-        self.downloads().insert(content, download);
+        self.downloads().entry(content).or_default().push(download);
         self.inner.changed.send_replace(());
         PartialRegistration { sources: self.clone(), content, source }
     }
@@ -65,12 +66,12 @@ impl PartialSources {
 
     /// Whether there is a download of this content, and the index has not said yet for whom.
     pub fn is_untold(&self, content: &ContentId) -> bool {
-        self.downloads().get(content).is_some_and(|download| download.reach.is_none())
+        self.first(content, |download| download.reach.is_none()).unwrap_or(false)
     }
 
     /// From now on the download of a content is served to those who were granted `reach`.
     pub fn open_to(&self, content: &ContentId, reach: Reach) {
-        if let Some(download) = self.downloads().get_mut(content) {
+        for download in self.downloads().get_mut(content).into_iter().flatten() {
             download.reach = Some(reach);
         }
     }
@@ -82,12 +83,18 @@ impl PartialSources {
 
     /// The download of a content, if it is for somebody who was granted `reach`.
     fn find(&self, reach: Reach, content: &ContentId) -> Option<Arc<dyn PieceSource>> {
-        let downloads = self.downloads();
-        let download = downloads.get(content)?;
-        download.reach.is_some_and(|of| reach.opens(of)).then(|| download.source.clone())
+        let if_for = |download: &Download| {
+            download.reach.is_some_and(|of| reach.opens(of)).then(|| download.source.clone())
+        };
+        self.first(content, if_for).flatten()
     }
 
-    fn downloads(&self) -> MutexGuard<'_, HashMap<ContentId, Download>> {
+    /// Asks the download of a content that is served.
+    fn first<T>(&self, content: &ContentId, ask: impl FnOnce(&Download) -> T) -> Option<T> {
+        self.downloads().get(content)?.first().map(ask)
+    }
+
+    fn downloads(&self) -> MutexGuard<'_, HashMap<ContentId, Vec<Download>>> {
         self.inner.downloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,10 +102,12 @@ impl PartialSources {
 impl Drop for PartialRegistration {
     fn drop(&mut self) {
         let mut downloads = self.sources.downloads();
-        // A later download of the same content stays.
-        let own = |download: &Download| Arc::ptr_eq(&download.source, &self.source);
-        if downloads.get(&self.content).is_some_and(own) {
-            downloads.remove(&self.content);
+        // Others of the same content stay.
+        if let Some(same) = downloads.get_mut(&self.content) {
+            same.retain(|download| !Arc::ptr_eq(&download.source, &self.source));
+            if same.is_empty() {
+                downloads.remove(&self.content);
+            }
         }
         drop(downloads);
         self.sources.inner.changed.send_replace(());
@@ -282,6 +291,7 @@ mod tests {
         assert!(has(&*source, &kept).await);
 
         let second = partial.insert(id, empty(b"download").1);
+        assert!(has(&*source, &id).await && !partial.is_untold(&id), "the first one is served");
         drop(first);
         assert!(partial.is_untold(&id), "the later one stays, and is for whom the index says");
         partial.open_to(&id, Reach::Everyone);

@@ -1,7 +1,6 @@
 //! Fetching one content into one file.
 
 use std::{
-    path::Path,
     pin::pin,
     sync::{
         Arc,
@@ -12,11 +11,11 @@ use std::{
 
 use bytes::Bytes;
 use p2pshare_core::{
-    content::{ContentId, HashError, Manifest, hash_bytes, hash_file},
+    content::{ContentId, HashError, Manifest, hash_bytes},
     identity::PeerId,
     swarm::{
-        Candidate, DownloadError, DownloadOptions as SwarmOptions, Downloader, ManifestOptions,
-        Report, SmallDownload, download_small, manifest_from,
+        Candidate, Discovery, DownloadError, DownloadOptions as SwarmOptions, Downloader,
+        ManifestOptions, Report, SmallDownload, download_small, manifest_from,
     },
     transfer::{FileSink, FileStamp, SinkError, SinkOptions, TransferError},
 };
@@ -24,10 +23,13 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    FileProgress, Serving, Wanted, is_away,
-    locator::{Age, IndexDiscovery, Locator},
+    Copies, FileProgress, Serving, Wanted,
+    discovery::IndexDiscovery,
+    existing::{CancelOnDrop, hash_existing},
+    is_away,
+    locator::{Age, Locator},
 };
-use crate::{index_client::ClientError, share::open_file};
+use crate::index_client::ClientError;
 
 /// How often the index is asked again while no source is online.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -103,6 +105,7 @@ pub enum Fetched {
 /// What fetching works with, the same for all contents of a job.
 pub(super) struct Fetcher {
     pub(super) locator: Arc<Locator>,
+    pub(super) copies: Copies,
     pub(super) downloader: Downloader,
     pub(super) sink: SinkOptions,
     pub(super) swarm: SwarmOptions,
@@ -121,16 +124,17 @@ impl Fetcher {
         free: bool,
         file: &FileProgress,
     ) -> Result<Arrived, FetchError> {
-        // `None`: so far off that it never comes.
-        let deadline = Instant::now().checked_add(self.patience);
+        // Waiting for another one that fetches the same counts too.
+        let until = Deadline::after(self.patience);
+        let turn = self.copies.turn(wanted.content);
+        let _turn = self.unless_cancelled(turn).await?;
         loop {
             let result = match wanted.is_small() {
-                true => self.small(wanted, free, file).await,
-                false => self.pieces(wanted, file).await,
+                true => self.small(wanted, free, file, until).await,
+                false => self.pieces(wanted, file, until).await,
             };
-            let is_over = deadline.is_some_and(|deadline| Instant::now() + ASK_AGAIN > deadline);
             match result {
-                Err(error) if error.is_no_source() && !is_over => {
+                Err(error) if error.is_no_source() && !until.is_over() => {
                     tracing::debug!(%error, "nobody gives it: it is tried again");
                     self.unless_cancelled(sleep(ASK_AGAIN)).await?;
                     // It may be somewhere else when it comes back.
@@ -148,6 +152,7 @@ impl Fetcher {
         wanted: &Wanted,
         free: bool,
         file: &FileProgress,
+        until: Deadline,
     ) -> Result<Arrived, FetchError> {
         if !free && let Some(there) = self.there(wanted).await? {
             return Ok(there);
@@ -157,12 +162,12 @@ impl Fetcher {
             let stamp = self.keep(wanted, empty, vec![Bytes::new()]).await?;
             return Ok(Arrived { how: Fetched::Empty, stamp });
         }
-        let fetched = match self.small_from(wanted, Age::Granted).await {
+        let fetched = match self.small_from(wanted, Age::Granted, until).await {
             // What was known of the sources may be old.
             Err(FetchError::Download(
                 first @ (DownloadError::NoSources { .. } | DownloadError::AllFailed { .. }),
             )) => {
-                let again = self.small_from(wanted, Age::Fresh).await;
+                let again = self.small_from(wanted, Age::Fresh, until).await;
                 // A source that finds its file changed withdraws it at once: the first answer says more.
                 again.map_err(|error| match is_changed(&first) && is_gone(&error) {
                     true => first.into(),
@@ -173,13 +178,18 @@ impl Fetcher {
         };
         match fetched? {
             Some(fetched) => Ok(fetched),
-            None => self.pieces(wanted, file).await,
+            None => self.pieces(wanted, file, until).await,
         }
     }
 
     /// Fetches a content in one call from the sources that were known so long ago; `None` if it has several pieces.
-    async fn small_from(&self, wanted: &Wanted, age: Age) -> Result<Option<Arrived>, FetchError> {
-        let candidates = self.candidates(&wanted.content, age).await?;
+    async fn small_from(
+        &self,
+        wanted: &Wanted,
+        age: Age,
+        until: Deadline,
+    ) -> Result<Option<Arrived>, FetchError> {
+        let candidates = self.candidates(&wanted.content, age, until).await?;
         let got =
             download_small(&wanted.content, &candidates, &self.swarm, |_, _| (), &self.cancel)
                 .await?;
@@ -195,14 +205,19 @@ impl Fetcher {
     }
 
     /// Fetches a content in pieces, and goes on with what an interrupted download left.
-    async fn pieces(&self, wanted: &Wanted, file: &FileProgress) -> Result<Arrived, FetchError> {
+    async fn pieces(
+        &self,
+        wanted: &Wanted,
+        file: &FileProgress,
+        until: Deadline,
+    ) -> Result<Arrived, FetchError> {
         if let Some(there) = self.there(wanted).await? {
             return Ok(there);
         }
         let manifest = match FileSink::stored_manifest(&wanted.target, &wanted.content).await {
             Some(manifest) => manifest,
             None => {
-                let candidates = self.candidates(&wanted.content, Age::Granted).await?;
+                let candidates = self.candidates(&wanted.content, Age::Granted, until).await?;
                 let options = ManifestOptions::default();
                 let found =
                     manifest_from(&wanted.content, &candidates, options, &self.cancel).await?;
@@ -215,23 +230,43 @@ impl Fetcher {
                 found.manifest
             }
         };
-        let sink = Arc::new(self.open(wanted, manifest).await?);
+        let sink = Arc::new(self.open(wanted, manifest.clone()).await?);
         file.open(sink.source());
         let _served = self
             .serving
             .as_ref()
             .map(|serving| serving.sources.insert(wanted.content, Arc::new(sink.source())));
-        let discovery =
-            Arc::new(IndexDiscovery { locator: self.locator.clone(), own: self.own_peer() });
-        let download = self.downloader.download(
-            sink.clone(),
-            discovery,
-            SwarmOptions { cursors: file.cursors().clone(), ..self.swarm.clone() },
-            file.events().clone(),
-            &self.cancel,
-        );
-        let how = Fetched::Pieces(download.await?);
-        Ok(Arrived { how, stamp: sink.stamp() })
+        let copied = match self.copies.candidate(&wanted.content, self.locator.me()).await {
+            Some(copy) => {
+                let swarm = SwarmOptions { patience: Duration::ZERO, ..self.swarm.clone() };
+                self.download(&sink, Arc::new(vec![copy]), swarm, file).await
+            }
+            None => Err(DownloadError::NoSources { discovery: None }),
+        };
+        let report = match copied {
+            // It is none, or not all of it could be read.
+            Err(DownloadError::NoSources { .. } | DownloadError::AllFailed { .. }) => {
+                let (locator, own) = (self.locator.clone(), self.own_peer());
+                let discovery = Arc::new(IndexDiscovery { locator, own });
+                self.download(&sink, discovery, self.swarm.clone(), file).await?
+            }
+            other => other?,
+        };
+        let stamp = sink.stamp();
+        self.note(wanted, manifest, stamp);
+        Ok(Arrived { how: Fetched::Pieces(report), stamp })
+    }
+
+    async fn download(
+        &self,
+        sink: &Arc<FileSink>,
+        discovery: Arc<dyn Discovery>,
+        options: SwarmOptions,
+        file: &FileProgress,
+    ) -> Result<Report, DownloadError> {
+        let options = SwarmOptions { cursors: file.cursors().clone(), ..options };
+        let (sink, events) = (sink.clone(), file.events().clone());
+        self.downloader.download(sink, discovery, options, events, &self.cancel).await
     }
 
     /// Opens the file of a download. When this returns nothing goes on with it that was not asked for: whoever cancels may
@@ -258,7 +293,17 @@ impl Fetcher {
         manifest: Manifest,
         data: Vec<Bytes>,
     ) -> Result<Option<FileStamp>, FetchError> {
-        Ok(FileSink::keep(&wanted.target, manifest, data, self.sink.clone()).await?)
+        let kept = FileSink::keep(&wanted.target, manifest.clone(), data, self.sink.clone());
+        let stamp = kept.await?;
+        self.note(wanted, manifest, stamp);
+        Ok(stamp)
+    }
+
+    /// Others that want the same may have it from here.
+    fn note(&self, wanted: &Wanted, manifest: Manifest, stamp: Option<FileStamp>) {
+        if let Some(stamp) = stamp {
+            self.copies.add(&wanted.target, manifest, stamp);
+        }
     }
 
     /// The file, if it is there with the very content. Something else there is an error, unless it may be replaced.
@@ -279,7 +324,8 @@ impl Fetcher {
             Err(_) => None,
         };
         match found {
-            Some((id, stamp)) if id == wanted.content => {
+            Some((manifest, stamp)) if manifest.id() == wanted.content => {
+                self.note(wanted, manifest, stamp);
                 Ok(Some(Arrived { how: Fetched::AlreadyThere, stamp }))
             }
             Some(_) if !self.sink.overwrite => Err(SinkError::Exists(wanted.target.clone()).into()),
@@ -292,21 +338,24 @@ impl Fetcher {
         self.serving.as_ref().map(|serving| serving.peer)
     }
 
-    /// The sources of a content. While there are none, the index is asked again for as long as patience says.
+    /// The sources of a content; a copy on this machine is enough, unless it must be `age` fresh. While there are none, the index is asked again for as long as patience says.
     async fn candidates(
         &self,
         content: &ContentId,
         age: Age,
+        until: Deadline,
     ) -> Result<Vec<Candidate>, FetchError> {
-        // `None`: so far off that it never comes.
-        let deadline = Instant::now().checked_add(self.patience);
+        if age == Age::Granted
+            && let Some(copy) = self.copies.candidate(content, self.locator.me()).await
+        {
+            return Ok(vec![copy]);
+        }
         let mut age = age;
         loop {
             let asking = self.locator.candidates(content, age, self.own_peer());
             let found =
                 self.unless_cancelled(asking).await??.ok_or(FetchError::NotFound(*content))?;
-            let is_over = deadline.is_some_and(|deadline| Instant::now() + ASK_AGAIN > deadline);
-            if !found.is_empty() || is_over {
+            if !found.is_empty() || until.is_over() {
                 return Ok(found);
             }
             self.unless_cancelled(sleep(ASK_AGAIN)).await?;
@@ -317,6 +366,21 @@ impl Fetcher {
     /// What comes of this work, which is dropped when the job is cancelled.
     async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, DownloadError> {
         self.cancel.run_until_cancelled(work).await.ok_or(DownloadError::Cancelled)
+    }
+}
+
+/// When nobody waits for a source any more; `None`: so far off that it never comes.
+#[derive(Clone, Copy)]
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    fn after(patience: Duration) -> Self {
+        Self(Instant::now().checked_add(patience))
+    }
+
+    /// Whether there is no time to ask the index again.
+    fn is_over(self) -> bool {
+        self.0.is_some_and(|deadline| Instant::now() + ASK_AGAIN > deadline)
     }
 }
 
@@ -338,80 +402,5 @@ fn is_gone(error: &FetchError) -> bool {
             causes.iter().all(|(_, cause)| matches!(cause, TransferError::NotFound(_)))
         }
         _ => false,
-    }
-}
-
-/// Ends the hashing of a file that nobody waits for any more.
-#[derive(Default)]
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Says of each whether nothing is there under its name, asking for all at once.
-pub(super) async fn are_free(wanted: impl Iterator<Item = &Wanted>) -> Vec<bool> {
-    let targets: Vec<_> = wanted.map(|one| one.target.clone()).collect();
-    let count = targets.len();
-    let look = move || targets.iter().map(|target| is_free(target)).collect();
-    tokio::task::spawn_blocking(look).await.unwrap_or_else(|_| vec![false; count])
-}
-
-fn is_free(path: &Path) -> bool {
-    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// Hashes what is there under a name; `None` if nothing is. With it what the file was, if it was the same all the time.
-fn hash_existing(path: &Path, cancel: &AtomicBool) -> Result<Option<Hashed>, HashError> {
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(HashError::Io(error)),
-        Ok(_) => {}
-    }
-    let file = open_file(path)?;
-    let before = FileStamp::of_file(&file)?;
-    let manifest = hash_file(&file, None, &|_| (), cancel)?;
-    let after = FileStamp::of_file(&file)?;
-    Ok(Some((manifest.id(), (before == after).then_some(after))))
-}
-
-type Hashed = (ContentId, Option<FileStamp>);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hashed(path: &Path) -> Result<Option<ContentId>, HashError> {
-        let found = hash_existing(path, &AtomicBool::new(false))?;
-        Ok(found.map(|(id, stamp)| {
-            let metadata = path.metadata().unwrap();
-            assert_eq!(stamp, Some(FileStamp::of(&metadata)));
-            id
-        }))
-    }
-
-    #[test]
-    fn what_is_there_is_hashed_if_it_is_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        assert!(matches!(hashed(&file), Ok(None)));
-        std::fs::write(&file, b"hello").unwrap();
-        assert_eq!(hashed(&file).unwrap(), Some(ContentId::of(b"hello")));
-        assert!(matches!(hashed(folder.path()), Err(HashError::NotAFile)));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_pipe_is_no_file_and_nobody_waits_for_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let [pipe, link] = ["pipe", "link"].map(|name| folder.path().join(name));
-        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
-        std::os::unix::fs::symlink(&pipe, &link).unwrap();
-        for path in [pipe, link] {
-            assert!(matches!(hashed(&path), Err(HashError::NotAFile)));
-        }
     }
 }

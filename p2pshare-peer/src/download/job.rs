@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, field::Empty};
 
 use super::{
-    JobProgress, Locator, Wanted,
-    fetch::{Arrived, FetchError, Fetched, Fetcher, are_free},
+    Copies, JobProgress, Locator, Wanted,
+    existing::are_free,
+    fetch::{Arrived, FetchError, Fetched, Fetcher},
 };
 use crate::catalog::PartialSources;
 
@@ -49,6 +50,8 @@ pub struct DownloadOptions {
     pub serving: Option<Serving>,
     /// How long a download that has begun goes on when all its sources are gone; `None`: as long as `patience`.
     pub lull: Option<Duration>,
+    /// What was downloaded a moment ago, by others too that have the same.
+    pub copies: Copies,
     /// Whose limits of sources and memory it shares.
     pub downloader: Downloader,
 }
@@ -70,6 +73,7 @@ impl Default for DownloadOptions {
             patience: Duration::ZERO,
             serving: None,
             lull: None,
+            copies: Copies::default(),
             downloader: Downloader::default(),
         }
     }
@@ -147,6 +151,7 @@ pub async fn run_files(
 ) {
     let fetcher = Fetcher {
         locator,
+        copies: options.copies,
         downloader: options.downloader,
         sink: SinkOptions {
             overwrite: options.overwrite,

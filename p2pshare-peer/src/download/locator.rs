@@ -11,7 +11,7 @@ use p2pshare_core::{
     api::{GrantRequest, Located, MAX_GRANT_BATCH, ProblemKind, SourceKind},
     content::{ContentId, Manifest, PieceIndex, PieceRun},
     identity::PeerId,
-    swarm::{Candidate, Discovery, DiscoveryError},
+    swarm::Candidate,
     time::{Clock, SystemClock},
     transfer::{HaveStream, PieceSource, RateLimit, SegmentStream, TransferError},
 };
@@ -157,6 +157,11 @@ impl Locator {
         own: Option<Arc<dyn PieceSource>>,
     ) -> Arc<Self> {
         Arc::new(Self { me, pool, limit, own, known: Mutex::default() })
+    }
+
+    /// The peer that asks.
+    pub(super) fn me(&self) -> PeerId {
+        self.me.id()
     }
 
     /// Asks for all these contents of which nothing is known, in as few calls as can be.
@@ -323,21 +328,6 @@ impl GrantProvider for Locator {
         {
             known.remove(&request.content);
         }
-    }
-}
-
-/// Sources of one content as the index tells them from time to time.
-pub(super) struct IndexDiscovery {
-    pub(super) locator: Arc<Locator>,
-    /// The peer by which the download is served.
-    pub(super) own: Option<PeerId>,
-}
-
-#[async_trait]
-impl Discovery for IndexDiscovery {
-    async fn sources(&self, content: &ContentId) -> Result<Vec<Candidate>, DiscoveryError> {
-        let found = self.locator.candidates(content, Age::Fresh, self.own).await;
-        found.map(Option::unwrap_or_default).map_err(|error| DiscoveryError(error.to_string()))
     }
 }
 

@@ -3,6 +3,9 @@
 //! [`resolve`] asks the index what is meant, [`Locator`] where it is and for permission, [`run`] fetches it.
 
 mod cause;
+mod copies;
+mod discovery;
+mod existing;
 mod fetch;
 mod job;
 mod locator;
@@ -12,6 +15,7 @@ mod target;
 
 pub use cause::Cause;
 pub(crate) use cause::is_away;
+pub use copies::Copies;
 pub use fetch::{Arrived, FetchError, Fetched};
 pub use job::{
     DownloadOptions, JobEvent, JobFiles, JobReport, JobResults, Serving, run, run_files,

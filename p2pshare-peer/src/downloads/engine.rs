@@ -27,7 +27,10 @@ use super::{
     verdict::Reason,
     work::{Attempt, Ended, Work},
 };
-use crate::{download::Locator, meter::Meter};
+use crate::{
+    download::{Copies, Locator},
+    meter::Meter,
+};
 
 /// How often what runs is measured.
 const MEASURE_EVERY: Duration = Duration::from_millis(250);
@@ -61,6 +64,8 @@ pub(super) struct Session {
     pub(super) account: AccountId,
     pub(super) connection: Connection,
     pub(super) locator: Arc<Locator>,
+    /// What it has downloaded lately.
+    pub(super) copies: Copies,
 }
 
 #[derive(Default)]

@@ -18,7 +18,7 @@ use super::{
     reading::Readings,
     store::{DownloadRow, Store},
 };
-use crate::download::Locator;
+use crate::download::{Copies, Locator};
 
 /// Longest page of a list.
 const MAX_PAGE: usize = 1000;
@@ -79,7 +79,7 @@ impl DownloadManager {
                 let limit = self.engine.limit.clone();
                 let own = self.engine.options.shared.clone();
                 let locator = Locator::with_own(me.clone(), connection.pool.clone(), limit, own);
-                Some(Session { account, connection, locator })
+                Some(Session { account, connection, locator, copies: Copies::default() })
             }
         };
         Ok(self.engine.change_session(session).await?)

@@ -158,6 +158,7 @@ impl Work {
             patience: Duration::ZERO,
             lull: Some(LULL),
             serving: self.session.connection.serving.clone(),
+            copies: self.session.copies.clone(),
             downloader: self.engine.downloader.clone(),
         };
         let files = JobFiles {

@@ -60,7 +60,9 @@ fn a_get_through_the_running_peer_is_like_one_without() {
 
     serving.stop();
     for peer in [&bob, &carol] {
-        fs::remove_file(peer.path("film.mkv")).unwrap();
+        // What is here under another name would be taken from there.
+        fs::remove_dir_all(peer.home()).unwrap();
+        fs::create_dir(peer.home()).unwrap();
         let said = peer.fails(5, ["get", &id]);
         assert!(said.contains("--wait"), "{said}");
     }
@@ -233,4 +235,52 @@ fn a_content_is_written_to_standard_output() {
     both();
     assert!(read(&["get", &id, "-o", "-", "--here"]) == (Some(0), film.clone()));
     assert!(tree(&bob.home()).is_empty());
+}
+
+#[test]
+fn the_same_content_under_several_names_comes_once() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let carol = Peer::registered(&index, "carol");
+    let (film, notes) = (noise(5 * MIB + 7, 31), noise(1000, 32));
+    fs::create_dir_all(alice.path("All")).unwrap();
+    for number in 0..4 {
+        fs::write(alice.path(format!("All/film {number}")), &film).unwrap();
+        fs::write(alice.path(format!("All/notes {number}")), &notes).unwrap();
+    }
+    alice.share("All");
+    let serving = alice.serve(&[]);
+    let arrived = |peer: &Peer| {
+        for number in 0..4 {
+            assert_bytes(&peer.path(format!("All/film {number}")), &film);
+            assert_bytes(&peer.path(format!("All/notes {number}")), &notes);
+        }
+    };
+
+    // By itself.
+    let got = carol.ok(["get", "alice:/All"]);
+    arrived(&carol);
+    let files = got.all("file");
+    let sources = files.iter().flat_map(|file| file["sources"].as_array().unwrap());
+    let from_alice = sources.filter(|one| one["source"].as_str().unwrap().starts_with("alice ("));
+    let bytes: u64 = from_alice.map(|one| one["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(bytes, (film.len() + notes.len()) as u64, "{}", got.story());
+
+    // And by the running peer, which remembers what it has got.
+    let _page = with_page(&bob);
+    bob.ok(["get", "alice:/All"]);
+    arrived(&bob);
+    serving.stop().expect_code(0);
+    bob.ok(["get", "alice:/All/film 1", "-o", "other/"]);
+    assert_bytes(&bob.path("other/film 1"), &film);
+    // What has changed since then is no copy.
+    for number in 0..4 {
+        fs::write(bob.path(format!("All/notes {number}")), "other notes").unwrap();
+    }
+    let mut waits = bob.start(["get", "alice:/All/notes 1", "-o", "other/", "--wait", "60"]);
+    waits.wait_for_event("begun");
+    let serving = alice.serve(&[]);
+    waits.wait().expect_code(0);
+    assert_bytes(&bob.path("other/notes 1"), &notes);
+    serving.stop().expect_code(0);
 }

@@ -1,0 +1,185 @@
+//! Contents that were downloaded a moment ago: the same content under another name is copied from there.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use p2pshare_core::{
+    content::{ContentId, Manifest},
+    identity::PeerId,
+    swarm::Candidate,
+    transfer::{FileSource, FileStamp, PieceSource, SharedFile},
+};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+/// About what may be kept in memory: some 50,000 small files, or 500 GiB in large ones.
+const MAX_BYTES: usize = 16 << 20;
+
+/// The files that downloads have brought lately. Downloads that have the same one fetch a content once, the others wait
+/// for it. A clone is the same.
+///
+/// A file is copied piece by piece like from any other source, so that one that was changed since does no harm.
+#[derive(Clone, Debug, Default)]
+pub struct Copies {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    files: FileSource,
+    kept: Mutex<Kept>,
+    turns: Mutex<HashMap<ContentId, Arc<AsyncMutex<()>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// What is kept, the oldest first, and about what it takes.
+    order: VecDeque<(ContentId, usize)>,
+    bytes: usize,
+}
+
+/// The right to fetch a content; dropping it lets the next have it.
+#[derive(Debug)]
+pub(super) struct Turn {
+    inner: Arc<Inner>,
+    content: ContentId,
+    /// `None` once it is dropped.
+    lock: Option<Arc<AsyncMutex<()>>>,
+    guard: Option<OwnedMutexGuard<()>>,
+}
+
+impl Copies {
+    /// Waits until nobody else fetches this content.
+    ///
+    /// Cancellation: as if it had not been called.
+    pub(super) async fn turn(&self, content: ContentId) -> Turn {
+        let lock = self.inner.turns().entry(content).or_default().clone();
+        let inner = self.inner.clone();
+        let mut turn = Turn { inner, content, lock: Some(lock.clone()), guard: None };
+        turn.guard = Some(lock.lock_owned().await);
+        turn
+    }
+
+    /// Notes where a content is now.
+    pub(super) fn add(&self, path: &Path, manifest: Manifest, stamp: FileStamp) {
+        const OVERHEAD: usize = 200;
+        let (id, path) = (manifest.id(), path.to_owned());
+        let bytes = manifest.encoded_len() + path.as_os_str().len() + OVERHEAD;
+        let mut kept = self.inner.kept();
+        let is_known = self.inner.files.remove(&id).is_some();
+        self.inner.files.insert(SharedFile { path, manifest, stamp });
+        if !is_known {
+            kept.order.push_back((id, bytes));
+            kept.bytes += bytes;
+        }
+        while kept.bytes > MAX_BYTES
+            && let Some((oldest, bytes)) = kept.order.pop_front()
+        {
+            kept.bytes -= bytes;
+            self.inner.files.remove(&oldest);
+        }
+    }
+
+    /// The file with a content as a source by the name of the peer `own`, if there is one and it is what it was.
+    pub(super) async fn candidate(&self, content: &ContentId, own: PeerId) -> Option<Candidate> {
+        let source = Arc::new(self.inner.files.clone());
+        match source.have(content).await {
+            Ok(_) => Some(Candidate { id: own, label: "this machine".to_owned(), source }),
+            Err(_) => {
+                let mut kept = self.inner.kept();
+                if self.inner.files.remove(content).is_some() {
+                    let place = kept.order.iter().position(|(id, _)| id == content);
+                    let removed = place.and_then(|place| kept.order.remove(place));
+                    kept.bytes -= removed.map_or(0, |(_, bytes)| bytes);
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turns(&self) -> MutexGuard<'_, HashMap<ContentId, Arc<AsyncMutex<()>>>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut turns = self.inner.turns();
+        // Before it is looked whether anybody else waits.
+        (self.guard, self.lock) = (None, None);
+        if turns.get(&self.content).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            turns.remove(&self.content);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use futures::FutureExt;
+    use p2pshare_core::content::hash_bytes;
+
+    use super::*;
+
+    const ME: PeerId = PeerId::from_bytes([1; 32]);
+
+    #[tokio::test]
+    async fn a_file_is_a_source_for_as_long_as_it_is_what_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, b"content").unwrap();
+        let copies = Copies::default();
+        let manifest = hash_bytes(b"content");
+        let id = manifest.id();
+        assert!(copies.candidate(&id, ME).await.is_none());
+        let stamp = FileStamp::of(&path.metadata().unwrap());
+        copies.add(&path, manifest.clone(), stamp);
+        copies.add(&path, manifest, stamp);
+        assert_eq!(copies.inner.kept().order.len(), 1);
+        let found = copies.candidate(&id, ME).await.unwrap();
+        assert_eq!(found.source.manifest(&id).await.unwrap().id(), id);
+
+        fs::write(&path, b"contents").unwrap();
+        assert!(copies.candidate(&id, ME).await.is_none());
+        let kept = copies.inner.kept();
+        assert!(kept.order.is_empty() && kept.bytes == 0);
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded() {
+        let copies = Copies::default();
+        let stamp = FileStamp { len: 4, mtime_ns: 0, inode: 1 };
+        let name = "x".repeat(4000);
+        for number in 0..5000_u32 {
+            copies.add(Path::new(&name), hash_bytes(&number.to_le_bytes()), stamp);
+        }
+        let kept = copies.inner.kept();
+        assert!(kept.bytes <= MAX_BYTES && kept.order.len() > 3000, "{}", kept.order.len());
+        let newest = hash_bytes(&4999_u32.to_le_bytes()).id();
+        assert!(copies.inner.files.remove(&newest).is_some());
+        assert!(copies.inner.files.remove(&hash_bytes(&0_u32.to_le_bytes()).id()).is_none());
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_has_the_turn() {
+        let copies = Copies::default();
+        let [a, b] = [b"a", b"b"].map(|bytes| ContentId::of(bytes));
+        let first = copies.turn(a).await;
+        let mut second = Box::pin(copies.turn(a));
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(copies.turn(b).now_or_never().unwrap());
+        drop(copies.turn(a).now_or_never());
+        drop(first);
+        drop(second.await);
+        assert!(copies.inner.turns().is_empty());
+    }
+}
