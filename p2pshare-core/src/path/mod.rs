@@ -139,6 +139,18 @@ impl SharePath {
         Self::parse(&format!("{self}/{below}"))
     }
 
+    /// The same with `_` in place of the marks that turn the direction of writing: with one after
+    /// `photo` what ends in `gpj.exe` is shown as if it ended in `exe.jpg`. For files of this machine that others name.
+    #[must_use]
+    pub fn without_turns(self) -> Self {
+        let is_turn = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match self.0.contains(is_turn) {
+            // It is no longer than before, and `_` is allowed wherever they are.
+            true => Self(self.0.replace(is_turn, "_").into()),
+            false => self,
+        }
+    }
+
     /// True if the first parts of this path are those of `prefix`: `a/bc` starts with `a`, not with `a/b`.
     pub fn starts_with(&self, prefix: &Self) -> bool {
         self == prefix || self.strip_prefix(prefix).is_some()

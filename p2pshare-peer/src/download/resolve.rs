@@ -132,9 +132,10 @@ pub async fn find_each<E: From<ResolveError>>(
     }
 }
 
-/// The name, or another in place of one that a download gives its unfinished files: those of another download would be
-/// lost.
+/// The name as it is written to the disk: not shown as something else than it is, and none that a download gives its
+/// unfinished files, for those of another download would be lost.
 fn harmless(name: SharePath) -> SharePath {
+    let name = name.without_turns();
     match is_unfinished(Path::new(name.file_name())) {
         true => numbered(&name, 2).unwrap_or(name),
         false => name,
@@ -292,6 +293,7 @@ mod tests {
                 format!("film.{digits}.part.manifest (2).tmp"),
             ),
             ("film.part".into(), "film.part".into()),
+            ("a/photo\u{202e}gpj.exe".into(), "a/photo_gpj.exe".into()),
         ] {
             let name = harmless(SharePath::parse(&name).unwrap());
             assert_eq!(name.as_str(), becomes);

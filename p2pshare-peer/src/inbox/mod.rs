@@ -168,8 +168,9 @@ impl Inner {
             )));
         }
         let mut slot = None;
+        let wanted = offer.name.clone().without_turns();
         for number in 1..=MAX_NAMES {
-            let Some(name) = numbered(&offer.name, number) else {
+            let Some(name) = numbered(&wanted, number) else {
                 break;
             };
             if is_unfinished(Path::new(name.file_name())) {

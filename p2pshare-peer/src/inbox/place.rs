@@ -11,7 +11,10 @@ use p2pshare_core::{identity::Username, path::SharePath};
 /// The place of a name in a sender's folder, whose folders are made: see [`make_folders`]. An inbox that somebody has
 /// removed is made again, but not the folders in which it lies: its disk may be away. Blocks.
 pub(super) fn place(root: &Path, from: &Username, name: &SharePath) -> io::Result<PathBuf> {
-    make_folder(root).map_err(|error| io::Error::new(io::ErrorKind::NotADirectory, error))?;
+    make_folder(root).map_err(|error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => error,
+        _ => io::Error::new(io::ErrorKind::NotADirectory, error),
+    })?;
     let above = name.parent();
     let folders = above.iter().flat_map(SharePath::parts);
     let folder = make_folders(root, std::iter::once(from.as_str()).chain(folders))?;

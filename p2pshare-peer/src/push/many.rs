@@ -10,7 +10,6 @@ use std::{
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use p2pshare_core::{identity::Username, path::SharePath};
-use tokio::sync::mpsc;
 
 use super::{Parcel, PushError, Pushed, pack_as, send};
 use crate::{
@@ -92,7 +91,7 @@ pub type PushEvents<'a> = &'a (dyn Fn(PushEvent<'_>) + Send + Sync);
 /// # Errors
 ///
 /// [`PushError`] when something that was named cannot be looked at, when the index refuses, when nobody is there to take
-/// the files, and when one file after the other is refused, or all are.
+/// the files, and when one file after the other is refused, or all are. What came before it is in the report all the same.
 pub async fn push_all(
     me: &OwnPeer,
     pool: &PeerPool,
@@ -100,52 +99,28 @@ pub async fn push_all(
     data_dir: &DataDir,
     user: &Username,
     events: PushEvents<'_>,
-) -> Result<PushReport, PushError> {
-    let mut report = PushReport::default();
-    let (mut files, mut bytes) = (0, 0_u64);
-    for path in paths {
-        let mut listed = list(path, data_dir.path()).await?;
-        while let Some(batch) = listed.recv().await {
-            for item in batch {
-                match item {
-                    Listed::File { size, .. } => {
-                        files += 1;
-                        bytes = bytes.saturating_add(size);
-                    }
-                    Listed::Skipped(path, reason) => {
-                        report.skipped += 1;
-                        events(PushEvent::Skipped(&path, &reason));
-                    }
-                }
-            }
-        }
-    }
-    events(PushEvent::Counted { files, bytes });
-    me.make_known().await?;
+) -> (PushReport, Result<(), PushError>) {
+    let state = State { report: PushReport::default(), failures: 0, first: None };
     let work = Work {
         me,
         pool,
+        data_dir,
         user,
         events,
         done: AtomicU64::new(0),
-        state: Mutex::new(State { report, failures: 0, first: None }),
+        state: Mutex::new(state),
     };
-    for path in paths {
-        let files = files_of(list(path, data_dir.path()).await?).map(Ok);
-        let push = |(local, name)| work.push(local, name);
-        files.try_for_each_concurrent(AT_ONCE, push).await?;
-    }
+    let ended = work.run(paths).await;
     let State { report, first, .. } =
         work.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match first {
-        Some(error) if report.pushed == 0 => Err(error),
-        _ => Ok(report),
-    }
+    let ended = match first {
+        Some(error) if report.pushed == 0 => ended.and(Err(error)),
+        _ => ended,
+    };
+    (report, ended)
 }
-
-fn files_of(listed: mpsc::Receiver<Vec<Listed>>) -> impl Stream<Item = (PathBuf, SharePath)> {
-    let batches = stream::unfold(listed, async |mut listed| Some((listed.recv().await?, listed)));
-    batches.flat_map(stream::iter).filter_map(async |item| match item {
+fn files_of(listed: impl Stream<Item = Listed>) -> impl Stream<Item = (PathBuf, SharePath)> {
+    listed.filter_map(async |item| match item {
         Listed::File { local, path, .. } => Some((local, path)),
         // It was told of when it was counted.
         Listed::Skipped(..) => None,
@@ -155,6 +130,7 @@ fn files_of(listed: mpsc::Receiver<Vec<Listed>>) -> impl Stream<Item = (PathBuf,
 struct Work<'a> {
     me: &'a OwnPeer,
     pool: &'a PeerPool,
+    data_dir: &'a DataDir,
     user: &'a Username,
     events: PushEvents<'a>,
     /// Bytes that the receiver has.
@@ -171,6 +147,38 @@ struct State {
 }
 
 impl Work<'_> {
+    async fn run(&self, paths: &[PathBuf]) -> Result<(), PushError> {
+        self.count(paths).await?;
+        self.me.make_known().await?;
+        let lists = stream::iter(paths).then(|path| async {
+            let listed = list(path, self.data_dir.path()).await?;
+            Ok::<_, PushError>(files_of(listed).map(Ok::<_, PushError>))
+        });
+        let push = |(local, name)| self.push(local, name);
+        lists.try_flatten().try_for_each_concurrent(AT_ONCE, push).await
+    }
+
+    async fn count(&self, paths: &[PathBuf]) -> Result<(), PushError> {
+        let (mut files, mut bytes) = (0, 0_u64);
+        for path in paths {
+            let mut listed = list(path, self.data_dir.path()).await?;
+            while let Some(item) = listed.next().await {
+                match item {
+                    Listed::File { size, .. } => {
+                        files += 1;
+                        bytes = bytes.saturating_add(size);
+                    }
+                    Listed::Skipped(path, reason) => {
+                        self.state().report.skipped += 1;
+                        (self.events)(PushEvent::Skipped(&path, &reason));
+                    }
+                }
+            }
+        }
+        (self.events)(PushEvent::Counted { files, bytes });
+        Ok(())
+    }
+
     async fn push(&self, local: PathBuf, name: SharePath) -> Result<(), PushError> {
         (self.events)(PushEvent::Begun(&local));
         let parcel = match pack_as(&local, name, |_| ()).await {

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use futures::{StreamExt, stream, stream::BoxStream};
 use p2pshare_core::path::SharePath;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
@@ -34,7 +35,7 @@ pub enum Listed {
 }
 
 /// Goes through a file, or through a folder in the order of the names in it, in the background. Memory is that of some
-/// thousand files; dropping the receiver ends it.
+/// thousand files; dropping the stream ends it.
 ///
 /// # Errors
 ///
@@ -42,7 +43,7 @@ pub enum Listed {
 pub(crate) async fn list(
     path: &Path,
     data_dir: &Path,
-) -> Result<mpsc::Receiver<Vec<Listed>>, ShareError> {
+) -> Result<BoxStream<'static, Listed>, ShareError> {
     let (given, data_dir) = (path.to_owned(), data_dir.to_owned());
     let resolved = spawn_blocking({
         let data_dir = data_dir.clone();
@@ -56,18 +57,11 @@ pub(crate) async fn list(
         is_file: None,
         apart: Arc::default(),
     };
-    let (send, mut batches) = mpsc::channel(AHEAD);
+    let (send, batches) = mpsc::channel(AHEAD);
     spawn_blocking(move || walk(&tree, &Scope::all(), &data_dir, Vec::new(), &send));
-    let (send, listed) = mpsc::channel(AHEAD);
-    tokio::spawn(async move {
-        while let Some(batch) = batches.recv().await {
-            let batch = batch.into_iter().map(|step| item(&root, &name, step)).collect();
-            if send.send(batch).await.is_err() {
-                break;
-            }
-        }
-    });
-    Ok(listed)
+    let batches =
+        stream::unfold(batches, async |mut batches| Some((batches.recv().await?, batches)));
+    Ok(batches.flat_map(stream::iter).map(move |step| item(&root, &name, step)).boxed())
 }
 
 fn item(root: &Path, name: &SharePath, step: Step) -> Listed {
@@ -93,12 +87,7 @@ mod tests {
     use super::*;
 
     async fn all(path: &Path, data_dir: &Path) -> Vec<Listed> {
-        let mut batches = list(path, data_dir).await.unwrap();
-        let mut all = Vec::new();
-        while let Some(batch) = batches.recv().await {
-            all.extend(batch);
-        }
-        all
+        list(path, data_dir).await.unwrap().collect().await
     }
 
     #[tokio::test]

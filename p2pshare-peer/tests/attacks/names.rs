@@ -117,11 +117,11 @@ async fn what_is_pushed_stays_in_the_inbox() {
         assert!(!told.chars().any(|c| c.is_control() || c == '\u{202e}'), "{name:?}: {told:?}");
         assert_eq!(all(folder.path()), before, "{name:?}");
     }
-    // The same with a name that is good.
-    // A name that reads otherwise than it is written is a good one; it is shown as it is written.
-    let turned = "a\u{202e}gpj.exe";
-    assert_eq!(push(&server, turned).await.unwrap(), turned);
+    // A name that reads otherwise than it is written is kept as one that does not.
+    assert_eq!(push(&server, "a\u{202e}gpj.exe").await.unwrap(), "a_gpj.exe");
+    assert_eq!(fs::read(root.join("mallory/a_gpj.exe")).unwrap(), b"abc");
     assert!(all(folder.path()).iter().all(|path| path.starts_with(folder.path().join("deep"))));
+    // The same with a name that is good.
     assert_eq!(push(&server, "a/b.txt").await.unwrap(), "a/b.txt");
     assert_eq!(fs::read(root.join("mallory/a/b.txt")).unwrap(), b"abc");
 }

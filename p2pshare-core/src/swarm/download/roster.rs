@@ -1,6 +1,9 @@
 //! The sources that a download knows of.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     swarm::{Candidate, SourceId},
@@ -54,8 +57,14 @@ impl Roster {
     pub(super) fn update(&mut self, candidates: Vec<Candidate>) {
         self.entries.values_mut().for_each(|entry| entry.listed = false);
         if self.entries.len() + candidates.len() > MOST {
-            // Those that never did anything make room; who is named again comes again.
-            self.entries.retain(|_, entry| entry.status != Status::New);
+            // Those that do nothing and are named no more make room, except for liars; who never did anything comes again
+            // when it is named again.
+            let named: BTreeSet<_> = candidates.iter().map(|candidate| candidate.id).collect();
+            self.entries.retain(|id, entry| match entry.status {
+                Status::New => false,
+                Status::Resting { .. } => named.contains(id),
+                Status::Running | Status::StruckOff => true,
+            });
         }
         for candidate in candidates {
             if self.entries.len() >= MOST && !self.entries.contains_key(&candidate.id) {
@@ -150,5 +159,39 @@ impl Roster {
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{identity::PeerId, transfer::MemorySource};
+
+    fn candidate(number: usize) -> Candidate {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        let source = Arc::new(MemorySource::new());
+        Candidate { id: PeerId::from_bytes(id), label: number.to_string(), source }
+    }
+
+    #[test]
+    fn who_was_tried_in_vain_and_is_named_no_more_makes_room() {
+        let (mut roster, now) = (Roster::default(), Duration::ZERO);
+        roster.update((0..MOST).map(candidate).collect());
+        let tried = roster.start(MOST, now);
+        assert_eq!(tried.len(), MOST);
+        let [running, liar] = [0, 1].map(|number| candidate(number).id);
+        roster.strike(liar);
+        for (one, _) in &tried[2..] {
+            roster.dismiss(one.id, Duration::from_secs(1), now);
+        }
+        roster.update((MOST - 10..2 * MOST).map(candidate).collect());
+        assert_eq!(roster.entries.len(), MOST);
+        for kept in [running, liar, candidate(MOST - 10).id, candidate(MOST).id] {
+            assert!(roster.entries.contains_key(&kept));
+        }
+        assert!(!roster.entries.contains_key(&candidate(5).id));
     }
 }

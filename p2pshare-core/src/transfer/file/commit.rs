@@ -203,7 +203,10 @@ impl Run {
             if let Err(error) = sys::sync_folder(&folder) {
                 // One that may be written but not read cannot be opened for it: its file system is synced instead.
                 let is_closed = error.kind() == std::io::ErrorKind::PermissionDenied;
-                if is_closed && sync_file_systems(renamed).is_some() {
+                let has = |synced: BTreeSet<u64>| {
+                    sys::file_system_of(&folder).is_ok_and(|there| synced.contains(&there))
+                };
+                if is_closed && sync_file_systems(renamed).is_some_and(has) {
                     continue;
                 }
                 self.inner.state().folders.insert(folder.clone());

@@ -114,7 +114,8 @@ async fn many(
             context.output.event("failed", json!({ "path": path, "error": error }));
         }
     };
-    let report = shown.while_doing(push_all(me, pool, paths, &context.dir, user, &events)).await?;
+    let pushing = push_all(me, pool, paths, &context.dir, user, &events);
+    let (report, ended) = shown.while_doing(pushing).await;
     shown.finish();
     let PushReport { pushed, there, bytes: size, sent, failed, mismatched, skipped } = report;
     if pushed > 0 {
@@ -131,6 +132,7 @@ async fn many(
             "pushed": pushed, "there": there, "bytes": size, "sent": sent, "failed": failed, "skipped": skipped,
         }),
     );
+    ended?;
     if failed > 0 {
         let exit = if mismatched > 0 { Exit::VerificationFailed } else { Exit::Failed };
         return Err(CliError::new(exit, format!("{} failed", count(failed, "file"))).hint(RESUME));
