@@ -29,8 +29,8 @@ use p2pshare_core::{
         },
         search::{Search, SearchSlice},
         store::{
-            CatalogStore, GroupStore, IndexStore, InviteStore, PeerStore, RedeemOutcome,
-            SessionStore, StoreResult, UserStore,
+            CatalogStore, GroupStore, IndexStore, InviteStore, KeptSessions, PeerStore,
+            RedeemOutcome, SessionStore, StoreResult, UserStore,
         },
     },
     path::SharePath,
@@ -102,8 +102,9 @@ impl UserStore for MeteredStore {
         name: &Username,
         verifier: &Verifier,
         expected: Option<&Verifier>,
+        kept: KeptSessions,
     ) -> StoreResult<bool> {
-        self.meter("set_verifier", self.inner.set_verifier(name, verifier, expected)).await
+        self.meter("set_verifier", self.inner.set_verifier(name, verifier, expected, kept)).await
     }
 
     async fn set_disabled(&self, name: &Username, disabled: bool) -> StoreResult<bool> {

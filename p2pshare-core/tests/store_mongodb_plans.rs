@@ -20,8 +20,8 @@ use p2pshare_core::{
         },
         search::{Filter, Query, Search},
         store::{
-            CatalogStore, GroupStore, IndexStore, InviteStore, PeerStore, SessionStore,
-            StoreResult, UserStore,
+            CatalogStore, GroupStore, IndexStore, InviteStore, KeptSessions, PeerStore,
+            SessionStore, StoreResult, UserStore,
         },
     },
     path::SharePath,
@@ -268,7 +268,7 @@ async fn change_everything(store: &MongoStore) {
     let (alice, bob, id) = (name("alice"), name("bob"), peer(1).id);
     done(store.insert_user(&user("cy"), true).await);
     done(store.insert_user(&user("cy"), false).await);
-    done(store.set_verifier(&alice, &verifier(), Some(&verifier())).await);
+    done(store.set_verifier(&alice, &verifier(), Some(&verifier()), KeptSessions::None).await);
     done(store.set_operator(&alice, true).await);
     let session = Session {
         token: TokenHash::from_bytes([1; 32]),

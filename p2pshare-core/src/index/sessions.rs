@@ -3,6 +3,7 @@
 use super::{
     Index, IndexError,
     model::{Session, User},
+    store::KeptSessions,
 };
 use crate::{
     api::{Account, SessionOpened, SessionsEnded},
@@ -39,8 +40,10 @@ impl Index {
         if user.disabled {
             return Err(IndexError::AccountDisabled);
         }
-        let verifier =
-            if rehash { self.rehash(&user, password).await? } else { user.verifier.clone() };
+        let verifier = match rehash {
+            true => self.rehash(&user, password).await?.ok_or(IndexError::WrongCredentials)?,
+            false => user.verifier.clone(),
+        };
 
         let token = SessionToken::generate();
         let now = self.now();
@@ -95,11 +98,24 @@ impl Index {
         Ok(SessionsEnded { ended })
     }
 
-    /// Stores the password under today's parameters, unless it was changed meanwhile. Says what it is checked against.
-    async fn rehash(&self, user: &User, password: Password) -> Result<Verifier, IndexError> {
-        let verifier = self.authenticator().enroll(&user.name, password).await?;
-        let replaced =
-            self.store().set_verifier(&user.name, &verifier, Some(&user.verifier)).await?;
-        Ok(if replaced { verifier } else { user.verifier.clone() })
+    /// Stores the password under today's parameters, unless something else was stored meanwhile. Says what it is checked
+    /// against; `None`: it is not the password any more.
+    async fn rehash(
+        &self,
+        user: &User,
+        password: Password,
+    ) -> Result<Option<Verifier>, IndexError> {
+        let verifier = self.authenticator().enroll(&user.name, password.clone()).await?;
+        let (old, kept) = (Some(&user.verifier), KeptSessions::All);
+        if self.store().set_verifier(&user.name, &verifier, old, kept).await? {
+            return Ok(Some(verifier));
+        }
+        // Another login has done the same, or the password was changed.
+        let Some(now) = self.store().user(&user.name).await? else { return Ok(None) };
+        let verify = self.authenticator().verify(&user.name, password, Some(&now.verifier));
+        Ok(match verify.await? {
+            Verdict::Accepted { .. } => Some(now.verifier),
+            Verdict::Refused => None,
+        })
     }
 }

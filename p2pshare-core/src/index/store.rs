@@ -61,6 +61,28 @@ pub enum StoreError {
 /// What a store answers with.
 pub type StoreResult<T> = Result<T, StoreError>;
 
+/// Which sessions of an account go on when its password is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptSessions {
+    /// All of them: it is the same password.
+    All,
+    /// This one alone.
+    One(TokenHash),
+    /// None.
+    None,
+}
+
+impl KeptSessions {
+    /// The session that does not end, if the others do; `None`: none ends.
+    pub fn end_all_but(self) -> Option<Option<TokenHash>> {
+        match self {
+            Self::All => None,
+            Self::One(session) => Some(Some(session)),
+            Self::None => Some(None),
+        }
+    }
+}
+
 /// Accounts.
 #[async_trait]
 pub trait UserStore: Send + Sync {
@@ -72,13 +94,15 @@ pub trait UserStore: Send + Sync {
     /// The account of this name.
     async fn user(&self, name: &Username) -> StoreResult<Option<User>>;
 
-    /// Sets what the password is checked against; with `expected`, only if that is what it is checked against at this
-    /// very moment. `false`: no such account, or not as expected; nothing changed.
+    /// Sets what the password is checked against, and ends the account's sessions but those that are `kept`, in the same
+    /// step; with `expected`, only if that is what it is checked against at this very moment. `false`: no such account,
+    /// or not as expected; nothing changed.
     async fn set_verifier(
         &self,
         name: &Username,
         verifier: &Verifier,
         expected: Option<&Verifier>,
+        kept: KeptSessions,
     ) -> StoreResult<bool>;
 
     /// Disables or enables an account; disabling ends all its sessions, takes its peers offline (as by

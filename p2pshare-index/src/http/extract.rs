@@ -27,9 +27,36 @@ impl FromRequestParts<App> for LoggedIn {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Answer<Self> {
-        let token = bearer(&parts.headers).ok_or(IndexError::NotLoggedIn)?;
-        Ok(Self(app.index.caller(&token).await?))
+        let caller = caller(parts, app).await?;
+        parts.extensions.insert(Checked { caller: caller.clone(), is_operator: false });
+        Ok(Self(caller))
     }
+}
+
+/// Who may make this call, as its head says. What comes after the head may take long.
+#[derive(Clone)]
+struct Checked {
+    caller: Caller,
+    is_operator: bool,
+}
+
+impl Checked {
+    /// Whether it is still so.
+    async fn again(self, parts: &Parts, app: &App) -> Answer<()> {
+        let now = caller(parts, app).await?;
+        if now.user != self.caller.user {
+            return Err(IndexError::NotLoggedIn.into());
+        }
+        if self.is_operator {
+            app.index.operator(now)?;
+        }
+        Ok(())
+    }
+}
+
+async fn caller(parts: &Parts, app: &App) -> Answer<Caller> {
+    let token = bearer(&parts.headers).ok_or(IndexError::NotLoggedIn)?;
+    Ok(app.index.caller(&token).await?)
 }
 
 /// The operator whose session the request has. Before any other part of the request: what else is wrong with it is told
@@ -41,7 +68,9 @@ impl FromRequestParts<App> for AsOperator {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Answer<Self> {
         let LoggedIn(caller) = LoggedIn::from_request_parts(parts, app).await?;
-        Ok(Self(app.index.operator(caller)?))
+        let operator = app.index.operator(caller.clone())?;
+        parts.extensions.insert(Checked { caller, is_operator: true });
+        Ok(Self(operator))
     }
 }
 
@@ -139,6 +168,10 @@ async fn json<T: DeserializeOwned>(request: Request, app: &App, max: usize) -> A
         Some(turn) => turn.while_waiting_for(read).await??,
         None => read.await?,
     };
+    // The session may have ended, or the right, while the body was held back.
+    if let Some(checked) = parts.extensions.get::<Checked>().cloned() {
+        checked.again(&parts, app).await?;
+    }
     // A list of an object's fields without their names would be taken for the object.
     if body.bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte == b'[')
     {

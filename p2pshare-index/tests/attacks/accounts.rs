@@ -13,7 +13,10 @@ use p2pshare_core::{
     },
     backend::memory::MemoryStore,
     identity::Username,
-    index::{Index, IndexConfig, store::UserStore},
+    index::{
+        Index, IndexConfig,
+        store::{KeptSessions, UserStore},
+    },
 };
 use p2pshare_index::{HttpOptions, RateLimits, ServerOptions, router};
 use reqwest::{Client, Method, Response, StatusCode};
@@ -200,7 +203,9 @@ impl Authenticator for ResetMeanwhile {
         let reset = self.reset.lock().unwrap().take();
         if let Some(reset) = reset {
             let verifier = self.passwords.enroll(user, reset).await?;
-            assert!(self.store.set_verifier(user, &verifier, None).await.unwrap());
+            assert!(
+                self.store.set_verifier(user, &verifier, None, KeptSessions::All).await.unwrap()
+            );
         }
         Ok(verdict)
     }

@@ -5,7 +5,10 @@ use std::process::Stdio;
 use p2pshare_core::{api::ProblemKind, content::ContentId, identity::PeerKey};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::common::{
     Login, PASSWORD, TestIndex, assert_problem, process, process::text, publish, start,
@@ -198,4 +201,77 @@ impl TestClient {
         let grants: Value = call.json(&ask).send().await.unwrap().json().await.unwrap();
         grants["contents"][0]["sources"].as_array().map_or(0, Vec::len)
     }
+}
+
+/// A call whose head the index has taken, and whose body is held back.
+struct HeldBack {
+    socket: TcpStream,
+    body: String,
+}
+
+impl HeldBack {
+    async fn call(index: &TestIndex, method: &str, path: &str, token: &str, body: &Value) -> Self {
+        let body = body.to_string();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: index\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+            body.len()
+        );
+        let mut socket = TcpStream::connect(index.address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        // It says so once it reads the body: whose call it is has been looked at by then.
+        let mut said = Vec::new();
+        while !said.ends_with(b"\r\n\r\n") {
+            said.push(socket.read_u8().await.unwrap());
+        }
+        assert!(said.starts_with(b"HTTP/1.1 100 "), "{}", String::from_utf8_lossy(&said));
+        Self { socket, body }
+    }
+
+    async fn finish(mut self) -> u16 {
+        self.socket.write_all(self.body.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        self.socket.read_to_string(&mut answer).await.unwrap();
+        answer["HTTP/1.1 ".len()..][..3].parse().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_held_back_ends_with_its_session() {
+    let index = start().await;
+    let (root, eve) = (index.user("root").await, index.user("eve").await);
+    index.index.set_operator(&eve.user, true).await.unwrap();
+    let enable = json!({ "disabled": false });
+    let disable = json!({ "disabled": true });
+    let operator = "/v1/operator/users";
+    let held = |path: String, body: Value| {
+        let (index, token) = (&index, eve.token.clone());
+        async move { HeldBack::call(index, "PATCH", &path, &token, &body).await }
+    };
+    // One that goes on.
+    let good = held(format!("{operator}/root"), enable.clone()).await;
+    assert_eq!(good.finish().await, 200);
+
+    // Who is no operator any more.
+    let late = held(format!("{operator}/root"), disable.clone()).await;
+    index.index.set_operator(&eve.user, false).await.unwrap();
+    assert_eq!(late.finish().await, 403);
+    index.index.set_operator(&eve.user, true).await.unwrap();
+
+    // Who is disabled.
+    let late = held(format!("{operator}/root"), disable.clone()).await;
+    index.index.set_disabled(&eve.user, true).await.unwrap();
+    assert_eq!(late.finish().await, 401);
+    let status = call(&base(&index), &root.token, Method::GET, "/v1/me").await.status();
+    assert_eq!(status, StatusCode::OK);
+
+    // Whose session has ended, and who has another one.
+    let group = json!({ "name": "club" });
+    let late = HeldBack::call(&index, "POST", "/v1/groups", &root.token, &group).await;
+    let ended = call(&base(&index), &root.token, Method::DELETE, "/v1/sessions").await;
+    assert!(ended.status().is_success());
+    let again = index.log_in("root").await;
+    assert_eq!(late.finish().await, 401);
+    let groups = call(&base(&index), &again.token, Method::GET, "/v1/groups").await;
+    assert!(!groups.text().await.unwrap().contains("club"));
 }

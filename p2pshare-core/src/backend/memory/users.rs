@@ -10,7 +10,7 @@ use crate::{
     identity::Username,
     index::{
         model::User,
-        store::{StoreResult, UserStore},
+        store::{KeptSessions, StoreResult, UserStore},
     },
 };
 
@@ -33,6 +33,7 @@ impl UserStore for MemoryStore {
         name: &Username,
         verifier: &Verifier,
         expected: Option<&Verifier>,
+        kept: KeptSessions,
     ) -> StoreResult<bool> {
         let mut state = self.lock()?;
         let Some(user) = state.users.get_mut(name) else {
@@ -42,6 +43,9 @@ impl UserStore for MemoryStore {
             return Ok(false);
         }
         user.verifier = verifier.clone();
+        if let Some(kept) = kept.end_all_but() {
+            state.sessions.retain(|token, session| session.user != *name || Some(*token) == kept);
+        }
         Ok(true)
     }
 

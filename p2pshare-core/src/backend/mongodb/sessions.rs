@@ -52,10 +52,7 @@ impl SessionStore for MongoStore {
     }
 
     async fn end_sessions(&self, user: &Username, except: Option<&TokenHash>) -> StoreResult<u64> {
-        let mut which = doc! { "user": user.as_str() };
-        if let Some(except) = except {
-            which.insert("_id", doc! { "$ne": Bytes32::from(except) });
-        }
+        let which = all_but(user, except);
         Ok(transact!(&self.database, end, which.clone()))
     }
 
@@ -133,7 +130,16 @@ async fn open(
     Ok(true)
 }
 
-async fn end(tx: &mut Tx<'_>, which: Document) -> MongoResult<u64> {
+/// The sessions of a user but one.
+pub(super) fn all_but(user: &Username, except: Option<&TokenHash>) -> Document {
+    let mut which = doc! { "user": user.as_str() };
+    if let Some(except) = except {
+        which.insert("_id", doc! { "$ne": Bytes32::from(except) });
+    }
+    which
+}
+
+pub(super) async fn end(tx: &mut Tx<'_>, which: Document) -> MongoResult<u64> {
     let ended = tx.database.sessions.delete_many(which).session(&mut tx.session).await?;
     Ok(ended.deleted_count)
 }

@@ -7,14 +7,14 @@ use super::{
     MongoStore,
     database::{MongoResult, Tx, patiently, transact},
     documents::{Bytes32, UserDoc},
-    groups, many, peers,
+    groups, many, peers, sessions,
 };
 use crate::{
     auth::Verifier,
     identity::Username,
     index::{
         model::User,
-        store::{StoreResult, UserStore},
+        store::{KeptSessions, StoreResult, UserStore},
     },
 };
 
@@ -35,8 +35,9 @@ impl UserStore for MongoStore {
         name: &Username,
         verifier: &Verifier,
         expected: Option<&Verifier>,
+        kept: KeptSessions,
     ) -> StoreResult<bool> {
-        Ok(transact!(&self.database, set_verifier, name, verifier, expected))
+        Ok(transact!(&self.database, set_verifier, name, verifier, expected, kept))
     }
 
     async fn set_disabled(&self, name: &Username, disabled: bool) -> StoreResult<bool> {
@@ -113,6 +114,7 @@ async fn set_verifier(
     name: &Username,
     verifier: &Verifier,
     expected: Option<&Verifier>,
+    kept: KeptSessions,
 ) -> MongoResult<bool> {
     let mut filter = doc! { "_id": name.as_str() };
     if let Some(expected) = expected {
@@ -120,7 +122,13 @@ async fn set_verifier(
     }
     let update = doc! { "$set": { "verifier": verifier.as_str() }, "$inc": { "rev": 1 } };
     let set = tx.database.users.update_one(filter, update).session(&mut tx.session).await?;
-    Ok(set.matched_count > 0)
+    if set.matched_count == 0 {
+        return Ok(false);
+    }
+    if let Some(kept) = kept.end_all_but() {
+        sessions::end(tx, sessions::all_but(name, kept.as_ref())).await?;
+    }
+    Ok(true)
 }
 
 async fn set_disabled(tx: &mut Tx<'_>, name: &Username, disabled: bool) -> MongoResult<bool> {

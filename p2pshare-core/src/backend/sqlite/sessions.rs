@@ -63,12 +63,7 @@ impl SessionStore for SqliteStore {
 
     async fn end_sessions(&self, user: &Username, except: Option<&TokenHash>) -> StoreResult<u64> {
         let (user, except) = (user.clone(), except.copied());
-        let end = move |c: &Connection| {
-            let sql = "DELETE FROM sessions WHERE user = (SELECT id FROM users WHERE name = ?1) AND token IS NOT ?2";
-            let except = except.as_ref().map(TokenHash::as_bytes);
-            Ok(rows::execute(c, sql, (user.as_str(), except))? as u64)
-        };
-        Ok(self.database.write(end).await?)
+        Ok(self.database.write(move |c| end(c, &user, except.as_ref())).await?)
     }
 
     async fn sessions_of(&self, user: &Username) -> StoreResult<Vec<Session>> {
@@ -95,6 +90,17 @@ impl SessionStore for SqliteStore {
         };
         Ok(self.database.write(purge).await?)
     }
+}
+
+/// Ends the sessions of a user but one. Gives how many.
+pub(super) fn end(
+    connection: &Connection,
+    user: &Username,
+    except: Option<&TokenHash>,
+) -> DatabaseResult<u64> {
+    let sql = "DELETE FROM sessions WHERE user = (SELECT id FROM users WHERE name = ?1) AND token IS NOT ?2";
+    let except = except.map(TokenHash::as_bytes);
+    Ok(rows::execute(connection, sql, (user.as_str(), except))? as u64)
 }
 
 fn open_session(

@@ -6,14 +6,14 @@ use rusqlite::{Connection, Row};
 use super::{
     SqliteStore,
     database::{DatabaseError, DatabaseResult},
-    rows,
+    rows, sessions,
 };
 use crate::{
     auth::Verifier,
     identity::Username,
     index::{
         model::User,
-        store::{StoreResult, UserStore},
+        store::{KeptSessions, StoreResult, UserStore},
     },
 };
 
@@ -47,6 +47,7 @@ impl UserStore for SqliteStore {
         name: &Username,
         verifier: &Verifier,
         expected: Option<&Verifier>,
+        kept: KeptSessions,
     ) -> StoreResult<bool> {
         let sql =
             "UPDATE users SET verifier = ?2 WHERE name = ?1 AND (?3 IS NULL OR verifier = ?3)";
@@ -54,7 +55,13 @@ impl UserStore for SqliteStore {
         let update = move |c: &Connection| {
             let expected = expected.as_ref().map(Verifier::as_str);
             let parameters = (name.as_str(), verifier.as_str(), expected);
-            Ok(rows::execute(c, sql, parameters)? > 0)
+            if rows::execute(c, sql, parameters)? == 0 {
+                return Ok(false);
+            }
+            if let Some(kept) = kept.end_all_but() {
+                sessions::end(c, &name, kept.as_ref())?;
+            }
+            Ok(true)
         };
         Ok(self.database.write(update).await?)
     }

@@ -103,6 +103,7 @@ macro_rules! __store_laws {
                 only_the_first_account_is_first,
                 of_several_first_accounts_one_wins,
                 a_verifier_is_replaced_if_as_expected,
+                with_a_verifier_sessions_end,
                 of_several_who_expect_a_verifier_one_wins,
                 disabling_ends_sessions_and_presence,
                 disabling_deletes_invites,

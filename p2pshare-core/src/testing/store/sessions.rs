@@ -1,7 +1,10 @@
 //! Laws of [`SessionStore`](crate::index::store::SessionStore).
 
 use super::fixture::*;
-use crate::index::model::{OpenSession, Session};
+use crate::index::{
+    model::{OpenSession, Session},
+    store::KeptSessions,
+};
 
 /// Sessions of these numbers that are open at 100 seconds.
 async fn open_of(store: &Store, numbers: impl IntoIterator<Item = u8>) -> Vec<u8> {
@@ -68,13 +71,13 @@ pub async fn no_login_slips_past_a_change_of_password(store: Store) {
     for round in 0..20 {
         let password = format!("password{round}");
         let old = verifier(&password);
-        assert!(ok(store.set_verifier(&user("alice"), &old, None).await));
+        assert!(ok(store.set_verifier(&user("alice"), &old, None, KeptSessions::All).await));
         let tasks = (0..9).map(|number| {
             let (store, old) = (store.clone(), old.clone());
             async move {
                 if number == 4 {
-                    ok(store.set_verifier(&user("alice"), &verifier("new"), None).await);
-                    ok(store.end_sessions(&user("alice"), None).await);
+                    let (new, kept) = (verifier("new"), KeptSessions::None);
+                    ok(store.set_verifier(&user("alice"), &new, None, kept).await);
                 } else {
                     let session = session(number, "alice", 100);
                     ok(store.open_session(&session, &old, 9).await);

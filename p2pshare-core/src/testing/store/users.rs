@@ -5,7 +5,7 @@ use crate::{
     api::{CatalogChange, Visibility},
     index::{
         model::{Peer, StoreCounts, User},
-        store::RedeemOutcome,
+        store::{KeptSessions, RedeemOutcome},
     },
     time::Timestamp,
 };
@@ -73,16 +73,48 @@ pub async fn a_verifier_is_replaced_if_as_expected(store: Store) {
     add_users(&store, &["alice", "bob"]).await;
     let alice = user("alice");
     let (old, new, newer) = (verifier("alice"), verifier("new"), verifier("newer"));
-    assert!(!ok(store.set_verifier(&alice, &new, Some(&newer)).await));
+    assert!(!ok(store.set_verifier(&alice, &new, Some(&newer), KeptSessions::All).await));
     assert_eq!(ok(store.user(&alice).await), Some(account("alice")));
-    assert!(ok(store.set_verifier(&alice, &new, Some(&old)).await));
-    assert!(!ok(store.set_verifier(&alice, &newer, Some(&old)).await));
-    assert!(ok(store.set_verifier(&alice, &newer, None).await));
+    assert!(ok(store.set_verifier(&alice, &new, Some(&old), KeptSessions::All).await));
+    assert!(!ok(store.set_verifier(&alice, &newer, Some(&old), KeptSessions::All).await));
+    assert!(ok(store.set_verifier(&alice, &newer, None, KeptSessions::All).await));
     let changed = User { verifier: newer.clone(), ..account("alice") };
     assert_eq!(ok(store.user(&alice).await), Some(changed));
     assert_eq!(ok(store.user(&user("bob")).await), Some(account("bob")));
-    assert!(!ok(store.set_verifier(&user("nobody"), &new, None).await));
-    assert!(!ok(store.set_verifier(&user("nobody"), &new, Some(&old)).await));
+    assert!(!ok(store.set_verifier(&user("nobody"), &new, None, KeptSessions::All).await));
+    assert!(!ok(store.set_verifier(&user("nobody"), &new, Some(&old), KeptSessions::All).await));
+}
+
+/// With a verifier all sessions of the account end but the one that is kept, if it is replaced at all.
+pub async fn with_a_verifier_sessions_end(store: Store) {
+    add_users(&store, &["alice", "bob"]).await;
+    for (number, name) in [(1, "alice"), (2, "alice"), (3, "alice"), (4, "bob")] {
+        let opened = store.open_session(&session(number, name, 100), &verifier(name), 9).await;
+        assert!(ok(opened));
+    }
+    let open = async || {
+        let mut open = Vec::new();
+        for number in 1..=4 {
+            if ok(store.session(&token(number), at(100)).await).is_some() {
+                open.push(number);
+            }
+        }
+        open
+    };
+    let (alice, new, newer) = (user("alice"), verifier("new"), verifier("newer"));
+    assert!(!ok(store.set_verifier(&alice, &new, Some(&newer), KeptSessions::None).await));
+    assert_eq!(open().await, [1, 2, 3, 4]);
+    assert!(ok(store.set_verifier(&alice, &new, None, KeptSessions::All).await));
+    assert_eq!(open().await, [1, 2, 3, 4]);
+    let kept = KeptSessions::One(token(2));
+    assert!(ok(store.set_verifier(&alice, &newer, Some(&new), kept).await));
+    assert_eq!(open().await, [2, 4]);
+    // One of somebody else keeps nothing.
+    let kept = KeptSessions::One(token(4));
+    assert!(ok(store.set_verifier(&alice, &new, None, kept).await));
+    assert_eq!(open().await, [4]);
+    assert!(ok(store.set_verifier(&user("bob"), &new, None, KeptSessions::None).await));
+    assert!(open().await.is_empty());
 }
 
 /// Of several that expect the same verifier at once, one replaces it.
@@ -93,7 +125,7 @@ pub async fn of_several_who_expect_a_verifier_one_wins(store: Store) {
         async move {
             let new = verifier(&number.to_string());
             let expected = verifier("alice");
-            ok(store.set_verifier(&user("alice"), &new, Some(&expected)).await)
+            ok(store.set_verifier(&user("alice"), &new, Some(&expected), KeptSessions::All).await)
         }
     });
     let wins = at_once(changes).await.into_iter().filter(|won| *won).count();

@@ -22,6 +22,8 @@ pub enum Op {
         name: &'static str,
         verifier: u8,
         expected: Option<u8>,
+        /// `None`: all sessions go on; else that one alone, or none.
+        kept: Option<Option<u8>>,
     },
     SetDisabled {
         name: &'static str,

@@ -8,7 +8,10 @@ use crate::{
     api::CatalogChange,
     auth::Verifier,
     identity::PeerId,
-    index::model::{GroupRecord, InviteRecord, Peer, Session, User},
+    index::{
+        model::{GroupRecord, InviteRecord, Peer, Session, User},
+        store::KeptSessions,
+    },
     testing::store::fixture::{
         address, at, content, group, invite_hash, part, peer_id, token, user, verifier,
     },
@@ -30,9 +33,14 @@ impl Pair<'_> {
                 };
                 ask!(self, insert_user(&account, only_if_first))?;
             }
-            Op::SetVerifier { name, verifier, expected } => {
-                let expected = expected.map(secret);
-                ask!(self, set_verifier(&user(name), &secret(verifier), expected.as_ref()))?;
+            Op::SetVerifier { name, verifier, expected, kept } => {
+                let (new, expected) = (secret(verifier), expected.map(secret));
+                let kept = match kept {
+                    None => KeptSessions::All,
+                    Some(None) => KeptSessions::None,
+                    Some(Some(number)) => KeptSessions::One(token(number)),
+                };
+                ask!(self, set_verifier(&user(name), &new, expected.as_ref(), kept))?;
             }
             Op::SetDisabled { name, disabled } => {
                 ask!(self, set_disabled(&user(name), disabled))?;

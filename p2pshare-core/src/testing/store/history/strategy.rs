@@ -101,8 +101,9 @@ fn on_users() -> impl Strategy<Value = Op> {
                 only_if_first,
             }
         ),
-        2 => (user(), verifier(), option::of(verifier()))
-            .prop_map(|(name, verifier, expected)| Op::SetVerifier { name, verifier, expected }),
+        2 => (user(), verifier(), option::of(verifier()), option::of(option::of(code()))).prop_map(
+            |(name, verifier, expected, kept)| Op::SetVerifier { name, verifier, expected, kept }
+        ),
         2 => (user(), any::<bool>())
             .prop_map(|(name, disabled)| Op::SetDisabled { name, disabled }),
         1 => (user(), any::<bool>())
