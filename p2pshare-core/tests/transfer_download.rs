@@ -226,7 +226,7 @@ async fn a_file_is_replaced_only_when_told() {
     let directory = folder.path().join("directory");
     fs::create_dir(&directory).unwrap();
     let refused = FileSink::open(&directory, hash_bytes(&content), options).await;
-    assert!(matches!(refused, Err(SinkError::Exists(_))));
+    assert!(matches!(refused, Err(SinkError::Special(_))));
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ pub const FLUSH_EVERY: Duration = Duration::from_secs(2);
 /// What has ended is forgotten this often.
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// Peers forgotten in one write, so that none holds up others for long.
-const PURGE_PEERS: u32 = 16;
+/// Peers forgotten in one write: one can have very many files, and others wait meanwhile.
+const PURGE_PEERS: u32 = 1;
 
 impl Index {
     /// Runs until `shutdown` is cancelled: writes heartbeats and forgets what has ended. Failures of the store are

@@ -177,7 +177,8 @@ pub trait PeerStore: Send + Sync {
     /// Forgets a peer with its entries and partial sources. `false`: no such peer.
     async fn delete_peer(&self, id: &PeerId) -> StoreResult<bool>;
 
-    /// Forgets peers whose newest sign of life (`last_seen`, else `announced_at`) is before `before`, with their
+    /// Forgets peers whose newest sign of life (their announce, and what [`touch_peers`](Self::touch_peers) told while
+    /// they were online) is before `before`, whether they said goodbye or not, with their
     /// entries and partial sources, at most `limit` at once, those first that were silent longest, then in order of id;
     /// says how many. Also forgets partial sources that ended before `before`, which are none by then.
     async fn purge_peers(&self, before: Timestamp, limit: u32) -> StoreResult<u64>;

@@ -81,8 +81,8 @@ pub enum SinkError {
     /// Something is there already under the final name.
     #[error("{} exists already: choose another name with -o, move it away, or replace it with --overwrite", .0.display())]
     Exists(PathBuf),
-    /// A pipe, a socket or a device has the final name. It is not replaced.
-    #[error("{} is a pipe, a socket or a device, and is not replaced: choose another name with -o", .0.display())]
+    /// A folder, a pipe, a socket or a device has the final name. It is not replaced.
+    #[error("{} is no file but a folder, a pipe or the like, and is not replaced: choose another name with -o, or move it away", .0.display())]
     Special(PathBuf),
     /// Another download, of this or another process, writes the same file.
     #[error("{} is being downloaded already, here or by another process: wait for it, or choose another name with -o", .0.display())]

@@ -38,8 +38,10 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
     match command {
         UserCommand::List { json } => list(&existing(data).await?, json).await,
         UserCommand::Disable { user } => {
-            existing(data).await?.set_disabled(&user, true).await.map_err(CliError::Index)?;
-            done("admin-disable", &user, "is disabled, its sessions have ended")
+            let index = existing(data).await?;
+            index.set_disabled(&user, true).await.map_err(CliError::Index)?;
+            done("admin-disable", &user, "is disabled, its sessions have ended")?;
+            tell_if_nobody_operates(&index).await
         }
         UserCommand::Enable { user } => {
             existing(data).await?.set_disabled(&user, false).await.map_err(CliError::Index)?;
@@ -53,12 +55,7 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
             let index = existing(data).await?;
             index.set_operator(&user, false).await.map_err(CliError::Index)?;
             done("admin-demote", &user, "is no operator any more")?;
-            if !has_operator(&index).await? {
-                print(
-                    "Nobody operates this index now: `p2pshare-index user promote USER` makes an operator.",
-                )?;
-            }
-            Ok(())
+            tell_if_nobody_operates(&index).await
         }
         UserCommand::ResetPassword { user, password_stdin } => {
             let password = new_password(password_stdin)?;
@@ -101,6 +98,13 @@ fn over(store: Arc<dyn IndexStore>) -> Result<Index, CliError> {
         Arc::new(SystemClock),
         IndexConfig::default(),
     ))
+}
+
+async fn tell_if_nobody_operates(index: &Index) -> Result<(), CliError> {
+    if has_operator(index).await? {
+        return Ok(());
+    }
+    print("Nobody operates this index now: `p2pshare-index user promote USER` makes an operator.")
 }
 
 async fn has_operator(index: &Index) -> Result<bool, CliError> {

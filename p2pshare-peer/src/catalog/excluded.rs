@@ -50,7 +50,7 @@ impl Catalog {
             others.retain(|other| {
                 other.is_for_fewer_than(&share) && !share.root.starts_with(&other.root)
             });
-            let roots = all_roots(c, others.iter().filter(|other| other.is_apart_from(&share)))?;
+            let roots = all_roots(c, &others)?;
             places.extend(others.into_iter().map(|other| other.root));
             Ok(Apart { places, roots })
         });

@@ -25,7 +25,7 @@ pub(crate) struct RootId {
 pub(crate) struct Apart {
     /// Places, by whatever link one comes there.
     pub(super) places: Vec<PathBuf>,
-    /// What lay at the roots of those in this share, wherever it lies now.
+    /// What lay at their roots, wherever it lies now.
     pub(super) roots: Vec<RootId>,
 }
 
@@ -62,10 +62,15 @@ impl Apart {
 }
 
 impl Catalog {
+    /// Whether this is known to have been a share's root.
+    pub(crate) async fn is_root(&self, share: ShareId, id: RootId) -> Result<bool, CatalogError> {
+        Ok(self.read(move |c| roots(c, share)).await?.contains(&id))
+    }
+
     /// Notes what lies at a share's root.
     pub(crate) async fn note_root(&self, share: ShareId, id: RootId) -> Result<(), CatalogError> {
         // What changes nothing must not be told as a change.
-        if self.read(move |c| roots(c, share)).await?.contains(&id) {
+        if self.is_root(share, id).await? {
             return Ok(());
         }
         let note = move |c: &Connection| {
@@ -79,10 +84,7 @@ impl Catalog {
 }
 
 /// What lay at the roots of these shares.
-pub(super) fn all_roots<'a>(
-    c: &Connection,
-    shares: impl Iterator<Item = &'a Share>,
-) -> DatabaseResult<Vec<RootId>> {
+pub(super) fn all_roots(c: &Connection, shares: &[Share]) -> DatabaseResult<Vec<RootId>> {
     let mut all = Vec::new();
     for share in shares {
         all.extend(roots(c, share.id)?);

@@ -129,6 +129,7 @@ async fn work(context: &Context, command: Command) -> Result<(), CliError> {
         Command::Register(args) => account::register(context, args).await,
         Command::Login(args) => account::login(context, args).await,
         Command::Logout(args) => account::logout(context, args).await,
+        Command::Password(args) => account::change_password(context, &args).await,
         Command::Whoami => account::whoami(context).await,
         Command::Share(args) => {
             Box::pin(share::share(context, args, &stop_on_signal(output))).await
@@ -236,8 +237,8 @@ async fn signal() -> bool {
 /// Logs to standard error what `P2PSHARE_LOG` says, else as much as `-v` asks for, and lets traces go where they are to.
 fn tell(verbose: u8, traces: Option<&Endpoint>) -> Telemetry {
     let default = match verbose {
-        // Why a certificate was refused is in the error that is told.
-        0 => "error,rustls_platform_verifier=off",
+        // That an index does not answer is told while it is asked again. Why a certificate was refused is in the error.
+        0 => "error,p2pshare_peer::index_client=warn,rustls_platform_verifier=off",
         1 => "info,p2pshare_core=debug,p2pshare_peer=debug",
         _ => "debug,p2pshare_core=trace,p2pshare_peer=trace",
     };

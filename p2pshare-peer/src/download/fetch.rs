@@ -318,7 +318,7 @@ impl Fetcher {
             Ok(Ok(found)) => found,
             Ok(Err(_)) if self.sink.overwrite => None,
             Ok(Err(HashError::NotAFile)) => {
-                return Err(SinkError::Exists(wanted.target.clone()).into());
+                return Err(SinkError::Special(wanted.target.clone()).into());
             }
             Ok(Err(error)) => return Err(FetchError::Existing { path: existing(), error }),
             Err(_) => None,

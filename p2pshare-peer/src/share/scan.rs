@@ -134,12 +134,17 @@ impl Sharer {
         let events = (how.events)(share.id);
         let before = Identity::of(&share.root, how.priority).await;
         let root = share.root.clone();
-        if let Some(Some(id)) = how.priority.run(move || RootId::look(&root)).await {
-            self.catalog.note_root(share.id, id).await?;
-        }
+        let root = how.priority.run(move || RootId::look(&root)).await.flatten();
         let mut diff = diff(self, &share, &scope, how.priority, &events, how.cancel).await?;
-        let absent =
+        let mut absent =
             diff.files == 0 && !diff.gone.is_empty() && is_absent(&share.root, how.priority).await;
+        if let Some(id) = root {
+            match absent {
+                // The very folder, from which all was taken. That on which a disk is mounted is another one.
+                true => absent = !self.catalog.is_root(share.id, id).await?,
+                false => self.catalog.note_root(share.id, id).await?,
+            }
+        }
         // Another disk lies there than at the beginning: what was not met is not gone for that.
         let replaced = before != Identity::of(&share.root, how.priority).await;
         diff.cancelled |= replaced && !absent;

@@ -444,6 +444,47 @@ fn what_was_shared_for_fewer_stays_so_under_another_name() {
     assert!(found(&carol, "salaries") && found(&carol, "more"));
 }
 
+/// From beside a share into it, and into one in the same share; what is taken out of a folder that stays is meant.
+#[test]
+fn a_folder_for_fewer_is_not_for_all_where_it_is_moved_to() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let carol = Peer::registered(&index, "carol");
+    alice.ok(["group", "create", "staff"]);
+    alice.ok(["group", "add", "staff", "bob"]);
+    for (folder, file) in [("all/pub", "open"), ("all/priv", "salaries"), ("beside", "plans")] {
+        std::fs::create_dir_all(alice.path(folder)).unwrap();
+        std::fs::write(alice.path(folder).join(file), file).unwrap();
+    }
+    for share in ["all", "all/pub"] {
+        alice.ok(["share", share]);
+    }
+    for share in ["all/priv", "beside"] {
+        alice.ok(["share", share, "--group", "staff"]);
+    }
+    let found = |peer: &Peer, what: &str| peer.run(["search", what]).code == Some(0);
+    let _serving = alice.serve(&[]);
+    assert!(found(&bob, "salaries") && found(&bob, "plans"));
+    std::fs::rename(alice.path("all/priv"), alice.path("all/pub/moved")).unwrap();
+    std::fs::rename(alice.path("beside"), alice.path("all/beside")).unwrap();
+    std::fs::write(alice.path("all/pub/later"), "later").unwrap();
+    until("the peer has looked", || found(&carol, "later").then_some(()));
+    alice.ok(["share"]);
+    for what in ["salaries", "plans"] {
+        assert!(!found(&carol, what), "{what}");
+        carol.fails(4, ["get", &b3sum(what.as_bytes()), "-o", "out"]);
+    }
+
+    std::fs::create_dir(alice.path("kept")).unwrap();
+    std::fs::write(alice.path("kept/only"), "only").unwrap();
+    alice.ok(["share", "kept", "--group", "staff"]);
+    std::fs::rename(alice.path("kept/only"), alice.path("all/only")).unwrap();
+    until("it is for all", || found(&carol, "only").then_some(()));
+    let shares = alice.ok(["shares"]).all("share");
+    let kept = shares.iter().find(|share| share["name"] == "kept").unwrap();
+    assert_eq!((&kept["files"], &kept["online"]), (&0.into(), &true.into()), "{kept}");
+}
+
 /// A link into something that the share does not have by itself.
 #[test]
 fn links_to_what_becomes_for_fewer_are_taken_out_by_the_running_peer() {

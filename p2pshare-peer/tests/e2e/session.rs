@@ -1,6 +1,6 @@
 //! The first session of two people, from registration to logout.
 
-use std::fs;
+use std::{fs, io::Write, process::Stdio};
 
 use crate::support::{Index, MIB, PASSWORD, Peer, Process, assert_bytes, b3sum, noise, tree};
 
@@ -192,4 +192,37 @@ fn a_url_with_the_wrong_scheme_or_certificate_is_met_with_the_right_one() {
     let other = if pin.starts_with('0') { "1" } else { "0" };
     let said = login(&format!("{plain}#sha256={other}{}", &pin[1..]));
     assert!(said.contains("not the one that the URL names"), "{said}");
+}
+
+#[test]
+fn a_password_is_changed_and_ends_the_other_sessions() {
+    let index = Index::start();
+    let (alice, again) = (Peer::registered(&index, "alice"), Peer::new(&index, "alice"));
+    again.ok(["login", "alice"]);
+    let change = |lines: &str| {
+        let mut command = alice.command(["password", "--password-stdin", "--json"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+    };
+    let new = "a bicycle for a fish";
+    for (lines, code) in [
+        (format!("{PASSWORD}\nshort\n"), 2),
+        (format!("{PASSWORD}\n"), 2),
+        (format!("not {PASSWORD}\n{new}\n"), 3),
+        (format!("x\n{new}\n"), 3),
+    ] {
+        let (ended, said) = change(&lines);
+        assert_eq!(ended, Some(code), "{lines:?}: {said}");
+    }
+    again.ok(["whoami"]);
+    let (ended, said) = change(&format!("{PASSWORD}\n{new}\n"));
+    assert!(ended == Some(0) && said.contains("password_changed"), "{said}");
+    alice.ok(["whoami"]);
+    again.fails(3, ["whoami"]);
+    again.fails(3, ["login", "alice"]);
+    // Without a terminal it is not asked for.
+    assert!(alice.fails(2, ["password"]).contains("--password-stdin"));
 }

@@ -93,6 +93,8 @@ struct State {
     users: BTreeMap<Username, User>,
     sessions: BTreeMap<TokenHash, Session>,
     peers: BTreeMap<PeerId, Peer>,
+    /// The newest sign of life of each, those too that have said goodbye.
+    heard: BTreeMap<PeerId, Timestamp>,
     entries: Entries,
     partial_sources: BTreeMap<(ContentId, PeerId), PartialSource>,
     groups: BTreeMap<GroupName, Group>,

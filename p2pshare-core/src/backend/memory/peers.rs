@@ -33,6 +33,8 @@ impl PeerStore for MemoryStore {
         for (id, at) in seen {
             if let Some(last) = state.peers.get_mut(id).and_then(|peer| peer.last_seen.as_mut()) {
                 *last = (*last).max(*at);
+                let last = *last;
+                state.heard.insert(*id, last);
             }
         }
         Ok(())
@@ -49,12 +51,8 @@ impl PeerStore for MemoryStore {
     async fn purge_peers(&self, before: Timestamp, limit: u32) -> StoreResult<u64> {
         let mut state = self.lock()?;
         state.partial_sources.retain(|_, partial| partial.until >= before);
-        let mut gone: Vec<_> = state
-            .peers
-            .values()
-            .map(|peer| (peer.last_seen.unwrap_or(peer.announced_at), peer.id))
-            .filter(|(last, _)| *last < before)
-            .collect();
+        let heard = state.heard.iter().map(|(id, last)| (*last, *id));
+        let mut gone: Vec<_> = heard.filter(|(last, _)| *last < before).collect();
         gone.sort_unstable();
         gone.truncate(at_most(limit));
         for (_, id) in &gone {
@@ -78,6 +76,7 @@ impl State {
             }
         }
         self.peers.insert(peer.id, peer.clone());
+        self.heard.insert(peer.id, peer.last_seen.unwrap_or(peer.announced_at));
         AnnounceOutcome::Stored { entries: self.entries.count_of_peer(&peer.id) }
     }
 
@@ -93,6 +92,7 @@ impl State {
     pub(super) fn delete_peer(&mut self, id: &PeerId) -> bool {
         self.entries.remove_peer(id);
         self.partial_sources.retain(|(_, peer), _| peer != id);
+        self.heard.remove(id);
         self.peers.remove(id).is_some()
     }
 

@@ -147,8 +147,8 @@ pub(super) async fn leave(tx: &mut Tx<'_>, peers: &[Bytes32]) -> MongoResult<u64
         return Ok(0);
     }
     let which = doc! { "_id": { "$in": peers } };
-    let gone = doc! { "last_seen": null, "heard": "$announced_at" };
-    let left = tx.database.peers.update_many(which, vec![doc! { "$set": gone }]);
+    let gone = doc! { "$set": { "last_seen": null } };
+    let left = tx.database.peers.update_many(which, gone);
     let left = left.session(&mut tx.session).await?.matched_count;
     if left > 0 {
         let theirs = doc! { "_id.p": { "$in": peers } };

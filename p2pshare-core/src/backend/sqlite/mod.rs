@@ -31,7 +31,8 @@ use crate::{
 /// "p2px" in ASCII.
 const APPLICATION_ID: i32 = 0x7032_7078;
 
-const MIGRATIONS: &[Migration] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: &[Migration] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// An index store in one SQLite file. A clone shares it.
 ///

@@ -50,7 +50,8 @@ impl PeerStore for SqliteStore {
         let seen = seen.to_vec();
         let touch = move |c: &Connection| {
             // Nothing is written for a time that is not newer, and NULL is not older than anything.
-            let sql = "UPDATE peers SET last_seen = ?2 WHERE peer = ?1 AND last_seen < ?2";
+            let sql =
+                "UPDATE peers SET last_seen = ?2, heard = ?2 WHERE peer = ?1 AND last_seen < ?2";
             let mut statement = c.prepare_cached(sql)?;
             for (id, at) in &seen {
                 statement.execute((id.as_bytes(), at.as_millis()))?;
@@ -87,8 +88,7 @@ impl PeerStore for SqliteStore {
             let sql = "DELETE FROM partial_sources WHERE until < ?1";
             rows::execute(c, sql, [before.as_millis()])?;
             let sql = "DELETE FROM peers WHERE id IN (\
-                           SELECT id FROM peers WHERE coalesce(last_seen, announced_at) < ?1 \
-                           ORDER BY coalesce(last_seen, announced_at), peer LIMIT ?2)";
+                           SELECT id FROM peers WHERE heard < ?1 ORDER BY heard, peer LIMIT ?2)";
             Ok(rows::execute(c, sql, (before.as_millis(), limit))? as u64)
         };
         Ok(self.database.write(purge).await?)
@@ -109,8 +109,9 @@ fn announce(connection: &Connection, peer: &Peer) -> DatabaseResult<AnnounceOutc
         Some((_, at)) if at >= peer.announced_at.as_millis() => return Ok(AnnounceOutcome::Stale),
         _ => {}
     }
-    let sql = "INSERT INTO peers (peer, owner, addresses, announced_at, last_seen) VALUES (?1, ?2, ?3, ?4, ?5) \
-               ON CONFLICT (peer) DO UPDATE SET addresses = ?3, announced_at = ?4, last_seen = ?5 \
+    let sql = "INSERT INTO peers (peer, owner, addresses, announced_at, last_seen, heard) \
+               VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?5, ?4)) \
+               ON CONFLICT (peer) DO UPDATE SET addresses = ?3, announced_at = ?4, last_seen = ?5, heard = coalesce(?5, ?4) \
                RETURNING entries";
     let parameters = (
         peer.id.as_bytes(),

@@ -219,7 +219,11 @@ pub async fn silent_peers_are_purged(store: Store) {
         share(&store, "alice", number, &[entry("a", number)]).await;
     }
     ok(store.touch_peers(&[(peer_id(1), at(60))]).await);
-    assert!(ok(store.peer_leaves(&peer_id(6)).await), "it counts from its announce");
+    // Its goodbye takes nothing back of when it was last there.
+    ok(store.touch_peers(&[(peer_id(4), at(40))]).await);
+    assert!(ok(store.peer_leaves(&peer_id(4)).await) && ok(store.peer_leaves(&peer_id(6)).await));
+    assert!(ok(store.set_disabled(&user("alice"), true).await));
+    ok(store.touch_peers(&[(peer_id(4), at(70))]).await);
     let known = || async {
         let peers = ok(store.peers_of(&user("alice")).await);
         peers.iter().map(|peer| peer.id.as_bytes()[0]).collect::<Vec<_>>()
@@ -228,6 +232,7 @@ pub async fn silent_peers_are_purged(store: Store) {
     assert_eq!(ok(store.purge_peers(at(50), 0).await), 0);
     assert_eq!(ok(store.purge_peers(at(50), 2).await), 2);
     assert_eq!(known().await, [1, 4, 5, 6]);
+    assert_eq!(ok(store.purge_peers(at(40), 9).await), 0);
     assert_eq!(ok(store.purge_peers(at(50), 9).await), 2);
     assert_eq!(known().await, [1, 5]);
     assert_eq!(ok(store.count_user_entries(&user("alice")).await), 2);

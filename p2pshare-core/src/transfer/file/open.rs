@@ -151,7 +151,6 @@ impl Opening<'_> {
     fn look_at_target(&self) -> Result<Target, SinkError> {
         let exists = || SinkError::Exists(self.target.to_owned());
         match fs::symlink_metadata(self.target) {
-            Ok(metadata) if metadata.is_dir() => return Err(exists()),
             // A link is replaced itself, whatever it leads to.
             Ok(metadata) if metadata.is_file() || metadata.is_symlink() => {}
             Ok(_) => return Err(SinkError::Special(self.target.to_owned())),

@@ -48,6 +48,14 @@ pub struct LogoutArgs {
     pub forget: bool,
 }
 
+/// `password`
+#[derive(Debug, Args)]
+pub struct ChangePasswordArgs {
+    /// Read the password until now and the new one from the first two lines of standard input.
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
 /// `group …`
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {

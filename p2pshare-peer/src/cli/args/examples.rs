@@ -13,6 +13,10 @@ const EXAMPLES: &[(&str, &str)] = &[
         "p2pshare-peer login alice\np2pshare-peer --index https://a.example.org --index https://b.example.org login alice",
     ),
     ("logout", "p2pshare-peer logout\np2pshare-peer logout --everywhere"),
+    (
+        "password",
+        "p2pshare-peer password\nprintf '%s\\n' \"$OLD\" \"$NEW\" | p2pshare-peer password --password-stdin",
+    ),
     ("whoami", "p2pshare-peer whoami\np2pshare-peer whoami --json"),
     (
         "share",

@@ -13,7 +13,8 @@ mod share;
 mod transfer;
 
 pub(super) use account::{
-    GroupCommand, InviteCommand, LoginArgs, LogoutArgs, PasswordArgs, RegisterArgs,
+    ChangePasswordArgs, GroupCommand, InviteCommand, LoginArgs, LogoutArgs, PasswordArgs,
+    RegisterArgs,
 };
 pub(super) use asked::Asked;
 pub(super) use config::ConfigCommand;
@@ -104,6 +105,8 @@ pub enum Command {
     Logout(LogoutArgs),
     /// Say who is logged in, and where.
     Whoami,
+    /// Change your password. Your other sessions end, on all machines.
+    Password(ChangePasswordArgs),
     /// Share files and folders. Sharing again hashes only what changed.
     Share(ShareArgs),
     /// Stop sharing.

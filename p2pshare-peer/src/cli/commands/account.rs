@@ -1,10 +1,10 @@
-//! `register`, `login`, `logout`, `whoami`.
+//! `register`, `login`, `logout`, `password`, `whoami`.
 
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use p2pshare_core::{
-    api::{Login, Register},
-    auth::Password,
+    api::{ChangePassword, Login, Register},
+    auth::{Password, PasswordError},
     identity::Username,
 };
 use serde_json::json;
@@ -14,7 +14,7 @@ use super::{catalog::open_catalog, running::settle};
 use crate::{
     account::SavedSession,
     cli::{
-        args::{LoginArgs, LogoutArgs, PasswordArgs, RegisterArgs},
+        args::{ChangePasswordArgs, LoginArgs, LogoutArgs, PasswordArgs, RegisterArgs},
         context::Context,
         exit::{CliError, Exit},
     },
@@ -114,6 +114,39 @@ pub(crate) async fn logout(context: &Context, args: LogoutArgs) -> Result<(), Cl
     Ok(())
 }
 
+pub(crate) async fn change_password(
+    context: &Context,
+    args: &ChangePasswordArgs,
+) -> Result<(), CliError> {
+    let (session, client) = context.session_client()?;
+    let (current, new) = match args.password_stdin {
+        true => (read_line()?, read_line()?),
+        false if io::stdin().is_terminal() => {
+            let (current, new) = (prompt("Password until now: ")?, prompt("New password: ")?);
+            if *prompt("Again: ")? != *new {
+                return Err(usage("the two new passwords differ".to_owned()));
+            }
+            (current, new)
+        }
+        false => {
+            return Err(usage("no passwords were given".to_owned()).hint(
+                "pipe the one until now and the new one in as two lines, with --password-stdin",
+            ));
+        }
+    };
+    let request = ChangePassword {
+        current: Password::new(current).map_err(not_the_password)?,
+        new: Password::new(new).map_err(|error| usage(format!("the new one: {error}")))?,
+    };
+    client.change_password(&request).await?;
+    context.output.line(format!(
+        "{} has a new password. All other sessions have ended: log in there again.",
+        session.username
+    ));
+    context.output.event("password_changed", json!({ "username": session.username }));
+    Ok(())
+}
+
 pub(crate) async fn whoami(context: &Context) -> Result<(), CliError> {
     let (session, client) = context.session_client()?;
     let account = client.me().await?;
@@ -135,12 +168,7 @@ enum Ask {
 /// Reads a password: from standard input if told so, else from the environment, else from a prompt.
 fn read_password(args: &PasswordArgs, ask: Ask) -> Result<Password, CliError> {
     let text = if args.password_stdin {
-        let mut line = Zeroizing::new(String::new());
-        let mut input = io::stdin().lock().take(4096);
-        input
-            .read_line(&mut line)
-            .map_err(|error| usage(format!("reading the password failed: {error}")))?;
-        Zeroizing::new(line.trim_end_matches(['\n', '\r']).to_owned())
+        read_line()?
     } else if let Ok(password) = std::env::var(PASSWORD_VARIABLE) {
         Zeroizing::new(password)
     } else if io::stdin().is_terminal() {
@@ -155,9 +183,23 @@ fn read_password(args: &PasswordArgs, ask: Ask) -> Result<Password, CliError> {
     }
     Password::new(text).map_err(|error| match ask {
         Ask::Twice => usage(error.to_string()),
-        // Nobody has such a password, so it is a wrong one like others.
-        Ask::Once => CliError::new(Exit::NotLoggedIn, format!("this is not the password: {error}")),
+        Ask::Once => not_the_password(error),
     })
+}
+
+/// Nobody has such a password, so it is a wrong one like others.
+fn not_the_password(error: PasswordError) -> CliError {
+    CliError::new(Exit::NotLoggedIn, format!("this is not the password: {error}"))
+}
+
+/// The next line of standard input, however it ends.
+fn read_line() -> Result<Zeroizing<String>, CliError> {
+    let mut line = Zeroizing::new(String::new());
+    let mut input = io::stdin().lock().take(4096);
+    input
+        .read_line(&mut line)
+        .map_err(|error| usage(format!("reading the password failed: {error}")))?;
+    Ok(Zeroizing::new(line.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
 fn prompt(text: &str) -> Result<Zeroizing<String>, CliError> {

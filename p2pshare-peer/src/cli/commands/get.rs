@@ -6,7 +6,10 @@ mod stream;
 use std::{
     num::{NonZeroU64, NonZeroUsize},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -60,6 +63,9 @@ const REHASH: &str =
 /// What to do when the place where files are to go does not take some of them.
 const CLEAR_WAY: &str =
     "mend what is said above, then run the same command again: it goes on where it stopped";
+
+/// So many files that failed are told one by one.
+const TOLD: u64 = 20;
 
 /// How often the progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
@@ -130,7 +136,8 @@ pub(crate) async fn get(
     };
     let shown = context.output.progress(visible(&what).to_string(), None);
     let progress = JobProgress::default();
-    let events = |event: JobEvent<'_>| show(context, &shown, files, &event);
+    let told = AtomicU64::new(0);
+    let events = |event: JobEvent<'_>| show(context, &shown, files, &told, &event);
     let job = Box::pin(run(locator, wanted, options, &progress, &events, cancel));
     let report = tokio::select! {
         report = job => report,
@@ -219,6 +226,7 @@ fn show(
     context: &Context,
     shown: &crate::cli::progress::Progress,
     files: u64,
+    told: &AtomicU64,
     event: &JobEvent<'_>,
 ) {
     match event {
@@ -276,7 +284,7 @@ fn show(
                     "cause": Cause::from(*error),
                 }),
             );
-            if files > 1 && !is_cancelled(error) {
+            if files > 1 && !is_cancelled(error) && told.fetch_add(1, Relaxed) < TOLD {
                 shown.warn(format!("{}: {}", visible(&path), one_line(&error.to_string())));
             }
         }
@@ -289,6 +297,11 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
         "done",
         json!({ "fetched": report.fetched, "bytes": report.bytes, "there": report.there, "failed": failed }),
     );
+    if failed > TOLD {
+        context
+            .output
+            .warn(format!("and {} more: --json names all of them", count(failed - TOLD, "file")));
+    }
     if files > 1 && report.fetched + report.there > 0 {
         let there = if report.there > 0 {
             format!(", {} were there already", report.there)

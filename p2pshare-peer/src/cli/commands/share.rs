@@ -177,6 +177,12 @@ pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), 
         }
         context.output.event("unshared", json!({ "what": text, "files": unshared.files }));
     }
+    if context.session_client().is_err_and(|error| error.exit == Exit::NotLoggedIn) {
+        context
+            .output
+            .note("Whoever logs in here next and shares or serves has the index forget it.");
+        return Ok(());
+    }
     publish(context, catalog).await
 }
 
@@ -211,6 +217,14 @@ fn tell_apart(output: Output, share: &Share, shares: &[Share]) {
     }
 }
 
+/// What others call a share, if that is not how its file or folder is called: begins with a space.
+pub(super) fn other_name(share: &Share) -> String {
+    match share.root.file_name().is_some_and(|name| name == share.name.as_str()) {
+        true => String::new(),
+        false => format!(" as {}", visible(share.name.as_str())),
+    }
+}
+
 fn show_report(context: &Context, report: &ShareReport) {
     let Share { root, visibility, .. } = &report.share;
     let mut parts = vec![count(report.files, "file")];
@@ -224,10 +238,11 @@ fn show_report(context: &Context, report: &ShareReport) {
             parts.push(format!("{number} {what}"));
         }
     }
+    let as_name = other_name(&report.share);
     let root = root.display().to_string();
     match report.share.online {
         true => context.output.line(format!(
-            "{} {} ({visibility}): {}.",
+            "{} {}{as_name} ({visibility}): {}.",
             if report.cancelled { "Began to share" } else { "Shared" },
             visible(&root),
             parts.join(", ")

@@ -3,7 +3,7 @@
 use p2pshare_core::text::visible;
 use serde_json::json;
 
-use super::catalog::open_catalog;
+use super::{catalog::open_catalog, share::other_name};
 use crate::cli::{
     context::Context,
     exit::CliError,
@@ -21,8 +21,9 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
     for share in shares {
         let totals = catalog.totals(share.id).await?;
         context.output.line(format!(
-            "{}  {}, {}, {}{}{}{}{}",
+            "{}{}  {}, {}, {}{}{}{}{}",
             visible(&share.root.display().to_string()),
+            other_name(&share),
             count(totals.files, "file"),
             bytes(totals.bytes),
             share.visibility,

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{CLEAR_WAY, RESUME, SHOW_EVERY, TRY_LATER, exit_of};
+use super::{CLEAR_WAY, RESUME, SHOW_EVERY, TOLD, TRY_LATER, exit_of};
 use crate::{
     cli::{
         args::GetArgs,
@@ -167,6 +167,7 @@ impl Follower<'_> {
         let output = self.context.output;
         let (mut fetched, mut there, mut failed, mut got) = (0, 0, 0, 0);
         let mut gravest: Option<(String, Cause)> = None;
+        let mut told = 0_u64;
         let mut after = None;
         loop {
             let query = after.map_or(String::new(), |after: u64| format!("&after={after}"));
@@ -198,7 +199,10 @@ impl Follower<'_> {
                             }),
                         );
                         if download.files > 1 && download.state == DownloadState::Failed {
-                            output.warn(format!("{}: {}", visible(&file.path), one_line(&why)));
+                            told += 1;
+                            if told <= TOLD {
+                                output.warn(format!("{}: {}", visible(&file.path), one_line(&why)));
+                            }
                         }
                         let cause = file.cause.unwrap_or(Cause::Other);
                         let graver =
@@ -213,6 +217,13 @@ impl Follower<'_> {
             if after.is_none() || page.items.is_empty() {
                 break;
             }
+        }
+        if told > TOLD {
+            output.warn(format!(
+                "and {} more: `p2pshare-peer downloads files {} --failed` lists those that were tried",
+                count(told - TOLD, "file"),
+                self.id
+            ));
         }
         output.event(
             "done",
