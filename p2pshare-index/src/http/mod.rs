@@ -3,6 +3,7 @@
 //! Nothing here decides who may do what. What is decided here is what a request may cost: how large it is, how long it
 //! takes, how many run at once, how often somebody may try a password.
 
+mod answer;
 mod audit;
 mod body;
 mod client;

@@ -27,6 +27,9 @@ pub struct HttpOptions {
     /// Most bytes of all bodies that are held in memory at once, a quarter of it for one address; more are answered with
     /// 503.
     pub body_memory: usize,
+    /// Most bytes of all answers that are held in memory because their clients have not read them, a quarter of it for one
+    /// address; more are answered with 503. At least four times the largest answer, which has some 5 MB.
+    pub answer_memory: usize,
     /// How often somebody may try.
     pub rates: RateLimits,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
@@ -54,6 +57,7 @@ impl Default for HttpOptions {
             max_publish_body: 5 << 20,
             max_grants_body: 128 << 10,
             body_memory: 256 << 20,
+            answer_memory: 256 << 20,
             rates: RateLimits::default(),
             trusted_proxies: Vec::new(),
             metrics_from: Vec::new(),

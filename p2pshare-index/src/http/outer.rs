@@ -74,7 +74,13 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let span = tracing::info_span!("request", id = %id.0, %method, %route, %client);
     let started = Instant::now();
     let in_flight = app.options.metrics.begin();
-    let rest = guarded(&app, limited, client, request, next);
+    let rest = async {
+        let answer = guarded(&app, limited, client, request, next).await;
+        match limited {
+            true => app.answers.hold(client, answer).await,
+            false => answer,
+        }
+    };
     let mut response = rest.instrument(span.clone()).instrument(trace.clone()).await;
     finish(&mut response, &id);
     drop(in_flight);

@@ -6,8 +6,8 @@ use axum::extract::FromRef;
 use p2pshare_core::{index::Index, time::Timestamp};
 
 use super::{
-    audit::AuditLog, body::BodyMemory, limits::Limits, look::Lookout, options::HttpOptions,
-    pool::Pool, reach::Prober,
+    answer::AnswerMemory, audit::AuditLog, body::BodyMemory, limits::Limits, look::Lookout,
+    options::HttpOptions, pool::Pool, reach::Prober,
 };
 
 /// State of the router. A clone shares everything.
@@ -19,6 +19,7 @@ pub(super) struct Inner {
     pub(super) options: HttpOptions,
     pub(super) limits: Limits,
     pub(super) bodies: BodyMemory,
+    pub(super) answers: AnswerMemory,
     pub(super) pool: Pool,
     pub(super) prober: Prober,
     pub(super) audit: AuditLog,
@@ -38,6 +39,7 @@ impl App {
             index,
             limits: Limits::new(&options.rates),
             bodies: BodyMemory::new(options.body_memory),
+            answers: AnswerMemory::new(options.answer_memory),
             pool: Pool::new(options.concurrent_requests, options.requests_per_address),
             prober: Prober::default(),
             options,

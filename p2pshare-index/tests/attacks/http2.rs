@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use p2pshare_index::{HttpOptions, ServerOptions};
 use reqwest::{Client, StatusCode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,7 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::common::process::{LONG, Running, started};
+use crate::common::{
+    process::{LONG, Running, started},
+    start_with,
+};
 
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -141,4 +145,36 @@ async fn pings_and_settings_that_nobody_reads_the_answers_of_are_held_back() {
         let _ = timeout(Duration::from_secs(3), flood).await;
     }
     is_well(index).await;
+}
+
+/// `SETTINGS_INITIAL_WINDOW_SIZE` of 0: nothing of an answer's body may be sent.
+const NO_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 0];
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_held_up_to_a_limit() {
+    // A quarter of it for one network: 16 answers, however small.
+    let options = HttpOptions { answer_memory: 64 << 10, ..HttpOptions::default() };
+    let index = start_with(options, ServerOptions::default()).await;
+    let status = async || index.get("/v1/index").send().await.unwrap().status();
+    assert_eq!(status().await, StatusCode::OK);
+    let mut socket = TcpStream::connect(index.address).await.unwrap();
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    socket.write_all(&frame(SETTINGS, 0, 0, NO_WINDOW)).await.unwrap();
+    let path = [&[0x82, 0x86, 0x04, 9][..], b"/v1/index"].concat();
+    for n in 0..32 {
+        let asked = frame(HEADERS, END_STREAM | END_HEADERS, 2 * n + 1, &path);
+        socket.write_all(&asked).await.unwrap();
+    }
+    let until = async |wanted: StatusCode| {
+        while status().await != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, until(StatusCode::SERVICE_UNAVAILABLE)).await.expect("they are too many");
+    // Those of other networks are answered, and all once they are gone.
+    let other = Client::builder().local_address("127.0.0.2".parse().ok()).build().unwrap();
+    let answer = other.get(format!("http://{}/v1/index", index.address)).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    drop(socket);
+    timeout(LONG, until(StatusCode::OK)).await.expect("nothing is held any more");
 }

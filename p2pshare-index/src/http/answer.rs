@@ -1,0 +1,107 @@
+//! Answers in bounded memory, however slowly they are read.
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, HttpBody, to_bytes},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use p2pshare_core::api::ProblemKind;
+
+use super::{
+    client::ClientAddr,
+    failure::Failure,
+    share::{Share, Shared},
+};
+
+/// Memory is lent in units of so many bytes.
+const UNIT: usize = 1024;
+
+/// One network has at most this part of it.
+const NETWORK_PART: usize = 4;
+
+/// Memory for the answers that were not sent yet.
+pub(super) struct AnswerMemory(Arc<Shared>);
+
+/// The bytes of an answer, and their part of the memory until the last of them was sent.
+struct Held {
+    bytes: Bytes,
+    _memory: Share,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AnswerMemory {
+    pub(super) fn new(bytes: usize) -> Self {
+        let units = bytes / UNIT;
+        Self(Shared::new(units.max(1), (units / NETWORK_PART).max(1)))
+    }
+
+    /// The same answer, which counts for as long as it waits for its client; another one if there are too many.
+    pub(super) async fn hold(&self, client: ClientAddr, answer: Response) -> Response {
+        let (parts, body) = answer.into_parts();
+        // What is made while it is sent is not held as a whole.
+        let Some(length) = body.size_hint().exact().and_then(|length| length.try_into().ok())
+        else {
+            return Response::from_parts(parts, body);
+        };
+        let units = usize::div_ceil(length, UNIT).max(1);
+        let Ok(memory) = self.0.take(client, units) else {
+            return unread().into_response();
+        };
+        // Its length was known, so all of it is there.
+        match to_bytes(body, length).await {
+            Ok(bytes) => {
+                let held = Bytes::from_owner(Held { bytes, _memory: memory });
+                Response::from_parts(parts, Body::from(held))
+            }
+            Err(error) => {
+                tracing::error!(%error, "an answer ended early");
+                Failure::new(ProblemKind::Internal, "the index failed")
+                    .hint("tell an operator of this index the request id")
+                    .into_response()
+            }
+        }
+    }
+}
+
+fn unread() -> Failure {
+    Failure::new(
+        ProblemKind::Unavailable,
+        "the index holds as many answers as it can that were not read yet",
+    )
+    .hint("read the answers to earlier requests, then try again")
+    .retry_after_secs(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_counts_until_its_last_byte_is_gone() {
+        let memory = AnswerMemory::new(40 * UNIT);
+        let ask = |client: &'static str, units: usize| {
+            let answer = Body::from(vec![b'x'; units * UNIT]).into_response();
+            memory.hold(ClientAddr(Some(client.parse().unwrap())), answer)
+        };
+        let first = ask("192.0.2.1", 6).await;
+        assert_eq!(first.status(), StatusCode::OK);
+        assert_eq!(first.body().size_hint().exact(), Some(6 * UNIT as u64));
+        // What a connection has taken over and not sent is held by it.
+        let taken = to_bytes(first.into_body(), usize::MAX).await.unwrap();
+        let part = taken.slice(1..2);
+        drop(taken);
+        assert_eq!(ask("192.0.2.1", 6).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ask("198.51.100.1", 6).await.status(), StatusCode::OK);
+        drop(part);
+        assert_eq!(ask("192.0.2.1", 10).await.status(), StatusCode::OK);
+    }
+}
