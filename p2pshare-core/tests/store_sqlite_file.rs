@@ -7,6 +7,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use p2pshare_core::{
@@ -44,14 +45,7 @@ fn peer(number: u8) -> PeerId {
 }
 
 async fn add_alice(store: &SqliteStore) {
-    let user = User {
-        name: alice(),
-        verifier: verifier(),
-        operator: false,
-        disabled: false,
-        created_at: NOW,
-    };
-    assert!(store.insert_user(&user, true).await.unwrap());
+    add_user(store).await;
     for number in 0..4 {
         let peer = Peer {
             id: peer(number),
@@ -62,6 +56,17 @@ async fn add_alice(store: &SqliteStore) {
         };
         store.announce(&peer).await.unwrap();
     }
+}
+
+async fn add_user(store: &SqliteStore) {
+    let user = User {
+        name: alice(),
+        verifier: verifier(),
+        operator: false,
+        disabled: false,
+        created_at: NOW,
+    };
+    assert!(store.insert_user(&user, true).await.unwrap());
 }
 
 /// Publishes a batch of files whose names tell which batch it is.
@@ -314,7 +319,8 @@ async fn check_stored(path: &Path, stored: &[(u8, u64)]) {
 }
 
 /// What the first version noted of partial sources says nothing of the groups they are for: it is forgotten, as peers
-/// note it again each minute. All else is as it was.
+/// note it again each minute. When a peer that is away was there last it did not note: that counts from now. All else is
+/// as it was.
 #[tokio::test]
 async fn a_file_of_the_first_version_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
@@ -323,7 +329,17 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     let first = DatabaseOptions { migrations: &newest.migrations[..1], ..newest };
     let database = Database::open(&path, &first).unwrap();
     let old = SqliteStore::over(database.clone());
-    add_alice(&old).await;
+    add_user(&old).await;
+    let announce = |connection: &Connection| {
+        let sql = "INSERT INTO peers (peer, owner, addresses, announced_at, last_seen) \
+                   SELECT ?1, id, '[]', ?2, ?3 FROM users";
+        for number in 0..4 {
+            let seen = (number != 3).then_some(NOW.as_millis());
+            connection.execute(sql, (peer(number).as_bytes(), NOW.as_millis(), seen))?;
+        }
+        Ok(())
+    };
+    database.write(announce).await.unwrap();
     publish(&old, 0, 1).await.unwrap();
     let note = |connection: &Connection| {
         let sql = "INSERT INTO partial_sources SELECT content, 2, 99 FROM entries LIMIT 3";
@@ -338,6 +354,9 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     let partial = PartialSource { content: ContentId::of(b"x"), until: NOW, groups: Vec::new() };
     let noted = store.add_partial_source(&alice(), &peer(1), &partial).await.unwrap();
     assert_eq!(noted, Some(Vec::new()));
+    let later = NOW.saturating_add(Duration::from_millis(1));
+    assert_eq!(store.purge_peers(later, 9).await.unwrap(), 3);
+    assert_eq!(store.peers_of(&alice()).await.unwrap()[0].id, peer(3));
     drop(store);
     check_file(&path);
 }

@@ -103,12 +103,11 @@ impl Index {
         content: &ContentId,
     ) -> Result<ContentDetails, IndexError> {
         let viewer = self.viewer(caller).await?;
-        let mut hits =
+        let hits =
             self.store().content(&viewer, content, self.online_since(), SIZES_PER_CONTENT).await?;
         if hits.is_empty() {
             return Err(IndexError::NotFound(Thing::Content));
         }
-        hits.sort_by_key(|hit| (std::cmp::Reverse((hit.sources, hit.online)), hit.size));
         Ok(ContentDetails { hits })
     }
 

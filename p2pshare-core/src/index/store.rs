@@ -238,8 +238,9 @@ pub trait CatalogStore: Send + Sync {
     /// Searches what the viewer sees, as [`Search`] says.
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice>;
 
-    /// All hits of one content that the viewer reaches, whatever its names: one for each size that is claimed, in
-    /// order of size. At most `limit`. Names (at most [`NAMES_PER_HIT`](super::search::NAMES_PER_HIT)) are in order of
+    /// The hits of one content that the viewer reaches, whatever its names: one for each size that is claimed, those with
+    /// the most sources first, then those with the most online, then the smallest. At most `limit`; of more than a
+    /// hundred sizes only the hundred that most peers claim need be looked at, whoever sees that. Names (at most [`NAMES_PER_HIT`](super::search::NAMES_PER_HIT)) are in order of
     /// path, then owner; names, time and sources come from all entries of this content and size that the viewer reaches.
     async fn content(
         &self,

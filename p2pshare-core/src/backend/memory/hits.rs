@@ -11,7 +11,9 @@ use crate::{
     content::ContentId,
     index::{
         model::Viewer,
-        search::{NAMES_PER_HIT, Position, Rank, Search, SearchSlice, relevance, sort_key},
+        search::{
+            NAMES_PER_HIT, Position, Rank, Search, SearchSlice, by_sources, relevance, sort_key,
+        },
     },
     time::Timestamp,
 };
@@ -89,7 +91,9 @@ impl State {
                 sources,
             }
         };
-        sizes.into_iter().map(hit).collect()
+        let mut hits: Vec<_> = sizes.into_iter().map(hit).collect();
+        hits.sort_by_key(by_sources);
+        hits
     }
 
     /// How many peers have an entry of the content for which `counts` is true: those online, and all.

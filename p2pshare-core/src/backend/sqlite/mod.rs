@@ -69,6 +69,8 @@ impl SqliteStore {
     pub fn options() -> DatabaseOptions {
         DatabaseOptions {
             prepare: catalog::register_functions,
+            // Searches must not keep anybody from being known.
+            scanners: database::default_readers(),
             ..DatabaseOptions::new(APPLICATION_ID, MIGRATIONS)
         }
     }
@@ -89,7 +91,7 @@ impl IndexStore for SqliteStore {
 
     async fn overviews(&self, request: &OverviewRequest) -> StoreResult<Vec<UserOverview>> {
         let request = request.clone();
-        Ok(self.database.read(move |c| overview::overviews(c, &request)).await?)
+        Ok(self.database.scan(move |c| overview::overviews(c, &request)).await?)
     }
 
     fn kind(&self) -> &'static str {

@@ -17,7 +17,7 @@ pub use kind::extensions_of;
 pub use query::{MAX_QUERY_WORDS, Query, QueryError};
 pub use words::{MAX_WORD_CHARS, words};
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use crate::{
     api::{Hit, Kind, Sort},
@@ -26,6 +26,12 @@ use crate::{
     path::SharePath,
     time::Timestamp,
 };
+
+/// By what the hits of one content are sorted: what most have first, then what most have online, then the smallest. So who
+/// claims other sizes of a content does not hide what others share.
+pub fn by_sources(hit: &Hit) -> (Reverse<(u32, u32)>, u64) {
+    (Reverse((hit.sources, hit.online)), hit.size)
+}
 
 /// Most names in a hit.
 pub const NAMES_PER_HIT: usize = 8;

@@ -48,7 +48,8 @@ async fn alice_with_sources(store: &Store, numbers: &[u8]) {
     }
 }
 
-/// A content has one hit for each size that is claimed, in order of size, at most as many as asked for.
+/// A content has one hit for each size that is claimed, what most have first, then what most have online, then the
+/// smallest; at most as many as asked for.
 pub async fn a_content_has_a_hit_for_each_size(store: Store) {
     add_users_with_peers(&store, &["alice", "bob"]).await;
     share(&store, "alice", 1, &[sized("a", 1, 10), sized("b", 1, 10), sized("c", 1, 3)]).await;
@@ -58,10 +59,16 @@ pub async fn a_content_has_a_hit_for_each_size(store: Store) {
     let hits = ok(store.content(&dave, &content(1), at(100), 9).await);
     let shape: Vec<_> =
         hits.iter().map(|hit| (hit.size, hit.names.len(), hit.online, hit.sources)).collect();
-    assert_eq!(shape, [(3, 1, 1, 1), (10, 3, 1, 2), (200, 1, 0, 1)]);
+    assert_eq!(shape, [(10, 3, 1, 2), (3, 1, 1, 1), (200, 1, 0, 1)]);
     assert!(hits.iter().all(|hit| hit.content == content(1)));
     let bounded = ok(store.content(&dave, &content(1), at(100), 2).await);
     assert_eq!(bounded, hits[..2]);
+    // Smaller ones that one peer claims hide none.
+    let false_ones: Vec<_> = (0..9).map(|size| sized(&format!("{size}"), 1, size)).collect();
+    share(&store, "alice", 1, &false_ones).await;
+    let hits = ok(store.content(&dave, &content(1), at(100), 9).await);
+    let sizes: Vec<_> = hits.iter().map(|hit| hit.size).collect();
+    assert_eq!(sizes, [10, 0, 1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(ok(store.content(&dave, &content(9), at(100), 9).await), []);
 }
 

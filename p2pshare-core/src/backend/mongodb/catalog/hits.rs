@@ -15,7 +15,10 @@ use crate::{
     content::ContentId,
     index::{
         model::Viewer,
-        search::scan::{BestNames, Candidate},
+        search::{
+            by_sources,
+            scan::{BestNames, Candidate},
+        },
     },
     time::Timestamp,
 };
@@ -153,8 +156,10 @@ pub(super) async fn of_content(
     let peers: BTreeSet<Bytes32> = sizes.values().flat_map(|parts| &parts.peers).copied().collect();
     online.look_up(reading, peers).await?;
     let mut hits = Vec::new();
-    for (bytes, parts) in sizes.into_iter().take(limit as usize) {
+    for (bytes, parts) in sizes {
         hits.extend(parts.into_hit((*content, size(bytes)?), &online)?);
     }
+    hits.sort_by_key(by_sources);
+    hits.truncate(limit as usize);
     Ok(hits)
 }

@@ -12,7 +12,10 @@ use crate::{
     content::ContentId,
     index::{
         model::Viewer,
-        search::scan::{BestNames, Candidate},
+        search::{
+            by_sources,
+            scan::{BestNames, Candidate},
+        },
     },
     time::Timestamp,
 };
@@ -81,7 +84,10 @@ pub(super) fn each_entry(
     Ok(())
 }
 
-/// All hits of a content, in order of size.
+/// So many sizes that are claimed of one content are looked at, those that most peers claim.
+const SIZES: u32 = 100;
+
+/// The hits of a content, those with the most sources first.
 pub(super) fn of_content(
     connection: &Connection,
     viewer: &Viewer,
@@ -91,18 +97,19 @@ pub(super) fn of_content(
 ) -> DatabaseResult<Vec<Hit>> {
     let sight = Sight::of(connection, viewer)?;
     let mut sources = Sources::new(connection, online_since);
-    let sql = "SELECT DISTINCT size FROM entries WHERE content = ?1 ORDER BY size";
+    let sql = "SELECT size FROM entries WHERE content = ?1 \
+               GROUP BY size ORDER BY count(DISTINCT peer) DESC, size LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([content.as_bytes()])?;
+    let mut rows = statement.query((content.as_bytes(), SIZES))?;
     let mut hits = Vec::new();
-    while hits.len() < limit as usize
-        && let Some(row) = rows.next()?
-    {
+    while let Some(row) = rows.next()? {
         let size = rows::size(row, 0)?;
         let reached = |owner, scope| sight.reaches(owner, scope);
         let relevance = |entry: &EntryRow<'_>| reached(entry.owner, entry.scope).then_some(0);
         hits.extend(hit(connection, &mut sources, content, size, relevance, reached)?);
     }
+    hits.sort_by_key(by_sources);
+    hits.truncate(limit as usize);
     Ok(hits)
 }
 

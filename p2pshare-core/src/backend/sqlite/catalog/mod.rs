@@ -97,7 +97,7 @@ impl CatalogStore for SqliteStore {
 
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice> {
         let (viewer, search) = (viewer.clone(), search.clone());
-        Ok(self.database.read(move |c| search::search(c, &viewer, &search)).await?)
+        Ok(self.database.scan(move |c| search::search(c, &viewer, &search)).await?)
     }
 
     async fn content(
@@ -110,12 +110,12 @@ impl CatalogStore for SqliteStore {
         let (viewer, content) = (viewer.clone(), *content);
         let read =
             move |c: &Connection| hits::of_content(c, &viewer, &content, online_since, limit);
-        Ok(self.database.read(read).await?)
+        Ok(self.database.scan(read).await?)
     }
 
     async fn locate(&self, viewer: &Viewer, request: &LocateRequest) -> StoreResult<Vec<Location>> {
         let (viewer, request) = (viewer.clone(), request.clone());
-        Ok(self.database.read(move |c| locate::locate(c, &viewer, &request)).await?)
+        Ok(self.database.scan(move |c| locate::locate(c, &viewer, &request)).await?)
     }
 
     async fn user_files(
@@ -131,7 +131,7 @@ impl CatalogStore for SqliteStore {
         let read = move |c: &Connection| {
             browse::files(c, &viewer, &owner, folder.as_ref(), after.as_ref(), limit)
         };
-        Ok(self.database.read(read).await?)
+        Ok(self.database.scan(read).await?)
     }
 
     async fn user_folder(
@@ -147,7 +147,7 @@ impl CatalogStore for SqliteStore {
         let read = move |c: &Connection| {
             browse::folder(c, &viewer, &owner, folder.as_ref(), after.as_ref(), limit)
         };
-        Ok(self.database.read(read).await?)
+        Ok(self.database.scan(read).await?)
     }
 
     async fn add_partial_source(

@@ -3,6 +3,10 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use rusqlite::Connection;
@@ -15,6 +19,9 @@ pub(super) trait Job: Send {
     /// Whether nobody waits for the answer any more.
     fn is_cancelled(&self) -> bool;
 
+    /// Set once nobody waits for the answer any more.
+    fn given_up(&self) -> Arc<AtomicBool>;
+
     /// Does the work and keeps the answer. `false`: it failed, and what it did must be undone.
     fn run(&mut self, connection: &Connection) -> bool;
 
@@ -22,21 +29,42 @@ pub(super) trait Job: Send {
     fn finish(self: Box<Self>, outcome: DatabaseResult<()>);
 }
 
+/// Where the answer of a job will come from. Dropping it gives the job up.
+pub(super) struct Answer<T> {
+    answer: oneshot::Receiver<DatabaseResult<T>>,
+    given_up: Arc<AtomicBool>,
+}
+
+impl<T> Answer<T> {
+    /// Waits for it.
+    pub(super) async fn wait(mut self) -> DatabaseResult<T> {
+        (&mut self.answer).await.map_err(|_| DatabaseError::Closed)?
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        self.given_up.store(true, Relaxed);
+    }
+}
+
 /// The job, and where its answer will come from.
-pub(super) fn job<T, F>(work: F) -> (Box<dyn Job>, oneshot::Receiver<DatabaseResult<T>>)
+pub(super) fn job<T, F>(work: F) -> (Box<dyn Job>, Answer<T>)
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> DatabaseResult<T> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    let job = Work { work: Some(work), result: None, reply };
-    (Box::new(job), answer)
+    let given_up = Arc::new(AtomicBool::new(false));
+    let job = Work { work: Some(work), result: None, reply, given_up: given_up.clone() };
+    (Box::new(job), Answer { answer, given_up })
 }
 
 struct Work<F, T> {
     work: Option<F>,
     result: Option<DatabaseResult<T>>,
     reply: oneshot::Sender<DatabaseResult<T>>,
+    given_up: Arc<AtomicBool>,
 }
 
 impl<F, T> Job for Work<F, T>
@@ -45,7 +73,11 @@ where
     F: FnOnce(&Connection) -> DatabaseResult<T> + Send + 'static,
 {
     fn is_cancelled(&self) -> bool {
-        self.reply.is_closed()
+        self.given_up.load(Relaxed)
+    }
+
+    fn given_up(&self) -> Arc<AtomicBool> {
+        self.given_up.clone()
     }
 
     fn run(&mut self, connection: &Connection) -> bool {

@@ -54,6 +54,8 @@ pub struct DatabaseOptions {
     pub synchronous: Synchronous,
     /// Threads that read; the number of cores, at least 2, unless told.
     pub readers: Option<usize>,
+    /// Threads that [`scan`](Database::scan); 0 unless told: then those that read do it.
+    pub scanners: usize,
     /// Called on each new connection, to register functions.
     pub prepare: fn(&Connection) -> rusqlite::Result<()>,
 }
@@ -66,6 +68,7 @@ impl DatabaseOptions {
             migrations,
             synchronous: Synchronous::default(),
             readers: None,
+            scanners: 0,
             prepare: |_| Ok(()),
         }
     }
@@ -91,6 +94,8 @@ struct Threads {
     writer: Option<Sender<Box<dyn Job>>>,
     /// `None` for a database in memory, whose only connection is the writer's.
     readers: Option<Sender<Box<dyn Job>>>,
+    /// `None` where the readers do it.
+    scanners: Option<Sender<Box<dyn Job>>>,
     /// Readers first: the last connection to close moves the log.
     handles: Vec<JoinHandle<()>>,
 }
@@ -107,19 +112,23 @@ impl Database {
         let writer = open::open_writer(path, options)?;
         let count = options.readers.unwrap_or_else(default_readers).max(1);
         let (read, read_jobs) = mpsc::channel(QUEUE);
+        let (scan, scan_jobs) = mpsc::channel(QUEUE);
         let (write, write_jobs) = mpsc::channel(QUEUE);
         // From here on a failure drops the senders, and with them the threads that have started.
         let mut threads = Threads {
             path: Some(path.to_owned()),
             writer: Some(write),
             readers: Some(read),
-            handles: Vec::with_capacity(count + 1),
+            scanners: (options.scanners > 0).then_some(scan),
+            handles: Vec::with_capacity(count + options.scanners + 1),
         };
-        let read_jobs = Arc::new(Mutex::new(read_jobs));
-        for _ in 0..count {
-            let reader = open::open_reader(path, options)?;
-            let handle = threads::start_reader(reader, read_jobs.clone()).map_err(failed)?;
-            threads.handles.push(handle);
+        for (jobs, count) in [(read_jobs, count), (scan_jobs, options.scanners)] {
+            let jobs = Arc::new(Mutex::new(jobs));
+            for _ in 0..count {
+                let reader = open::open_reader(path, options)?;
+                let handle = threads::start_reader(reader, jobs.clone()).map_err(failed)?;
+                threads.handles.push(handle);
+            }
         }
         let handle = threads::start_writer(writer, write_jobs).map_err(failed)?;
         threads.handles.push(handle);
@@ -135,8 +144,13 @@ impl Database {
         let (write, write_jobs) = mpsc::channel(QUEUE);
         let handle = threads::start_writer(connection, write_jobs)
             .map_err(|error| open::failed(Path::new(":memory:"), error))?;
-        let threads =
-            Threads { path: None, writer: Some(write), readers: None, handles: vec![handle] };
+        let threads = Threads {
+            path: None,
+            writer: Some(write),
+            readers: None,
+            scanners: None,
+            handles: vec![handle],
+        };
         Ok(Self { threads: Arc::new(threads) })
     }
 
@@ -144,7 +158,7 @@ impl Database {
     ///
     /// # Errors
     /// What the job fails with, or that it panicked, or that the database cannot be read. Dropping the future drops
-    /// the job if it has not begun.
+    /// the job if it has not begun, and ends it soon if it has.
     pub fn read<T, F>(
         &self,
         work: F,
@@ -155,6 +169,23 @@ impl Database {
     {
         let threads = &self.threads;
         run(threads.readers.as_ref().or(threads.writer.as_ref()), work)
+    }
+
+    /// As [`read`](Self::read), for jobs that may take long: they wait for each other, and those that are read do not
+    /// wait for them if there are threads for it ([`DatabaseOptions::scanners`]).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn scan<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = DatabaseResult<T>> + Send + use<'_, T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> DatabaseResult<T> + Send + 'static,
+    {
+        let Threads { writer, readers, scanners, .. } = &*self.threads;
+        run(scanners.as_ref().or(readers.as_ref()).or(writer.as_ref()), work)
     }
 
     /// Runs a job in a transaction. When the answer comes it is committed, or undone if it is an error.
@@ -202,16 +233,18 @@ where
     let jobs = jobs.ok_or(DatabaseError::Closed)?;
     let (job, answer) = job::job(work);
     jobs.send(job).await.map_err(|_| DatabaseError::Closed)?;
-    answer.await.map_err(|_| DatabaseError::Closed)?
+    answer.wait().await
 }
 
-fn default_readers() -> usize {
+/// As many as there are cores, at least 2.
+pub(super) fn default_readers() -> usize {
     thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
         self.readers = None;
+        self.scanners = None;
         self.writer = None;
         for handle in self.handles.drain(..) {
             // A job that holds the last handle must not wait for its own thread.

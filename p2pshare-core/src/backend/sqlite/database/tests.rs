@@ -251,3 +251,45 @@ async fn a_log_that_is_there_or_not_is_synced() {
     drop((database, folder));
     Database::open_in_memory(&options()).unwrap().sync().await.unwrap();
 }
+
+/// A query that ends by itself only after a very long time.
+fn endless(connection: &Connection) -> DatabaseResult<i64> {
+    let sql =
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
+#[tokio::test]
+async fn a_read_ends_when_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options();
+    options.readers = Some(1);
+    let database = Database::open(&folder.path().join("db"), &options).unwrap();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let work = move |connection: &Connection| {
+        let _ = begun.send(());
+        endless(connection)
+    };
+    tokio::select! {
+        _ = database.read(work) => panic!("it has no end"),
+        begun = has_begun => begun.unwrap(),
+    }
+    // The only thread that reads is free again, and what comes after is not ended.
+    let sum = database.read(|c| Ok(c.query_row("SELECT 1 + 1", [], |row| row.get::<_, i64>(0))?));
+    assert_eq!(sum.await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn what_is_read_does_not_wait_for_scans() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options();
+    (options.readers, options.scanners) = (Some(1), 1);
+    let database = Database::open(&folder.path().join("db"), &options).unwrap();
+    let scans = async { tokio::join!(database.scan(endless), database.scan(endless)) };
+    let read = database.read(|c| Ok(c.query_row("SELECT 1", [], |row| row.get::<_, i64>(0))?));
+    tokio::select! {
+        biased;
+        _ = scans => panic!("they have no end"),
+        one = read => assert_eq!(one.unwrap(), 1),
+    }
+}

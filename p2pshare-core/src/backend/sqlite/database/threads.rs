@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     thread::{Builder, JoinHandle},
 };
 
@@ -15,6 +15,9 @@ use super::{DatabaseError, DatabaseResult, job::Job};
 /// Most jobs in one transaction: what arrives during a commit is what the next one carries, and the first of them must
 /// not wait for too many others.
 const JOBS_PER_COMMIT: usize = 256;
+
+/// After so many instructions of its machine the database looks whether anybody waits for what it reads: some milliseconds.
+const LOOK_EVERY: i32 = 100_000;
 
 /// Starts the thread that writes. It ends, and moves the log into the database, when all senders are gone.
 pub(super) fn start_writer(
@@ -33,7 +36,7 @@ pub(super) fn start_writer(
 
 /// Starts a thread that reads. It ends when all senders are gone.
 pub(super) fn start_reader(
-    connection: Connection,
+    mut connection: Connection,
     jobs: Arc<Mutex<Receiver<Box<dyn Job>>>>,
 ) -> io::Result<JoinHandle<()>> {
     start("db-reader", move || {
@@ -42,7 +45,7 @@ pub(super) fn start_reader(
             let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
             match job {
                 Some(job) if job.is_cancelled() => {}
-                Some(job) => read(&connection, job),
+                Some(job) => read(&mut connection, job),
                 None => return,
             }
         }
@@ -53,11 +56,17 @@ fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
     Builder::new().name(name.to_owned()).spawn(body)
 }
 
-/// Runs a job in a transaction, so that all it reads is of one moment.
-fn read(connection: &Connection, mut job: Box<dyn Job>) {
-    let begun = execute(connection, "BEGIN");
+/// Runs a job in a transaction, so that all it reads is of one moment, until nobody waits for it.
+fn read(connection: &mut Connection, mut job: Box<dyn Job>) {
+    let given_up = job.given_up();
+    let ends = move || given_up.load(Relaxed);
+    let begun = execute(connection, "BEGIN")
+        .and_then(|()| Ok(connection.progress_handler(LOOK_EVERY, Some(ends))?));
     if begun.is_ok() {
         job.run(connection);
+    }
+    if let Err(error) = connection.progress_handler(0, None::<fn() -> bool>) {
+        warn!(%error, "a look whether somebody waits did not end");
     }
     if !connection.is_autocommit()
         && let Err(error) = execute(connection, "ROLLBACK")
