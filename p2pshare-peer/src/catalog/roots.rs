@@ -15,7 +15,7 @@ use super::{Catalog, CatalogError, Share, ShareId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RootId {
     inode: u64,
-    /// When it was made, in nanoseconds since 1970; 0 where that is not known. Inodes are given out again.
+    /// When it was made, in nanoseconds since 1970. Inodes are given out again.
     born_ns: i64,
     is_folder: bool,
 }
@@ -40,7 +40,9 @@ impl RootId {
         let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
         let born_ns = born.and_then(|born| i64::try_from(born.as_nanos()).ok()).unwrap_or(0);
         let is_folder = metadata.is_dir();
-        (inode != 0 && (is_folder || metadata.is_file())).then_some(Self {
+        // Without it the inode says too little: many file systems give all their roots the same.
+        let is_known = inode != 0 && born_ns > 0;
+        (is_known && (is_folder || metadata.is_file())).then_some(Self {
             inode,
             born_ns,
             is_folder,

@@ -138,16 +138,20 @@ impl Sharer {
         let mut diff = diff(self, &share, &scope, how.priority, &events, how.cancel).await?;
         let mut absent =
             diff.files == 0 && !diff.gone.is_empty() && is_absent(&share.root, how.priority).await;
-        if let Some(id) = root {
-            match absent {
-                // The very folder, from which all was taken. That on which a disk is mounted is another one.
-                true => absent = !self.catalog.is_root(share.id, id).await?,
-                false => self.catalog.note_root(share.id, id).await?,
-            }
+        if absent && let Some(id) = root {
+            // The very folder, from which all was taken. That on which a disk is mounted is another one.
+            absent = !self.catalog.is_root(share.id, id).await?;
         }
         // Another disk lies there than at the beginning: what was not met is not gone for that.
         let replaced = before != Identity::of(&share.root, how.priority).await;
         diff.cancelled |= replaced && !absent;
+        // An empty one may be the place of a disk that is away.
+        if diff.files > 0
+            && !diff.cancelled
+            && let Some(id) = root
+        {
+            self.catalog.note_root(share.id, id).await?;
+        }
         // Nothing was found, but not all was looked at: it stays what it was.
         let unsure = diff.files == 0 && !diff.unread.is_empty();
         if share.online == absent && !diff.cancelled && !unsure {
