@@ -12,14 +12,11 @@ use p2pshare_core::api::ProblemKind;
 use super::{
     client::ClientAddr,
     failure::Failure,
-    share::{Share, Shared},
+    share::{Share, Shared, UNIT},
 };
 
-/// Memory is lent in units of so many bytes.
-const UNIT: usize = 1024;
-
-/// One network has at most this part of it.
-const NETWORK_PART: usize = 4;
+/// An answer of at most so many bytes is given in any case: it may say what was changed.
+const SMALL: usize = 4 * UNIT;
 
 /// Memory for the answers that were not sent yet.
 pub(super) struct AnswerMemory(Arc<Shared>);
@@ -38,34 +35,37 @@ impl AsRef<[u8]> for Held {
 
 impl AnswerMemory {
     pub(super) fn new(bytes: usize) -> Self {
-        let units = bytes / UNIT;
-        Self(Shared::new(units.max(1), (units / NETWORK_PART).max(1)))
+        Self(Shared::of_memory(bytes))
     }
 
-    /// The same answer, which counts for as long as it waits for its client; another one if there are too many.
-    pub(super) async fn hold(&self, client: ClientAddr, answer: Response) -> Response {
-        let (parts, body) = answer.into_parts();
-        // What is made while it is sent is not held as a whole.
-        let Some(length) = body.size_hint().exact().and_then(|length| length.try_into().ok())
-        else {
-            return Response::from_parts(parts, body);
-        };
-        let units = usize::div_ceil(length, UNIT).max(1);
-        let Ok(memory) = self.0.take(client, units) else {
-            return unread().into_response();
-        };
-        // Its length was known, so all of it is there.
-        match to_bytes(body, length).await {
-            Ok(bytes) => {
-                let held = Bytes::from_owner(Held { bytes, _memory: memory });
-                Response::from_parts(parts, Body::from(held))
-            }
-            Err(error) => {
-                tracing::error!(%error, "an answer ended early");
-                Failure::new(ProblemKind::Internal, "the index failed")
-                    .hint("tell an operator of this index the request id")
-                    .into_response()
-            }
+    /// Room for a small answer, which is taken before anything is done; an error if there are too many already.
+    pub(super) fn admit(&self, client: ClientAddr) -> Result<Share, Failure> {
+        self.0.take(client, 1).map_err(|_| unread())
+    }
+}
+
+/// The same answer, which counts for as long as it waits for its client; another one if it is large and there are too
+/// many.
+pub(super) async fn hold(mut memory: Share, answer: Response) -> Response {
+    let (parts, body) = answer.into_parts();
+    // What is made while it is sent is not held as a whole.
+    let Some(length) = body.size_hint().exact().and_then(|length| length.try_into().ok()) else {
+        return Response::from_parts(parts, body);
+    };
+    if memory.grow_to(usize::div_ceil(length, UNIT)).is_err() && length > SMALL {
+        return unread().into_response();
+    }
+    // Its length was known, so all of it is there.
+    match to_bytes(body, length).await {
+        Ok(bytes) => {
+            let held = Bytes::from_owner(Held { bytes, _memory: memory });
+            Response::from_parts(parts, Body::from(held))
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer ended early");
+            Failure::new(ProblemKind::Internal, "the index failed")
+                .hint("tell an operator of this index the request id")
+                .into_response()
         }
     }
 }
@@ -88,20 +88,32 @@ mod tests {
     #[tokio::test]
     async fn an_answer_counts_until_its_last_byte_is_gone() {
         let memory = AnswerMemory::new(40 * UNIT);
-        let ask = |client: &'static str, units: usize| {
-            let answer = Body::from(vec![b'x'; units * UNIT]).into_response();
-            memory.hold(ClientAddr(Some(client.parse().unwrap())), answer)
+        let ask = async |client: &str, bytes: usize| {
+            let answer = Body::from(vec![b'x'; bytes]).into_response();
+            let admitted = memory.admit(ClientAddr(Some(client.parse().unwrap())));
+            match admitted {
+                Ok(memory) => hold(memory, answer).await,
+                Err(full) => full.into_response(),
+            }
         };
-        let first = ask("192.0.2.1", 6).await;
+        let first = ask("192.0.2.1", 6 * UNIT).await;
         assert_eq!(first.status(), StatusCode::OK);
         assert_eq!(first.body().size_hint().exact(), Some(6 * UNIT as u64));
         // What a connection has taken over and not sent is held by it.
         let taken = to_bytes(first.into_body(), usize::MAX).await.unwrap();
         let part = taken.slice(1..2);
         drop(taken);
-        assert_eq!(ask("192.0.2.1", 6).await.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(ask("198.51.100.1", 6).await.status(), StatusCode::OK);
+        assert_eq!(ask("192.0.2.1", 6 * UNIT).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ask("198.51.100.1", 6 * UNIT).await.status(), StatusCode::OK);
+        // Small ones are given as long as there is room for another, and refused before anything is done.
+        let mut small = Vec::new();
+        for bytes in [2 * UNIT, SMALL, 1] {
+            small.push(ask("192.0.2.1", bytes).await);
+        }
+        assert!(small.iter().all(|answer| answer.status() == StatusCode::OK));
+        assert_eq!(ask("192.0.2.1", 1).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        drop(small);
         drop(part);
-        assert_eq!(ask("192.0.2.1", 10).await.status(), StatusCode::OK);
+        assert_eq!(ask("192.0.2.1", 10 * UNIT).await.status(), StatusCode::OK);
     }
 }

@@ -11,14 +11,8 @@ use p2pshare_core::api::ProblemKind;
 use super::{
     client::ClientAddr,
     failure::Failure,
-    share::{Share, Shared},
+    share::{Share, Shared, UNIT},
 };
-
-/// Memory is lent in units of so many bytes.
-const UNIT: usize = 1024;
-
-/// One network has at most this part of it.
-const NETWORK_PART: usize = 4;
 
 /// Memory for the bodies of all requests together.
 pub(super) struct BodyMemory(Arc<Shared>);
@@ -31,8 +25,7 @@ pub(super) struct HeldBody {
 
 impl BodyMemory {
     pub(super) fn new(bytes: usize) -> Self {
-        let units = bytes / UNIT;
-        Self(Shared::new(units.max(1), (units / NETWORK_PART).max(1)))
+        Self(Shared::of_memory(bytes))
     }
 
     /// Reads a body of at most `max` bytes. Memory is taken as bytes come, so that a client holds as much of it as it

@@ -18,6 +18,7 @@ use p2pshare_core::api::{Problem, ProblemKind};
 use tracing::Instrument;
 
 use super::{
+    answer::hold,
     client::ClientAddr,
     failure::{Failure, PROBLEM_JSON, Pending},
     state::App,
@@ -75,10 +76,12 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let started = Instant::now();
     let in_flight = app.options.metrics.begin();
     let rest = async {
-        let answer = guarded(&app, limited, client, request, next).await;
-        match limited {
-            true => app.answers.hold(client, answer).await,
-            false => answer,
+        if !limited {
+            return guarded(&app, limited, client, request, next).await;
+        }
+        match app.answers.admit(client) {
+            Ok(room) => hold(room, guarded(&app, limited, client, request, next).await).await,
+            Err(full) => full.into_response(),
         }
     };
     let mut response = rest.instrument(span.clone()).instrument(trace.clone()).await;

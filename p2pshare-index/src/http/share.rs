@@ -37,7 +37,19 @@ pub(crate) enum Exhausted {
     ForNetwork,
 }
 
+/// Memory is lent in units of so many bytes.
+pub(crate) const UNIT: usize = 1024;
+
+/// One network has at most this part of it.
+const NETWORK_PART: usize = 4;
+
 impl Shared {
+    /// Memory, in units of [`UNIT`] bytes.
+    pub(crate) fn of_memory(bytes: usize) -> Arc<Self> {
+        let units = bytes / UNIT;
+        Self::new(units.max(1), (units / NETWORK_PART).max(1))
+    }
+
     pub(crate) fn new(max: usize, max_per_network: usize) -> Arc<Self> {
         Arc::new(Self { max, max_per_network, taken: Mutex::default() })
     }
