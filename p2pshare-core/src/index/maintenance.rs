@@ -24,13 +24,21 @@ impl Index {
         let mut purge = interval_at(Instant::now() + PURGE_EVERY, PURGE_EVERY);
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
         purge.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => break,
-                _ = flush.tick() => log(self.flush_presence().await, "writing heartbeats"),
-                _ = purge.tick() => log(self.purge_as_one().await, "forgetting what has ended"),
+        let flushing = async {
+            loop {
+                flush.tick().await;
+                log(self.flush_presence().await, "writing heartbeats");
             }
-        }
+        };
+        // Beside it: very many peers may have ended, and meanwhile others beat.
+        let purging = async {
+            loop {
+                purge.tick().await;
+                log(self.purge_as_one().await, "forgetting what has ended");
+            }
+        };
+        let both = async { tokio::join!(flushing, purging) };
+        shutdown.run_until_cancelled(both).await;
         log(self.flush_presence().await, "writing the last heartbeats");
     }
 

@@ -2,3 +2,4 @@
 -- now.
 ALTER TABLE peers ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;
 UPDATE peers SET heard = coalesce(last_seen, unixepoch() * 1000);
+CREATE INDEX peers_heard ON peers (heard, peer);
