@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use super::{
     Catalog, CatalogError, Share, ShareId, local,
     naming::path_below,
-    roots::{Apart, all_roots},
+    roots::{Apart, keep_out, roots_apart},
     rows::signed,
     shares::{all, find},
 };
@@ -50,9 +50,9 @@ impl Catalog {
             others.retain(|other| {
                 other.is_for_fewer_than(&share) && !share.root.starts_with(&other.root)
             });
-            let roots = all_roots(c, &others)?;
+            let roots = roots_apart(c, share.id, &others)?;
             places.extend(others.into_iter().map(|other| other.root));
-            Ok(Apart { places, roots })
+            Ok(Apart { within: share.root, places, roots })
         });
         read.await
     }
@@ -170,6 +170,7 @@ pub(super) fn stay_out(c: &Connection, ending: &Share) -> DatabaseResult<()> {
     for outer in all(c)?.into_iter().filter(|outer| outer.id != ending.id) {
         if let Some(key) = key_of(ending, &outer) {
             remove_below(c, outer.id, &key)?;
+            keep_out(c, ending.id, outer.id)?;
             c.prepare_cached("INSERT OR IGNORE INTO excluded VALUES (?1, ?2)")?
                 .execute(params![outer.id.0, key])?;
         }

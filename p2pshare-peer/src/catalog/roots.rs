@@ -23,6 +23,8 @@ pub(crate) struct RootId {
 /// What a share does not have because others that are for fewer have it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Apart {
+    /// The root of the share that does not have it: what it is and lies in does not count.
+    pub(super) within: PathBuf,
     /// Places, by whatever link one comes there.
     pub(super) places: Vec<PathBuf>,
     /// What lay at their roots, wherever it lies now.
@@ -54,7 +56,10 @@ impl Apart {
     /// Whether a place is one of them or lies in one. Links in it must have been followed. Blocks.
     pub(crate) fn has(&self, place: &Path) -> bool {
         self.places.iter().any(|apart| place.starts_with(apart))
-            || place.ancestors().any(|above| self.was_root(above))
+            || place
+                .ancestors()
+                .filter(|above| !self.within.starts_with(above))
+                .any(|above| self.was_root(above))
     }
 
     /// Whether a file or folder was the root of one of them, and has another name now. Blocks.
@@ -85,18 +90,34 @@ impl Catalog {
     }
 }
 
-/// What lay at the roots of these shares.
-pub(super) fn all_roots(c: &Connection, shares: &[Share]) -> DatabaseResult<Vec<RootId>> {
-    let mut all = Vec::new();
-    for share in shares {
-        all.extend(roots(c, share.id)?);
+/// What lay at the roots of these `others`, and at those of ended shares in a share.
+pub(super) fn roots_apart(
+    c: &Connection,
+    share: ShareId,
+    others: &[Share],
+) -> DatabaseResult<Vec<RootId>> {
+    let mut all =
+        read(c, "SELECT inode, born_ns, is_folder FROM ended_roots WHERE share = ?1", share)?;
+    for other in others {
+        all.extend(roots(c, other.id)?);
     }
     Ok(all)
 }
 
+/// What lay at the root of a share that ends is left out of one around it from now on.
+pub(super) fn keep_out(c: &Connection, ending: ShareId, outer: ShareId) -> DatabaseResult<()> {
+    let sql = "INSERT OR IGNORE INTO ended_roots \
+               SELECT ?2, inode, born_ns, is_folder FROM roots WHERE share = ?1";
+    c.prepare_cached(sql)?.execute([ending.0, outer.0])?;
+    Ok(())
+}
+
 fn roots(c: &Connection, share: ShareId) -> DatabaseResult<Vec<RootId>> {
-    let mut query =
-        c.prepare_cached("SELECT inode, born_ns, is_folder FROM roots WHERE share = ?1")?;
+    read(c, "SELECT inode, born_ns, is_folder FROM roots WHERE share = ?1", share)
+}
+
+fn read(c: &Connection, sql: &str, share: ShareId) -> DatabaseResult<Vec<RootId>> {
+    let mut query = c.prepare_cached(sql)?;
     let found = query.query_map([share.0], |row| {
         let inode = row.get::<_, i64>(0)?.cast_unsigned();
         Ok(RootId { inode, born_ns: row.get(1)?, is_folder: row.get(2)? })

@@ -143,9 +143,18 @@ ALTER TABLE shares ADD COLUMN is_file INTEGER;
 UPDATE shares SET is_file = (SELECT f.local = x'' FROM files f WHERE f.share = shares.id LIMIT 1);
 ";
 
-/// What lay at the root of a share, by which it is known under another name.
+/// `roots`: what lay at the root of a share, by which it is known under another name. `ended_roots`: the same of shares that
+/// have ended and lay in this one, which does not share that instead.
 const VERSION_6: Migration = "
 CREATE TABLE roots (
+    share INTEGER NOT NULL REFERENCES shares(id) ON DELETE CASCADE,
+    inode INTEGER NOT NULL,
+    born_ns INTEGER NOT NULL,
+    is_folder INTEGER NOT NULL,
+    PRIMARY KEY (share, inode, born_ns, is_folder)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ended_roots (
     share INTEGER NOT NULL REFERENCES shares(id) ON DELETE CASCADE,
     inode INTEGER NOT NULL,
     born_ns INTEGER NOT NULL,

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+mod apart;
 mod awkward_files;
 mod changing_files;
 mod configuration;

@@ -164,7 +164,14 @@ pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), 
     let catalog = open_catalog(context).await?;
     let sharer = Sharer::new(catalog.clone(), &context.dir);
     for text in &args.what {
-        let unshared = sharer.unshare(&unshare_target(text)).await?;
+        let target = unshare_target(text);
+        let unshared = match sharer.unshare(&target).await {
+            // It may be the place of something that is gone.
+            Err(ShareError::NotShared(_)) if matches!(target, UnshareTarget::Path(_)) => {
+                sharer.unshare(&UnshareTarget::Local(PathBuf::from(text))).await
+            }
+            other => other,
+        }?;
         context.output.line(format!(
             "Unshared {}: {}.",
             visible(text),
