@@ -6,15 +6,19 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use p2pshare_core::{
     content::{ContentId, Manifest},
     identity::PeerId,
     swarm::Candidate,
-    transfer::{FileSource, FileStamp, PieceSource, SharedFile},
+    transfer::{FileSource, FileStamp, MemorySource, PieceSource, SharedFile},
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-/// About what may be kept in memory: some 50,000 small files, or 500 GiB in large ones.
+/// Bytes of contents that are kept in memory, for those who waited while they came.
+const MAX_LENT: usize = 8 << 20;
+
+/// About what may be kept in memory of where files are: some 50,000 small ones, or 500 GiB in large ones.
 const MAX_BYTES: usize = 16 << 20;
 
 /// The files that downloads have brought lately. Downloads that have the same one fetch a content once, the others wait
@@ -30,6 +34,8 @@ pub struct Copies {
 struct Inner {
     files: FileSource,
     kept: Mutex<Kept>,
+    lent: MemorySource,
+    lent_order: Mutex<Kept>,
     turns: Mutex<HashMap<ContentId, Arc<AsyncMutex<()>>>>,
 }
 
@@ -82,11 +88,16 @@ impl Copies {
         }
     }
 
-    /// The file with a content as a source by the name of the peer `own`, if there is one and it is what it was.
+    /// What was fetched lately of a content as a source by the name of the peer `own`, if there is something and it is what it was.
     pub(super) async fn candidate(&self, content: &ContentId, own: PeerId) -> Option<Candidate> {
+        let candidate =
+            |source| Some(Candidate { id: own, label: "this machine".to_owned(), source });
+        if self.inner.lent.manifest(content).await.is_ok() {
+            return candidate(Arc::new(self.inner.lent.clone()));
+        }
         let source = Arc::new(self.inner.files.clone());
         match source.have(content).await {
-            Ok(_) => Some(Candidate { id: own, label: "this machine".to_owned(), source }),
+            Ok(_) => candidate(source),
             Err(_) => {
                 let mut kept = self.inner.kept();
                 if self.inner.files.remove(content).is_some() {
@@ -107,6 +118,30 @@ impl Inner {
 
     fn turns(&self) -> MutexGuard<'_, HashMap<ContentId, Arc<AsyncMutex<()>>>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    /// Lets the next have the turn, and the content, which is complete in memory: they need not wait until it is on the
+    /// disk.
+    pub(super) fn hand_on(self, content: &[Bytes]) {
+        // In the map, here, and in the guard; any other is of somebody who waits.
+        let waits = self.lock.as_ref().is_some_and(|lock| Arc::strong_count(lock) > 3);
+        if !waits {
+            return;
+        }
+        let content = Bytes::from(content.concat());
+        let len = content.len();
+        let mut order = self.inner.lent_order.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = self.inner.lent.insert(content).id();
+        order.order.push_back((id, len));
+        order.bytes += len;
+        while order.bytes > MAX_LENT
+            && let Some((oldest, len)) = order.order.pop_front()
+        {
+            order.bytes -= len;
+            self.inner.lent.remove(&oldest);
+        }
     }
 }
 
@@ -181,5 +216,34 @@ mod tests {
         drop(first);
         drop(second.await);
         assert!(copies.inner.turns().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_handed_on_is_there_for_who_waited() {
+        let copies = Copies::default();
+        let (content, id) = (Bytes::from_static(b"content"), ContentId::of(b"content"));
+        copies.turn(id).await.hand_on(std::slice::from_ref(&content));
+        assert!(copies.candidate(&id, ME).await.is_none(), "nobody waited");
+        let first = copies.turn(id).await;
+        let mut second = Box::pin(copies.turn(id));
+        assert!(second.as_mut().now_or_never().is_none());
+        first.hand_on(&[content.slice(..3), content.slice(3..)]);
+        let second = second.await;
+        assert!(copies.candidate(&id, ME).await.is_some());
+        drop(second);
+
+        // Not for ever.
+        for number in 0..20_u8 {
+            let content = Bytes::from(vec![number; 1 << 20]);
+            let id = ContentId::of(&content);
+            let first = copies.turn(id).await;
+            let mut second = Box::pin(copies.turn(id));
+            assert!(second.as_mut().now_or_never().is_none());
+            first.hand_on(&[content]);
+            drop(second.await);
+        }
+        assert!(copies.candidate(&id, ME).await.is_none());
+        let lent = copies.inner.lent_order.lock().unwrap();
+        assert!(lent.bytes <= MAX_LENT && lent.order.len() == 8, "{}", lent.bytes);
     }
 }

@@ -19,20 +19,19 @@ use p2pshare_core::{
     },
     transfer::{FileSink, FileStamp, SinkError, SinkOptions, TransferError},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Copies, FileProgress, Serving, Wanted,
+    copies::Turn,
     discovery::IndexDiscovery,
     existing::{CancelOnDrop, hash_existing},
     is_away,
     locator::{Age, Locator},
+    patience::{ASK_AGAIN, Deadline},
 };
 use crate::index_client::ClientError;
-
-/// How often the index is asked again while no source is online.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Why one content did not become a file.
 #[derive(Debug, thiserror::Error)]
@@ -126,11 +125,14 @@ impl Fetcher {
     ) -> Result<Arrived, FetchError> {
         // Waiting for another one that fetches the same counts too.
         let until = Deadline::after(self.patience);
-        let turn = self.copies.turn(wanted.content);
-        let _turn = self.unless_cancelled(turn).await?;
+        let mut turn = None;
+        // Nothing is fetched for an empty file.
+        if wanted.content != ContentId::of(b"") {
+            turn = Some(self.unless_cancelled(self.copies.turn(wanted.content)).await?);
+        }
         loop {
             let result = match wanted.is_small() {
-                true => self.small(wanted, free, file, until).await,
+                true => self.small(wanted, free, file, until, &mut turn).await,
                 false => self.pieces(wanted, file, until).await,
             };
             match result {
@@ -153,6 +155,7 @@ impl Fetcher {
         free: bool,
         file: &FileProgress,
         until: Deadline,
+        turn: &mut Option<Turn>,
     ) -> Result<Arrived, FetchError> {
         if !free && let Some(there) = self.there(wanted).await? {
             return Ok(there);
@@ -162,12 +165,12 @@ impl Fetcher {
             let stamp = self.keep(wanted, empty, vec![Bytes::new()]).await?;
             return Ok(Arrived { how: Fetched::Empty, stamp });
         }
-        let fetched = match self.small_from(wanted, Age::Granted, until).await {
+        let fetched = match self.small_from(wanted, Age::Granted, until, turn).await {
             // What was known of the sources may be old.
             Err(FetchError::Download(
                 first @ (DownloadError::NoSources { .. } | DownloadError::AllFailed { .. }),
             )) => {
-                let again = self.small_from(wanted, Age::Fresh, until).await;
+                let again = self.small_from(wanted, Age::Fresh, until, turn).await;
                 // A source that finds its file changed withdraws it at once: the first answer says more.
                 again.map_err(|error| match is_changed(&first) && is_gone(&error) {
                     true => first.into(),
@@ -188,6 +191,7 @@ impl Fetcher {
         wanted: &Wanted,
         age: Age,
         until: Deadline,
+        turn: &mut Option<Turn>,
     ) -> Result<Option<Arrived>, FetchError> {
         let candidates = self.candidates(&wanted.content, age, until).await?;
         let got =
@@ -195,6 +199,10 @@ impl Fetcher {
                 .await?;
         match got {
             SmallDownload::Content { manifest, data, from } => {
+                // Those who wait for it get their files on the disk together with this one.
+                if let Some(turn) = turn.take() {
+                    turn.hand_on(&data);
+                }
                 let stamp = self.keep(wanted, manifest, data).await?;
                 let from = candidates.into_iter().find(|candidate| candidate.id == from);
                 let how = from.map_or(Fetched::Empty, Fetched::Small);
@@ -366,21 +374,6 @@ impl Fetcher {
     /// What comes of this work, which is dropped when the job is cancelled.
     async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, DownloadError> {
         self.cancel.run_until_cancelled(work).await.ok_or(DownloadError::Cancelled)
-    }
-}
-
-/// When nobody waits for a source any more; `None`: so far off that it never comes.
-#[derive(Clone, Copy)]
-struct Deadline(Option<Instant>);
-
-impl Deadline {
-    fn after(patience: Duration) -> Self {
-        Self(Instant::now().checked_add(patience))
-    }
-
-    /// Whether there is no time to ask the index again.
-    fn is_over(self) -> bool {
-        self.0.is_some_and(|deadline| Instant::now() + ASK_AGAIN > deadline)
     }
 }
 

@@ -9,6 +9,7 @@ mod existing;
 mod fetch;
 mod job;
 mod locator;
+mod patience;
 mod progress;
 mod resolve;
 mod target;
