@@ -24,13 +24,14 @@ use p2pshare_core::{
     identity::{GroupName, PeerId, Username},
     index::{
         model::{
-            AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location,
-            OpenSession, OverviewRequest, PartialSource, Peer, Session, StoreCounts, User, Viewer,
+            AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, KeptSessions, LocateRequest,
+            Location, OpenSession, OverviewRequest, PartialSource, Peer, Session, StoreCounts,
+            User, Viewer,
         },
         search::{Search, SearchSlice},
         store::{
-            CatalogStore, GroupStore, IndexStore, InviteStore, KeptSessions, PeerStore,
-            RedeemOutcome, SessionStore, StoreResult, UserStore,
+            CatalogStore, GroupStore, IndexStore, InviteStore, PeerStore, RedeemOutcome,
+            SessionStore, StoreResult, UserStore,
         },
     },
     path::SharePath,

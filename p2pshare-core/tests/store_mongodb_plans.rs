@@ -15,13 +15,13 @@ use p2pshare_core::{
     identity::{GroupName, PeerId, Username},
     index::{
         model::{
-            GroupRecord, InviteHash, InviteRecord, LocateRequest, OverviewRequest, PartialSource,
-            Peer, Session, User, Viewer,
+            GroupRecord, InviteHash, InviteRecord, KeptSessions, LocateRequest, OverviewRequest,
+            PartialSource, Peer, Session, User, Viewer,
         },
         search::{Filter, Query, Search},
         store::{
-            CatalogStore, GroupStore, IndexStore, InviteStore, KeptSessions, PeerStore,
-            SessionStore, StoreResult, UserStore,
+            CatalogStore, GroupStore, IndexStore, InviteStore, PeerStore, SessionStore,
+            StoreResult, UserStore,
         },
     },
     path::SharePath,

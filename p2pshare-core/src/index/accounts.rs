@@ -2,8 +2,8 @@
 
 use super::{
     Caller, Index, IndexError, Thing,
-    model::{InviteHash, User},
-    store::{KeptSessions, RedeemOutcome},
+    model::{InviteHash, KeptSessions, User},
+    store::RedeemOutcome,
 };
 use crate::{
     api::{Account, Registration},

@@ -41,6 +41,28 @@ pub struct Session {
     pub expires_at: Timestamp,
 }
 
+/// Which sessions of an account go on when its password is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptSessions {
+    /// All of them: it is the same password.
+    All,
+    /// This one alone.
+    One(TokenHash),
+    /// None.
+    None,
+}
+
+impl KeptSessions {
+    /// The session that does not end, if the others do; `None`: none ends.
+    pub fn end_all_but(self) -> Option<Option<TokenHash>> {
+        match self {
+            Self::All => None,
+            Self::One(session) => Some(Some(session)),
+            Self::None => Some(None),
+        }
+    }
+}
+
 /// A session together with what every request must know of its user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenSession {

@@ -2,8 +2,7 @@
 
 use super::{
     Index, IndexError,
-    model::{Session, User},
-    store::KeptSessions,
+    model::{KeptSessions, Session, User},
 };
 use crate::{
     api::{Account, SessionOpened, SessionsEnded},

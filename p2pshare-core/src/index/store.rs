@@ -21,8 +21,9 @@ use async_trait::async_trait;
 
 use super::{
     model::{
-        AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, LocateRequest, Location,
-        OpenSession, OverviewRequest, PartialSource, Peer, Session, StoreCounts, User, Viewer,
+        AnnounceOutcome, GroupRecord, InviteHash, InviteRecord, KeptSessions, LocateRequest,
+        Location, OpenSession, OverviewRequest, PartialSource, Peer, Session, StoreCounts, User,
+        Viewer,
     },
     search::{Search, SearchSlice},
 };
@@ -60,28 +61,6 @@ pub enum StoreError {
 
 /// What a store answers with.
 pub type StoreResult<T> = Result<T, StoreError>;
-
-/// Which sessions of an account go on when its password is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeptSessions {
-    /// All of them: it is the same password.
-    All,
-    /// This one alone.
-    One(TokenHash),
-    /// None.
-    None,
-}
-
-impl KeptSessions {
-    /// The session that does not end, if the others do; `None`: none ends.
-    pub fn end_all_but(self) -> Option<Option<TokenHash>> {
-        match self {
-            Self::All => None,
-            Self::One(session) => Some(Some(session)),
-            Self::None => Some(None),
-        }
-    }
-}
 
 /// Accounts.
 #[async_trait]

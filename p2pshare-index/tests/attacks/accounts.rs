@@ -13,10 +13,7 @@ use p2pshare_core::{
     },
     backend::memory::MemoryStore,
     identity::Username,
-    index::{
-        Index, IndexConfig,
-        store::{KeptSessions, UserStore},
-    },
+    index::{Index, IndexConfig, model::KeptSessions, store::UserStore},
 };
 use p2pshare_index::{HttpOptions, RateLimits, ServerOptions, router};
 use reqwest::{Client, Method, Response, StatusCode};

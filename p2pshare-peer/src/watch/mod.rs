@@ -7,6 +7,7 @@
 mod dirty;
 mod feed;
 mod follow;
+mod following;
 mod hashing;
 mod place;
 mod round;

@@ -20,6 +20,7 @@ use super::{
     dirty::Patience,
     feed::Feed,
     follow::{Folders, Refused},
+    following::Following,
     place::Place,
     work::Work,
 };
@@ -37,9 +38,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How often it is tried again to have the system tell of changes that it refused to tell of.
 const ASK_AGAIN: Duration = Duration::from_secs(600);
 
-/// A share that is looked through now and then is so for at most one part in so many of the time.
-const POLL_SHARE: u32 = 20;
-
 /// Follows shares, for as long as it runs.
 pub(super) struct Rounds {
     work: Work,
@@ -52,25 +50,6 @@ pub(super) struct Rounds {
     scans: JoinSet<(ShareId, Result<Scanned, ShareError>)>,
     hashes: JoinSet<(ShareId, Result<(), ShareError>)>,
     last_round: Instant,
-}
-
-/// A share that is followed.
-struct Following {
-    share: Share,
-    /// What was there when it was looked last.
-    place: Option<Place>,
-    /// Somebody looks what is there.
-    looking: bool,
-    /// Its disk does not answer.
-    silent: bool,
-    /// It is looked through as a whole.
-    scanning: bool,
-    /// The system does not tell of changes, and is asked again from then on.
-    refused: Option<Instant>,
-    /// When it is looked through as a whole again.
-    next: Option<Instant>,
-    /// It was told that its folder is not there.
-    absent: bool,
 }
 
 /// What has come of looking through a share.
@@ -363,28 +342,6 @@ impl Rounds {
             self.work.trouble(format!("following what changes: {error}"));
         }
         self.work.feed.note_everything(share, Instant::now() + TRY_AGAIN);
-    }
-}
-
-impl Following {
-    fn new(share: Share) -> Self {
-        Self {
-            share,
-            place: None,
-            looking: false,
-            silent: false,
-            scanning: false,
-            refused: None,
-            next: None,
-            absent: false,
-        }
-    }
-
-    /// How often it is looked through as a whole, which took so long.
-    fn every(&self, options: &WatchOptions, took: Duration) -> Duration {
-        let is_told = self.refused.is_none() && !self.place.is_some_and(|place| place.is_remote);
-        let least = if is_told { options.thorough } else { options.poll };
-        least.max(took * POLL_SHARE)
     }
 }
 

@@ -12,8 +12,8 @@ use crate::{
     auth::Verifier,
     identity::Username,
     index::{
-        model::User,
-        store::{KeptSessions, StoreResult, UserStore},
+        model::{KeptSessions, User},
+        store::{StoreResult, UserStore},
     },
 };
 

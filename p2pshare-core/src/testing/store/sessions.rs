@@ -1,10 +1,7 @@
 //! Laws of [`SessionStore`](crate::index::store::SessionStore).
 
 use super::fixture::*;
-use crate::index::{
-    model::{OpenSession, Session},
-    store::KeptSessions,
-};
+use crate::index::model::{KeptSessions, OpenSession, Session};
 
 /// Sessions of these numbers that are open at 100 seconds.
 async fn open_of(store: &Store, numbers: impl IntoIterator<Item = u8>) -> Vec<u8> {

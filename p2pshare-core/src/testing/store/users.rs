@@ -4,8 +4,8 @@ use super::fixture::*;
 use crate::{
     api::{CatalogChange, Visibility},
     index::{
-        model::{Peer, StoreCounts, User},
-        store::{KeptSessions, RedeemOutcome},
+        model::{KeptSessions, Peer, StoreCounts, User},
+        store::RedeemOutcome,
     },
     time::Timestamp,
 };

@@ -8,10 +8,7 @@ use crate::{
     api::CatalogChange,
     auth::Verifier,
     identity::PeerId,
-    index::{
-        model::{GroupRecord, InviteRecord, Peer, Session, User},
-        store::KeptSessions,
-    },
+    index::model::{GroupRecord, InviteRecord, KeptSessions, Peer, Session, User},
     testing::store::fixture::{
         address, at, content, group, invite_hash, part, peer_id, token, user, verifier,
     },

@@ -1,0 +1,50 @@
+//! What is known of a share that is followed.
+
+use std::time::{Duration, Instant};
+
+use super::{WatchOptions, place::Place};
+use crate::catalog::Share;
+
+/// A share that is looked through now and then is so for at most one part in so many of the time.
+const POLL_SHARE: u32 = 20;
+
+/// A share that is followed.
+pub(super) struct Following {
+    pub(super) share: Share,
+    /// What was there when it was looked last.
+    pub(super) place: Option<Place>,
+    /// Somebody looks what is there.
+    pub(super) looking: bool,
+    /// Its disk does not answer.
+    pub(super) silent: bool,
+    /// It is looked through as a whole.
+    pub(super) scanning: bool,
+    /// The system does not tell of changes, and is asked again from then on.
+    pub(super) refused: Option<Instant>,
+    /// When it is looked through as a whole again.
+    pub(super) next: Option<Instant>,
+    /// It was told that its folder is not there.
+    pub(super) absent: bool,
+}
+
+impl Following {
+    pub(super) fn new(share: Share) -> Self {
+        Self {
+            share,
+            place: None,
+            looking: false,
+            silent: false,
+            scanning: false,
+            refused: None,
+            next: None,
+            absent: false,
+        }
+    }
+
+    /// How often it is looked through as a whole, which took so long.
+    pub(super) fn every(&self, options: &WatchOptions, took: Duration) -> Duration {
+        let is_told = self.refused.is_none() && !self.place.is_some_and(|place| place.is_remote);
+        let least = if is_told { options.thorough } else { options.poll };
+        least.max(took * POLL_SHARE)
+    }
+}
