@@ -1,7 +1,7 @@
 //! Contents that were downloaded a moment ago: the same content under another name is copied from there.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -14,6 +14,9 @@ use p2pshare_core::{
     transfer::{FileSource, FileStamp, MemorySource, PieceSource, SharedFile},
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+/// About what it takes to know of one.
+const OVERHEAD: usize = 200;
 
 /// Bytes of contents that are kept in memory, for those who waited while they came.
 const MAX_LENT: usize = 8 << 20;
@@ -39,11 +42,41 @@ struct Inner {
     turns: Mutex<HashMap<ContentId, Arc<AsyncMutex<()>>>>,
 }
 
+/// What is kept, up to so many bytes.
 #[derive(Debug, Default)]
 struct Kept {
-    /// What is kept, the oldest first, and about what it takes.
+    /// The oldest first, with about what it takes.
     order: VecDeque<(ContentId, usize)>,
+    known: HashSet<ContentId>,
     bytes: usize,
+}
+
+impl Kept {
+    /// Adds one of so many bytes, unless it is there; gives those that are kept no more.
+    fn add(&mut self, id: ContentId, bytes: usize, max: usize) -> Vec<ContentId> {
+        if self.known.insert(id) {
+            self.order.push_back((id, bytes));
+            self.bytes += bytes;
+        }
+        let mut gone = Vec::new();
+        while self.bytes > max
+            && let Some((oldest, bytes)) = self.order.pop_front()
+        {
+            self.bytes -= bytes;
+            self.known.remove(&oldest);
+            gone.push(oldest);
+        }
+        gone
+    }
+
+    fn remove(&mut self, id: &ContentId) {
+        if self.known.remove(id)
+            && let Some(place) = self.order.iter().position(|(other, _)| other == id)
+            && let Some((_, bytes)) = self.order.remove(place)
+        {
+            self.bytes -= bytes;
+        }
+    }
 }
 
 /// The right to fetch a content; dropping it lets the next have it.
@@ -70,25 +103,17 @@ impl Copies {
 
     /// Notes where a content is now.
     pub(super) fn add(&self, path: &Path, manifest: Manifest, stamp: FileStamp) {
-        const OVERHEAD: usize = 200;
         let (id, path) = (manifest.id(), path.to_owned());
         let bytes = manifest.encoded_len() + path.as_os_str().len() + OVERHEAD;
         let mut kept = self.inner.kept();
-        let is_known = self.inner.files.remove(&id).is_some();
         self.inner.files.insert(SharedFile { path, manifest, stamp });
-        if !is_known {
-            kept.order.push_back((id, bytes));
-            kept.bytes += bytes;
-        }
-        while kept.bytes > MAX_BYTES
-            && let Some((oldest, bytes)) = kept.order.pop_front()
-        {
-            kept.bytes -= bytes;
-            self.inner.files.remove(&oldest);
+        for gone in kept.add(id, bytes, MAX_BYTES) {
+            self.inner.files.remove(&gone);
         }
     }
 
-    /// What was fetched lately of a content as a source by the name of the peer `own`, if there is something and it is what it was.
+    /// What was fetched lately of a content as a source by the name of the peer `own`, if there is something and it is
+    /// what it was.
     pub(super) async fn candidate(&self, content: &ContentId, own: PeerId) -> Option<Candidate> {
         let candidate =
             |source| Some(Candidate { id: own, label: "this machine".to_owned(), source });
@@ -100,11 +125,8 @@ impl Copies {
             Ok(_) => candidate(source),
             Err(_) => {
                 let mut kept = self.inner.kept();
-                if self.inner.files.remove(content).is_some() {
-                    let place = kept.order.iter().position(|(id, _)| id == content);
-                    let removed = place.and_then(|place| kept.order.remove(place));
-                    kept.bytes -= removed.map_or(0, |(_, bytes)| bytes);
-                }
+                self.inner.files.remove(content);
+                kept.remove(content);
                 None
             }
         }
@@ -130,17 +152,16 @@ impl Turn {
         if !waits {
             return;
         }
-        let content = Bytes::from(content.concat());
-        let len = content.len();
         let mut order = self.inner.lent_order.lock().unwrap_or_else(PoisonError::into_inner);
+        if order.known.contains(&self.content) {
+            // From there it came.
+            return;
+        }
+        let content = Bytes::from(content.concat());
+        let bytes = content.len() + OVERHEAD;
         let id = self.inner.lent.insert(content).id();
-        order.order.push_back((id, len));
-        order.bytes += len;
-        while order.bytes > MAX_LENT
-            && let Some((oldest, len)) = order.order.pop_front()
-        {
-            order.bytes -= len;
-            self.inner.lent.remove(&oldest);
+        for gone in order.add(id, bytes, MAX_LENT) {
+            self.inner.lent.remove(&gone);
         }
     }
 }
@@ -244,6 +265,6 @@ mod tests {
         }
         assert!(copies.candidate(&id, ME).await.is_none());
         let lent = copies.inner.lent_order.lock().unwrap();
-        assert!(lent.bytes <= MAX_LENT && lent.order.len() == 8, "{}", lent.bytes);
+        assert!(lent.bytes <= MAX_LENT && lent.order.len() == 7, "{}", lent.bytes);
     }
 }
