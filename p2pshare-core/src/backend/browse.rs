@@ -1,6 +1,7 @@
 //! Browsing what a user shares, over any store whose paths are in order.
 //!
-//! The paths are walked by seeking: what a folder holds costs nothing where only the folder is asked for.
+//! The paths are walked by seeking: what a folder holds costs nothing where only the folder is asked for, and the files
+//! beside the folders are passed over by the store, which finds the next one that is deeper.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,17 @@ pub(super) trait Shelf {
 
     /// The files of this path.
     async fn files_at(&mut self, path: &str) -> Result<BTreeSet<UserFile>, Self::Error>;
+
+    /// In how many parts the paths are kept.
+    fn parts(&self) -> usize;
+
+    /// The first path of a part, at `from` or after it, that is in a folder which is in `folder`.
+    async fn next_deeper(
+        &mut self,
+        part: usize,
+        folder: &Below,
+        from: &str,
+    ) -> Result<Option<String>, Self::Error>;
 
     /// That what is stored is no path.
     fn corrupt(error: PathError) -> Self::Error;
@@ -50,7 +62,7 @@ pub(super) async fn folder<S: Shelf>(
             Some(FileListing::Folder(folder)) => folder.as_str(),
             _ => "",
         };
-        for folder in walk.folders_in(&place, after, limit).await? {
+        for folder in walk.folders_in(&place.below, after, limit).await? {
             let folder = SharePath::parse(&folder).map_err(S::corrupt)?;
             listing.push(FileListing::Folder(folder));
         }
@@ -65,12 +77,73 @@ pub(super) async fn folder<S: Shelf>(
     Ok(listing)
 }
 
+/// What is below a folder.
+pub(super) struct Below {
+    /// What all paths there begin with; empty at the top.
+    pub(super) prefix: String,
+}
+
+impl Below {
+    fn new(folder: Option<&SharePath>) -> Self {
+        Self { prefix: folder.map_or_else(String::new, |folder| format!("{folder}/")) }
+    }
+
+    /// The first text after all paths there; `None` at the top: whatever follows is there.
+    pub(super) fn end(&self) -> Option<String> {
+        self.prefix.strip_suffix('/').map(after_folder)
+    }
+
+    fn has(&self, path: &str) -> bool {
+        path.starts_with(&self.prefix)
+    }
+
+    /// The folder directly there that holds `path`, which is there; `None` if there is none in between.
+    fn folder_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let slash = path.get(self.prefix.len()..)?.find('/')?;
+        path.get(..self.prefix.len() + slash)
+    }
+}
+
+/// How far a part has been walked.
+#[derive(Default)]
+pub(super) struct Head {
+    /// The first path from some place on; `None` if there is none.
+    path: Option<String>,
+    /// The place. `None`, and the path unknown, in the beginning.
+    from: Option<String>,
+}
+
+impl Head {
+    /// Whether it knows the first path from `from` on.
+    pub(super) fn is_good(&self, from: &str) -> bool {
+        let Some(own) = &self.from else {
+            return false;
+        };
+        own.as_str() <= from && self.path.as_ref().is_none_or(|path| path.as_str() >= from)
+    }
+
+    /// Whether the part may have a file of this path.
+    pub(super) fn may_have(&self, path: &str) -> bool {
+        !self.is_good(path) || self.path.as_deref() == Some(path)
+    }
+
+    /// Notes the first path from `from` on.
+    pub(super) fn note(&mut self, path: Option<String>, from: &str) {
+        self.path = path;
+        self.from = Some(from.to_owned());
+    }
+
+    /// The first of what some know.
+    pub(super) fn first(heads: &[Self]) -> Option<&str> {
+        heads.iter().filter_map(|head| head.path.as_deref()).min()
+    }
+}
+
 /// Which paths are asked for.
 struct Place<'a> {
     /// The folder, or the one file of this path; all unless given.
     folder: Option<&'a SharePath>,
-    /// What all paths below it begin with.
-    below: String,
+    below: Below,
     depth: Depth,
 }
 
@@ -85,18 +158,13 @@ enum Depth {
 
 impl<'a> Place<'a> {
     fn new(folder: Option<&'a SharePath>, depth: Depth) -> Self {
-        let below = folder.map_or_else(String::new, |folder| format!("{folder}/"));
-        Self { folder, below, depth }
+        Self { folder, below: Below::new(folder), depth }
     }
 
-    /// The folder in between, directly in this one, that holds `path`, which is below this one; `None` if there is
-    /// none, or it does not matter how deep the path is.
+    /// The folder in between that holds `path`, which is below this one; `None` if there is none, or it does not matter
+    /// how deep the path is.
     fn folder_of<'p>(&self, path: &'p str) -> Option<&'p str> {
-        if self.depth == Depth::All {
-            return None;
-        }
-        let slash = path.get(self.below.len()..)?.find('/')?;
-        path.get(..self.below.len() + slash)
+        if self.depth == Depth::All { None } else { self.below.folder_of(path) }
     }
 }
 
@@ -108,30 +176,38 @@ impl<S: Shelf> Walk<'_, S> {
     /// The first folders directly in a place, after `after`, at most `limit`.
     async fn folders_in(
         &mut self,
-        place: &Place<'_>,
+        below: &Below,
         after: &str,
         limit: usize,
     ) -> Result<BTreeSet<String>, S::Error> {
         let mut folders: BTreeSet<String> = BTreeSet::new();
+        let mut heads: Vec<Head> = Vec::new();
+        heads.resize_with(self.shelf.parts(), Head::default);
         // A folder after `after` has no path before `after`: paths continue the folder's own.
-        let mut at = self.shelf.next(place.below.as_str().max(after)).await?;
-        while let Some(path) = at.filter(|path| path.starts_with(&place.below)) {
+        let mut from = below.prefix.as_str().max(after).to_owned();
+        loop {
+            for (part, head) in heads.iter_mut().enumerate() {
+                if !head.is_good(&from) {
+                    head.note(self.shelf.next_deeper(part, below, &from).await?, &from);
+                }
+            }
+            let first = Head::first(&heads).filter(|path| below.has(path));
+            let Some((path, folder)) = first.and_then(|path| Some((path, below.folder_of(path)?)))
+            else {
+                break;
+            };
             if folders.len() >= limit
-                && folders.last().is_none_or(|last| !a_smaller_may_follow(last, place, &path))
+                && folders.last().is_none_or(|last| !a_smaller_may_follow(last, below, path))
             {
                 break;
             }
-            let Some(folder) = place.folder_of(&path) else {
-                at = self.shelf.next(&just_after(&path)).await?;
-                continue;
-            };
             if folder > after {
                 folders.insert(folder.to_owned());
                 if folders.len() > limit {
                     folders.pop_last();
                 }
             }
-            at = self.shelf.next(&after_folder(folder)).await?;
+            from = after_folder(folder);
         }
         Ok(folders)
     }
@@ -155,8 +231,8 @@ impl<S: Shelf> Walk<'_, S> {
         {
             return Ok(files);
         }
-        let mut at = self.shelf.next(place.below.as_str().max(from)).await?;
-        while let Some(path) = at.filter(|path| path.starts_with(&place.below)) {
+        let mut at = self.shelf.next(place.below.prefix.as_str().max(from)).await?;
+        while let Some(path) = at.filter(|path| place.below.has(path)) {
             if let Some(folder) = place.folder_of(&path) {
                 at = self.shelf.next(&after_folder(folder)).await?;
                 continue;
@@ -174,11 +250,12 @@ impl<S: Shelf> Walk<'_, S> {
 ///
 /// Folders are found in the order of their paths with `/` behind them. A smaller one that is found later is a beginning
 /// of `last`, followed there by something before `/`: `Music` is found after `Music (live)`.
-fn a_smaller_may_follow(last: &str, place: &Place<'_>, path: &str) -> bool {
-    let name = last.get(place.below.len()..).unwrap_or_default();
+fn a_smaller_may_follow(last: &str, below: &Below, path: &str) -> bool {
+    let own = below.prefix.len();
+    let name = last.get(own..).unwrap_or_default();
     name.char_indices()
         .filter(|(at, c)| *at > 0 && *c < '/')
-        .filter_map(|(at, _)| last.get(..place.below.len() + at))
+        .filter_map(|(at, _)| last.get(..own + at))
         .any(|beginning| after_folder(beginning).as_str() > path)
 }
 

@@ -6,13 +6,16 @@ use super::{
     store::RedeemOutcome,
 };
 use crate::{
-    api::{Account, Registration},
+    api::{Account, CatalogChange, Registration},
     auth::{Password, Verdict, Verifier},
     identity::Username,
 };
 
 /// Most accounts in one page of [`Index::accounts`].
 const ACCOUNTS_PER_PAGE: u32 = 1000;
+
+/// Entries of an account that are withdrawn in one write when it is deleted.
+const WITHDRAWN_AT_ONCE: u32 = 1000;
 
 impl Index {
     /// Makes an account, if registration is open or the invite code is good. The first account of an index that takes
@@ -100,8 +103,27 @@ impl Index {
         password: Password,
     ) -> Result<(), IndexError> {
         self.confirm(caller, password).await?;
+        self.withdraw_in_parts(&caller.user).await?;
         self.store().delete_user(&caller.user).await?;
         self.inner.sessions.forget(&caller.user);
+        Ok(())
+    }
+
+    /// Withdraws what a user shares, but for the last of it, in parts: all at once would hold up whoever else writes.
+    /// What is published meanwhile is left.
+    async fn withdraw_in_parts(&self, user: &Username) -> Result<(), IndexError> {
+        for peer in self.store().peers_of(user).await? {
+            let mut left = self.store().count_entries(&peer.id).await?;
+            while left > u64::from(WITHDRAWN_AT_ONCE) {
+                let some = self.store().entries(&peer.id, None, WITHDRAWN_AT_ONCE).await?;
+                left = left.saturating_sub(some.len() as u64);
+                let changes = some.into_iter().map(|entry| CatalogChange::Withdraw(entry.path));
+                let changes: Vec<_> = changes.collect();
+                if self.store().publish(user, &peer.id, &changes, self.now()).await?.is_none() {
+                    break;
+                }
+            }
+        }
         Ok(())
     }
 

@@ -175,6 +175,39 @@ pub async fn paths_are_compared_as_they_are(store: Store) {
     }
 }
 
+/// Folders are found among very many files, in every scope, whatever their letters take.
+pub async fn folders_are_found_among_files(store: Store) {
+    add_users(&store, &["alice", "dave"]).await;
+    add_peer(&store, 1, "alice").await;
+    add_group(&store, "club", "alice", &["dave"]).await;
+    let mut shared: Vec<_> = (0..90).map(|at| entry(&format!("ä 漢/ö{at:02}"), 1)).collect();
+    shared.push(entry("ä 漢/ö/x/y", 1));
+    shared.push(entry("ä 漢/ö41 ü/x", 1));
+    shared.extend((0..50).map(|at| entry_for(&format!("ä 漢/ö60/{at}"), 2, &shared_with("club"))));
+    shared.push(entry_for("ä 漢/öz/x", 3, &Visibility::Unlisted));
+    shared.push(entry("ä 漢0/x", 1));
+    share(&store, "alice", 1, &shared).await;
+    let folder = path("ä 漢");
+    for (viewer, expected) in [
+        (viewer("carol", &[]), &["ä 漢/ö/", "ä 漢/ö41 ü/"][..]),
+        (viewer("dave", &["club"]), &["ä 漢/ö/", "ä 漢/ö41 ü/", "ä 漢/ö60/"]),
+        (viewer("alice", &["club"]), &["ä 漢/ö/", "ä 漢/ö41 ü/", "ä 漢/ö60/", "ä 漢/öz/"]),
+    ] {
+        for limit in [1, 2, 100] {
+            let mut seen: Vec<FileListing> = Vec::new();
+            while !matches!(seen.last(), Some(FileListing::File(_))) {
+                let after = seen.last();
+                let page =
+                    store.user_folder(&viewer, &user("alice"), Some(&folder), after, limit).await;
+                seen.extend(ok(page));
+            }
+            let folders: Vec<_> =
+                shown(&seen).into_iter().filter(|line| line.ends_with('/')).collect();
+            assert_eq!(folders, expected, "{viewer:?} by {limit}");
+        }
+    }
+}
+
 /// Asking for nothing gives nothing.
 pub async fn browsing_is_bounded(store: Store) {
     alice_shares(&store, &["a", "b/c"]).await;

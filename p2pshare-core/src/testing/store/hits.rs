@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::{
-    api::{CatalogChange::Publish, Entry, HitName},
+    api::{CatalogChange::Publish, Entry, Hit, HitName, Sort, Visibility},
     index::{
         model::Peer,
         search::{Filter, NAMES_PER_HIT, Search},
@@ -77,6 +77,37 @@ pub async fn time_is_of_what_matches_and_sources_of_what_is_seen(store: Store) {
     assert_eq!(found[0].published_at, at(105));
     assert_eq!(found[0].names.len(), 1);
     assert_eq!(found[0].sources, 4, "filters choose hits, not sources");
+}
+
+/// Very many paths of one content that a peer shares for some hide nothing of it from others.
+pub async fn very_many_paths_of_a_content_hide_none(store: Store) {
+    add_users_with_peers(&store, &["alice", "bob", "carol"]).await;
+    add_group(&store, "club", "bob", &[]).await;
+    let many = |name: &str, visibility: &Visibility| -> Vec<Entry> {
+        (0..50).map(|at| entry_for(&format!("{name} {at}"), 1, visibility)).collect()
+    };
+    let larger = Entry { size: 11, ..entry_for("larger song", 1, &Visibility::Unlisted) };
+    let before = [many("unlisted song", &Visibility::Unlisted), vec![larger]].concat();
+    share(&store, "alice", 1, &before).await;
+    share(&store, "alice", 1, &[entry("open song", 1)]).await;
+    share(&store, "bob", 2, &many("club song", &shared_with("club"))).await;
+    share(&store, "bob", 2, &many("other", &Visibility::Public)).await;
+    share(&store, "bob", 2, &[entry("own song", 1)]).await;
+    share(&store, "carol", 3, &[entry("song", 1)]).await;
+    let all: Vec<_> = ["open song", "own song", "song"].map(path).into();
+    for sort in [Sort::Relevance, Sort::Newest, Sort::Oldest, Sort::Sources, Sort::Largest] {
+        let search = Search { sort, ..search("song") };
+        let found = hits(&store, &viewer("dave", &[]), &search).await;
+        let of = |hit: &Hit| {
+            let mut names: Vec<_> = hit.names.iter().map(|name| name.path.clone()).collect();
+            names.sort_unstable();
+            (hit.size, hit.sources, names)
+        };
+        assert_eq!(found.iter().map(of).collect::<Vec<_>>(), [(10, 3, all.clone())], "{sort:?}");
+    }
+    let known = ok(store.content(&viewer("dave", &[]), &content(1), at(0), 9).await);
+    let shape: Vec<_> = known.iter().map(|hit| (hit.size, hit.sources)).collect();
+    assert_eq!(shape, [(10, 3), (11, 1)]);
 }
 
 /// Peers heard of at the time given or later are online; others are sources that are not.

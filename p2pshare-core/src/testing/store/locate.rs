@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::{
-    api::{CatalogChange::Publish, Entry, HitName, SourceKind},
+    api::{CatalogChange::Publish, Entry, HitName, SourceKind, Visibility},
     index::{
         model::{FoundSource, LocateRequest, Location, Peer},
         search::NAMES_PER_HIT,
@@ -46,6 +46,32 @@ async fn alice_with_sources(store: &Store, numbers: &[u8]) {
         add_peer(store, *number, "alice").await;
         share(store, "alice", *number, &[entry("a", 1)]).await;
     }
+}
+
+/// Very many paths of one content are one source for each peer, in all the groups that they are shared with.
+pub async fn very_many_paths_are_one_source(store: Store) {
+    add_users(&store, &["alice", "bob", "dave"]).await;
+    add_group(&store, "club", "bob", &["dave"]).await;
+    for (number, owner) in [(1, "alice"), (2, "bob"), (3, "alice")] {
+        add_peer(&store, number, owner).await;
+    }
+    for (owner, number, name, visibility) in [
+        ("alice", 1, "unlisted", Visibility::Unlisted),
+        ("alice", 1, "public", Visibility::Public),
+        ("bob", 2, "club", shared_with("club")),
+    ] {
+        let many = (0..50).map(|at| entry_for(&format!("{name} {at}"), 1, &visibility));
+        share(&store, owner, number, &many.collect::<Vec<_>>()).await;
+    }
+    share(&store, "alice", 3, &[entry("a", 1), sized("b", 1, 99)]).await;
+    let dave = viewer("dave", &["club"]);
+    let located = ok(store.locate(&dave, &request(&[1])).await);
+    let [located] = &located[..] else { panic!("{located:?}") };
+    assert_eq!((located.size, located.total), (10, 3));
+    assert_eq!(located.groups, [group("club")]);
+    let sources = located.sources.iter();
+    let sources: Vec<_> = sources.map(|source| source.peer.as_bytes()[0]).collect();
+    assert_eq!(sources, [1, 2, 3]);
 }
 
 /// A content has one hit for each size that is claimed, what most have first, then what most have online, then the

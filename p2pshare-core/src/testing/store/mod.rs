@@ -167,6 +167,7 @@ macro_rules! __store_laws {
             }
             hits {
                 a_hit_is_one_content_of_one_size,
+                very_many_paths_of_a_content_hide_none,
                 names_are_the_best_that_match,
                 time_is_of_what_matches_and_sources_of_what_is_seen,
                 presence_is_told_from_the_time_given,
@@ -187,6 +188,7 @@ macro_rules! __store_laws {
             }
             locate {
                 a_content_has_a_hit_for_each_size,
+                very_many_paths_are_one_source,
                 names_of_a_content_are_in_order,
                 contents_are_located_in_the_order_asked,
                 a_source_is_told_whole,
@@ -217,6 +219,7 @@ macro_rules! __store_laws {
                 a_folder_has_its_whole_path,
                 browsing_goes_on_where_something_was,
                 paths_are_compared_as_they_are,
+                folders_are_found_among_files,
                 browsing_is_bounded,
             }
             groups {

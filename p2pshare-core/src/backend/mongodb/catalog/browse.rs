@@ -12,7 +12,7 @@ use super::sight::Sight;
 use crate::{
     api::{FileListing, UserFile, Visibility},
     backend::{
-        browse::{self, Shelf},
+        browse::{self, Below, Shelf},
         mongodb::{
             by,
             database::{MongoError, MongoResult, Reading},
@@ -83,15 +83,13 @@ impl<'r, 'd> Ahead<'r, 'd> {
         owner: &Username,
     ) -> MongoResult<Self> {
         let sight = Sight::of(viewer);
-        let mut scopes = sight.scopes();
-        if sight.is_own(owner.as_str()) {
-            // Every entry of a group belongs to a member of it.
-            let account = reading.database.users.find_one(doc! { "_id": owner.as_str() });
-            let account = account.session(&mut reading.session).await?;
-            let groups = account.map(|account| account.groups).unwrap_or_default();
-            scopes = groups.iter().map(|group| format!("group:{group}")).collect();
-            scopes.extend([Visibility::Public, Visibility::Unlisted].map(|own| own.to_string()));
-        }
+        // Every entry of a group belongs to a member of it.
+        let account = reading.database.users.find_one(doc! { "_id": owner.as_str() });
+        let account = account.session(&mut reading.session).await?;
+        let groups = account.map(|account| account.groups).unwrap_or_default();
+        let groups = groups.iter().map(|group| format!("group:{group}"));
+        let own = [Visibility::Public, Visibility::Unlisted].map(|own| own.to_string());
+        let scopes = groups.chain(own).filter(|scope| sight.sees(owner.as_str(), scope)).collect();
         let owner = owner.to_string();
         let (entries, from, to) = (VecDeque::new(), None, None);
         Ok(Self { reading, owner, scopes, entries, from, to, count: FEW })
@@ -164,6 +162,34 @@ impl Shelf for Ahead<'_, '_> {
             })
         };
         of_path.map(file).collect()
+    }
+
+    fn parts(&self) -> usize {
+        self.scopes.len()
+    }
+
+    async fn next_deeper(
+        &mut self,
+        part: usize,
+        folder: &Below,
+        from: &str,
+    ) -> MongoResult<Option<String>> {
+        // Paths have no line breaks, which the dot would not stand for.
+        let deeper = format!("^.{{{}}}[^/]*/", folder.prefix.chars().count());
+        let mut paths = doc! { "$gte": from, "$regex": deeper };
+        if let Some(end) = folder.end() {
+            paths.insert("$lt", end);
+        }
+        let which = doc! { "o": &self.owner, "v": self.scopes.get(part), "_id.t": paths };
+        let find = self.reading.database.entries.find(which).sort(doc! { "_id.t": 1 });
+        let find = find.projection(doc! { "c": 1, "s": 1 }).hint(by("owner")).limit(1);
+        let session = &mut self.reading.session;
+        let mut found = find.session(&mut *session).await?.with_type::<Shared>();
+        Ok(if found.advance(session).await? {
+            Some(found.deserialize_current()?.key.t)
+        } else {
+            None
+        })
     }
 
     fn corrupt(error: PathError) -> MongoError {

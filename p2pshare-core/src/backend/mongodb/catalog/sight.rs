@@ -49,10 +49,6 @@ impl Sight {
         groups.iter().all(|group| self.groups.contains(group))
     }
 
-    pub(super) fn is_own(&self, owner: &str) -> bool {
-        owner == self.user
-    }
-
     fn filter(&self, scopes: Vec<String>) -> Document {
         doc! { "$or": [{ "v": { "$in": scopes } }, { "o": &self.user }] }
     }

@@ -12,7 +12,7 @@ use super::sight::Sight;
 use crate::{
     api::{FileListing, UserFile},
     backend::{
-        browse::{self, Shelf},
+        browse::{self, Below, Head, Shelf},
         sqlite::{
             database::{DatabaseError, DatabaseResult},
             rows,
@@ -63,16 +63,9 @@ fn at_once<T>(walk: impl Future<Output = DatabaseResult<T>>) -> DatabaseResult<T
 struct Walk<'c> {
     connection: &'c Connection,
     owner: i64,
+    scopes: Vec<i64>,
+    /// How far each scope has been walked.
     heads: Vec<Head>,
-}
-
-/// How far one scope has been walked.
-struct Head {
-    scope: i64,
-    /// The first path from some place on; `None` if there is none.
-    path: Option<String>,
-    /// The place. Empty, and the path unknown, in the beginning.
-    from: Option<String>,
 }
 
 impl<'c> Walk<'c> {
@@ -86,8 +79,8 @@ impl<'c> Walk<'c> {
             return Ok(None);
         };
         let scopes = Sight::of(connection, viewer)?.scopes_of(connection, owner)?;
-        let head = |scope| Head { scope, path: None, from: None };
-        Ok(Some(Self { connection, owner, heads: scopes.into_iter().map(head).collect() }))
+        let heads = scopes.iter().map(|_| Head::default()).collect();
+        Ok(Some(Self { connection, owner, scopes, heads }))
     }
 }
 
@@ -98,16 +91,13 @@ impl Shelf for Walk<'_> {
         let sql = "SELECT path FROM entries INDEXED BY entries_owner \
                    WHERE owner = ?1 AND scope = ?2 AND path >= ?3 ORDER BY path LIMIT 1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        for head in &mut self.heads {
+        for (scope, head) in self.scopes.iter().zip(&mut self.heads) {
             if !head.is_good(from) {
-                let parameters = (self.owner, head.scope, from);
-                let path = statement.query_row(parameters, |row| row.get(0));
-                head.path = path.optional()?;
-                head.from = Some(from.to_owned());
+                let path = statement.query_row((self.owner, scope, from), |row| row.get(0));
+                head.note(path.optional()?, from);
             }
         }
-        let first = self.heads.iter().filter_map(|head| head.path.as_ref()).min();
-        Ok(first.cloned())
+        Ok(Head::first(&self.heads).map(str::to_owned))
     }
 
     async fn files_at(&mut self, path: &str) -> DatabaseResult<BTreeSet<UserFile>> {
@@ -115,8 +105,9 @@ impl Shelf for Walk<'_> {
                    WHERE owner = ?1 AND scope = ?2 AND path = ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut files = BTreeSet::new();
-        for head in self.heads.iter().filter(|head| head.may_have(path)) {
-            let mut rows = statement.query((self.owner, head.scope, path))?;
+        let scopes = self.scopes.iter().zip(&self.heads);
+        for (scope, _) in scopes.filter(|(_, head)| head.may_have(path)) {
+            let mut rows = statement.query((self.owner, scope, path))?;
             while let Some(row) = rows.next()? {
                 files.insert(UserFile {
                     path: rows::path(row, 0)?,
@@ -128,22 +119,28 @@ impl Shelf for Walk<'_> {
         Ok(files)
     }
 
+    fn parts(&self) -> usize {
+        self.scopes.len()
+    }
+
+    async fn next_deeper(
+        &mut self,
+        part: usize,
+        folder: &Below,
+        from: &str,
+    ) -> DatabaseResult<Option<String>> {
+        // The search ends at the end of the folder, if it has one.
+        let sql = "SELECT path FROM entries INDEXED BY entries_owner \
+                   WHERE owner = ?1 AND scope = ?2 AND path >= ?3 \
+                   AND (instr(substr(path, ?4), '/') > 0 OR path >= ?5) ORDER BY path LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rest = folder.prefix.chars().count().saturating_add(1);
+        let rest = i64::try_from(rest).map_err(DatabaseError::corrupt)?;
+        let parameters = (self.owner, self.scopes.get(part), from, rest, folder.end());
+        Ok(statement.query_row(parameters, |row| row.get(0)).optional()?)
+    }
+
     fn corrupt(error: PathError) -> DatabaseError {
         DatabaseError::corrupt(error)
-    }
-}
-
-impl Head {
-    /// Whether it knows the first path from `from` on.
-    fn is_good(&self, from: &str) -> bool {
-        let Some(own) = &self.from else {
-            return false;
-        };
-        own.as_str() <= from && self.path.as_ref().is_none_or(|path| path.as_str() >= from)
-    }
-
-    /// Whether the scope may have a file of this path.
-    fn may_have(&self, path: &str) -> bool {
-        !self.is_good(path) || self.path.as_deref() == Some(path)
     }
 }

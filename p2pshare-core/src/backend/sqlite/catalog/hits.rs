@@ -1,8 +1,14 @@
 //! Hits: all that is told of one content of one size.
 
+use std::{cmp::Reverse, collections::BTreeSet};
+
 use rusqlite::Connection;
 
-use super::{sight::Sight, sources::Sources};
+use super::{
+    claims::{Claim, Wanted, each_claim, each_row, select_claims},
+    sight::Sight,
+    sources::Sources,
+};
 use crate::{
     api::Hit,
     backend::sqlite::{
@@ -32,10 +38,10 @@ pub(super) struct EntryRow<'r> {
     pub(super) path: &'r str,
 }
 
-/// The columns of an [`EntryRow`], in its order, of a table `e`.
+/// The columns of an [`EntryRow`], in its order, of a table `e`: those of a claim, then its own.
 macro_rules! entry_columns {
     () => {
-        "e.content, e.size, e.owner, e.scope, e.published_at, e.words, e.path"
+        "e.size, e.peer, e.owner, e.scope, e.content, e.published_at, e.words, e.path"
     };
 }
 pub(super) use entry_columns;
@@ -43,13 +49,13 @@ pub(super) use entry_columns;
 impl<'r> EntryRow<'r> {
     pub(super) fn read(row: &'r rusqlite::Row<'_>) -> DatabaseResult<Self> {
         Ok(Self {
-            content: rows::content(row, 0)?,
-            size: rows::size(row, 1)?,
+            size: rows::size(row, 0)?,
             owner: row.get(2)?,
             scope: row.get(3)?,
-            published_at: row.get(4)?,
-            words: row.get(5)?,
-            path: row.get_ref(6)?.as_str().map_err(rows::wrong_type)?,
+            content: rows::content(row, 4)?,
+            published_at: row.get(5)?,
+            words: row.get(6)?,
+            path: row.get_ref(7)?.as_str().map_err(rows::wrong_type)?,
         })
     }
 
@@ -64,28 +70,25 @@ impl<'r> EntryRow<'r> {
     }
 }
 
-/// Reads each entry of a content and size.
+/// Reads the entries of a content and size whose owner and scope `counts`, until `each` has all that it needs.
 pub(super) fn each_entry(
     connection: &Connection,
     content: &ContentId,
     size: u64,
-    mut each: impl FnMut(&EntryRow<'_>) -> DatabaseResult<()>,
+    counts: impl Fn(i64, i64) -> bool,
+    mut each: impl FnMut(&EntryRow<'_>) -> DatabaseResult<Wanted>,
 ) -> DatabaseResult<()> {
-    let sql = concat!(
-        "SELECT ",
-        entry_columns!(),
-        " FROM entries e INDEXED BY entries_content WHERE e.content = ?1 AND e.size = ?2"
-    );
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query((content.as_bytes(), rows::column_size(size)?))?;
-    while let Some(row) = rows.next()? {
-        each(&EntryRow::read(row)?)?;
-    }
-    Ok(())
+    let sql = select_claims!(", e.content, e.published_at, e.words, e.path");
+    each_row(connection, sql, content, Some(size), |claim, row| {
+        if !counts(claim.owner, claim.scope) {
+            return Ok(Wanted::NextClaim);
+        }
+        each(&EntryRow::read(row)?)
+    })
 }
 
 /// So many sizes that are claimed of one content are looked at, those that most peers claim.
-const SIZES: u32 = 100;
+const SIZES: usize = 100;
 
 /// The hits of a content, those with the most sources first.
 pub(super) fn of_content(
@@ -97,13 +100,8 @@ pub(super) fn of_content(
 ) -> DatabaseResult<Vec<Hit>> {
     let sight = Sight::of(connection, viewer)?;
     let mut sources = Sources::new(connection, online_since);
-    let sql = "SELECT size FROM entries WHERE content = ?1 \
-               GROUP BY size ORDER BY count(DISTINCT peer) DESC, size LIMIT ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query((content.as_bytes(), SIZES))?;
     let mut hits = Vec::new();
-    while let Some(row) = rows.next()? {
-        let size = rows::size(row, 0)?;
+    for size in sizes(connection, content)? {
         let reached = |owner, scope| sight.reaches(owner, scope);
         let relevance = |entry: &EntryRow<'_>| reached(entry.owner, entry.scope).then_some(0);
         hits.extend(hit(connection, &mut sources, content, size, relevance, reached)?);
@@ -111,6 +109,32 @@ pub(super) fn of_content(
     hits.sort_by_key(by_sources);
     hits.truncate(limit as usize);
     Ok(hits)
+}
+
+/// The sizes that most peers claim of a content.
+fn sizes(connection: &Connection, content: &ContentId) -> DatabaseResult<Vec<u64>> {
+    // Those of the fewest peers come last, of these the largest.
+    let mut most: BTreeSet<(Reverse<u32>, u64)> = BTreeSet::new();
+    // Those of one size come one after another, and so do those of one peer.
+    let mut run: Option<(Claim, u32)> = None;
+    each_claim(connection, content, None, |claim| {
+        match &mut run {
+            Some((last, peers)) if last.size == claim.size => {
+                *peers += u32::from(last.peer != claim.peer);
+                *last = *claim;
+            }
+            _ => {
+                let before = run.replace((*claim, 1));
+                most.extend(before.map(|(last, peers)| (Reverse(peers), last.size)));
+                if most.len() > SIZES {
+                    most.pop_last();
+                }
+            }
+        }
+        Ok(())
+    })?;
+    most.extend(run.map(|(last, peers)| (Reverse(peers), last.size)));
+    Ok(most.into_iter().take(SIZES).map(|(_, size)| size).collect())
 }
 
 /// The hit of a content and size. Its names and its time come from the entries that have a relevance, the best names
@@ -125,12 +149,12 @@ pub(super) fn hit(
 ) -> DatabaseResult<Option<Hit>> {
     let mut names = BestNames::default();
     let mut newest = None;
-    each_entry(connection, content, size, |entry| {
+    each_entry(connection, content, size, &counts, |entry| {
         if let Some(relevance) = relevance(entry) {
             newest = newest.max(Some(entry.published_at));
             names.add(relevance, entry.path, sources.name(entry.owner)?);
         }
-        Ok(())
+        Ok(Wanted::Next)
     })?;
     let Some(newest) = newest else {
         return Ok(None);

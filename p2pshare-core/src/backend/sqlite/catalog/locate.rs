@@ -8,6 +8,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
+    claims::each_claim,
     partial,
     sight::{PUBLIC, Sight, UNLISTED},
 };
@@ -90,21 +91,18 @@ impl Locating<'_> {
     }
 
     fn claims(&mut self, content: &ContentId) -> DatabaseResult<Claims> {
-        let sql = "SELECT size, peer, owner, scope FROM entries INDEXED BY entries_content WHERE content = ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([content.as_bytes()])?;
         let mut claims = Claims::default();
-        while let Some(row) = rows.next()? {
-            let (peer, scope) = (row.get(1)?, row.get(3)?);
-            if self.sight.reaches(row.get(2)?, scope) {
-                let group = match scope {
+        each_claim(self.connection, content, None, |claim| {
+            if self.sight.reaches(claim.owner, claim.scope) {
+                let group = match claim.scope {
                     PUBLIC | UNLISTED => None,
                     group => Some(self.group(group)?),
                 };
-                claims.full.entry(peer).or_default().insert(group);
-                claims.sizes.entry(rows::size(row, 0)?).or_default().insert(peer);
+                claims.full.entry(claim.peer).or_default().insert(group);
+                claims.sizes.entry(claim.size).or_default().insert(claim.peer);
             }
-        }
+            Ok(())
+        })?;
         Ok(claims)
     }
 

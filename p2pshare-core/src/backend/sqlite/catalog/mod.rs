@@ -1,6 +1,7 @@
 //! What is shared: the trait here, each question in its own file.
 
 mod browse;
+mod claims;
 mod entries;
 mod hits;
 mod locate;

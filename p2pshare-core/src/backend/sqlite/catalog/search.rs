@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
+    claims::Wanted,
     hits::{self, EntryRow, each_entry},
     sight::Sight,
     sources::{Sources, Tally},
@@ -175,9 +176,11 @@ impl Searching<'_> {
             return Ok(());
         }
         let mut matches = false;
-        each_entry(self.connection, &content, size, |entry| {
-            matches = matches || self.matcher.relevance(entry).is_some();
-            Ok(())
+        let sight = self.matcher.sight;
+        let seen = |owner, scope| sight.sees(owner, scope);
+        each_entry(self.connection, &content, size, seen, |entry| {
+            matches = self.matcher.relevance(entry).is_some();
+            Ok(if matches { Wanted::Nothing } else { Wanted::Next })
         })?;
         if matches {
             self.candidates.offer(place);
@@ -188,19 +191,19 @@ impl Searching<'_> {
     /// The key of a hit, from all that makes it.
     fn exact_key(&mut self, content: &ContentId, size: u64) -> DatabaseResult<i64> {
         let mut rank = Rank { size, ..NO_RANK };
+        let sight = self.matcher.sight;
+        let seen = |owner, scope| sight.sees(owner, scope);
         if self.search.sort == Sort::Sources {
-            let sight = self.matcher.sight;
-            let seen = |owner, scope| sight.sees(owner, scope);
             let tally = self.sources.count(content, size, seen)?;
             (rank.online, rank.sources) = (tally.online, tally.all);
         } else {
-            each_entry(self.connection, content, size, |entry| {
+            each_entry(self.connection, content, size, seen, |entry| {
                 if let Some(relevance) = self.matcher.relevance(entry) {
                     let own = rank_of(&entry.candidate(), relevance);
                     rank.relevance = rank.relevance.max(own.relevance);
                     rank.published_at = rank.published_at.max(own.published_at);
                 }
-                Ok(())
+                Ok(Wanted::Next)
             })?;
         }
         Ok(sort_key(self.search.sort, &rank))

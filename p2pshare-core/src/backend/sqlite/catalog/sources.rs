@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
+use super::claims::each_claim;
 use crate::{
     backend::sqlite::{database::DatabaseResult, rows},
     content::ContentId,
@@ -54,16 +55,13 @@ impl<'c> Sources<'c> {
         size: u64,
         counts: impl Fn(i64, i64) -> bool,
     ) -> DatabaseResult<Tally> {
-        let sql = "SELECT peer, owner, scope FROM entries INDEXED BY entries_content \
-                   WHERE content = ?1 AND size = ?2 ORDER BY peer";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query((content.as_bytes(), rows::column_size(size)?))?;
         let mut tally = Tally::new((*content, size));
-        while let Some(row) = rows.next()? {
-            if counts(row.get(1)?, row.get(2)?) {
-                self.add(&mut tally, row.get(0)?)?;
+        each_claim(self.connection, content, Some(size), |claim| {
+            if counts(claim.owner, claim.scope) {
+                self.add(&mut tally, claim.peer)?;
             }
-        }
+            Ok(())
+        })?;
         Ok(tally)
     }
 
