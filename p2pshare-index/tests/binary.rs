@@ -151,6 +151,11 @@ async fn operators_manage_accounts_beside_a_running_index() {
     let (code, _, err) = finished(user(&["disable", "nobody"])).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("nobody"), "{err}");
+    let (code, _, err) = finished(user(&["delete", "bob"])).await;
+    assert!(code == Some(2) && err.contains("--yes"), "{err}");
+    assert_eq!(finished(user(&["delete", "bob", "--yes"])).await.0, Some(0));
+    let (code, _, err) = finished(user(&["delete", "bob", "--yes"])).await;
+    assert!(code == Some(1) && err.contains("bob"), "{err}");
     let (code, _, err) = finished(user(&["create", "dave"])).await;
     assert_eq!(code, Some(2));
     assert!(err.contains("--password-stdin"), "{err}");

@@ -88,7 +88,7 @@ async fn disabling_ends_what_a_user_does() {
     let disabled = change(&index, &root, "alice", json!({ "disabled": true })).await;
     let disabled: UserOverview = disabled.json().await.unwrap();
     assert!(disabled.disabled);
-    assert_eq!((disabled.sessions, disabled.online, disabled.files), (0, 0, 1));
+    assert_eq!((disabled.sessions, disabled.online, disabled.files), (0, 0, 0));
     let refused = index.get("/v1/me").bearer_auth(&alice.token).send().await.unwrap();
     assert_problem(refused, ProblemKind::NotLoggedIn).await;
     let body = json!({ "username": "alice", "password": PASSWORD });

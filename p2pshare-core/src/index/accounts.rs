@@ -103,19 +103,22 @@ impl Index {
         password: Password,
     ) -> Result<(), IndexError> {
         self.confirm(caller, password).await?;
-        self.withdraw_in_parts(&caller.user).await?;
+        self.withdraw_in_parts(&caller.user, WITHDRAWN_AT_ONCE).await?;
         self.store().delete_user(&caller.user).await?;
         self.inner.sessions.forget(&caller.user);
         Ok(())
     }
 
-    /// Withdraws what a user shares, but for the last of it, in parts: all at once would hold up whoever else writes.
-    /// What is published meanwhile is left.
-    async fn withdraw_in_parts(&self, user: &Username) -> Result<(), IndexError> {
+    /// Withdraws what each peer of a user shares, until at most `rest` are left, in parts: all at once would hold up
+    /// whoever else writes. What is published meanwhile stays.
+    async fn withdraw_in_parts(&self, user: &Username, rest: u32) -> Result<(), IndexError> {
         for peer in self.store().peers_of(user).await? {
             let mut left = self.store().count_entries(&peer.id).await?;
-            while left > u64::from(WITHDRAWN_AT_ONCE) {
+            while left > u64::from(rest) {
                 let some = self.store().entries(&peer.id, None, WITHDRAWN_AT_ONCE).await?;
+                if some.is_empty() {
+                    break;
+                }
                 left = left.saturating_sub(some.len() as u64);
                 let changes = some.into_iter().map(|entry| CatalogChange::Withdraw(entry.path));
                 let changes: Vec<_> = changes.collect();
@@ -156,13 +159,27 @@ impl Index {
     }
 
     /// Disables or enables an account: for operators' tools. Disabling ends its sessions and deletes its invites at
-    /// once; grants that it has end within their lifetime.
+    /// once, and withdraws what it shares, in parts; grants that it has end within their lifetime. Its peers publish all
+    /// again when they are let in again.
+    ///
+    /// Cancellation: it is disabled and part of what it shares may be there; the same call again withdraws the rest.
     pub async fn set_disabled(
         &self,
         username: &Username,
         disabled: bool,
     ) -> Result<(), IndexError> {
         let known = self.store().set_disabled(username, disabled).await?;
+        self.inner.sessions.forget(username);
+        found(known, username)?;
+        if disabled { self.withdraw_in_parts(username, 0).await } else { Ok(()) }
+    }
+
+    /// Deletes an account with all it published and the groups that it owns: for operators' tools. Its name is free.
+    ///
+    /// Cancellation: it may be disabled, and what it shares withdrawn; the same call again deletes it.
+    pub async fn delete_user(&self, username: &Username) -> Result<(), IndexError> {
+        self.set_disabled(username, true).await?;
+        let known = self.store().delete_user(username).await?;
         self.inner.sessions.forget(username);
         found(known, username)
     }

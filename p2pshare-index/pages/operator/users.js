@@ -83,7 +83,7 @@ function action(user) {
 async function change(button, user) {
   const disabled = !user.disabled;
   const sure = !disabled || await confirmed(`Disable ${visible(user.username)}?`,
-    "Their sessions end at once and their peers go offline. What they published stays, and the account can be enabled again. Permission to fetch that they have been given lasts up to ten minutes more.",
+    "Their sessions end at once and their peers go offline. What they share is no longer found; when the account is enabled again and they log in, their peers publish it again. Permission to fetch that they have been given lasts up to ten minutes more.",
     "Disable");
   if (!sure) return;
   button.disabled = true;

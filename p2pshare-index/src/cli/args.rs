@@ -252,11 +252,24 @@ pub(super) enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Disable an account: its sessions end at once, its grants within their lifetime
+    /// Disable an account: its sessions end at once, its grants within their lifetime, its files are no longer found
+    ///
+    /// What it shared is published again by its peers once it is enabled and logs in. Groups that it owns stay.
     #[command(after_help = examples::USER_DISABLE)]
     Disable {
         /// Whose
         user: Username,
+    },
+    /// Delete an account with all it published and the groups that it owns
+    ///
+    /// This cannot be undone; the name is free for anybody then. To keep somebody out, disable the account.
+    #[command(after_help = examples::USER_DELETE)]
+    Delete {
+        /// Whose
+        user: Username,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Enable a disabled account
     #[command(after_help = examples::USER_ENABLE)]

@@ -1,6 +1,9 @@
 //! `user`: accounts, directly in the store.
 
-use std::sync::Arc;
+use std::{
+    io::{self, BufRead, IsTerminal, Read},
+    sync::Arc,
+};
 
 use p2pshare_core::{
     api::Account,
@@ -19,6 +22,9 @@ use super::{
     print, private_file, runtime,
     store::StoreUri,
 };
+
+/// Longest answer that is read.
+const MAX_ANSWER: u64 = 100;
 
 /// Does one command.
 pub(super) fn run(args: UserArgs) -> Result<(), CliError> {
@@ -40,7 +46,22 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
         UserCommand::Disable { user } => {
             let index = existing(data).await?;
             index.set_disabled(&user, true).await.map_err(CliError::Index)?;
-            done("admin-disable", &user, "is disabled, its sessions have ended")?;
+            done(
+                "admin-disable",
+                &user,
+                "is disabled, its sessions have ended, its files are no longer found",
+            )?;
+            tell_if_nobody_operates(&index).await
+        }
+        UserCommand::Delete { user, yes } => {
+            let index = existing(data).await?;
+            sure(&user, yes)?;
+            index.delete_user(&user).await.map_err(CliError::Index)?;
+            done(
+                "admin-delete",
+                &user,
+                "is deleted, with all it published and the groups that it owned",
+            )?;
             tell_if_nobody_operates(&index).await
         }
         UserCommand::Enable { user } => {
@@ -143,6 +164,26 @@ fn line(account: &Account, json: bool) -> Result<String, CliError> {
     let role = if account.operator { "operator" } else { "user" };
     let state = if account.disabled { "disabled" } else { "enabled" };
     Ok(format!("{:<32}  {role:<8}  {state:<8}  {}", account.username.as_str(), account.created_at))
+}
+
+/// That what cannot be undone is meant.
+fn sure(user: &Username, yes: bool) -> Result<(), CliError> {
+    if yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(CliError::Usage(format!(
+            "there is no terminal to ask whether {user} is to be deleted: say so with --yes"
+        )));
+    }
+    eprint!("Delete {user}, with all it published and the groups that it owns? [y/N] ");
+    let mut answer = String::new();
+    let read = io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer);
+    read.map_err(|error| CliError::Failed(format!("the answer cannot be read: {error}")))?;
+    if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(CliError::Failed(format!("{user} was not deleted")))
 }
 
 fn done(event: &'static str, user: &Username, what: &str) -> Result<(), CliError> {

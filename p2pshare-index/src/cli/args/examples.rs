@@ -20,6 +20,11 @@ pub(super) const USER_DISABLE: &str = "\
 Examples:
   p2pshare-index user disable mallory";
 
+pub(super) const USER_DELETE: &str = "\
+Examples:
+  p2pshare-index user delete mallory
+  p2pshare-index user delete mallory --yes";
+
 pub(super) const USER_ENABLE: &str = "\
 Examples:
   p2pshare-index user enable mallory";

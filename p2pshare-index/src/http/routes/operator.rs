@@ -52,7 +52,8 @@ async fn users(
     Ok(Json(index.user_overviews(&operator, &query).await?))
 }
 
-/// Disables or enables the account of another. Disabling ends its sessions at once. For operators.
+/// Disables or enables the account of another. Disabling ends its sessions at once and withdraws what it shares. For
+/// operators.
 #[utoipa::path(
     patch, path = "/operator/users/{name}", tag = "operators", operation_id = "change_user",
     params(("name" = Username, Path, description = "The user")),
