@@ -25,8 +25,8 @@ impl Index {
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
         purge.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let flushing = async {
-            loop {
-                flush.tick().await;
+            // A write that has begun is not given up: what it writes would be lost.
+            while shutdown.run_until_cancelled(flush.tick()).await.is_some() {
                 log(self.flush_presence().await, "writing heartbeats");
             }
         };
@@ -37,8 +37,7 @@ impl Index {
                 log(self.purge_as_one().await, "forgetting what has ended");
             }
         };
-        let both = async { tokio::join!(flushing, purging) };
-        shutdown.run_until_cancelled(both).await;
+        tokio::join!(flushing, shutdown.run_until_cancelled(purging));
         log(self.flush_presence().await, "writing the last heartbeats");
     }
 

@@ -1,7 +1,7 @@
 //! `user`: accounts, directly in the store.
 
 use std::{
-    io::{self, BufRead, IsTerminal, Read},
+    io::{self, BufRead, IsTerminal, Read, Write},
     sync::Arc,
 };
 
@@ -176,10 +176,15 @@ fn sure(user: &Username, yes: bool) -> Result<(), CliError> {
             "there is no terminal to ask whether {user} is to be deleted: say so with --yes"
         )));
     }
-    eprint!("Delete {user}, with all it published and the groups that it owns? [y/N] ");
     let mut answer = String::new();
-    let read = io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer);
-    read.map_err(|error| CliError::Failed(format!("the answer cannot be read: {error}")))?;
+    let mut ask = || {
+        write!(
+            io::stderr(),
+            "Delete {user}, with all it published and the groups that it owns? [y/N] "
+        )?;
+        io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)
+    };
+    ask().map_err(|error| CliError::Failed(format!("the answer cannot be read: {error}")))?;
     if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::{Body, HttpBody, to_bytes},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use bytes::Bytes;
 use p2pshare_core::api::ProblemKind;
@@ -44,28 +44,26 @@ impl AnswerMemory {
     }
 }
 
-/// The same answer, which counts for as long as it waits for its client; another one if it is large and there are too
-/// many.
-pub(super) async fn hold(mut memory: Share, answer: Response) -> Response {
+/// The same answer, which counts for as long as it waits for its client; an error if it is large and there are too many.
+pub(super) async fn hold(mut memory: Share, answer: Response) -> Result<Response, Failure> {
     let (parts, body) = answer.into_parts();
     // What is made while it is sent is not held as a whole.
     let Some(length) = body.size_hint().exact().and_then(|length| length.try_into().ok()) else {
-        return Response::from_parts(parts, body);
+        return Ok(Response::from_parts(parts, body));
     };
     if memory.grow_to(usize::div_ceil(length, UNIT)).is_err() && length > SMALL {
-        return unread().into_response();
+        return Err(unread());
     }
     // Its length was known, so all of it is there.
     match to_bytes(body, length).await {
         Ok(bytes) => {
             let held = Bytes::from_owner(Held { bytes, _memory: memory });
-            Response::from_parts(parts, Body::from(held))
+            Ok(Response::from_parts(parts, Body::from(held)))
         }
         Err(error) => {
             tracing::error!(%error, "an answer ended early");
-            Failure::new(ProblemKind::Internal, "the index failed")
-                .hint("tell an operator of this index the request id")
-                .into_response()
+            Err(Failure::new(ProblemKind::Internal, "the index failed")
+                .hint("tell an operator of this index the request id"))
         }
     }
 }
@@ -81,6 +79,7 @@ fn unread() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
     use http::StatusCode;
 
     use super::*;
@@ -90,11 +89,10 @@ mod tests {
         let memory = AnswerMemory::new(40 * UNIT);
         let ask = async |client: &str, bytes: usize| {
             let answer = Body::from(vec![b'x'; bytes]).into_response();
-            let admitted = memory.admit(ClientAddr(Some(client.parse().unwrap())));
-            match admitted {
-                Ok(memory) => hold(memory, answer).await,
-                Err(full) => full.into_response(),
-            }
+            let held = async {
+                hold(memory.admit(ClientAddr(Some(client.parse().unwrap())))?, answer).await
+            };
+            held.await.unwrap_or_else(|full: Failure| full.into_response())
         };
         let first = ask("192.0.2.1", 6 * UNIT).await;
         assert_eq!(first.status(), StatusCode::OK);

@@ -76,16 +76,15 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let started = Instant::now();
     let in_flight = app.options.metrics.begin();
     let rest = async {
-        if !limited {
-            return guarded(&app, limited, client, request, next).await;
-        }
-        match app.answers.admit(client) {
-            Ok(room) => hold(room, guarded(&app, limited, client, request, next).await).await,
-            Err(full) => full.into_response(),
+        let room = limited.then(|| app.answers.admit(client)).transpose()?;
+        let answer = finished(guarded(&app, limited, client, request, next).await, &id);
+        match room {
+            Some(room) => hold(room, answer).await,
+            None => Ok(answer),
         }
     };
-    let mut response = rest.instrument(span.clone()).instrument(trace.clone()).await;
-    finish(&mut response, &id);
+    let answer = rest.instrument(span.clone()).instrument(trace.clone()).await;
+    let response = answer.unwrap_or_else(|failure| finished(failure.into_response(), &id));
     drop(in_flight);
     let elapsed = started.elapsed();
     p2pshare_telemetry::answered(&trace, response.status());
@@ -161,17 +160,17 @@ async fn within(limit: Duration, rest: impl Future<Output = Response>) -> Respon
 }
 
 /// Writes the problem of a failed request, whoever failed it, and the headers that every answer has.
-fn finish(response: &mut Response, id: &RequestId) {
+fn finished(mut response: Response, id: &RequestId) -> Response {
     let status = response.status();
     let pending = response.extensions_mut().remove::<Pending>();
     if let Some(Pending(mut problem)) = pending {
         problem.request_id = Some(id.0.to_string());
-        write_problem(response, &problem);
+        write_problem(&mut response, &problem);
     } else if status.is_client_error() || status.is_server_error() {
         let mut problem = Problem::new(kind_of(status), status.to_string());
         problem.status = status.as_u16();
         problem.request_id = Some(id.0.to_string());
-        write_problem(response, &problem);
+        write_problem(&mut response, &problem);
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id.0) {
@@ -179,6 +178,7 @@ fn finish(response: &mut Response, id: &RequestId) {
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 fn write_problem(response: &mut Response, problem: &Problem) {

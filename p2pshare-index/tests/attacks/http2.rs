@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::common::{
+    TestIndex,
     process::{LONG, Running, started},
     start_with,
 };
@@ -155,12 +156,19 @@ async fn answers_that_nobody_reads_are_held_up_to_a_limit() {
     // A quarter of it for one network: 16 answers, however small.
     let options = HttpOptions { answer_memory: 64 << 10, ..HttpOptions::default() };
     let index = start_with(options, ServerOptions::default()).await;
+    // What was asked for, and that it is not for everybody.
+    for path in ["/v1/index", "/v1/me"] {
+        unread_answers_are_held_up_to_a_limit(&index, path).await;
+    }
+}
+
+async fn unread_answers_are_held_up_to_a_limit(index: &TestIndex, path: &str) {
     let status = async || index.get("/v1/index").send().await.unwrap().status();
     assert_eq!(status().await, StatusCode::OK);
     let mut socket = TcpStream::connect(index.address).await.unwrap();
     socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     socket.write_all(&frame(SETTINGS, 0, 0, NO_WINDOW)).await.unwrap();
-    let path = [&[0x82, 0x86, 0x04, 9][..], b"/v1/index"].concat();
+    let path = [&[0x82, 0x86, 0x04, path.len() as u8][..], path.as_bytes()].concat();
     for n in 0..32 {
         let asked = frame(HEADERS, END_STREAM | END_HEADERS, 2 * n + 1, &path);
         socket.write_all(&asked).await.unwrap();

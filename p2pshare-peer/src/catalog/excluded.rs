@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use super::{
     Catalog, CatalogError, Share, ShareId, local,
     naming::path_below,
-    roots::{Apart, keep_out, roots_apart},
+    roots::{Apart, for_fewer, keep_out, roots_apart},
     rows::signed,
     shares::{all, find},
 };
@@ -45,11 +45,7 @@ impl Catalog {
             let excluded = excluded(c, share.id)?;
             let mut places: Vec<_> =
                 excluded.iter().map(|key| local::place(&share.root, key)).collect();
-            // What this one lies in is around it, and says nothing of it.
-            let mut others = all(c)?;
-            others.retain(|other| {
-                other.is_for_fewer_than(&share) && !share.root.starts_with(&other.root)
-            });
+            let others = for_fewer(c, &share)?;
             let roots = roots_apart(c, share.id, &others)?;
             places.extend(others.into_iter().map(|other| other.root));
             Ok(Apart { within: share.root, places, roots })
@@ -165,12 +161,16 @@ pub(super) fn leave_all_out(c: &Connection) -> DatabaseResult<()> {
     all(c)?.iter().try_for_each(|share| leave_out(c, share))
 }
 
-/// What a share that ends has is not shared by those around it instead.
+/// What a share that ends has is not shared by those around it instead, nor by others that are for more.
 pub(super) fn stay_out(c: &Connection, ending: &Share) -> DatabaseResult<()> {
     for outer in all(c)?.into_iter().filter(|outer| outer.id != ending.id) {
-        if let Some(key) = key_of(ending, &outer) {
-            remove_below(c, outer.id, &key)?;
+        let key = key_of(ending, &outer);
+        // It may have been moved into it, and not been seen there yet.
+        if key.is_some() || ending.is_for_fewer_than(&outer) {
             keep_out(c, ending.id, outer.id)?;
+        }
+        if let Some(key) = key {
+            remove_below(c, outer.id, &key)?;
             c.prepare_cached("INSERT OR IGNORE INTO excluded VALUES (?1, ?2)")?
                 .execute(params![outer.id.0, key])?;
         }

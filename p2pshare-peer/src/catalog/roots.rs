@@ -1,6 +1,7 @@
 //! What lay at the roots of shares, to know it again under another name.
 
 use std::{
+    collections::HashSet,
     fs::{self, Metadata},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
@@ -9,10 +10,16 @@ use std::{
 use p2pshare_core::backend::sqlite::DatabaseResult;
 use rusqlite::{Connection, params};
 
-use super::{Catalog, CatalogError, Share, ShareId};
+use super::{
+    Catalog, CatalogError, Share, ShareId,
+    shares::{all, find},
+};
+
+/// Roots that are kept of one share: a file that is replaced each time that it is written has ever new ones.
+const ROOTS: i64 = 256;
 
 /// A file or folder, whatever its name. Only within a file system, and among those that are there at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RootId {
     inode: u64,
     /// When it was made, in nanoseconds since 1970. Inodes are given out again.
@@ -28,7 +35,7 @@ pub(crate) struct Apart {
     /// Places, by whatever link one comes there.
     pub(super) places: Vec<PathBuf>,
     /// What lay at their roots, wherever it lies now.
-    pub(super) roots: Vec<RootId>,
+    pub(super) roots: HashSet<RootId>,
 }
 
 impl RootId {
@@ -55,7 +62,9 @@ impl RootId {
 impl Apart {
     /// Whether a place is one of them or lies in one. Links in it must have been followed. Blocks.
     pub(crate) fn has(&self, place: &Path) -> bool {
-        self.places.iter().any(|apart| place.starts_with(apart))
+        let is_within = place.starts_with(&self.within);
+        let is_around = |apart: &Path| is_within && self.within.starts_with(apart);
+        self.places.iter().any(|apart| place.starts_with(apart) && !is_around(apart))
             || place
                 .ancestors()
                 .filter(|above| !self.within.starts_with(above))
@@ -69,25 +78,62 @@ impl Apart {
 }
 
 impl Catalog {
-    /// Whether this is known to have been a share's root.
-    pub(crate) async fn is_root(&self, share: ShareId, id: RootId) -> Result<bool, CatalogError> {
-        Ok(self.read(move |c| roots(c, share)).await?.contains(&id))
+    /// Whether this is known to have been a share's root, and files to have been in it.
+    pub(crate) async fn had_files(&self, share: ShareId, id: RootId) -> Result<bool, CatalogError> {
+        self.read(move |c| is_noted(c, share, id, true)).await
     }
 
-    /// Notes what lies at a share's root.
-    pub(crate) async fn note_root(&self, share: ShareId, id: RootId) -> Result<(), CatalogError> {
+    /// Whether this has been the root of another share which is for fewer, or was one that has ended, and never of this
+    /// one.
+    pub(crate) async fn is_of_fewer(
+        &self,
+        share: ShareId,
+        id: RootId,
+    ) -> Result<bool, CatalogError> {
+        let read = move |c: &Connection| {
+            let own = roots(c, share)?;
+            if own.is_empty() || own.contains(&id) {
+                return Ok(false);
+            }
+            let Some(share) = find(c, "id = ?1", share.0)? else { return Ok(false) };
+            Ok(roots_apart(c, share.id, &for_fewer(c, &share)?)?.contains(&id))
+        };
+        self.read(read).await
+    }
+
+    /// Notes what lies at a share's root, and whether files are in it.
+    pub(crate) async fn note_root(
+        &self,
+        share: ShareId,
+        id: RootId,
+        has_files: bool,
+    ) -> Result<(), CatalogError> {
         // What changes nothing must not be told as a change.
-        if self.is_root(share, id).await? {
+        if self.read(move |c| is_noted(c, share, id, has_files)).await? {
             return Ok(());
         }
         let note = move |c: &Connection| {
-            let sql = "INSERT OR IGNORE INTO roots SELECT id, ?2, ?3, ?4 FROM shares WHERE id = ?1";
-            let values = params![share.0, id.inode.cast_signed(), id.born_ns, id.is_folder];
+            let sql = "INSERT INTO roots (share, inode, born_ns, is_folder, had_files, noted) \
+                       SELECT id, ?2, ?3, ?4, ?5, (SELECT coalesce(max(noted), 0) + 1 FROM roots WHERE share = ?1) \
+                       FROM shares WHERE id = ?1 \
+                       ON CONFLICT DO UPDATE SET had_files = max(had_files, excluded.had_files)";
+            let RootId { inode, born_ns, is_folder } = id;
+            let values = params![share.0, inode.cast_signed(), born_ns, is_folder, has_files];
             c.prepare_cached(sql)?.execute(values)?;
+            let sql = "DELETE FROM roots WHERE share = ?1 \
+                       AND noted <= (SELECT max(noted) FROM roots WHERE share = ?1) - ?2";
+            c.prepare_cached(sql)?.execute([share.0, ROOTS])?;
             Ok(())
         };
         self.change(note).await
     }
+}
+
+/// The other shares that are for fewer than one.
+pub(super) fn for_fewer(c: &Connection, share: &Share) -> DatabaseResult<Vec<Share>> {
+    let mut others = all(c)?;
+    others.retain(|other| other.id != share.id && other.is_for_fewer_than(share));
+    Ok(others)
 }
 
 /// What lay at the roots of these `others`, and at those of ended shares in a share.
@@ -95,16 +141,24 @@ pub(super) fn roots_apart(
     c: &Connection,
     share: ShareId,
     others: &[Share],
-) -> DatabaseResult<Vec<RootId>> {
-    let mut all =
-        read(c, "SELECT inode, born_ns, is_folder FROM ended_roots WHERE share = ?1", share)?;
+) -> DatabaseResult<HashSet<RootId>> {
+    let ended = "SELECT inode, born_ns, is_folder FROM ended_roots WHERE share = ?1";
+    let mut all: HashSet<RootId> = read(c, ended, share)?.into_iter().collect();
     for other in others {
         all.extend(roots(c, other.id)?);
     }
     Ok(all)
 }
 
-/// What lay at the root of a share that ends is left out of one around it from now on.
+fn is_noted(c: &Connection, share: ShareId, id: RootId, with_files: bool) -> DatabaseResult<bool> {
+    let sql = "SELECT 1 FROM roots \
+               WHERE share = ?1 AND inode = ?2 AND born_ns = ?3 AND is_folder = ?4 AND had_files >= ?5";
+    let RootId { inode, born_ns, is_folder } = id;
+    let values = params![share.0, inode.cast_signed(), born_ns, is_folder, with_files];
+    Ok(c.prepare_cached(sql)?.exists(values)?)
+}
+
+/// What lay at the root of a share that ends is left out of another one from now on.
 pub(super) fn keep_out(c: &Connection, ending: ShareId, outer: ShareId) -> DatabaseResult<()> {
     let sql = "INSERT OR IGNORE INTO ended_roots \
                SELECT ?2, inode, born_ns, is_folder FROM roots WHERE share = ?1";

@@ -13,7 +13,7 @@ pub(super) fn options() -> DatabaseOptions {
 }
 
 const MIGRATIONS: &[Migration] =
-    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
+    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7];
 
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
@@ -144,7 +144,7 @@ UPDATE shares SET is_file = (SELECT f.local = x'' FROM files f WHERE f.share = s
 ";
 
 /// `roots`: what lay at the root of a share, by which it is known under another name. `ended_roots`: the same of shares that
-/// have ended and lay in this one, which does not share that instead.
+/// have ended and lay in this one or were for fewer: it does not share that instead.
 const VERSION_6: Migration = "
 CREATE TABLE roots (
     share INTEGER NOT NULL REFERENCES shares(id) ON DELETE CASCADE,
@@ -161,6 +161,13 @@ CREATE TABLE ended_roots (
     is_folder INTEGER NOT NULL,
     PRIMARY KEY (share, inode, born_ns, is_folder)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Whether files were seen in what lay at the root, and in which order the roots of a share were noted: the oldest of very
+/// many are forgotten.
+const VERSION_7: Migration = "
+ALTER TABLE roots ADD COLUMN had_files INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE roots ADD COLUMN noted INTEGER NOT NULL DEFAULT 0;
 ";
 
 #[cfg(test)]

@@ -145,17 +145,17 @@ impl Inner {
 
 impl Turn {
     /// Lets the next have the turn, and the content, which is complete in memory: they need not wait until it is on the
-    /// disk.
-    pub(super) fn hand_on(self, content: &[Bytes]) {
+    /// disk. Gives the turn back if nobody waits.
+    pub(super) fn hand_on(self, content: &[Bytes]) -> Option<Self> {
         // In the map, here, and in the guard; any other is of somebody who waits.
         let waits = self.lock.as_ref().is_some_and(|lock| Arc::strong_count(lock) > 3);
         if !waits {
-            return;
+            return Some(self);
         }
         let mut order = self.inner.lent_order.lock().unwrap_or_else(PoisonError::into_inner);
         if order.known.contains(&self.content) {
             // From there it came.
-            return;
+            return None;
         }
         let content = Bytes::from(content.concat());
         let bytes = content.len() + OVERHEAD;
@@ -163,6 +163,7 @@ impl Turn {
         for gone in order.add(id, bytes, MAX_LENT) {
             self.inner.lent.remove(&gone);
         }
+        None
     }
 }
 
@@ -243,12 +244,12 @@ mod tests {
     async fn what_is_handed_on_is_there_for_who_waited() {
         let copies = Copies::default();
         let (content, id) = (Bytes::from_static(b"content"), ContentId::of(b"content"));
-        copies.turn(id).await.hand_on(std::slice::from_ref(&content));
+        let first = copies.turn(id).await.hand_on(std::slice::from_ref(&content));
         assert!(copies.candidate(&id, ME).await.is_none(), "nobody waited");
-        let first = copies.turn(id).await;
         let mut second = Box::pin(copies.turn(id));
-        assert!(second.as_mut().now_or_never().is_none());
-        first.hand_on(&[content.slice(..3), content.slice(3..)]);
+        assert!(second.as_mut().now_or_never().is_none(), "it waits for what is not kept yet");
+        let first = first.unwrap().hand_on(&[content.slice(..3), content.slice(3..)]);
+        assert!(first.is_none());
         let second = second.await;
         assert!(copies.candidate(&id, ME).await.is_some());
         drop(second);
@@ -260,7 +261,7 @@ mod tests {
             let first = copies.turn(id).await;
             let mut second = Box::pin(copies.turn(id));
             assert!(second.as_mut().now_or_never().is_none());
-            first.hand_on(&[content]);
+            assert!(first.hand_on(&[content]).is_none());
             drop(second.await);
         }
         assert!(copies.candidate(&id, ME).await.is_none());

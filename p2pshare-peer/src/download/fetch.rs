@@ -200,9 +200,8 @@ impl Fetcher {
         match got {
             SmallDownload::Content { manifest, data, from } => {
                 // Those who wait for it get their files on the disk together with this one.
-                if let Some(turn) = turn.take() {
-                    turn.hand_on(&data);
-                }
+                // Who comes later waits until it is there.
+                *turn = turn.take().and_then(|turn| turn.hand_on(&data));
                 let stamp = self.keep(wanted, manifest, data).await?;
                 let from = candidates.into_iter().find(|candidate| candidate.id == from);
                 let how = from.map_or(Fetched::Empty, Fetched::Small);

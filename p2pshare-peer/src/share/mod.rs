@@ -48,7 +48,7 @@ pub(crate) use store::LARGE;
 pub(crate) use walk::folders;
 
 use crate::{
-    catalog::{Catalog, CatalogError, CatalogLock, NewShare, Share, ShareId},
+    catalog::{Catalog, CatalogError, CatalogLock, NewShare, RootId, Share, ShareId},
     data_dir::{DataDir, is_data_dir},
 };
 
@@ -206,7 +206,7 @@ impl Sharer {
         // Before others see the share, so that they find it hashed instead of hashing it too.
         let lock = self.lock(&new.root, events);
         let lock = cancel.run_until_cancelled(lock).await.transpose()?;
-        let share = self.catalog.add_share(new).await?;
+        let share = self.add_share(new).await?;
         match lock {
             Some(_lock) => self.scan(share, events, cancel).await,
             None => Ok(ShareReport { cancelled: true, ..ShareReport::new(share) }),
@@ -217,7 +217,17 @@ impl Sharer {
     /// [`rescan`](Self::rescan).
     pub async fn add(&self, path: &Path, options: &ShareOptions) -> Result<Share, ShareError> {
         let new = self.new_share(path, options).await?;
-        Ok(self.catalog.add_share(new).await?)
+        Ok(self.add_share(new).await?)
+    }
+
+    /// Adds what lies there at the moment: that is meant, whatever it was the root of.
+    async fn add_share(&self, new: NewShare) -> Result<Share, CatalogError> {
+        let share = self.catalog.add_share(new).await?;
+        let root = share.root.clone();
+        if let Ok(Some(id)) = spawn_blocking(move || RootId::look(&root)).await {
+            self.catalog.note_root(share.id, id, false).await?;
+        }
+        Ok(share)
     }
 
     /// Changes how something is shared, whether it is there at the moment or not.

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, path::Path, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Fresh, Priority, Scope, ShareError, ShareEvent, ShareEvents, ShareReport, Sharer,
+    Fresh, Priority, Scope, ShareError, ShareEvent, ShareEvents, ShareReport, Sharer, SkipReason,
     diff::{Diff, diff},
     store::Store,
 };
@@ -140,20 +140,29 @@ impl Sharer {
             diff.files == 0 && !diff.gone.is_empty() && is_absent(&share.root, how.priority).await;
         if absent && let Some(id) = root {
             // The very folder, from which all was taken. That on which a disk is mounted is another one.
-            absent = !self.catalog.is_root(share.id, id).await?;
+            absent = !self.catalog.had_files(share.id, id).await?;
+        }
+        // What is shared for fewer has come to lie there, and is not meant.
+        let is_of_fewer = match root {
+            Some(id) => self.catalog.is_of_fewer(share.id, id).await?,
+            None => false,
+        };
+        if is_of_fewer {
+            absent = true;
+            diff.skipped += 1;
+            events(ShareEvent::Skipped { local: share.root.clone(), reason: SkipReason::Moved });
         }
         // Another disk lies there than at the beginning: what was not met is not gone for that.
         let replaced = before != Identity::of(&share.root, how.priority).await;
         diff.cancelled |= replaced && !absent;
-        // An empty one may be the place of a disk that is away.
-        if diff.files > 0
+        if !absent
             && !diff.cancelled
             && let Some(id) = root
         {
-            self.catalog.note_root(share.id, id).await?;
+            self.catalog.note_root(share.id, id, diff.files > 0).await?;
         }
         // Nothing was found, but not all was looked at: it stays what it was.
-        let unsure = diff.files == 0 && !diff.unread.is_empty();
+        let unsure = diff.files == 0 && !diff.unread.is_empty() && !is_of_fewer;
         if share.online == absent && !diff.cancelled && !unsure {
             self.catalog.set_online(share.id, !absent).await?;
             share.online = !absent;

@@ -25,6 +25,8 @@ pub(super) struct Following {
     pub(super) next: Option<Instant>,
     /// It was told that its folder is not there.
     pub(super) absent: bool,
+    /// So often it is looked through when somebody has looked what is there, whether that has changed or not.
+    pub(super) doubts: u8,
 }
 
 impl Following {
@@ -38,7 +40,27 @@ impl Following {
             refused: None,
             next: None,
             absent: false,
+            doubts: 0,
         }
+    }
+
+    /// Takes over what the catalog says of it.
+    pub(super) fn adopt(&mut self, share: Share) {
+        if self.share.online && !share.online {
+            // What was found not to be there may have come back before anybody looked what is there: the next who tells
+            // may have begun before that.
+            self.doubts = 2;
+        }
+        self.share = share;
+    }
+
+    /// Takes over what was seen to be there. Whether it is to be looked through.
+    pub(super) fn see(&mut self, place: Place) -> bool {
+        (self.looking, self.silent) = (false, false);
+        let before = self.place.replace(place);
+        let has_doubts = self.doubts > 0;
+        self.doubts = self.doubts.saturating_sub(1);
+        has_doubts || before.is_some_and(|before| before.identity != place.identity)
     }
 
     /// How often it is looked through as a whole, which took so long.

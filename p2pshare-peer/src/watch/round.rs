@@ -161,7 +161,7 @@ impl Rounds {
                 self.work.feed.note_everything(id, Instant::now());
             }
             match self.shares.get_mut(&id) {
-                Some(following) => following.share = share,
+                Some(following) => following.adopt(share),
                 None => {
                     self.shares.insert(id, Following::new(share));
                 }
@@ -213,10 +213,8 @@ impl Rounds {
         let Some(following) = self.shares.get_mut(&id) else {
             return;
         };
-        (following.looking, following.silent) = (false, false);
-        let before = following.place.replace(place);
-        if before.is_some_and(|before| before.identity != place.identity) {
-            tracing::debug!(root = %following.share.root.display(), "something else is there now");
+        if following.see(place) {
+            tracing::debug!(root = %following.share.root.display(), "something else may be there now");
             self.work.feed.note_everything(id, Instant::now());
         }
     }

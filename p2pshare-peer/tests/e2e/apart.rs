@@ -277,3 +277,65 @@ fn a_folder_that_was_renamed_is_whole_when_it_is_shared_for_all() {
     alice.ok(["share", "Old"]);
     assert!(found(carol, "plans") && found(carol, "latest"));
 }
+
+#[test]
+fn a_folder_that_was_shared_while_it_was_empty_stays_for_fewer_under_another_name() {
+    let Staff { alice, bob, carol, .. } = &Staff::new();
+    std::fs::create_dir_all(alice.path("Outer/New")).unwrap();
+    std::fs::write(alice.path("Outer/open"), "open").unwrap();
+    alice.ok(["share", "Outer"]);
+    alice.ok(["share", "Outer/New", "--group", "staff"]);
+    std::fs::rename(alice.path("Outer/New"), alice.path("Outer/Budget")).unwrap();
+    std::fs::write(alice.path("Outer/Budget/wages"), "wages").unwrap();
+    alice.ok(["share"]);
+    assert!(found(carol, "open") && !found(carol, "wages") && !found(bob, "wages"));
+    carol.fails(4, ["get", &b3sum(b"wages"), "-o", "out"]);
+}
+
+/// From elsewhere, and nobody looked before its share ended.
+#[test]
+fn what_was_moved_into_a_share_for_all_stays_out_when_its_own_ends() {
+    let Staff { alice, carol, .. } = &Staff::new();
+    for (folder, file) in [("docs", "plans"), ("pub", "open")] {
+        std::fs::create_dir(alice.path(folder)).unwrap();
+        std::fs::write(alice.path(folder).join(file), file).unwrap();
+    }
+    alice.ok(["share", "pub"]);
+    alice.ok(["share", "docs", "--group", "staff"]);
+    std::fs::rename(alice.path("docs"), alice.path("pub/old")).unwrap();
+    alice.ok(["unshare", "docs"]);
+    alice.ok(["share"]);
+    assert!(found(carol, "open") && !found(carol, "plans"));
+    // It is meant when it is named.
+    alice.ok(["share", "pub/old"]);
+    assert!(found(carol, "plans"));
+}
+
+#[test]
+fn a_folder_for_fewer_in_the_place_of_one_for_all_is_not_for_all() {
+    let Staff { alice, bob, carol, .. } = &Staff::new();
+    for (folder, file) in [("Pub", "open"), ("Priv", "salaries")] {
+        std::fs::create_dir(alice.path(folder)).unwrap();
+        std::fs::write(alice.path(folder).join(file), file).unwrap();
+    }
+    alice.ok(["share", "Pub"]);
+    alice.ok(["share", "Priv", "--group", "staff"]);
+    let _serving = alice.serve(&[]);
+    assert!(found(bob, "salaries") && found(carol, "open"));
+    for (from, to) in [("Pub", "Pub.old"), ("Priv", "Pub")] {
+        std::fs::rename(alice.path(from), alice.path(to)).unwrap();
+    }
+    std::fs::write(alice.path("Pub/bonuses"), "bonuses").unwrap();
+    until("the peer has looked", || (!found(carol, "open")).then_some(()));
+    let told = alice.run(["share"]);
+    assert!(told.story().contains("for fewer"), "{}", told.story());
+    for what in ["salaries", "bonuses"] {
+        assert!(!found(carol, what), "{what}");
+        carol.fails(4, ["get", &b3sum(what.as_bytes()), "-o", "out"]);
+    }
+    for (from, to) in [("Pub", "Priv"), ("Pub.old", "Pub")] {
+        std::fs::rename(alice.path(from), alice.path(to)).unwrap();
+    }
+    until("all is as before", || (found(carol, "open") && found(bob, "bonuses")).then_some(()));
+    assert!(!found(carol, "bonuses"));
+}
