@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{PASSWORD, assert_problem, index, publish, start, start_router, start_with};
 use p2pshare_core::{
-    api::{CatalogChange, Entry, Grants, ProblemKind, PublishRequest, Published},
+    api::{CatalogChange, Entry, Grants, InviteCreated, ProblemKind, PublishRequest, Published},
     content::ContentId,
     identity::PeerKey,
     index::IndexConfig,
@@ -299,4 +299,33 @@ async fn a_router_without_addresses_still_works() {
     let app = start_router(index, nested, ServerOptions::default()).await;
     let me = app.get("/p2p/v1/me").send().await.unwrap();
     assert_problem(me, ProblemKind::NotLoggedIn).await;
+}
+
+/// Whichever way they come in.
+#[tokio::test]
+async fn a_full_group_takes_nobody_more() {
+    let inner = index(IndexConfig { members_per_group: 2, ..IndexConfig::default() });
+    let api = router(inner.clone(), HttpOptions::default());
+    let index = start_router(inner, api, ServerOptions::default()).await;
+    let alice = index.user("alice").await;
+    for name in ["bob", "carol"] {
+        index.register(name).await;
+    }
+    let as_alice = async |path: &str, body| {
+        index.post(path, &body).bearer_auth(&alice.token).send().await.unwrap()
+    };
+    assert_eq!(as_alice("/v1/groups", json!({ "name": "club" })).await.status(), 201);
+    let made = as_alice("/v1/invites", json!({ "group": "club" })).await;
+    let invite: InviteCreated = made.json().await.unwrap();
+    let add =
+        async |name: &str| as_alice("/v1/groups/club/members", json!({ "username": name })).await;
+    assert!(add("bob").await.status().is_success());
+    assert_problem(add("carol").await, ProblemKind::QuotaExceeded).await;
+    let dave = json!({ "username": "dave", "password": PASSWORD, "invite": invite.code });
+    let register = async || index.post("/v1/users", &dave).send().await.unwrap();
+    assert_problem(register().await, ProblemKind::QuotaExceeded).await;
+    // Neither the name nor the invite is used up.
+    let leave = index.call(Method::DELETE, "/v1/groups/club/members/bob");
+    assert!(leave.bearer_auth(&alice.token).send().await.unwrap().status().is_success());
+    assert_eq!(register().await.status(), StatusCode::CREATED);
 }

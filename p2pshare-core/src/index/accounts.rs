@@ -33,10 +33,12 @@ impl Index {
         let invite = invite.map(InviteHash::of_code);
         if let Some(invite) = &invite {
             // Told before the costly part, so that guessing codes costs the index little.
-            let good =
-                self.store().invite(invite).await?.is_some_and(|found| found.is_good(self.now()));
-            if !good {
-                return Err(IndexError::InviteNotGood);
+            let found = self.store().invite(invite).await?;
+            let found = found.filter(|found| found.is_good(self.now()));
+            let found = found.ok_or(IndexError::InviteNotGood)?;
+            if let Some(group) = &found.group {
+                let members = self.store().members(group).await?;
+                self.check_member_quota(&members)?;
             }
         }
         let verifier = self.authenticator().enroll(username, password).await?;

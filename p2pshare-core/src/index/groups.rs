@@ -58,10 +58,7 @@ impl Index {
         if members.contains(user) {
             return Ok(());
         }
-        let limit = self.config().members_per_group;
-        if members.len() >= limit as usize {
-            return Err(IndexError::Quota { what: "members of a group", limit: limit.into() });
-        }
+        self.check_member_quota(&members)?;
         if self.store().user(user).await?.is_none() {
             return Err(IndexError::NotFound(Thing::User(user.clone())));
         }
@@ -132,6 +129,15 @@ impl Index {
     ) -> Result<GroupRecord, IndexError> {
         let group = self.joined_group(caller, name).await?;
         if group.owner == caller.user { Ok(group) } else { Err(OWNER_ONLY) }
+    }
+
+    /// That a group which has these members may have one more.
+    pub(super) fn check_member_quota(&self, members: &[Username]) -> Result<(), IndexError> {
+        let limit = self.config().members_per_group;
+        if members.len() < limit as usize {
+            return Ok(());
+        }
+        Err(IndexError::Quota { what: "members of a group", limit: limit.into() })
     }
 
     async fn check_group_quota(&self, user: &Username) -> Result<(), IndexError> {
