@@ -43,7 +43,7 @@ pub enum TransferError {
     #[error("the protocol was broken: {0}")]
     Protocol(String),
     /// Reading failed at the source.
-    #[error("reading failed: {0}")]
+    #[error("the source could not read its file: {0}")]
     Io(Arc<io::Error>),
 }
 

@@ -170,7 +170,10 @@ impl Inner {
     }
 
     fn report(&self, file: CatalogFile, error: &TransferError) {
-        if matches!(error, TransferError::Changed) {
+        let is_shut = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        if matches!(error, TransferError::Changed)
+            || matches!(error, TransferError::Io(error) if is_shut(error))
+        {
             let report = ChangedFile { share: file.share, local: file.local };
             // Full: it is reported again. Closed: nobody wants to know.
             let _ = self.changed.try_send(report);

@@ -113,8 +113,16 @@ pub(crate) fn bytes(count: u64) -> impl Display {
 
 /// A text of several lines in one, made visible.
 pub(crate) fn one_line(text: &str) -> String {
-    let lines: Vec<_> = text.lines().map(str::trim).collect();
-    visible(&lines.join(" ")).to_string()
+    let mut line = String::new();
+    for part in text.lines().map(str::trim) {
+        line.push_str(match line.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        });
+        line.push_str(part);
+    }
+    visible(&line).to_string()
 }
 
 /// A word with its number, for people: "1 file", "2 files".

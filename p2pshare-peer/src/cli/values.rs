@@ -11,7 +11,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use p2pshare_core::{identity::PeerAddr, path::SharePath};
 use serde::de::DeserializeOwned;
 
-use crate::daemon::{SlotUsers, SlotsFor};
+use crate::{
+    daemon::{SlotUsers, SlotsFor},
+    download::typed_path,
+};
 
 /// Where the page is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 
 /// Reads a path as people write it: a leading or trailing slash does not matter.
 pub(super) fn parse_share_path(text: &str) -> Result<SharePath, String> {
-    SharePath::parse(text.trim_matches('/')).map_err(|error| error.to_string())
+    typed_path(text.trim_matches('/')).map_err(|error| error.to_string())
 }
 
 /// Reads `HOST:PORT` with or without `tcp://`.

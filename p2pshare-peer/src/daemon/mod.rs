@@ -20,7 +20,6 @@ use std::{
 };
 
 use p2pshare_core::{
-    api::ProblemKind,
     identity::{PeerAddr, Username},
     path::SharePath,
     time::SystemClock,
@@ -140,7 +139,7 @@ pub enum DaemonError {
         error: io::Error,
     },
     /// The session has ended: somebody logged out.
-    #[error("the session has ended: log in and serve again")]
+    #[error("the session has ended: log in again")]
     LoggedOut,
     /// The index refused.
     #[error(transparent)]
@@ -168,13 +167,13 @@ pub enum DaemonError {
 impl DaemonError {
     /// Whether the index says that nobody is logged in.
     fn is_logged_out(&self) -> bool {
-        let kind = match self {
-            Self::Index(error) | Self::Announce(AnnounceFailure::Index(error)) => error.kind(),
-            Self::Publish(PublishError::Index(error)) => error.kind(),
-            Self::LoggedOut => return true,
-            _ => None,
-        };
-        matches!(kind, Some(ProblemKind::NotLoggedIn | ProblemKind::AccountDisabled))
+        match self {
+            Self::Index(error)
+            | Self::Announce(AnnounceFailure::Index(error))
+            | Self::Publish(PublishError::Index(error)) => error.is_logged_out(),
+            Self::LoggedOut => true,
+            _ => false,
+        }
     }
 }
 

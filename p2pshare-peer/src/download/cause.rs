@@ -1,7 +1,6 @@
 //! Why something was not fetched, in a word: what can be done depends on it.
 
 use p2pshare_core::{
-    api::ProblemKind,
     swarm::DownloadError,
     transfer::{SinkError, TransferError},
 };
@@ -61,14 +60,7 @@ impl From<&FetchError> for Cause {
             FetchError::Download(DownloadError::AllFailed { causes }) => Self::of_sources(causes),
             FetchError::Existing { .. } => Self::Place,
             FetchError::Download(DownloadError::Sink(error)) if is_of_place(error) => Self::Place,
-            FetchError::Index(error)
-                if matches!(
-                    error.kind(),
-                    Some(ProblemKind::NotLoggedIn | ProblemKind::AccountDisabled)
-                ) =>
-            {
-                Self::LoggedOut
-            }
+            FetchError::Index(error) if error.is_logged_out() => Self::LoggedOut,
             _ => Self::Other,
         }
     }

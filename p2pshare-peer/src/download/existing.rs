@@ -40,12 +40,17 @@ fn is_free(path: &Path) -> bool {
 
 /// Hashes what is there under a name; `None` if nothing is. With it what the file was, if it was the same all the time.
 pub(super) fn hash_existing(path: &Path, cancel: &AtomicBool) -> Result<Option<Hashed>, HashError> {
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(HashError::Io(error)),
-        Ok(_) => {}
+    // What is wrong with the place is told when it is written there.
+    if path.symlink_metadata().is_err() {
+        return Ok(None);
     }
-    let file = open_file(path)?;
+    let file = match open_file(path) {
+        // It is a link that leads nowhere.
+        Err(HashError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(HashError::NotAFile);
+        }
+        other => other?,
+    };
     let before = FileStamp::of_file(&file)?;
     let manifest = hash_file(&file, None, &|_| (), cancel)?;
     let after = FileStamp::of_file(&file)?;

@@ -58,6 +58,11 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether a source found that its file has changed.
+    pub(crate) fn is_changed(&self) -> bool {
+        matches!(self, Self::Download(error) if is_changed(error))
+    }
+
     /// Whether nobody gives it at the moment, for who waits for it.
     pub(crate) fn is_no_source(&self) -> bool {
         match self {
@@ -141,6 +146,10 @@ impl Fetcher {
                     self.unless_cancelled(sleep(ASK_AGAIN)).await?;
                     // It may be somewhere else when it comes back.
                     self.locator.forget(&wanted.content);
+                }
+                Err(FetchError::Download(error @ DownloadError::AllFailed { .. })) => {
+                    let logged_out = self.locator.logged_out(&wanted.content).await;
+                    return Err(logged_out.map_or(error.into(), FetchError::Index));
                 }
                 result => return result,
             }

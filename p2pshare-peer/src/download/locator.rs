@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -43,6 +46,8 @@ pub struct Locator {
     /// What this peer shares itself.
     own: Option<Arc<dyn PieceSource>>,
     known: Mutex<HashMap<ContentId, Known>>,
+    /// The index did not give a grant to this user while a source was asked.
+    logged_out: AtomicBool,
 }
 
 /// Why the index does not take this peer's word, as an error of the call that needed it.
@@ -156,7 +161,8 @@ impl Locator {
         limit: RateLimit,
         own: Option<Arc<dyn PieceSource>>,
     ) -> Arc<Self> {
-        Arc::new(Self { me, pool, limit, own, known: Mutex::default() })
+        let logged_out = AtomicBool::new(false);
+        Arc::new(Self { me, pool, limit, own, known: Mutex::default(), logged_out })
     }
 
     /// The peer that asks.
@@ -262,6 +268,14 @@ impl Locator {
         Ok(news)
     }
 
+    /// What the index says if it no longer gives grants to this user, which sources cannot be blamed for.
+    pub(super) async fn logged_out(&self, content: &ContentId) -> Option<ClientError> {
+        if !self.logged_out.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        self.ask(&[*content]).await.err().filter(ClientError::is_logged_out)
+    }
+
     /// Forgets what is known of a content that nobody fetches any more.
     pub fn forget(&self, content: &ContentId) {
         self.known().remove(content);
@@ -313,9 +327,12 @@ impl GrantProvider for Locator {
         if let Some(known) = known.filter(|known| known.use_until > Instant::now()) {
             return Ok(known.grant_for(&request.peer).to_owned());
         }
-        self.ask(&[request.content])
-            .await
-            .map_err(|error| TransferError::Unavailable(error.to_string()))?;
+        self.ask(&[request.content]).await.map_err(|error| {
+            if error.is_logged_out() {
+                self.logged_out.store(true, Ordering::Relaxed);
+            }
+            TransferError::Unavailable(error.to_string())
+        })?;
         match self.known().get(&request.content) {
             Some(known) => Ok(known.grant_for(&request.peer).to_owned()),
             None => Err(TransferError::NotFound(request.content)),

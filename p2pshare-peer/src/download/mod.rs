@@ -24,4 +24,5 @@ pub use job::{
 pub use locator::{Age, Locator};
 pub use progress::{FileProgress, JobProgress};
 pub use resolve::{Found, ResolveError, Wanted, find, find_each, resolve};
+pub(crate) use target::typed_path;
 pub use target::{Target, TargetError};

@@ -2,7 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use p2pshare_core::{content::ContentId, identity::Username, path::SharePath};
+use p2pshare_core::{
+    content::ContentId,
+    identity::Username,
+    path::{PathError, SharePath},
+};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::link::ShareLink;
 
@@ -50,10 +55,33 @@ impl FromStr for Target {
         let owner = owner.parse().map_err(|error| wrong(format!(": {error}")))?;
         let path = match path.trim_matches('/') {
             "" => None,
-            path => Some(SharePath::parse(path).map_err(|error| wrong(format!(": {error}")))?),
+            path => Some(typed_path(path).map_err(|error| wrong(format!(": {error}")))?),
         };
         Ok(Self::Path { owner, path })
     }
+}
+
+/// Reads a path as it was typed: in whatever normal form of Unicode, and with escapes such as `\u{202e}`, as they are
+/// printed. No path has a backslash of its own.
+pub(crate) fn typed_path(text: &str) -> Result<SharePath, PathError> {
+    let mut parts = text.split("\\u{");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let escaped = part.split_once('}').and_then(|(digits, rest)| {
+            Some((char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, rest))
+        });
+        match escaped {
+            Some((character, rest)) => {
+                plain.push(character);
+                plain.push_str(rest);
+            }
+            None => {
+                plain.push_str("\\u{");
+                plain.push_str(part);
+            }
+        }
+    }
+    SharePath::parse(&plain.nfc().collect::<String>())
 }
 
 /// What a text may be meant to be that lacks a slash.
@@ -100,6 +128,22 @@ mod tests {
         assert!(told.ends_with("did you mean \"bob:/Films/x\"?"), "{told}");
         let told = "what is: this".parse::<Target>().unwrap_err().to_string();
         assert!(!told.contains("did you mean"), "{told}");
+    }
+
+    #[test]
+    fn paths_are_read_as_they_are_printed_and_typed() {
+        let same = |typed: &str, path: &str| {
+            let path = SharePath::parse(path).unwrap();
+            assert_eq!(typed_path(typed), Ok(path), "{typed}");
+        };
+        same("e\u{301}te\u{301}", "été");
+        same("rtl\\u{202e}gpj.exe", "rtl\u{202e}gpj.exe");
+        same("\\u{ad}a\\u{AD}", "\u{ad}a\u{ad}");
+        for wrong in ["\\u{202e", "\\u{}", "\\u{d800}", "\\u{2f}..", "\\u{5c}", "\\u{0}", "a\\b"] {
+            assert!(typed_path(wrong).is_err(), "{wrong}");
+        }
+        let path = typed_path("a\\u{2f}b").unwrap();
+        assert_eq!(path.as_str(), "a/b");
     }
 
     #[test]

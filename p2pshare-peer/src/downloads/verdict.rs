@@ -1,6 +1,6 @@
 //! What becomes of a file that could not be fetched.
 
-use p2pshare_core::{api::ProblemKind, swarm::DownloadError, transfer::SinkError};
+use p2pshare_core::{swarm::DownloadError, transfer::SinkError};
 
 use crate::{
     download::{Cause, FetchError, ResolveError, is_away},
@@ -73,9 +73,7 @@ pub(super) fn of_resolve(error: &ResolveError) -> Verdict {
 }
 
 fn of_index(error: &ClientError, reason: Reason) -> Verdict {
-    let logged_out =
-        matches!(error.kind(), Some(ProblemKind::NotLoggedIn | ProblemKind::AccountDisabled));
-    match error.is_passing() || logged_out {
+    match error.is_passing() || error.is_logged_out() {
         true => Verdict::Waits(reason),
         false => Verdict::Fails(reason),
     }

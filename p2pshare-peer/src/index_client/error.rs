@@ -47,6 +47,11 @@ impl ClientError {
         }
     }
 
+    /// Whether the index does not, or no longer, know who asks: they have to log in.
+    pub fn is_logged_out(&self) -> bool {
+        matches!(self.kind(), Some(ProblemKind::NotLoggedIn | ProblemKind::AccountDisabled))
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_passing(&self) -> bool {
         match self {

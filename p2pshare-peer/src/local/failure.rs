@@ -107,6 +107,7 @@ impl From<NodeError> for Failure {
             ) => Self::new(Kind::NotFound, text),
             NodeError::Share(
                 ShareError::Special(_)
+                | ShareError::System(_)
                 | ShareError::OwnData(_)
                 | ShareError::NoName { .. }
                 | ShareError::Unreadable { .. },

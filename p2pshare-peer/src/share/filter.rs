@@ -126,6 +126,7 @@ impl Filter {
             self.faults.push(match &patterns {
                 // What is known of the folder stays.
                 Patterns::Unread => (folder, SkipReason::NotNow(format!("{IGNORE_FILE}: {fault}"))),
+                Patterns::Shut => (folder, SkipReason::Unreadable(fault)),
                 _ => (folder.join(IGNORE_FILE), SkipReason::BadPatterns(fault)),
             });
         }

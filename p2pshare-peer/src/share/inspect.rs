@@ -45,7 +45,7 @@ impl Rules<'_> {
             }
             false => self.is_own(path),
         };
-        stamp(&metadata, is_own)
+        readable(path, &metadata, stamp(&metadata, is_own)?)
     }
 
     fn inspect_link(&self, path: &Path) -> Result<FileStamp, SkipReason> {
@@ -67,7 +67,7 @@ impl Rules<'_> {
             return Err(SkipReason::Apart);
         }
         let is_own = self.is_own(&target) || target.parent().is_some_and(is_data_dir);
-        stamp(&metadata, is_own)
+        readable(&target, &metadata, stamp(&metadata, is_own)?)
     }
 
     /// Whether a file is one of the peer's own: they lie directly in the data directory. The filter of a walk tells those
@@ -85,6 +85,26 @@ fn stamp(metadata: &Metadata, is_own: bool) -> Result<FileStamp, SkipReason> {
         return Err(SkipReason::Special);
     }
     Ok(FileStamp::of(metadata))
+}
+
+/// The state of a file, if it may be read: one that is known is not opened.
+#[cfg(unix)]
+fn readable(path: &Path, metadata: &Metadata, stamp: FileStamp) -> Result<FileStamp, SkipReason> {
+    /// That whoever it is may read it, which needs no question.
+    const BY_ALL: u32 = 0o444;
+
+    if std::os::unix::fs::MetadataExt::mode(metadata) & BY_ALL == BY_ALL {
+        return Ok(stamp);
+    }
+    match rustix::fs::access(path, rustix::fs::Access::READ_OK) {
+        Ok(()) => Ok(stamp),
+        Err(error) => Err(failed(&error.into())),
+    }
+}
+
+#[cfg(not(unix))]
+fn readable(_: &Path, _: &Metadata, stamp: FileStamp) -> Result<FileStamp, SkipReason> {
+    Ok(stamp)
 }
 
 /// Why a file cannot be looked at.

@@ -1,6 +1,6 @@
 //! What a folder says that is not to be shared: `.p2pignore`.
 
-use std::{io::Read, path::Path};
+use std::{fs, io::Read, path::Path};
 
 use ignore::{
     Match,
@@ -29,6 +29,8 @@ pub(super) enum Patterns {
     Unknown,
     /// The same, but only at the moment.
     Unread,
+    /// The folder cannot be looked into.
+    Shut,
 }
 
 /// What is wrong with a file of patterns, for people.
@@ -41,7 +43,12 @@ impl Patterns {
             Ok(Some(text)) => text,
             Ok(None) => return (Self::None, None),
             Err(Unread { fault, passes: true }) => return (Self::Unread, Some(fault)),
-            Err(Unread { fault, passes: false }) => return (Self::Unknown, Some(fault)),
+            Err(Unread { fault, passes: false }) => {
+                return match shut(folder) {
+                    Some(fault) => (Self::Shut, Some(fault)),
+                    None => (Self::Unknown, Some(fault)),
+                };
+            }
         };
         Self::parse(&text, folder)
     }
@@ -68,7 +75,7 @@ impl Patterns {
     pub(super) fn ignore(&self, path: &Path, is_folder: bool) -> Option<bool> {
         match self {
             Self::None => None,
-            Self::Unknown | Self::Unread => Some(true),
+            Self::Unknown | Self::Unread | Self::Shut => Some(true),
             Self::Some(patterns) => match patterns.matched(path, is_folder) {
                 Match::None => None,
                 Match::Ignore(_) => Some(true),
@@ -76,6 +83,12 @@ impl Patterns {
             },
         }
     }
+}
+
+/// Why nothing in a folder can be looked at, if so.
+fn shut(folder: &Path) -> Option<Fault> {
+    let error = fs::symlink_metadata(folder.join(IGNORE_FILE)).err()?;
+    (error.kind() == std::io::ErrorKind::PermissionDenied).then(|| error.to_string())
 }
 
 /// Why a file of patterns was not read.

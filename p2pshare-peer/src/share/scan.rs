@@ -263,13 +263,13 @@ impl From<&fs::Metadata> for Identity {
     }
 }
 
-/// Whether a share's root, below which no file was found, is not there: gone, or an empty folder, as that on which a
-/// disk is not mounted.
+/// Whether a share's root, below which no file was found, is not there: gone, shut, or an empty folder, as that on which
+/// a disk is not mounted.
 async fn is_absent(root: &Path, priority: Priority) -> bool {
     let root = root.to_owned();
     let look = priority.run(move || match fs::symlink_metadata(&root) {
         Ok(metadata) if metadata.is_dir() => {
-            fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_none())
+            fs::read_dir(&root).map_or(true, |mut entries| entries.next().is_none())
         }
         Ok(_) => false,
         Err(_) => true,

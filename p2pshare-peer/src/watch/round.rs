@@ -154,7 +154,7 @@ impl Rounds {
         }
         for share in shares {
             let id = share.id;
-            let rules = |share: &Share| (share.hidden, share.follow_links);
+            let rules = |share: &Share| (share.hidden, share.follow_links, share.is_file);
             let following = self.shares.get(&id);
             if following.is_none_or(|following| rules(&following.share) != rules(&share)) {
                 self.work.feed.follow(&share);

@@ -36,6 +36,25 @@ fn followed(serving: &Process) -> [u64; 3] {
     sum
 }
 
+/// What was noted of the one kind says nothing of the other.
+#[test]
+fn a_folder_that_took_the_place_of_a_file_is_followed_once_it_is_shared() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let live = alice.path("Live");
+    fs::write(&live, "a file").unwrap();
+    alice.ok(["share", "Live"]);
+    let _serving = alice.serve(&[]);
+    fs::remove_file(&live).unwrap();
+    fs::create_dir(&live).unwrap();
+    fs::write(live.join("a"), "a").unwrap();
+    until("nothing of it is there", || published(&bob, "alice").is_empty().then_some(()));
+    assert_eq!(alice.ok(["shares"]).one("share")["other_kind"], true);
+    alice.ok(["share", "Live"]);
+    fs::write(live.join("b"), "b").unwrap();
+    until_published(&bob, "alice", &[("a", b"a"), ("b", b"b")]);
+}
+
 #[test]
 fn changes_are_found_by_others_without_another_command() {
     let index = Index::start();

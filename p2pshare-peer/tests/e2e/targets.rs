@@ -66,6 +66,28 @@ fn a_folder_or_a_link_in_the_way_is_left_alone() {
 }
 
 #[test]
+fn a_place_that_takes_nothing_is_told_and_so_is_what_cannot_be_in_the_background() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let content = alice.share_file("song", b"a song");
+    let _serving = alice.serve(&[]);
+    fs::write(bob.path("file"), "a file").unwrap();
+    std::os::unix::fs::symlink("nowhere", bob.path("link")).unwrap();
+    for place in ["file/", "file/below/song"] {
+        let told = bob.fails(1, ["get", &content, "-o", place]);
+        assert!(told.contains("making the folder"), "{place}: {told}");
+    }
+    let told = bob.fails(1, ["get", &content, "-o", "link"]);
+    assert!(told.contains("is not replaced"), "{told}");
+
+    let _running = bob.serve(&[]);
+    for with in [&["--no-sync"][..], &["--download-limit", "1MB"], &["--no-serve"], &["-o", "-"]] {
+        let told = bob.fails(2, [&["get", "-d", &content][..], with].concat());
+        assert!(told.contains("leave out --detach"), "{with:?}: {told}");
+    }
+}
+
+#[test]
 fn of_two_downloads_to_one_place_one_wins() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use p2pshare_core::{
-    api::{ChangePassword, Login, Register},
+    api::{ChangePassword, Login, ProblemKind, Register},
     auth::{Password, PasswordError},
     identity::Username,
 };
@@ -138,7 +138,13 @@ pub(crate) async fn change_password(
         current: Password::new(current).map_err(not_the_password)?,
         new: Password::new(new).map_err(|error| usage(format!("the new one: {error}")))?,
     };
-    client.change_password(&request).await?;
+    client.change_password(&request).await.map_err(|error| match error.kind() {
+        Some(ProblemKind::WrongCredentials) => {
+            CliError::new(Exit::NotLoggedIn, "the password until now is another one")
+                .hint("try again; who does not know it asks an operator of the index for a new one")
+        }
+        _ => error.into(),
+    })?;
     context.output.line(format!(
         "{} has a new password. All other sessions have ended: log in there again.",
         session.username

@@ -56,6 +56,10 @@ const TRY_LATER: &str = "try again later, or wait for a source with --wait SECON
 /// What to do when a download stopped half way.
 const RESUME: &str = "run the same command again: it goes on where it stopped";
 
+/// What to do when the session ended half way.
+const LOG_IN: &str = "log in with `p2pshare-peer login USER`, then run the same command again: it goes on where it \
+                      stopped";
+
 /// What to do about sources that have other bytes than they say.
 const REHASH: &str =
     "whoever shares it can find out what has become of it with: p2pshare-peer share --rehash";
@@ -82,6 +86,10 @@ pub(crate) async fn get(
         false => LocalClient::find(&context.dir)?,
     };
     if args.output.as_deref() == Some(Path::new(STDOUT)) {
+        if args.detach {
+            let wrong = "nothing is written to standard output in the background";
+            return Err(CliError::new(Exit::Usage, wrong).hint("leave out --detach, or `-o -`"));
+        }
         let me = context.own_peer(&session, client)?;
         return Box::pin(stream::get(context, args, &what, me, node, cancel)).await;
     }
@@ -98,6 +106,10 @@ pub(crate) async fn get(
     if args.detach && is_named {
         return Err(CliError::new(Exit::Usage, "in the background files keep their names")
             .hint("name a folder with -o, with / at its end if it is not there yet, or leave out --detach"));
+    }
+    if args.detach && must_be_here(&args) {
+        return Err(CliError::new(Exit::Usage, "the running peer downloads as its own options say")
+            .hint("leave out --detach, or what is asked of this download alone, such as a limit or --no-sync"));
     }
     if args.detach {
         return Err(CliError::failed("`p2pshare-peer serve` does not run, which could do it")
@@ -333,14 +345,16 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
             }
             Exit::NoSource => error.hint(TRY_LATER),
             Exit::VerificationFailed => error.hint(REHASH),
+            Exit::NotLoggedIn => error.hint(LOG_IN),
             // The same command again does not help.
-            Exit::Failed if cause != Cause::Place => error.hint(RESUME),
+            Exit::Failed if cause != Cause::Place && !first.is_changed() => error.hint(RESUME),
             _ => error,
         });
     }
     let hint = match cause {
         Cause::Place => CLEAR_WAY,
         Cause::Verification => REHASH,
+        Cause::LoggedOut => LOG_IN,
         _ => RESUME,
     };
     Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(hint))

@@ -4,11 +4,21 @@ use p2pshare_core::text::visible;
 use serde_json::json;
 
 use super::{catalog::open_catalog, share::other_name};
-use crate::cli::{
-    context::Context,
-    exit::CliError,
-    output::{bytes, count},
+use crate::{
+    catalog::Share,
+    cli::{
+        context::Context,
+        exit::CliError,
+        output::{bytes, count},
+    },
+    share::SkipReason,
 };
+
+/// Whether a folder lies where a file was shared, or the other way round.
+fn is_other_kind(share: &Share) -> bool {
+    let found = share.root.metadata();
+    share.is_file.is_some_and(|is_file| found.is_ok_and(|found| found.is_dir() == is_file))
+}
 
 pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
     let catalog = open_catalog(context).await?;
@@ -28,7 +38,11 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
             bytes(totals.bytes),
             share.visibility,
             if share.watched { "" } else { ", not watched" },
-            if share.online { "" } else { ", not there now" },
+            match (share.online, is_other_kind(&share)) {
+                (false, _) => ", not there now",
+                (true, true) => ", not shared",
+                (true, false) => "",
+            },
             match totals.excluded {
                 0 => String::new(),
                 some => format!(", {some} left out"),
@@ -39,6 +53,9 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
                 (_, some) => format!(", {some} not published"),
             },
         ));
+        if share.online && is_other_kind(&share) {
+            context.output.line(format!("    {}", SkipReason::OtherKind));
+        }
         if let Some(reason) = &share.refused {
             context.output.line(format!("    {}", visible(reason)));
         }
@@ -50,6 +67,7 @@ pub(crate) async fn shares(context: &Context) -> Result<(), CliError> {
                 "visibility": share.visibility,
                 "hidden": share.hidden,
                 "online": share.online,
+                "other_kind": is_other_kind(&share),
                 "watched": share.watched,
                 "excluded": totals.excluded,
                 "refused": share.refused,

@@ -38,6 +38,11 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         let what = format!("{} of {} not there now", count(totals.files, "file"), root.display());
         context.output.line(format!("         {}", visible(&what)));
     }
+    let session = context.session_client();
+    let answer = match &session {
+        Ok((_, client)) => Some(client.me().await),
+        Err(_) => None,
+    };
     let running = if served { Running::ask(context).await } else { None };
     let trouble = running.as_ref().and_then(|running| running.trouble.as_ref());
     let serving = match (served, trouble) {
@@ -47,6 +52,10 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         }
         (true, None) if running.as_ref().is_some_and(|running| !running.online) => {
             "yes, but others cannot find it yet".to_owned()
+        }
+        // It notices with its next heartbeat.
+        (true, None) if matches!(&answer, Some(Err(error)) if error.is_logged_out()) => {
+            "yes, but the session has ended: others can soon not find it".to_owned()
         }
         (true, None) => "yes".to_owned(),
         (false, _) => "no (run `p2pshare-peer serve`)".to_owned(),
@@ -68,7 +77,6 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         "session": null,
     });
 
-    let session = context.session_client();
     match &session {
         Ok((session, client)) => {
             context.output.line(format!("Index:   {} as {}", client.url(), session.username));
@@ -77,10 +85,6 @@ pub(crate) async fn status(context: &Context) -> Result<(), CliError> {
         }
         Err(error) => context.output.line(format!("Index:   {}", error.message)),
     }
-    let answer = match &session {
-        Ok((_, client)) => Some(client.me().await),
-        Err(_) => None,
-    };
     if let Some(answer) = &answer {
         let text = match answer {
             Ok(_) => "valid".to_owned(),
