@@ -58,7 +58,7 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Whether a source found that its file has changed.
+    /// Whether a source found that its file has changed, or cannot be read.
     pub(crate) fn is_changed(&self) -> bool {
         matches!(self, Self::Download(error) if is_changed(error))
     }
@@ -385,11 +385,13 @@ impl Fetcher {
     }
 }
 
-/// Whether a source found that its file has changed.
+/// Whether a source found that its file has changed, or cannot be read.
 fn is_changed(error: &DownloadError) -> bool {
     match error {
         DownloadError::AllFailed { causes } => {
-            causes.iter().any(|(_, cause)| matches!(cause, TransferError::Changed))
+            let is_changed =
+                |cause: &_| matches!(cause, TransferError::Changed | TransferError::Io(_));
+            causes.iter().any(|(_, cause)| is_changed(cause))
         }
         _ => false,
     }

@@ -136,12 +136,14 @@ impl Sharer {
         let root = share.root.clone();
         let root = how.priority.run(move || RootId::look(&root)).await.flatten();
         let mut diff = diff(self, &share, &scope, how.priority, &events, how.cancel).await?;
-        let mut absent =
-            diff.files == 0 && !diff.gone.is_empty() && is_absent(&share.root, how.priority).await;
-        if absent && let Some(id) = root {
-            // The very folder, from which all was taken. That on which a disk is mounted is another one.
-            absent = !self.catalog.had_files(share.id, id).await?;
-        }
+        let has_lost_all = diff.files == 0 && !diff.gone.is_empty();
+        let mut absent = has_lost_all
+            && match (RootState::of(&share.root, how.priority).await, root) {
+                (RootState::There, _) => false,
+                // The very folder, from which all was taken. That on which a disk is mounted is another one.
+                (RootState::Empty, Some(id)) => !self.catalog.had_files(share.id, id).await?,
+                (RootState::Empty, None) | (RootState::Away, _) => true,
+            };
         // What is shared for fewer has come to lie there, and is not meant.
         let is_of_fewer = match root {
             Some(id) => self.catalog.is_of_fewer(share.id, id).await?,
@@ -263,16 +265,31 @@ impl From<&fs::Metadata> for Identity {
     }
 }
 
-/// Whether a share's root, below which no file was found, is not there: gone, shut, or an empty folder, as that on which
-/// a disk is not mounted.
-async fn is_absent(root: &Path, priority: Priority) -> bool {
-    let root = root.to_owned();
-    let look = priority.run(move || match fs::symlink_metadata(&root) {
-        Ok(metadata) if metadata.is_dir() => {
-            fs::read_dir(&root).map_or(true, |mut entries| entries.next().is_none())
-        }
-        Ok(_) => false,
-        Err(_) => true,
-    });
-    look.await.unwrap_or(true)
+/// What there is of a share's root below which no file was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RootState {
+    /// Something that is no empty folder.
+    There,
+    /// An empty folder: it was emptied, or a disk is not mounted on it.
+    Empty,
+    /// Nothing, or nobody can look into it.
+    Away,
+}
+
+impl RootState {
+    async fn of(root: &Path, priority: Priority) -> Self {
+        let root = root.to_owned();
+        let look = priority.run(move || match fs::symlink_metadata(&root) {
+            Ok(metadata) if metadata.is_dir() => match fs::read_dir(&root) {
+                Ok(mut entries) => match entries.next() {
+                    Some(_) => Self::There,
+                    None => Self::Empty,
+                },
+                Err(_) => Self::Away,
+            },
+            Ok(_) => Self::There,
+            Err(_) => Self::Away,
+        });
+        look.await.unwrap_or(Self::Away)
+    }
 }
