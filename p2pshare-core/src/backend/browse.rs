@@ -122,11 +122,6 @@ impl Head {
         own.as_str() <= from && self.path.as_ref().is_none_or(|path| path.as_str() >= from)
     }
 
-    /// Whether the part may have a file of this path.
-    pub(super) fn may_have(&self, path: &str) -> bool {
-        !self.is_good(path) || self.path.as_deref() == Some(path)
-    }
-
     /// Notes the first path from `from` on.
     pub(super) fn note(&mut self, path: Option<String>, from: &str) {
         self.path = path;

@@ -16,8 +16,9 @@ pub(super) struct Reason {
 
 impl Reason {
     /// Nobody gives what is wanted.
-    pub(super) fn no_source(text: impl Into<String>) -> Self {
-        Self { text: text.into(), cause: Cause::NoSource }
+    pub(super) fn no_source() -> Self {
+        let text = "no source is online: waiting for one".to_owned();
+        Self { text, cause: Cause::NoSource }
     }
 
     pub(super) fn other(text: impl Into<String>) -> Self {
@@ -49,6 +50,9 @@ pub(super) fn of_fetch(error: &FetchError) -> Verdict {
     match error {
         FetchError::Index(error) => of_index(error, reason),
         FetchError::Download(DownloadError::Cancelled) => Verdict::Stopped,
+        FetchError::Download(DownloadError::NoSources { discovery: None }) => {
+            Verdict::Waits(Reason::no_source())
+        }
         FetchError::Download(DownloadError::NoSources { .. }) => Verdict::Waits(reason),
         FetchError::Download(DownloadError::AllFailed { causes })
             if causes.iter().any(|(_, cause)| cause.is_passing() || is_away(cause)) =>

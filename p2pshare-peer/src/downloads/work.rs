@@ -183,7 +183,7 @@ impl Work {
         if store.settle(self.id, now).await? {
             return Ok(Ended::Over);
         }
-        Ok(Ended::Waits(pass.reason.unwrap_or_else(|| Reason::no_source(NO_SOURCE))))
+        Ok(Ended::Waits(pass.reason.unwrap_or_else(Reason::no_source)))
     }
 
     /// Pages of the files that are to be fetched now.
@@ -239,14 +239,12 @@ impl Work {
         let (given, rest): (Vec<_>, Vec<_>) =
             page.into_iter().partition(|file| given.contains(&file.content));
         if !rest.is_empty() {
-            results.waits(Reason::no_source(NO_SOURCE));
+            results.waits(Reason::no_source());
             rest.iter().for_each(|file| self.session.locator.forget(&file.content));
         }
         Some(given)
     }
 }
-
-const NO_SOURCE: &str = "no source is online: waiting for one";
 
 /// Why it is not known what a download is made of.
 enum Unresolved {

@@ -221,10 +221,16 @@ fn look_at(rules: &Rules<'_>, path: PathBuf) -> Option<Step> {
 fn failure(folder: &Path, error: &ignore::Error) -> (PathBuf, SkipReason) {
     let path = path_of(error).unwrap_or(folder).to_owned();
     let reason = match error.io_error() {
-        Some(error) => unreadable(error),
+        Some(error) => unreadable(system_error(error).as_ref().unwrap_or(error)),
         None => SkipReason::Unreadable(error.to_string()),
     };
     (path, reason)
+}
+
+/// What the system said, without the words that others put around it.
+fn system_error(error: &io::Error) -> Option<io::Error> {
+    let inner = error.get_ref()?.source()?.downcast_ref::<io::Error>()?;
+    inner.raw_os_error().map(io::Error::from_raw_os_error)
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

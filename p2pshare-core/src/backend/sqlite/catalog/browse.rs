@@ -106,7 +106,7 @@ impl Shelf for Walk<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut files = BTreeSet::new();
         let scopes = self.scopes.iter().zip(&self.heads);
-        for (scope, _) in scopes.filter(|(_, head)| head.may_have(path)) {
+        for (scope, _) in scopes.filter(|(_, head)| may_have(head, path)) {
             let mut rows = statement.query((self.owner, scope, path))?;
             while let Some(row) = rows.next()? {
                 files.insert(UserFile {
@@ -143,4 +143,9 @@ impl Shelf for Walk<'_> {
     fn corrupt(error: PathError) -> DatabaseError {
         DatabaseError::corrupt(error)
     }
+}
+
+/// Whether a scope that was walked so far may have a file of this path.
+fn may_have(head: &Head, path: &str) -> bool {
+    !head.is_good(path) || Head::first(std::slice::from_ref(head)) == Some(path)
 }
