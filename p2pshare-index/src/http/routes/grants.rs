@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use p2pshare_core::{
-    api::{GrantRequest, Grants, PushGrantRequest, PushGrants},
+    api::{GrantRequest, Grants, ProblemKind, PushGrantRequest, PushGrants},
     index::Caller,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -42,6 +42,8 @@ async fn grants(
     };
     let answer: Answer<Grants> = answer.await;
     let refused = match &answer {
+        // A peer that is new asks once before it makes itself known: nothing to be noted.
+        Err(failure) if failure.problem().kind() == Some(ProblemKind::NotFound) => None,
         Err(failure) => Some(Err(failure)),
         Ok(found) if found.contents.len() < asked => Some(Ok(asked - found.contents.len())),
         Ok(_) => None,
