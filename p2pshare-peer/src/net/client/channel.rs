@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,8 +13,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use p2pshare_core::identity::PeerId;
 use p2pshare_proto::v1::transfer_client::TransferClient;
 use prost::Message;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
+use tonic::codegen::StdError;
 use tower::Service;
 
 use super::watch::{Doubt, Watch};
@@ -30,7 +33,12 @@ pub(super) struct Channel {
     origin: Uri,
     received: Received,
     doubt: Doubt,
+    /// Cancelled when the connection has ended.
+    ended: CancellationToken,
 }
+
+/// What becomes of a call once its connection has ended is known within this time.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Channel {
     /// Begins to speak HTTP/2 with the peer.
@@ -42,7 +50,10 @@ impl Channel {
     ) -> io::Result<Self> {
         let handshake = http2_builder(settings).handshake(TokioIo::new(io));
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
         tokio::spawn(async move {
+            let _guard = guard;
             if let Err(error) = connection.await {
                 tracing::debug!(peer = %id, %error, "connection failed");
             }
@@ -53,7 +64,7 @@ impl Channel {
             .path_and_query("/")
             .build()
             .map_err(io::Error::other)?;
-        Ok(Self { sender, origin, received, doubt: Doubt::default() })
+        Ok(Self { sender, origin, received, doubt: Doubt::default(), ended })
     }
 
     /// Whether no new call should be made over it any more: it is closed, or silent while calls waited.
@@ -96,9 +107,9 @@ impl Channel {
         request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
         let content_type = HeaderValue::from_static("application/grpc");
         request.headers_mut().insert(header::CONTENT_TYPE, content_type);
-        let lost = |error: hyper::Error| Status::from_error(error.into());
-        self.sender.ready().await.map_err(lost)?;
-        let answer = self.sender.send_request(request).await.map_err(lost)?;
+        self.sender.ready().await.map_err(|error| Status::from_error(error.into()))?;
+        let answer = self.sender.send_request(request);
+        let answer = before_end(&self.ended, answer).await.map_err(Status::from_error)?;
         let answer = Incoming::of_answer(answer.map(Body::new), field, max_message)?;
         Ok(tonic::Response::new(answer.into_body()))
     }
@@ -116,22 +127,44 @@ impl Channel {
 
 impl Service<Request<Body>> for Channel {
     type Response = Response<hyper::body::Incoming>;
-    type Error = hyper::Error;
+    type Error = StdError;
     type Future =
-        Pin<Box<dyn Future<Output = hyper::Result<Response<hyper::body::Incoming>>> + Send>>;
+        Pin<Box<dyn Future<Output = Result<Response<hyper::body::Incoming>, StdError>> + Send>>;
 
     /// Always: the generated client would make a status of a connection that is closed in which the cause is lost, so
     /// nobody could tell it from an answer of the peer.
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StdError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let mut sender = self.sender.clone();
+        let (mut sender, ended) = (self.sender.clone(), self.ended.clone());
         Box::pin(async move {
             sender.ready().await?;
-            sender.send_request(request).await
+            before_end(&ended, sender.send_request(request)).await
         })
+    }
+}
+
+/// The answer to a request, or what became of its connection.
+///
+/// The library tells of the end itself, but for a request that is handed over in that very moment: that lies in a queue
+/// which nobody empties any more.
+async fn before_end<T>(
+    ended: &CancellationToken,
+    answer: impl Future<Output = hyper::Result<T>>,
+) -> Result<T, StdError> {
+    let mut answer = pin!(answer);
+    tokio::select! {
+        biased;
+        answer = &mut answer => return Ok(answer?),
+        () = ended.cancelled() => {}
+    }
+    match timeout(LAST_WORDS, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => {
+            Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection ended").into())
+        }
     }
 }
 
@@ -147,4 +180,30 @@ fn http2_builder(settings: &Http2Settings) -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(settings.ping_interval)
         .keep_alive_timeout(settings.ping_timeout);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_call_outlives_its_connection() {
+        let ended = CancellationToken::new();
+        let error = |waited: Result<(), StdError>| waited.unwrap_err().to_string();
+        // Whose connection is well waits.
+        let waiting =
+            timeout(Duration::from_secs(3600), before_end(&ended, pending::<hyper::Result<()>>()));
+        assert!(waiting.await.is_err());
+        ended.cancel();
+        assert_eq!(error(before_end(&ended, pending()).await), "the connection ended");
+        // What came counts, also a moment later.
+        assert!(before_end(&ended, ready(hyper::Result::Ok(()))).await.is_ok());
+        let later = async {
+            tokio::time::sleep(LAST_WORDS / 2).await;
+            hyper::Result::Ok(())
+        };
+        assert!(before_end(&ended, later).await.is_ok());
+    }
 }
