@@ -3,15 +3,26 @@
 
 mod common;
 
-use common::{Login, PASSWORD, TestIndex, assert_problem, publish, start};
+use std::sync::Arc;
+
+use common::{
+    Login, PASSWORD, TestIndex, assert_problem, cheap_passwords, index_over, publish, start,
+    start_router,
+};
 use p2pshare_core::{
     api::{
         AuditOutcome, AuditPage, IndexLoad, InviteCreated, InvitePage, ProblemKind, UserOverview,
         UserOverviews,
     },
+    backend::memory::MemoryStore,
     content::ContentId,
     identity::PeerKey,
+    index::{
+        IndexConfig,
+        store::{CatalogStore, UserStore},
+    },
 };
+use p2pshare_index::{HttpOptions, ServerOptions, router};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -77,6 +88,28 @@ async fn users_are_seen_with_what_is_theirs() {
         let answer = index.get(&path).bearer_auth(&root.token).send().await.unwrap();
         assert_problem(answer, ProblemKind::InvalidRequest).await;
     }
+}
+
+/// As when whoever disabled the account did not wait for its end.
+#[tokio::test]
+async fn what_was_left_of_a_disabled_account_is_withdrawn_later() {
+    let store = Arc::new(MemoryStore::new());
+    let inner = index_over(store.clone(), cheap_passwords(), IndexConfig::default());
+    let api = router(inner.clone(), HttpOptions::default());
+    let index = start_router(inner.clone(), api, ServerOptions::default()).await;
+    let [root, alice] = [index.user("root").await, index.user("alice").await];
+    let peers = [announced(&index, &root, 2).await, announced(&index, &alice, 3).await];
+    let left = async || {
+        let mut left = Vec::new();
+        for peer in &peers {
+            left.push(store.count_entries(&peer.peer_id()).await.unwrap());
+        }
+        left
+    };
+    assert!(store.set_disabled(&"alice".parse().unwrap(), true).await.unwrap());
+    assert_eq!(left().await, [2, 3]);
+    inner.purge().await.unwrap();
+    assert_eq!(left().await, [2, 0]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::{
     Caller, Index, IndexError, Thing,
     model::{InviteHash, KeptSessions, User},
-    store::RedeemOutcome,
+    store::{RedeemOutcome, StoreResult},
 };
 use crate::{
     api::{Account, CatalogChange, Registration},
@@ -113,7 +113,7 @@ impl Index {
 
     /// Withdraws what each peer of a user shares, until at most `rest` are left, in parts: all at once would hold up
     /// whoever else writes. What is published meanwhile stays.
-    async fn withdraw_in_parts(&self, user: &Username, rest: u32) -> Result<(), IndexError> {
+    pub(super) async fn withdraw_in_parts(&self, user: &Username, rest: u32) -> StoreResult<()> {
         for peer in self.store().peers_of(user).await? {
             let mut left = self.store().count_entries(&peer.id).await?;
             while left > u64::from(rest) {
@@ -164,7 +164,7 @@ impl Index {
     /// once, and withdraws what it shares, in parts; grants that it has end within their lifetime. Its peers publish all
     /// again when they are let in again.
     ///
-    /// Cancellation: it is disabled and part of what it shares may be there; the same call again withdraws the rest.
+    /// Cancellation: it is disabled, and [`maintain`](Self::maintain) withdraws the rest of what it shares.
     pub async fn set_disabled(
         &self,
         username: &Username,
@@ -173,7 +173,10 @@ impl Index {
         let known = self.store().set_disabled(username, disabled).await?;
         self.inner.sessions.forget(username);
         found(known, username)?;
-        if disabled { self.withdraw_in_parts(username, 0).await } else { Ok(()) }
+        if disabled {
+            self.withdraw_in_parts(username, 0).await?;
+        }
+        Ok(())
     }
 
     /// Deletes an account with all it published and the groups that it owns: for operators' tools. Its name is free.

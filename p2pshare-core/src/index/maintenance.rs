@@ -6,12 +6,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Index, store::StoreResult};
+use crate::identity::Username;
 
 /// Heartbeats are written this often.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(2);
 
 /// What has ended is forgotten this often.
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Accounts that are looked at together.
+const ACCOUNTS: u32 = 1000;
 
 /// Peers forgotten in one write: one can have very many files, and others wait meanwhile.
 const PURGE_PEERS: u32 = 1;
@@ -49,15 +53,29 @@ impl Index {
         Ok(())
     }
 
-    /// Forgets sessions and invites that have ended and peers that have long been away. Changes no answer but for the
-    /// entries of those peers.
+    /// Withdraws what disabled accounts still share: what came in as they were disabled, or was left when whoever
+    /// disabled them did not wait.
+    async fn withdraw_of_disabled(&self) -> StoreResult<()> {
+        let mut after: Option<Username> = None;
+        loop {
+            let page = self.store().users(after.as_ref(), ACCOUNTS).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.name.clone());
+            for user in page.iter().filter(|user| user.disabled) {
+                self.withdraw_in_parts(&user.name, 0).await?;
+            }
+        }
+    }
+
+    /// Forgets sessions and invites that have ended, peers that have long been away, and what disabled accounts still
+    /// share. Changes no answer but for the entries of those.
     pub async fn purge(&self) -> StoreResult<()> {
         let now = self.now();
         self.store().purge_sessions(now).await?;
         self.store().purge_invites(now).await?;
         let before = now.saturating_sub(self.config().forget_peers_after);
         while self.store().purge_peers(before, PURGE_PEERS).await? == u64::from(PURGE_PEERS) {}
-        Ok(())
+        self.withdraw_of_disabled().await
     }
 }
 
