@@ -52,6 +52,10 @@ impl Sharer {
         known: KnownFile,
         path: &Path,
     ) -> Result<Refreshed, ShareError> {
+        // Its hashes are kept until it is back.
+        if !share.online {
+            return Ok(Refreshed::Unchanged);
+        }
         let (owned, path, data_dir) = (share.clone(), path.to_owned(), self.data_dir.clone());
         let apart = self.catalog.apart_from(share.id).await?;
         let look = spawn_blocking(move || {

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Fresh, Priority, Scope, ShareError, ShareEvent, ShareEvents, ShareReport, Sharer, SkipReason,
     diff::{Diff, diff},
+    inspect::is_lasting,
     store::Store,
 };
 use crate::catalog::{RootId, Share, ShareId};
@@ -276,16 +277,26 @@ enum RootState {
     Away,
 }
 
+/// Whether nothing in a folder can be looked at.
+fn is_shut(folder: &Path) -> bool {
+    let looked = fs::symlink_metadata(folder.join("."));
+    looked.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
 impl RootState {
     async fn of(root: &Path, priority: Priority) -> Self {
         let root = root.to_owned();
         let look = priority.run(move || match fs::symlink_metadata(&root) {
             Ok(metadata) if metadata.is_dir() => match fs::read_dir(&root) {
                 Ok(mut entries) => match entries.next() {
+                    // Names can be read, but nothing that has them can be looked at.
+                    Some(_) if is_shut(&root) => Self::Away,
                     Some(_) => Self::There,
                     None => Self::Empty,
                 },
-                Err(_) => Self::Away,
+                Err(error) if is_lasting(&error) => Self::Away,
+                // It says nothing of what is there.
+                Err(_) => Self::There,
             },
             Ok(_) => Self::There,
             Err(_) => Self::Away,
