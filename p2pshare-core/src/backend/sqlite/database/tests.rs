@@ -218,23 +218,27 @@ fn only_the_owner_may_read_the_file() {
 async fn a_job_may_hold_the_last_handle() {
     let (_folder, path) = new_file();
     let database = Database::open(&path, &options()).unwrap();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
     let (ended, end) = tokio::sync::oneshot::channel();
     let held = database.clone();
     let (go, gate) = channel::<()>();
     let job = async move {
         let write = database.write(move |_| {
+            let _ = begun.send(());
             let _ = gate.recv();
             drop(held);
             let _ = ended.send(());
             Ok(())
         });
-        futures::pin_mut!(write);
-        let _ = futures::poll!(&mut write);
+        tokio::select! {
+            _ = write => panic!("it waits for the gate"),
+            begun = has_begun => begun.unwrap(),
+        }
     };
+    // Afterwards only the job, which runs, has a handle.
     job.await;
     go.send(()).unwrap();
-    // Whether the job ran or was dropped before it began, the handle it held is gone by now.
-    let _ = end.await;
+    end.await.unwrap();
     assert!(Database::open(&path, &options()).is_ok());
 }
 
