@@ -166,7 +166,9 @@ pub(super) fn stay_out(c: &Connection, ending: &Share) -> DatabaseResult<()> {
     for outer in all(c)?.into_iter().filter(|outer| outer.id != ending.id) {
         let key = key_of(ending, &outer);
         // It may have been moved into it, and not been seen there yet.
-        if key.is_some() || ending.is_for_fewer_than(&outer) {
+        // What lies in it is where it was meant to be.
+        let is_around = outer.root.starts_with(&ending.root);
+        if key.is_some() || (ending.is_for_fewer_than(&outer) && !is_around) {
             keep_out(c, ending.id, outer.id)?;
         }
         if let Some(key) = key {

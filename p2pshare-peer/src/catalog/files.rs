@@ -71,8 +71,8 @@ impl Catalog {
         read.await
     }
 
-    /// Files with this content that are for somebody who was granted `reach`, at most `limit`. What is shared with a
-    /// group is for those whom the index tells to be in just that one, once it has said what their grants say.
+    /// Files with this content that are for somebody who was granted `reach`, at most `limit`, and not of shares that
+    /// are not there. What is shared with a group is for those whom the index tells to be in just that one, once it has said what their grants say.
     pub async fn files_for(
         &self,
         reach: Reach,
@@ -82,7 +82,7 @@ impl Catalog {
         let read = self.read(move |c| {
             let sql = format!(
                 "SELECT {} FROM files f JOIN shares s ON s.id = f.share WHERE f.content = ?1 \
-                 AND (s.visibility IN (?2, ?3) OR s.reach = ?4) \
+                 AND s.online AND (s.visibility IN (?2, ?3) OR s.reach = ?4) \
                  ORDER BY f.id LIMIT ?5",
                 rows::FILE
             );
@@ -196,10 +196,14 @@ impl Catalog {
         files: Vec<NewFile>,
     ) -> Result<Vec<PutOutcome>, CatalogError> {
         let gone = self.gone_apart(share).await?;
+        let is_usurped = self.is_usurped(share).await?;
         let put = move |c: &Connection| {
             let mut query = c.prepare_cached("SELECT 1 FROM shares WHERE id = ?1")?;
             if query.query_row([share.0], |_| Ok(())).optional()?.is_none() {
                 return Ok(vec![PutOutcome::NoShare; files.len()]);
+            }
+            if is_usurped {
+                return Ok(vec![PutOutcome::Usurped; files.len()]);
             }
             // Another process may have said so since the file was met.
             let excluded = excluded(c, share)?;

@@ -20,6 +20,7 @@ mod rows;
 mod schema;
 mod shares;
 mod source;
+mod usurped;
 
 use std::{
     path::{Path, PathBuf},

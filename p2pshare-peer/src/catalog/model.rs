@@ -171,4 +171,6 @@ pub(crate) enum PutOutcome {
     NoShare,
     /// It is not to be shared any more.
     Excluded,
+    /// Something else has come to lie in the place of its share.
+    Usurped,
 }

@@ -10,10 +10,7 @@ use std::{
 use p2pshare_core::backend::sqlite::DatabaseResult;
 use rusqlite::{Connection, params};
 
-use super::{
-    Catalog, CatalogError, Share, ShareId,
-    shares::{all, find},
-};
+use super::{Catalog, CatalogError, Share, ShareId, shares::all};
 
 /// Roots that are kept of one share: a file that is replaced each time that it is written has ever new ones.
 const ROOTS: i64 = 256;
@@ -83,24 +80,6 @@ impl Catalog {
         self.read(move |c| is_noted(c, share, id, true)).await
     }
 
-    /// Whether this has been the root of another share which is for fewer, or was one that has ended, and never of this
-    /// one.
-    pub(crate) async fn is_of_fewer(
-        &self,
-        share: ShareId,
-        id: RootId,
-    ) -> Result<bool, CatalogError> {
-        let read = move |c: &Connection| {
-            let own = roots(c, share)?;
-            if own.is_empty() || own.contains(&id) {
-                return Ok(false);
-            }
-            let Some(share) = find(c, "id = ?1", share.0)? else { return Ok(false) };
-            Ok(roots_apart(c, share.id, &for_fewer(c, &share)?)?.contains(&id))
-        };
-        self.read(read).await
-    }
-
     /// Notes what lies at a share's root, and whether files are in it.
     pub(crate) async fn note_root(
         &self,
@@ -166,7 +145,7 @@ pub(super) fn keep_out(c: &Connection, ending: ShareId, outer: ShareId) -> Datab
     Ok(())
 }
 
-fn roots(c: &Connection, share: ShareId) -> DatabaseResult<Vec<RootId>> {
+pub(super) fn roots(c: &Connection, share: ShareId) -> DatabaseResult<Vec<RootId>> {
     read(c, "SELECT inode, born_ns, is_folder FROM roots WHERE share = ?1", share)
 }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Fresh, Priority, ShareError, ShareEvents, ShareReport, Sharer, SkipReason, inspect::Rules,
-    walk::Found,
+    scan::root_id, walk::Found,
 };
 use crate::{
     catalog::{KnownFile, Share, local},
@@ -52,8 +52,12 @@ impl Sharer {
         known: KnownFile,
         path: &Path,
     ) -> Result<Refreshed, ShareError> {
-        // Its hashes are kept until it is back.
-        if !share.online {
+        // Its hashes are kept until it is back, which a look at all of it finds.
+        let root = root_id(share, Priority::Wanted).await;
+        if !share.online
+            || self.is_away(share, root, Priority::Wanted).await?
+            || self.catalog.is_usurped(share.id).await?
+        {
             return Ok(Refreshed::Unchanged);
         }
         let (owned, path, data_dir) = (share.clone(), path.to_owned(), self.data_dir.clone());

@@ -134,27 +134,13 @@ impl Sharer {
         }
         let events = (how.events)(share.id);
         let before = Identity::of(&share.root, how.priority).await;
-        let root = share.root.clone();
-        let root = how.priority.run(move || RootId::look(&root)).await.flatten();
+        if self.catalog.is_usurped(share.id).await? {
+            return self.usurped(share, events).await;
+        }
+        let root = root_id(&share, how.priority).await;
         let mut diff = diff(self, &share, &scope, how.priority, &events, how.cancel).await?;
         let has_lost_all = diff.files == 0 && !diff.gone.is_empty();
-        let mut absent = has_lost_all
-            && match (RootState::of(&share.root, how.priority).await, root) {
-                (RootState::There, _) => false,
-                // The very folder, from which all was taken. That on which a disk is mounted is another one.
-                (RootState::Empty, Some(id)) => !self.catalog.had_files(share.id, id).await?,
-                (RootState::Empty, None) | (RootState::Away, _) => true,
-            };
-        // What is shared for fewer has come to lie there, and is not meant.
-        let is_of_fewer = match root {
-            Some(id) => self.catalog.is_of_fewer(share.id, id).await?,
-            None => false,
-        };
-        if is_of_fewer {
-            absent = true;
-            diff.skipped += 1;
-            events(ShareEvent::Skipped { local: share.root.clone(), reason: SkipReason::Moved });
-        }
+        let absent = has_lost_all && self.is_away(&share, root, how.priority).await?;
         // Another disk lies there than at the beginning: what was not met is not gone for that.
         let replaced = before != Identity::of(&share.root, how.priority).await;
         diff.cancelled |= replaced && !absent;
@@ -165,7 +151,7 @@ impl Sharer {
             self.catalog.note_root(share.id, id, diff.files > 0).await?;
         }
         // Nothing was found, but not all was looked at: it stays what it was.
-        let unsure = diff.files == 0 && !diff.unread.is_empty() && !is_of_fewer;
+        let unsure = diff.files == 0 && !diff.unread.is_empty();
         if share.online == absent && !diff.cancelled && !unsure {
             self.catalog.set_online(share.id, !absent).await?;
             share.online = !absent;
@@ -177,11 +163,10 @@ impl Sharer {
             cancelled: diff.cancelled,
             ..ShareReport::new(share.clone())
         };
-        let mut looked =
-            Looked { report, unhashed: Vec::new(), restless: Vec::new(), linked: Vec::new() };
         if absent || diff.cancelled {
-            return Ok(Looking { share, events, diff: Diff::default(), looked });
+            return Ok(Looking::nothing(share, events, report));
         }
+        let mut looked = Looked::new(report);
         diff.find_moved(&self.catalog).await?;
         if let Some(quiet) = how.quiet {
             let busy = |key: &[u8]| (quiet.busy)(share.id, key);
@@ -192,6 +177,33 @@ impl Sharer {
             }
         }
         Ok(Looking { share, events, diff, looked })
+    }
+
+    /// Whether a share below whose root no file was found is not there, and has not just been emptied. `root` is what lay
+    /// there.
+    pub(super) async fn is_away(
+        &self,
+        share: &Share,
+        root: Option<RootId>,
+        priority: Priority,
+    ) -> Result<bool, ShareError> {
+        Ok(match (RootState::of(&share.root, priority).await, root) {
+            (RootState::There, _) => false,
+            // The very folder, from which all was taken. That on which a disk is mounted is another one.
+            (RootState::Empty, Some(id)) => !self.catalog.had_files(share.id, id).await?,
+            (RootState::Empty, None) | (RootState::Away, _) => true,
+        })
+    }
+
+    /// What is shared for fewer has come to lie in the place of a share: it is not looked at, and the share is not there.
+    async fn usurped(&self, mut share: Share, events: ShareEvents) -> Result<Looking, ShareError> {
+        events(ShareEvent::Skipped { local: share.root.clone(), reason: SkipReason::Moved });
+        if share.online {
+            self.catalog.set_online(share.id, false).await?;
+            share.online = false;
+        }
+        let report = ShareReport { skipped: 1, ..ShareReport::new(share.clone()) };
+        Ok(Looking::nothing(share, events, report))
     }
 
     /// Hashes what is new and puts it into the catalog; adds to the report what was done.
@@ -224,7 +236,18 @@ impl Sharer {
     }
 }
 
+impl Looking {
+    /// Nothing of it is to be put into the catalog, or taken out.
+    fn nothing(share: Share, events: ShareEvents, report: ShareReport) -> Self {
+        Self { share, events, diff: Diff::default(), looked: Looked::new(report) }
+    }
+}
+
 impl Looked {
+    fn new(report: ShareReport) -> Self {
+        Self { report, unhashed: Vec::new(), restless: Vec::new(), linked: Vec::new() }
+    }
+
     fn scanned(&self) -> ShareEvent {
         let bytes = self.unhashed.iter().fold(0, |sum: u64, one| sum.saturating_add(one.len()));
         ShareEvent::Scanned {
@@ -234,6 +257,12 @@ impl Looked {
             bytes,
         }
     }
+}
+
+/// What lies at a share's root.
+pub(super) async fn root_id(share: &Share, priority: Priority) -> Option<RootId> {
+    let root = share.root.clone();
+    priority.run(move || RootId::look(&root)).await.flatten()
 }
 
 /// What tells a folder from another one that lies at its place.

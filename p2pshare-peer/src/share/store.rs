@@ -194,6 +194,8 @@ impl Store<'_> {
                 PutOutcome::Excluded => {
                     self.skip(new.key, fresh.old, SkipReason::Apart).await?;
                 }
+                // What is known of it is kept until its own place is back.
+                PutOutcome::Usurped => self.skip(new.key, None, SkipReason::Moved).await?,
                 PutOutcome::NoShare => return Err(ShareError::Ended(self.share.root.clone())),
             }
         }

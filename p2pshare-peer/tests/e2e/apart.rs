@@ -339,3 +339,29 @@ fn a_folder_for_fewer_in_the_place_of_one_for_all_is_not_for_all() {
     until("all is as before", || (found(carol, "open") && found(bob, "bonuses")).then_some(()));
     assert!(!found(carol, "bonuses"));
 }
+
+/// A link to it, and a folder that it lies in.
+#[test]
+fn what_leads_to_a_folder_for_fewer_is_not_for_all_either() {
+    let Staff { alice, bob, carol, .. } = &Staff::new();
+    for (folder, file) in [("Docs/Pub", "open"), ("Plain", "plain"), ("Priv/Pub", "salaries")] {
+        std::fs::create_dir_all(alice.path(folder)).unwrap();
+        std::fs::write(alice.path(folder).join(file), file).unwrap();
+    }
+    for share in ["Docs/Pub", "Plain"] {
+        alice.ok(["share", share]);
+    }
+    alice.ok(["share", "Priv", "--group", "staff"]);
+    let _serving = alice.serve(&[]);
+    assert!(found(bob, "salaries") && found(carol, "open") && found(carol, "plain"));
+    let rename = |from: &str, to: &str| std::fs::rename(alice.path(from), alice.path(to)).unwrap();
+    rename("Plain", "Plain.old");
+    std::os::unix::fs::symlink("Priv/Pub", alice.path("Plain")).unwrap();
+    until("the peer has looked", || (!found(carol, "plain")).then_some(()));
+    rename("Docs", "Docs.old");
+    rename("Priv", "Docs");
+    until("the peer has looked again", || (!found(carol, "open")).then_some(()));
+    alice.run(["share"]);
+    assert!(!found(carol, "salaries"));
+    carol.fails(4, ["get", &b3sum(b"salaries"), "-o", "out"]);
+}

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../share_support/mod.rs"]
 mod share_support;
+mod usurped;
 
 use std::{
     fs::{self, File},

@@ -1,0 +1,170 @@
+//! What is for fewer and comes to lie in the place of a share.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Once},
+};
+
+use p2pshare_core::{api::Visibility, content::ContentId};
+use p2pshare_peer::share::{Refreshed, ShareEvent, ShareOptions, SkipReason, UnshareTarget};
+use tokio_util::sync::CancellationToken;
+
+use crate::share_support::Setting;
+
+/// A share for all of `Music`, and one for fewer of what lies at `closed` beside it. Both have a file `a`.
+async fn with_closed(closed: &str) -> (Setting, PathBuf) {
+    let mut setting = Setting::new();
+    setting.write("a", "open");
+    let closed = setting.beside(closed);
+    fs::create_dir_all(&closed).unwrap();
+    fs::write(closed.join("a"), "salaries").unwrap();
+    let files = setting.files.clone();
+    share_closed(&mut setting, &closed).await;
+    setting.share(&files).await;
+    (setting, closed)
+}
+
+async fn share_closed(setting: &mut Setting, path: &Path) {
+    let options =
+        ShareOptions { visibility: Some(Visibility::Unlisted), ..ShareOptions::default() };
+    setting.share_with(path, &options).await;
+}
+
+async fn rescan(setting: &Setting) {
+    let cancel = CancellationToken::new();
+    for share in setting.catalog().shares().await.unwrap() {
+        setting.sharer.rescan(share.id, &setting.events.sink(), &cancel).await.unwrap();
+    }
+}
+
+/// Contents of what is shared for all.
+async fn open(setting: &Setting) -> Vec<(String, ContentId)> {
+    let shares = setting.catalog().shares().await.unwrap();
+    let is_open = |path: &str| {
+        shares.iter().any(|share| {
+            let is_of = path.split('/').next() == Some(share.name.as_str());
+            is_of && share.online && share.visibility == Visibility::Public
+        })
+    };
+    let files = setting.all_files().await.into_iter();
+    files
+        .map(|file| (file.path.to_string(), file.content))
+        .filter(|(path, _)| is_open(path))
+        .collect()
+}
+
+/// What is shared for all as long as `Music` is what it was.
+fn as_before() -> Vec<(String, ContentId)> {
+    vec![("Music/a".to_owned(), ContentId::of(b"open"))]
+}
+
+fn swap(files: &Path, with: &Path) {
+    let old = files.with_file_name("old");
+    fs::rename(files, &old).unwrap();
+    fs::rename(with, files).unwrap();
+}
+
+#[tokio::test]
+async fn one_file_of_it_is_not_taken_for_the_one_that_was_there() {
+    let (mut setting, closed) = with_closed("closed").await;
+    let path = setting.files.join("a");
+    swap(&setting.files, &closed);
+    // Nobody has looked at all of it yet.
+    assert_eq!(setting.sharer.refresh_file(&path).await.unwrap(), Refreshed::Unchanged);
+    assert_eq!(open(&setting).await, as_before());
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, []);
+    assert_eq!(setting.sharer.refresh_file(&path).await.unwrap(), Refreshed::Unchanged);
+
+    // Back as it was, nothing is hashed again.
+    fs::rename(&setting.files, &closed).unwrap();
+    fs::rename(setting.beside("old"), &setting.files).unwrap();
+    setting.events = Default::default();
+    rescan(&setting).await;
+    assert_eq!((open(&setting).await, setting.events.hashed().0), (as_before(), 0));
+}
+
+#[tokio::test]
+async fn what_was_found_before_it_came_is_not_hashed_in_its_place() {
+    let (setting, closed) = with_closed("closed").await;
+    setting.write("b", "more");
+    fs::write(closed.join("b"), "wages").unwrap();
+    let (files, once) = (setting.files.clone(), Once::new());
+    let recorder = setting.events.sink();
+    let events = Arc::new(move |event: ShareEvent| {
+        if matches!(&event, ShareEvent::Hashing { local, .. } if *local == files.join("b")) {
+            once.call_once(|| swap(&files, &closed));
+        }
+        recorder(event);
+    });
+    let share = setting.catalog().share_at(&setting.files).await.unwrap().unwrap();
+    let cancel = CancellationToken::new();
+    let options = ShareOptions::default();
+    setting.sharer.share(&share.root, &options, &(events as _), &cancel).await.unwrap();
+    let wages = ContentId::of(b"wages");
+    assert!(open(&setting).await.iter().all(|(_, content)| *content != wages));
+    assert_eq!(setting.events.skipped()["b"], SkipReason::Moved);
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, []);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_to_it_is_not_followed() {
+    let (setting, closed) = with_closed("closed").await;
+    let old = setting.beside("old");
+    fs::rename(&setting.files, &old).unwrap();
+    for target in [closed.clone(), closed.join("below")] {
+        fs::create_dir_all(closed.join("below")).unwrap();
+        std::os::unix::fs::symlink(&target, &setting.files).unwrap();
+        rescan(&setting).await;
+        assert_eq!(open(&setting).await, [], "{}", target.display());
+        fs::remove_file(&setting.files).unwrap();
+    }
+    // One that leads elsewhere is: to another disk, most likely.
+    std::os::unix::fs::symlink(&old, &setting.files).unwrap();
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, as_before());
+}
+
+#[tokio::test]
+async fn what_lies_in_it_is_not_meant_either() {
+    let mut setting = Setting::new();
+    let closed = setting.beside("closed");
+    for (folder, text) in [(&setting.files, "open"), (&closed, "salaries")] {
+        fs::create_dir_all(folder.join("In")).unwrap();
+        fs::write(folder.join("In/a"), text).unwrap();
+    }
+    let inner = setting.files.join("In");
+    setting.share(&inner).await;
+    share_closed(&mut setting, &closed).await;
+    swap(&setting.files, &closed);
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, []);
+    // Nor when its own share has ended.
+    setting.sharer.unshare(&UnshareTarget::Local(closed)).await.unwrap();
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, []);
+}
+
+/// A folder for all in one for fewer, that is put there anew each time.
+#[tokio::test]
+async fn what_is_shared_for_all_in_it_is_meant() {
+    let mut setting = Setting::new();
+    setting.write("In/a", "1");
+    let (files, inner) = (setting.files.clone(), setting.files.join("In"));
+    share_closed(&mut setting, &files).await;
+    setting.share(&inner).await;
+    let again = async |text: &str| {
+        fs::rename(&inner, setting.beside(text)).unwrap();
+        setting.write("In/a", text);
+        rescan(&setting).await;
+        let now = ("In/a".to_owned(), ContentId::of(text.as_bytes()));
+        assert_eq!(open(&setting).await, [now]);
+    };
+    again("2").await;
+    // It stays so when the one around it ends.
+    setting.sharer.unshare(&UnshareTarget::Local(files)).await.unwrap();
+    again("3").await;
+}
