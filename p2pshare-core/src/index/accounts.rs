@@ -98,13 +98,18 @@ impl Index {
         Err(IndexError::WrongCredentials)
     }
 
-    /// Deletes the caller's account with all it published.
+    /// Deletes the caller's account with all it published, which takes time in proportion to that: first its sessions
+    /// end, so that nothing is published anew.
+    ///
+    /// Cancellation: a part of what it published may be withdrawn; the same call after a login deletes the account.
     pub async fn delete_account(
         &self,
         caller: &Caller,
         password: Password,
     ) -> Result<(), IndexError> {
         self.confirm(caller, password).await?;
+        self.store().end_sessions(&caller.user, None).await?;
+        self.inner.sessions.forget(&caller.user);
         self.withdraw_in_parts(&caller.user, WITHDRAWN_AT_ONCE).await?;
         self.store().delete_user(&caller.user).await?;
         self.inner.sessions.forget(&caller.user);

@@ -3,15 +3,16 @@
 use axum::extract::State;
 use http::StatusCode;
 use p2pshare_core::{
-    api::{Account, ChangePassword, DeleteAccount, Register},
+    api::{Account, ChangePassword, DeleteAccount, ProblemKind, Register},
     index::Index,
 };
+use tracing::Instrument;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::http::{
     audit::noted,
     extract::{Json, LoggedIn},
-    failure::Answer,
+    failure::{Answer, Failure},
     outer::Origin,
     state::App,
 };
@@ -82,7 +83,7 @@ async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Deletes one's own account with everything it published.
+/// Deletes one's own account with everything it published. That goes on if nobody waits for the answer.
 #[utoipa::path(
     delete, path = "/me", tag = "accounts", operation_id = "delete_account",
     request_body = DeleteAccount,
@@ -97,11 +98,19 @@ async fn delete_account(
     origin: Origin,
     Json(request): Json<DeleteAccount>,
 ) -> Answer<StatusCode> {
-    let deleted = async {
-        app.limits.password(&caller.user, origin.client)?;
-        Ok(app.index.delete_account(&caller, request.password).await?)
+    let deleted = async move {
+        let deleted = async {
+            app.limits.password(&caller.user, origin.client)?;
+            Ok(app.index.delete_account(&caller, request.password).await?)
+        };
+        let deleted: Answer<()> = deleted.await;
+        noted(&origin, "delete-account", caller.user.as_str(), deleted)
     };
-    let deleted: Answer<()> = deleted.await;
-    noted(&origin, "delete-account", caller.user.as_str(), deleted)?;
+    // It may take longer than a request may, and goes on when nobody waits for the answer any more.
+    let deleted = tokio::spawn(deleted.in_current_span()).await;
+    deleted.map_err(|_| {
+        Failure::new(ProblemKind::Internal, "the index failed while it deleted the account")
+            .hint("log in, and delete it again")
+    })??;
     Ok(StatusCode::NO_CONTENT)
 }
