@@ -11,16 +11,15 @@ let rows;
 let process;
 let newest = 0;
 let next;
-let failed;
+let attempt;
 
 export const audit = {
   every: EVERY,
   start(context) {
-    ({ failed } = context);
-    $("audit-more").onclick = older;
+    ({ attempt } = context);
+    $("audit-more").onclick = () => attempt(older);
   },
-  open: () => begin(),
-  close: () => begin(),
+  close: begin,
   /** Fetches what has happened since. */
   async refresh() {
     const page = await call("GET", query("v1/operator/audit", { after: newest || undefined }));
@@ -51,15 +50,12 @@ function begin() {
 }
 
 async function older() {
-  try {
-    const page = await call("GET", query("v1/operator/audit", { before: next }));
-    if (page.process !== process) return begin();
-    next = page.next;
-    show([...page.events].reverse(), (row) => rows.body.append(row));
-    $("audit-more").hidden = next === undefined;
-  } catch (problem) {
-    failed(problem);
-  }
+  const page = await call("GET", query("v1/operator/audit", { before: next }));
+  if (page.process !== process) return begin();
+  next = page.next;
+  show([...page.events].reverse(), (row) => rows.body.append(row));
+  $("audit-more").hidden = next === undefined;
+  return undefined;
 }
 
 /** Adds events, each at the place where `put` puts it: those given last go there first. */

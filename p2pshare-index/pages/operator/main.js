@@ -25,6 +25,18 @@ function failed(problem, wait) {
   $("trouble").textContent = problem ? (problem.text ?? String(problem)) + again : "";
 }
 
+/** Does what somebody asked for; what goes wrong is told until the next thing goes well. Gives whether it did. */
+async function attempt(work) {
+  try {
+    await work();
+    failed(null);
+    return true;
+  } catch (problem) {
+    failed(problem);
+    return false;
+  }
+}
+
 function over(problem) {
   stop();
   session.token = null;
@@ -83,11 +95,11 @@ async function begin() {
   $("me").textContent = account.username;
   $("index-name").textContent = index.name;
   document.title = `Operators · ${index.name}`;
-  for (const tab of Object.values(tabs)) tab.start({ me: account.username, failed });
+  for (const tab of Object.values(tabs)) tab.start({ me: account.username, attempt });
   load.reset();
   running = [repeat(load.refresh, load.every, failed)];
   const wanted = location.hash.slice(1);
-  select(wanted in tabs ? wanted : "users");
+  select(Object.hasOwn(tabs, wanted) ? wanted : "users");
 }
 
 function stop() {
@@ -96,8 +108,11 @@ function stop() {
   stopTab();
   stopTab = () => {};
   $("confirm").close("no");
-  for (const tab of Object.values(tabs)) tab.close?.();
-  for (const id of ["users", "invites", "audit", "load"]) $(id).replaceChildren();
+  for (const tab of Object.values(tabs)) {
+    tab.close();
+    tab.end?.();
+  }
+  $("load").replaceChildren();
   failed(null);
 }
 
@@ -108,13 +123,12 @@ function select(name, focus = false) {
     $(`tab-${other}`).setAttribute("aria-selected", is);
     $(`tab-${other}`).tabIndex = is ? 0 : -1;
     $(`panel-${other}`).hidden = !is;
-    if (!is) tabs[other].close?.();
+    if (!is) tabs[other].close();
   }
   history.replaceState(null, "", `#${name}`);
   if (focus) $(`tab-${name}`).focus();
-  const tab = tabs[name];
-  tab.open();
-  stopTab = tab.refresh ? repeat(tab.refresh, tab.every, failed) : () => {};
+  failed(null);
+  stopTab = repeat(tabs[name].refresh, tabs[name].every, failed);
 }
 
 for (const name of Object.keys(tabs)) {

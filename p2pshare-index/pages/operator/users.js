@@ -1,73 +1,66 @@
 // All accounts: looking for some, disabling and enabling them.
 
 import { call, query } from "./api.js";
-import { $, bytes, confirmed, el, empty, number, table, tell, visible, when } from "./dom.js";
+import { $, bytes, confirmed, el, number, tell, visible, when } from "./dom.js";
+import { listing } from "./listing.js";
 
-let ask = 0;
-let next;
-let rows;
-let shown = 0;
+const prefix = () => $("prefix").value.trim();
+
+const list = listing({
+  place: "users",
+  more: "users-more",
+  label: "Users",
+  columns: [
+    ["Name", (user) => [visible(user.username), " ", badge(user)]],
+    ["Made", (user) => when(user.created_at)],
+    ["Last seen", (user) => user.online > 0 ? el("span", { class: "chip good" }, "online")
+      : user.last_seen === undefined ? "–" : when(user.last_seen)],
+    ["Peers", (user) => number(user.peers), "number"],
+    ["Files", (user) => number(user.files), "number"],
+    ["Size", (user) => bytes(user.bytes), "number"],
+    ["Sessions", (user) => number(user.sessions), "number"],
+    ["", (user) => action(user), "actions"],
+  ],
+  async fetchPage(after) {
+    try {
+      const page = await call("GET", query("v1/operator/users", { prefix: prefix(), after }));
+      return [page.users, page.next];
+    } catch (problem) {
+      // Nobody can be called so.
+      if (problem.status === 400 && after === undefined) return [[], undefined];
+      throw problem;
+    }
+  },
+  none: () => prefix() === "" ? "There are no accounts yet." : `No name begins with “${visible(prefix())}”.`,
+  style: (user) => user.disabled ? "off" : undefined,
+  counted(shown, more) {
+    const text = more ? `the first ${number(shown)}` : shown === 1 ? "1 user" : `${number(shown)} users`;
+    // What is set is told to those who hear the page, though it be the same.
+    if ($("users-status").textContent !== text) $("users-status").textContent = text;
+  },
+});
+
 let me;
-let failed;
+let attempt;
 
 export const users = {
+  every: list.every,
   start(context) {
-    ({ me, failed } = context);
+    ({ me, attempt } = context);
     let typing;
     $("prefix").oninput = () => {
       clearTimeout(typing);
-      typing = setTimeout(() => fetchPage(true), 200);
+      typing = setTimeout(() => attempt(list.anew), 200);
     };
     $("users-search").onsubmit = (event) => {
       event.preventDefault();
-      fetchPage(true);
+      attempt(list.anew);
     };
-    $("users-more").onclick = () => fetchPage(false);
+    $("users-more").onclick = () => attempt(list.more);
   },
-  open: () => fetchPage(true),
+  refresh: list.refresh,
+  close: list.close,
 };
-
-async function fetchPage(anew) {
-  const mine = ++ask;
-  const prefix = $("prefix").value.trim();
-  try {
-    const page = await call("GET", query("v1/operator/users", { prefix, after: anew ? undefined : next }));
-    // Somebody has typed on meanwhile.
-    if (mine !== ask) return;
-    if (anew) begin(page.users.length > 0, prefix);
-    for (const user of page.users) rows?.body.append(rows.row(user, user.disabled ? "off" : undefined));
-    shown += page.users.length;
-    next = page.next;
-    $("users-more").hidden = !next;
-    $("users-status").textContent = next ? `the first ${number(shown)}` : shown === 1 ? "1 user" : `${number(shown)} users`;
-  } catch (problem) {
-    if (mine !== ask) return;
-    if (problem.status === 400) {
-      begin(false, prefix);
-      $("users-more").hidden = true;
-      $("users-status").textContent = "0 users";
-    } else failed(problem);
-  }
-}
-
-function begin(any, prefix) {
-  shown = 0;
-  rows = any ? table("Users", columns) : undefined;
-  const nobody = prefix === "" ? "There are no accounts yet." : `No name begins with “${visible(prefix)}”.`;
-  $("users").replaceChildren(any ? rows.whole : empty(nobody));
-}
-
-const columns = [
-  ["Name", (user) => [visible(user.username), " ", badge(user)]],
-  ["Made", (user) => when(user.created_at)],
-  ["Last seen", (user) => user.online > 0 ? el("span", { class: "chip good" }, "online")
-    : user.last_seen === undefined ? "–" : when(user.last_seen)],
-  ["Peers", (user) => number(user.peers), "number"],
-  ["Files", (user) => number(user.files), "number"],
-  ["Size", (user) => bytes(user.bytes), "number"],
-  ["Sessions", (user) => number(user.sessions), "number"],
-  ["", (user) => action(user), "actions"],
-];
 
 function badge(user) {
   if (user.disabled) return el("span", { class: "chip bad" }, "disabled");
@@ -87,14 +80,9 @@ async function change(button, user) {
     "Disable");
   if (!sure) return;
   button.disabled = true;
-  try {
-    const changed = await call("PATCH", `v1/operator/users/${encodeURIComponent(user.username)}`, { disabled });
-    const row = rows.row(changed, changed.disabled ? "off" : undefined);
-    button.closest("tr").replaceWith(row);
-    row.querySelector("button")?.focus();
+  const is = await attempt(async () => {
+    list.put(button, await call("PATCH", `v1/operator/users/${encodeURIComponent(user.username)}`, { disabled }));
     tell(`${user.username} is ${disabled ? "disabled" : "enabled"}`);
-  } catch (problem) {
-    button.disabled = false;
-    failed(problem);
-  }
+  });
+  if (!is) button.disabled = false;
 }

@@ -43,8 +43,8 @@ impl Browser {
     /// Ends it. Nothing may have gone wrong in it, and it may have asked no other host for anything.
     pub(crate) async fn end(self, index: &TestIndex) {
         let origin = format!("http://{}", index.address);
-        // That a login or a session was refused is what some tests are about, and the browser notes it.
-        let refused = ["status of 401", "status of 403"];
+        // That a login, a session or a value was refused is what some tests are about, and the browser notes it.
+        let refused = ["status of 400", "status of 401", "status of 403"];
         self.expect_clean(&origin, &refused).await;
         self.close().await;
     }

@@ -153,7 +153,8 @@ async fn an_operator_does_what_operators_do() {
     for name in ["bob", "albert"] {
         index.register(name).await;
     }
-    browser.go(&format!("{url}/operator")).await;
+    // An address that names no tab.
+    browser.go(&format!("{url}/operator#constructor")).await;
     browser.sees("#login-title", "Log in").await;
     browser.expect_accessible("/operator, login").await;
     // Wrong password, then somebody who is no operator.
@@ -186,10 +187,31 @@ async fn an_operator_does_what_operators_do() {
     let ended = index.get("/v1/me").bearer_auth(&alice.token).send().await.unwrap();
     assert_eq!(ended.status(), 401);
 
-    // Invites: making one that works, revoking it.
+    // Who comes meanwhile is seen, and the keyboard stays where it was.
+    browser
+        .asks("document.querySelector('[aria-label=\"Enable alice\"]').focus(); return true")
+        .await;
+    index.register("alfred").await;
+    browser.sees("#users-status", "3 users").await;
+    browser.sees("#users", "alfred").await;
+    assert!(browser.asks("return document.activeElement.ariaLabel === 'Enable alice'").await);
+
+    // Invites: one that cannot be, making one that works, revoking it.
     browser.click("#tab-invites").await;
     browser.sees("#invites", "No invite is good now").await;
+    let too_many = "const uses = document.getElementById('uses'); \
+                    [uses.max, uses.value] = ['', '5000']; return true";
+    browser.asks(too_many).await;
     browser.click("#invite-form button").await;
+    browser.sees("#trouble", "5000").await;
+    browser.asks("document.getElementById('uses').value = '2'; return true").await;
+    browser.click("#invite-form button").await;
+    browser.sees("#new-invite", "Pass this code on").await;
+    browser.sees("#invites", "root").await;
+    assert!(browser.asks("return document.getElementById('trouble').hidden").await);
+    // The code is shown but once, and stays until somebody logs out.
+    browser.click("#tab-users").await;
+    browser.click("#tab-invites").await;
     browser.sees("#new-invite", "Pass this code on").await;
     browser.sees("#invites", "root").await;
     browser.expect_accessible("/operator, invites").await;
@@ -218,6 +240,7 @@ async fn an_operator_does_what_operators_do() {
     browser.sees("#login-title", "Log in").await;
     assert_eq!(index.index.store().sessions_of(&root).await.unwrap(), []);
     assert!(browser.asks("return sessionStorage.length === 0").await);
+    assert!(browser.asks("return document.getElementById('new-invite').textContent === ''").await);
     browser.end(&index).await;
 }
 

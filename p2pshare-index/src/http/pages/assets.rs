@@ -40,6 +40,7 @@ pub(super) fn all() -> &'static [Asset] {
             JS "operator/main.js",
             JS "operator/api.js",
             JS "operator/dom.js",
+            JS "operator/listing.js",
             JS "operator/load.js",
             JS "operator/users.js",
             JS "operator/invites.js",
