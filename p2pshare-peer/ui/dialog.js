@@ -1,15 +1,20 @@
 // Dialogs, over the browser's own: they keep the focus inside and give it back.
 
 import { h } from "./dom.js";
-import { act, button, troublePlace } from "./parts.js";
+import { act, button, toastPlace, troublePlace } from "./parts.js";
 
 let count = 0;
+
+/** Closes all dialogs: what they are about is not shown any more. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}
 
 /**
  * Shows a dialog with a body and buttons below. Gives `close` and a promise of what it was closed with: `undefined` if it
  * was dismissed.
  */
-export function openDialog({ title, body, actions = [], wide = false, signal }) {
+export function openDialog({ title, body, actions = [], wide = false }) {
   count += 1;
   const id = `dialog-${count}`;
   let result;
@@ -33,19 +38,29 @@ export function openDialog({ title, body, actions = [], wide = false, signal }) 
   dialog.addEventListener("mousedown", (event) => {
     if (event.target === dialog) close();
   });
+  const opener = document.activeElement;
   const closed = new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      if (dialog.contains(toastPlace())) document.body.append(toastPlace());
       dialog.remove();
+      giveFocusBack(opener);
       resolve(result);
     });
   });
-  signal?.addEventListener("abort", () => dialog.close());
   document.body.append(dialog);
   dialog.showModal();
   // Not the button that closes it, which is the first that could take the focus.
   const first = dialog.querySelector(".dialog-body :is(input, select)") ?? dialog.querySelector("h2");
   first.focus({ preventScroll: true });
   return { close, closed, element: dialog };
+}
+
+/** To what opened it; if that is gone, to what can be done beside it, or the heading. */
+function giveFocusBack(opener) {
+  if (document.activeElement !== document.body) return;
+  const beside = opener?.closest("li, article, form, .card, .row")?.querySelectorAll("button, a[href]") ?? [];
+  const next = [opener, ...beside].find((each) => each?.isConnected && each.checkVisibility());
+  (next ?? document.querySelector("main h1"))?.focus({ preventScroll: true });
 }
 
 /**

@@ -3,6 +3,9 @@
 import { visible } from "./text.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const ICONS = "/icons.svg";
+/** What ids of icons begin with in the page. */
+const ICON = "icon-";
 
 /**
  * Makes an element. Of the properties `class` and `dataset` mean what they say, `on` holds listeners, functions and
@@ -65,20 +68,31 @@ export function show(element, shown) {
   if (element.hidden === shown) element.hidden = !shown;
 }
 
+/** Takes the icons into the page: they are there also when the peer is not. */
+export async function loadIcons() {
+  const answer = await fetch(ICONS);
+  if (!answer.ok) return;
+  const sprite = new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement;
+  sprite.setAttribute("class", "sprite");
+  sprite.setAttribute("aria-hidden", "true");
+  for (const symbol of sprite.children) symbol.id = ICON + symbol.id;
+  document.body.append(document.importNode(sprite, true));
+}
+
 /** An icon of the sprite. It is decoration: what it means is said by text beside it. */
 export function icon(name, more = "") {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", `icon ${more}`.trim());
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/icons.svg#${name}`);
+  use.setAttribute("href", `#${ICON}${name}`);
   svg.append(use);
   return svg;
 }
 
 /** Makes an icon show another one. */
 export function setIcon(svg, name) {
-  const href = `/icons.svg#${name}`;
+  const href = `#${ICON}${name}`;
   const use = svg.firstChild;
   if (use.getAttribute("href") !== href) use.setAttribute("href", href);
 }

@@ -27,7 +27,7 @@ export function statusLine(download) {
   const { state, bytes: total, bytes_done: done } = download;
   const size = bytes(total);
   if (state === "done") return [size, download.files > 1 && count(download.files, "file")];
-  if (state === "failed") return [download.error ?? "It has failed"];
+  if (state === "failed") return [download.error?.split("\n")[0] ?? "It has failed"];
   if (state === "cancelled") return ["Cancelled"];
   if (state === "queued" || state === "resolving") return [`${stateName(download)}…`];
   const so = total > 0 && `${percent(done, total)}% of ${size}`;
@@ -37,7 +37,8 @@ export function statusLine(download) {
   if (queued && !download.rate) return [so, queued];
   const stalled = download.stalled_seconds && `nothing has come for ${duration(download.stalled_seconds)}`;
   const left = download.eta_seconds !== null && download.rate > 0 && `${duration(download.eta_seconds)} left`;
-  const sources = download.sources > 0 ? `from ${count(download.sources, "source")}` : "no source at the moment";
+  // Between small files there is none for a moment, and they come all the same.
+  const sources = download.sources > 0 ? `from ${count(download.sources, "source")}` : !download.rate && "no source at the moment";
   return [so, download.rate > 0 && rate(download.rate), left, stalled, sources, files];
 }
 

@@ -2,7 +2,7 @@
 
 import { api, gateway } from "./api.js";
 import { openDialog } from "./dialog.js";
-import { h, icon, setText } from "./dom.js";
+import { fill, h, icon, setText } from "./dom.js";
 import { act, button, copyButton, linkButton, loading, problemBox, tell, troublePlace } from "./parts.js";
 import { route } from "./router.js";
 import { bytes, count, fileName, folderOf, isPlayable, kindOf, moment } from "./text.js";
@@ -55,12 +55,19 @@ export async function showDetails(hit, signal) {
   const name = hit.names[0] ? fileName(hit.names[0].path) : hit.content;
   const trouble = troublePlace();
   const names = h("div", {}, loading());
-  const sources = h("dd", {}, sourcesText(hit));
+  const size = h("dd", {});
+  const sources = h("dd", {});
+  // Of what was only named nothing is known before the index has answered.
+  const say = (of) => {
+    setText(size, of.size === undefined ? "–" : `${bytes(of.size)} (${of.size.toLocaleString()} bytes)`);
+    setText(sources, of.sources === undefined ? "–" : sourcesText(of));
+  };
+  say(hit);
   const body = h(
     "div",
     { class: "stack" },
     h("dl", { class: "facts" },
-      fact("Size", `${bytes(hit.size)} (${hit.size.toLocaleString()} bytes)`),
+      h("div", {}, h("dt", {}, "Size"), size),
       h("div", {}, h("dt", {}, "Sources"), sources),
       hit.published_at !== undefined && fact("Published", moment(hit.published_at)),
       h("div", { class: "whole" },
@@ -74,7 +81,7 @@ export async function showDetails(hit, signal) {
   const link = async () => (await api.link(hit.content, name)).link;
   const stream = async () => (await api.link(hit.content, name)).gateway;
   openDialog({
-    title: name, body, wide: true, signal,
+    title: name, body, wide: true,
     actions: [
       copyButton({ label: "Copy link", text: link, trouble }),
       copyButton({ label: "Copy address for players", text: stream, trouble }),
@@ -85,8 +92,9 @@ export async function showDetails(hit, signal) {
   try {
     const { hits } = await api.get(`/api/contents/${encodeURIComponent(hit.content)}`, { signal });
     const found = hits.find((each) => each.size === hit.size) ?? hits[0];
-    if (found) setText(sources, sourcesText(found));
-    names.replaceChildren(nameList(found?.names ?? hit.names));
+    if (found) say(found);
+    const all = found?.names ?? hit.names;
+    fill(names, all.length > 0 ? nameList(all) : h("p", { class: "muted" }, "Nobody shares it at the moment, or not with you."));
   } catch (problem) {
     if (problem.name !== "AbortError") names.replaceChildren(problemBox(problem));
   }

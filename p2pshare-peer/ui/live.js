@@ -6,8 +6,8 @@ const KINDS = ["state", "downloads", "shares", "uploads", "pushes", "inbox", "no
 
 /** Longest wait before the stream is tried again, in milliseconds. */
 const LONGEST_WAIT = 15_000;
-/** A hidden page gives its connection back after so many milliseconds: a browser has only a few for one peer. */
-const HIDDEN_FOR = 60_000;
+/** A hidden page gives its connection back after so many milliseconds: a browser has only six for one peer, and more tabs. */
+const HIDDEN_FOR = 3_000;
 
 class Live extends EventTarget {
   /** The last of each kind that was told, by its name. */
@@ -61,7 +61,7 @@ class Live extends EventTarget {
   #open() {
     clearTimeout(this.#timer);
     this.#source?.close();
-    if (this.connection !== "waiting") this.#become("connecting");
+    if (!["waiting", "shut-out"].includes(this.connection)) this.#become("connecting");
     const source = new EventSource("/api/events");
     this.#source = source;
     source.addEventListener("open", () => {
@@ -83,7 +83,7 @@ class Live extends EventTarget {
     const wait = this.#wait * (0.75 + Math.random() / 2);
     this.retryAt = Date.now() + wait;
     this.#timer = setTimeout(() => this.#again(), wait);
-    this.#become("waiting");
+    if (this.connection !== "shut-out") this.#become("waiting");
     try {
       this.tell("state", await api.get("/api/state"));
     } catch (problem) {
@@ -106,7 +106,8 @@ class Live extends EventTarget {
         this.#source?.close();
         this.#source = null;
       }, HIDDEN_FOR);
-    } else if (!this.#source && this.connection !== "shut-out") this.#open();
+      // Shut out too: another tab may have been let in meanwhile, and this one with it.
+    } else if (!this.#source) this.#open();
   }
 
   #become(connection) {

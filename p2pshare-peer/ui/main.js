@@ -1,12 +1,16 @@
 // Begins: asks how the peer is, then shows the view that the address names.
 
 import { api } from "./api.js";
-import { fill, h } from "./dom.js";
+import { closeDialogs } from "./dialog.js";
+import { fill, h, loadIcons } from "./dom.js";
 import { startDownloads } from "./downloads.js";
 import { live } from "./live.js";
-import { loading, problemBox, tell } from "./parts.js";
-import { go, here } from "./router.js";
+import { loading, problemBox } from "./parts.js";
+import { startPushes } from "./pushes.js";
+import { goInstead, here } from "./router.js";
+import { keepPlaces, toPlace } from "./scroll.js";
 import { buildShell } from "./shell.js";
+import { rememberWhom } from "./whom.js";
 
 /** Views by the first part of their address. Each is a module whose default export makes it. */
 const VIEWS = {
@@ -31,9 +35,10 @@ let first = true;
 async function showView() {
   const { parts, query } = here();
   const known = Object.hasOwn(VIEWS, parts[0] ?? "");
-  if (account && !known) return go("#/search");
+  if (account && !known) return goInstead("#/search");
 
   leave.abort();
+  closeDialogs();
   leave = new AbortController();
   const { signal } = leave;
   const load = account ? () => VIEWS[parts[0]](parts) : LOGIN;
@@ -52,7 +57,7 @@ async function showView() {
   }
   document.title = `${view.title} · p2pshare`;
   fill(shell.main, h("div", { class: `view ${view.className ?? ""}`.trim() }, view.element));
-  scrollTo(0, 0);
+  toPlace();
   // Those who listen hear where they are. At the beginning the browser tells the title.
   if (!first) shell.main.querySelector("[data-first], h1")?.focus({ preventScroll: true });
   else shell.main.querySelector("[data-first]")?.focus();
@@ -67,7 +72,14 @@ function failed(error) {
   return { title: "Not loaded", element: problemBox(problem, () => location.reload()) };
 }
 
+function takeAccount(state) {
+  account = state.account?.username;
+  if (account) rememberWhom({ username: account, index: state.account.index[0] });
+}
+
 async function start() {
+  // Without them all is said by text as well.
+  loadIcons().catch(() => {});
   fill(shell.main, loading());
   try {
     live.tell("state", await api.get("/api/state"));
@@ -78,16 +90,16 @@ async function start() {
     shell.loggedIn(false);
     return;
   }
-  account = live.last.state.account?.username;
+  takeAccount(live.last.state);
   live.on("state", leaveNever, (state) => {
-    const now = state.account?.username;
-    if (now === account) return;
-    if (!now) tell("You are logged out.");
-    account = now;
-    showView();
+    const before = account;
+    takeAccount(state);
+    if (account !== before) showView();
   });
+  keepPlaces();
   addEventListener("hashchange", showView);
   startDownloads();
+  startPushes();
   live.start();
   await showView();
 }

@@ -35,7 +35,7 @@ export function problemBox(problem, again) {
       "div",
       { class: "problem-text" },
       h("p", { class: "problem-title" }, problem.title ?? "Something went wrong"),
-      problem.message && problem.message !== problem.title && h("p", {}, problem.message),
+      problem.message && problem.message !== problem.title && problem.message.split("\n").map((line) => h("p", {}, line)),
       problem.hint && h("p", { class: "muted" }, problem.hint),
     ),
     again && button({ label: "Try again", kind: "small", click: again }),
@@ -209,6 +209,9 @@ export function tell(text, level = "info", link) {
     link && h("a", { href: link[0], on: { click: close } }, link[1]),
     button({ label: "Dismiss", icon: "close", bare: true, kind: "quiet small", click: close }),
   );
+  // What lies behind a dialog can be neither read nor pressed.
+  const dialog = [...document.querySelectorAll("dialog[open]")].at(-1);
+  if (dialog && !dialog.contains(toasts)) dialog.append(toasts);
   toasts.append(toast);
   while (toasts.children.length > 3) toasts.firstChild.remove();
   setTimeout(close, level === "error" ? 12_000 : 6_000);

@@ -99,7 +99,10 @@ export async function logOut() {
     text: "What you share is not there for others, and downloads wait, until somebody logs in again.",
     action: "Log out",
     kind: "primary",
-    work: async () => live.tell("state", await api.post("/api/logout", {})),
+    work: async () => {
+      live.tell("state", await api.post("/api/logout", {}));
+      tell("You are logged out.");
+    },
   });
 }
 
@@ -107,11 +110,16 @@ function accountBox() {
   const name = h("p", { class: "who" });
   const where = h("p", { class: "where" });
   const dot = h("span", { class: "dot", "aria-hidden": "true" });
-  live.follow("state", new AbortController().signal, (state) => {
-    setText(name, state.account?.username ?? "");
-    setText(where, state.account ? (state.online ? "Online" : "Not online") : "");
-    dot.className = `dot ${state.online ? "on" : "off"}`;
-  });
+  const draw = () => {
+    const { account, online } = live.last.state;
+    // What a peer was that does not answer is not known any more.
+    const isGone = ["waiting", "shut-out"].includes(live.connection);
+    setText(name, account?.username ?? "");
+    setText(where, !account ? "" : isGone ? "No answer" : online ? "Online" : "Not online");
+    dot.className = `dot ${online && !isGone ? "on" : "off"}`;
+  };
+  live.follow("state", new AbortController().signal, draw);
+  live.addEventListener("connection", draw);
   return h(
     "div",
     { class: "account" },
@@ -146,7 +154,7 @@ function connectionBanner() {
     if (detail === "waiting") {
       // A peer that is started again in a second is not worth a word.
       slow = setTimeout(() => {
-        gone = banner("The peer does not answer. This page tries again by itself.", [
+        gone = banner("The peer does not answer. This page tries again by itself. If the peer was stopped, start it again with p2pshare-peer serve.", [
           button({ label: "Try now", kind: "small", click: () => live.retry() }),
         ]);
         draw();
@@ -155,7 +163,7 @@ function connectionBanner() {
     }
     if (detail === "connecting") return;
     gone = detail === "shut-out"
-      ? banner("This page may not ask the peer any more. Run p2pshare-peer ui, and open the link that it prints.", [])
+      ? banner("The peer was started again and does not know this page. Run p2pshare-peer ui, and open the link that it prints.", [])
       : null;
     draw();
   });

@@ -49,7 +49,10 @@ const ASSETS: &[Asset] = &[
     asset!("parts.css", CSS),
     asset!("parts.js", SCRIPT),
     asset!("picker.js", SCRIPT),
+    asset!("pushes.js", SCRIPT),
     asset!("router.js", SCRIPT),
+    asset!("scroll.js", SCRIPT),
+    asset!("sending.js", SCRIPT),
     asset!("shell.js", SCRIPT),
     asset!("targets.js", SCRIPT),
     asset!("text.js", SCRIPT),
@@ -67,6 +70,7 @@ const ASSETS: &[Asset] = &[
     asset!("views/settings.js", SCRIPT),
     asset!("views/shares.js", SCRIPT),
     asset!("views/uploads.js", SCRIPT),
+    asset!("whom.js", SCRIPT),
 ];
 
 /// Answers with the file of this path.

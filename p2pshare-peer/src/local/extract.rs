@@ -70,9 +70,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
                 ),
                 None => Failure::invalid("the body ended early"),
             })?;
-        axum::Json::<T>::from_bytes(&body.to_bytes())
-            .map(|axum::Json(value)| Self(value))
-            .map_err(|rejection| wrong("body", &rejection.body_text()))
+        read_json(&body.to_bytes()).map(Self)
     }
 }
 
@@ -101,6 +99,29 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Reads a body; what is wrong is told with the name of the field.
+pub(super) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Answer<T> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        let error = error.into_inner();
+        let why = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let why = why.strip_suffix(&place).unwrap_or(&why);
+        match field.as_str() {
+            "." | "?" => wrong("body", why),
+            field if error.is_data() => wrong(field, why),
+            _ => wrong("body", why),
+        }
+    })?;
+    json.end().map_err(|error| wrong("body", &error.to_string()))?;
+    Ok(value)
+}
+
+/// What is wrong with a part, without the words that are for programmers.
 fn wrong(part: &str, why: &str) -> Failure {
+    const FOR_PROGRAMMERS: [&str; 2] = ["Failed to deserialize query string: ", "Invalid URL: "];
+
+    let why = FOR_PROGRAMMERS.iter().find_map(|words| why.strip_prefix(words)).unwrap_or(why);
     Failure::invalid(format!("the {part} is not valid: {why}"))
 }

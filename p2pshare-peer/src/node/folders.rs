@@ -1,6 +1,9 @@
 //! Folders of this machine, to pick something from.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -39,7 +42,7 @@ pub struct FolderView {
 }
 
 impl Node {
-    /// What is in a folder; in the user's own unless one is named. Names that are not Unicode are left out: they could
+    /// What is in a folder; in the user's own unless one is named, and in that of a file which is. Names that are not Unicode are left out: they could
     /// not be named back.
     pub async fn folder(&self, path: Option<&str>) -> Result<FolderView, NodeError> {
         let path = match path {
@@ -49,8 +52,16 @@ impl Node {
                 None => self.inner.dir.path().to_owned(),
             },
         };
-        let listed = tokio::task::spawn_blocking(move || list(&path)).await;
+        let listed = tokio::task::spawn_blocking(move || list(&folder_of(path))).await;
         listed.map_err(|_| NodeError::Interrupted)?
+    }
+}
+
+/// What is named, or the folder that a file is in. Blocks.
+fn folder_of(path: PathBuf) -> PathBuf {
+    match path.parent() {
+        Some(folder) if path.is_file() => folder.to_owned(),
+        _ => path,
     }
 }
 
@@ -98,6 +109,11 @@ mod tests {
         assert_eq!(view.items.len(), MAX_LISTED);
         assert_eq!((view.items[0].name.as_str(), view.items[0].folder), ("z", true));
         assert_eq!((view.items[1].name.as_str(), view.items[1].size), ("0000", 1));
-        assert!(matches!(list(&folder.path().join("0000")), Err(NodeError::Io { .. })));
+        let file = folder.path().join("0000");
+        assert!(matches!(list(&file), Err(NodeError::Io { .. })));
+        assert_eq!(folder_of(file), folder.path());
+        for as_it_is in [folder.path().to_owned(), folder.path().join("gone")] {
+            assert_eq!(folder_of(as_it_is.clone()), as_it_is);
+        }
     }
 }

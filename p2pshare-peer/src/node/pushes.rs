@@ -11,6 +11,7 @@ use std::{
 use p2pshare_core::{identity::Username, text::visible};
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::{Node, NodeError, Topic, absolute, lock, text};
 use crate::{
@@ -74,6 +75,7 @@ impl Default for Pushes {
 
 struct Push {
     view: Mutex<PushView>,
+    stop: CancellationToken,
 }
 
 impl Push {
@@ -112,11 +114,12 @@ impl Node {
             bytes_done: 0,
             error: None,
         };
-        let one = Arc::new(Push { view: Mutex::new(view) });
+        let one = Arc::new(Push { view: Mutex::new(view), stop: CancellationToken::new() });
         self.list_push(one.clone())?;
         let node = self.clone();
         self.spawn(async move {
-            let done = node.send(&one, &path, &user).await;
+            let sent = one.stop.run_until_cancelled(node.send(&one, &path, &user)).await;
+            let done = sent.unwrap_or_else(|| Err("it was stopped".to_owned()));
             one.change(&node, |view| match &done {
                 Ok(()) => {
                     view.state = PushState::Done;
@@ -130,6 +133,28 @@ impl Node {
             });
         });
         Ok(id)
+    }
+
+    /// Stops a push that runs; what the other peer has of it stays there for the next. One that does not is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::NotFound`] when there is none of this number.
+    pub fn end_push(&self, id: PushId) -> Result<(), NodeError> {
+        let mut list = lock(&self.inner.pushes.list);
+        let place = list.iter().position(|push| lock(&push.view).id == id);
+        let push = place.and_then(|place| list.get(place).map(|push| (place, push.clone())));
+        let Some((place, push)) = push else {
+            return Err(NodeError::NotFound(format!("there is no push {id}")));
+        };
+        if lock(&push.view).state == PushState::Running {
+            push.stop.cancel();
+            return Ok(());
+        }
+        list.remove(place);
+        drop(list);
+        self.inner.changes.tell(Topic::Pushes);
+        Ok(())
     }
 
     fn list_push(&self, push: Arc<Push>) -> Result<(), NodeError> {

@@ -163,8 +163,11 @@ impl Node {
             done = Box::pin(self.serve(&link, events, &until)) => done,
             () = changed => Ok(()),
         };
-        inner.link.send_replace(None);
-        self.turn_lan();
+        // A peer that ends has not logged out, and nobody is told so.
+        if !stop.is_cancelled() {
+            inner.link.send_replace(None);
+            self.turn_lan();
+        }
         inner.downloads.connect(None).await?;
         self.live(|live| *live = Live::default());
         done?;

@@ -1,6 +1,7 @@
 //! Settings: what was given for this run, before what is kept in the data directory, before defaults.
 
 use std::{
+    fs,
     num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     sync::Mutex,
@@ -316,6 +317,14 @@ impl Node {
             let inner = &node.inner;
             let before = inner.settings.current();
             let (kept, now) = inner.settings.check(change)?;
+            for (folder, old) in [
+                (&now.download_folder, &before.download_folder),
+                (&now.drop_folder, &before.drop_folder),
+            ] {
+                if folder != old {
+                    check_folder(folder)?;
+                }
+            }
             if now.inbox != before.inbox {
                 inner.inbox.set(now.inbox.as_deref())?;
             }
@@ -334,6 +343,13 @@ impl Node {
         });
         changed.await.unwrap_or(Err(NodeError::Interrupted))
     }
+}
+
+/// Makes sure that files can be put into a folder, which is made. Blocks.
+fn check_folder(folder: &Path) -> Result<(), NodeError> {
+    fs::create_dir_all(folder).map_err(NodeError::io("making the folder", folder))?;
+    let tried = tempfile::tempfile_in(folder);
+    tried.map(drop).map_err(NodeError::io("writing a file in", folder))
 }
 
 #[cfg(test)]
@@ -373,6 +389,19 @@ mod tests {
         assert_eq!(set(r#"{"upload_slots": 3}"#).download_limit, Some(2048));
         let now = set(r#"{"download_limit": null, "inbox": null}"#);
         assert_eq!((now.download_limit, now.inbox), (None, None));
+    }
+
+    #[test]
+    fn folders_that_take_no_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        check_folder(&folder.path().join("new/one")).unwrap();
+        check_folder(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path().join("new/one")).unwrap().count(), 0);
+        for not in ["file", "file/below"] {
+            let refused = check_folder(&folder.path().join(not)).unwrap_err().to_string();
+            assert!(refused.contains(not), "{refused}");
+        }
     }
 
     #[test]

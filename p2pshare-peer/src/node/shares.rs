@@ -181,6 +181,8 @@ impl Node {
                 for share in self.inner.catalog.shares().await? {
                     counted.push(self.count(share).await?);
                 }
+                // Other processes publish too.
+                lock(&self.inner.live).published = self.inner.catalog.published_count().await?;
                 (Instant::now(), counted)
             }
         };

@@ -18,4 +18,5 @@ mod story;
 #[allow(dead_code, unused_imports)]
 #[path = "../e2e/support/mod.rs"]
 mod support;
+mod troubles;
 mod views;

@@ -1,7 +1,7 @@
 // A user's folders.
 
 import { api, query as queryText } from "../api.js";
-import { fill, h, icon } from "../dom.js";
+import { fill, h, icon, show as setVisible } from "../dom.js";
 import { downloadButton, kindTile, openButton, showDetails, toastTrouble } from "../hit.js";
 import { virtualList } from "../list.js";
 import { live } from "../live.js";
@@ -18,16 +18,20 @@ export default function browse({ parts, signal }) {
   const own = user === live.last.state.account.username;
   const name = folders.at(-1) ?? (own ? "Your files" : `${user}'s files`);
   const place = h("div", {}, loading());
-  show(place, user, path, signal);
+  const fetchIt = own ? null : downloadButton({
+    what: `${user}:/${path}`, name, label: path ? "Download folder" : "Download all", kind: "primary",
+  });
+  // Of somebody who is not there, or shares nothing, there is nothing to fetch.
+  const found = (is) => fetchIt && setVisible(fetchIt, is);
+  found(false);
+  show(place, user, path, signal, found);
   return {
     title: name,
     element: h("div", {},
       crumbs(user, folders),
       heading(name, {
         lead: own ? "What others see of what you share." : undefined,
-        actions: own ? [] : [downloadButton({
-          what: `${user}:/${path}`, name, label: path ? "Download folder" : "Download all", kind: "primary",
-        })],
+        actions: own ? [] : [fetchIt],
       }),
       place),
   };
@@ -58,7 +62,8 @@ function crumbs(user, folders) {
   ))));
 }
 
-function show(place, user, path, signal) {
+/** `found` is told whether anything is there. */
+function show(place, user, path, signal, found) {
   const items = [];
   let next;
   let asking = false;
@@ -76,13 +81,14 @@ function show(place, user, path, signal) {
       const answer = await api.get(`/api/users/${encodeURIComponent(user)}/files${text}`, { signal });
       items.push(...answer.items);
       next = answer.next;
+      found(items.length > 0);
       if (items.length === 0) fill(place, nothing(user, path));
       else {
         if (!list.element.isConnected) fill(place, list.element);
         list.set([...items], !next);
       }
     } catch (problem) {
-      if (problem.name !== "AbortError") fill(place, problemBox(problem, () => show(fill(place), user, path, signal)));
+      if (problem.name !== "AbortError") fill(place, problemBox(problem, () => show(fill(place), user, path, signal, found)));
     } finally {
       asking = false;
     }

@@ -61,10 +61,7 @@ async function open(place, id, signal) {
     setText(big, now.bytes > 0 || now.state === "done" ? `${now.state === "done" ? 100 : percent(now.bytes_done, now.bytes)}%` : stateName(now));
     progress.set(now.bytes_done, now.bytes, now.state);
     setText(line, [stateName(now), ...facts(now)].filter(Boolean).join(" · "));
-    if (before?.error !== now.error || !before) {
-      fill(error, now.error && problemBox({ title: now.files_failed > 0 && now.files > 1
-        ? `${count(now.files_failed, "file")} could not be fetched` : "It could not be fetched", message: now.error }));
-    }
+    if (!before || before.error !== now.error || before.state !== now.state) fill(error, problemOf(now));
     setText(folder, now.folder);
     setText(times, now.finished_at ? `${moment(now.created_at)}, ended ${moment(now.finished_at)}` : moment(now.created_at));
     buttons.update(now);
@@ -96,6 +93,14 @@ async function open(place, id, signal) {
   if (focused) head.querySelector("h1").focus({ preventScroll: true });
 }
 
+/** What went wrong, or what it waits for. Of one that runs it is what was wrong before. */
+function problemOf(now) {
+  if (!now.error || ["resolving", "running", "paused"].includes(now.state)) return null;
+  const some = now.files_failed > 0 && now.files > 1 && `${count(now.files_failed, "file")} could not be fetched`;
+  const title = now.state === "queued" ? "It waits" : some || "It could not be fetched";
+  return problemBox({ title, message: now.error });
+}
+
 /** What there is to say beside its state and how much of it is done. */
 function facts(now) {
   const size = now.state === "done" ? bytes(now.bytes) : now.bytes > 0 && `${bytes(now.bytes_done)} of ${bytes(now.bytes)}`;
@@ -114,6 +119,7 @@ function pieceMap(id, signal) {
       h("th", { scope: "col", class: "end" }, "Rate"))),
     body);
   const nobody = h("p", { class: "muted" }, "Nobody gives anything at the moment.");
+  const title = h("h2", {}, "Sources");
   const setRows = keyed(body, (source) => source.source, sourceRow);
   // Until one is chosen, the first.
   let file;
@@ -141,13 +147,14 @@ function pieceMap(id, signal) {
     setRows(map.sources);
     show(sources, map.sources.length > 0);
     show(nobody, map.sources.length === 0 && !settled);
+    show(title, map.sources.length > 0 || !settled);
   };
   const soon = throttle(1_000, signal, ask);
   show(sources, false);
   return {
     element: h("div", { class: "stack" },
       h("div", { class: "section-head" }, h("h2", { id: "pieces" }, "Pieces"), note), which, cells,
-      h("h2", {}, "Sources"), sources, nobody),
+      title, sources, nobody),
     refresh(isOver) {
       settled = isOver;
       soon();
@@ -186,11 +193,17 @@ function fileList(id, signal, choose) {
   let next = null;
   let complete = false;
   let asking = false;
+  /** The file of which the pieces are shown: one that comes in, until somebody chooses. */
   let chosen = null;
+  let byHand = false;
   const trouble = troublePlace();
   const list = virtualList({
     label: "Files", className: "files-of", signal, key: (file) => file.number,
-    make: () => fileRow(choose), more: () => more(),
+    make: () => fileRow((number, path) => {
+      byHand = true;
+      choose(number, path);
+    }),
+    more: () => more(),
   });
   const page = async (after, limit) => api.get(`/api/downloads/${id}/files${queryText({ after, limit })}`, { signal });
   const more = async () => {
@@ -202,15 +215,20 @@ function fileList(id, signal, choose) {
       next = answer.next;
       complete = !next;
       list.set([...items], complete);
-      if (!chosen && items.length > 0) {
-        chosen = items.find((file) => file.state === "running") ?? items[0];
-        choose(chosen.number, chosen.path);
-      }
+      follow();
     } catch (problem) {
       if (problem.name !== "AbortError") trouble.tell(problem);
     } finally {
       asking = false;
     }
+  };
+  const follow = () => {
+    const running = items.find((file) => file.state === "running");
+    const now = items.find((file) => file.number === chosen);
+    if (byHand || items.length === 0 || (now && (now.state === "running" || !running))) return;
+    const next = running ?? items[0];
+    chosen = next.number;
+    choose(next.number, next.path);
   };
   /** Fetches what has been fetched before once more. */
   const again = throttle(2_000, signal, async () => {
@@ -228,6 +246,7 @@ function fileList(id, signal, choose) {
       next = after;
       complete = !after;
       list.set([...items], complete);
+      follow();
     } catch {
       // The next change asks again.
     } finally {

@@ -58,8 +58,11 @@ export default function downloads({ query, signal }) {
       sums.failed && `${sums.failed.toLocaleString()} failed`, sums.rate > 0 && rate(sums.rate),
     ].filter(Boolean);
     setText(totals, parts.join(" · ") || "Nothing yet");
+    const held = [pauseAll, resumeAll].find((each) => each === document.activeElement);
     show(pauseAll, sums.active + sums.queued > 0);
     show(resumeAll, sums.paused > 0);
+    // The button that was pressed has gone: the other one takes the focus, or what is below.
+    if (held?.hidden) ([pauseAll, resumeAll].find((each) => !each.hidden) ?? tabs[0]).focus({ preventScroll: true });
   };
   show(pauseAll, false);
   show(resumeAll, false);

@@ -67,7 +67,9 @@ function addForm(name, again) {
     const added = await act(submit, trouble, () => api.put(`${path(name)}/members/${encodeURIComponent(member)}`));
     if (added === undefined) return;
     tell(`${member} is a member now`);
-    again();
+    await again();
+    // Most who add one add several.
+    document.querySelector("main input[name=user]")?.focus({ preventScroll: true });
   });
   return form;
 }

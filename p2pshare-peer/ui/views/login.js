@@ -3,23 +3,25 @@
 import { api } from "../api.js";
 import { fill, h, icon, show } from "../dom.js";
 import { live } from "../live.js";
-import { act, button, field, passwordField, toggle, troublePlace } from "../parts.js";
+import { act, button, field, passwordField, problemBox, toggle, troublePlace } from "../parts.js";
 import { here } from "../router.js";
 import { themeButton } from "../shell.js";
+import { remembered, rememberWhom } from "../whom.js";
 
-export default function login() {
+export default function login({ signal }) {
   const registering = here().parts[0] === "register";
   const state = live.last.state;
+  const whom = remembered();
   const title = registering ? "Make an account" : "Log in";
   const trouble = troublePlace();
 
   const index = h("input", {
     name: "index", type: "url", required: true, autocomplete: "url", autocapitalize: "off", spellcheck: "false",
-    value: state?.default_index ?? "", placeholder: "https://index.example.org:7400",
+    value: whom.index ?? state?.default_index ?? "", placeholder: "https://index.example.org:7400",
   });
   const username = h("input", {
     name: "username", required: true, autocomplete: "username", autocapitalize: "none", spellcheck: "false",
-    maxlength: 32, dataset: { first: "" },
+    maxlength: 32, value: whom.username ?? "",
   });
   const password = passwordField("Password", {
     name: "password",
@@ -27,6 +29,7 @@ export default function login() {
     hint: registering && "At least 8 characters. A few words are best.",
     minlength: registering ? 8 : undefined,
   });
+  (username.value ? password.input : username).dataset.first = "";
   const invite = h("input", { name: "invite", autocomplete: "off", autocapitalize: "off", spellcheck: "false" });
   const newKey = toggle("I know why, accept the new key", {
     hint: "Only if whoever runs the index has told you that it was set up anew.",
@@ -45,6 +48,7 @@ export default function login() {
     trouble.element,
     submit,
   );
+  form.addEventListener("input", () => rememberWhom({ username: username.value, index: index.value }));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const body = { index: index.value.trim(), username: username.value.trim(), password: password.input.value };
@@ -68,9 +72,23 @@ export default function login() {
     h("p", { class: "muted" }, registering
       ? "With an account you find what others share, and they find what you share."
       : "Files go straight between you and the others of your community."),
+    whyLoggedOut(signal),
     form,
     h("p", { class: "door-other" }, registering ? "You have an account? " : "No account yet? ",
       h("a", { href: registering ? "#/search" : "#/register" }, registering ? "Log in" : "Make one")),
   );
   return { title, className: "door-view", element: h("div", { class: "door-place" }, element, fill(h("div"), themeButton())) };
+}
+
+/** Why a session ended that nobody has ended here. */
+function whyLoggedOut(signal) {
+  const place = h("div");
+  let told;
+  live.follow("state", signal, ({ account, trouble }) => {
+    const now = account ? null : trouble;
+    if (now === told) return;
+    told = now;
+    fill(place, now && problemBox({ title: "You are not logged in any more", message: now }));
+  });
+  return place;
 }

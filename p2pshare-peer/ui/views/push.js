@@ -5,7 +5,7 @@ import { fill, h, keyed, setAttribute, setText, show } from "../dom.js";
 import { kindTile, ownerLink } from "../hit.js";
 import { live } from "../live.js";
 import {
-  act, badge, bar, button, copyButton, emptyState, field, heading, linkButton, loading, problemBox, tell, troublePlace,
+  act, badge, bar, button, copyButton, emptyState, field, heading, linkButton, loading, problemBox, troublePlace,
 } from "../parts.js";
 import { pathField } from "../picker.js";
 import { ago, bytes, fileName, moment, percent } from "../text.js";
@@ -16,7 +16,8 @@ export default function push({ signal }) {
   const sent = h("div");
   const received = h("div", {}, loading());
   const list = h("ul", { class: "card plain rows", "aria-label": "Pushes" });
-  const setRows = keyed(list, (each) => each.id, pushRow);
+  const trouble = troublePlace();
+  const setRows = keyed(list, (each) => each.id, () => pushRow(trouble));
   const drawSent = ({ items }) => {
     if (items.length === 0) {
       fill(sent, h("p", { class: "muted" }, "What you push is listed here until the peer is stopped."));
@@ -34,7 +35,7 @@ export default function push({ signal }) {
     element: h("div", {},
       heading("Push", { lead: "Send a file straight to somebody whose peer is running." }),
       sendForm(signal),
-      h("section", { "aria-labelledby": "sent" }, h("h2", { id: "sent" }, "Sent by you"), sent),
+      h("section", { "aria-labelledby": "sent" }, h("h2", { id: "sent" }, "Sent by you"), trouble.element, sent),
       h("section", { "aria-labelledby": "received" }, h("h2", { id: "received" }, "Sent to you"), received)),
   };
 }
@@ -60,24 +61,32 @@ function sendForm(signal) {
     const body = { path: path.input.value.trim(), user: user.value.trim().toLowerCase() };
     const begun = await act(submit, trouble, () => api.post("/api/pushes", body));
     if (begun === undefined) return;
-    tell(`${fileName(body.path)} is on its way to ${body.user}`);
+    // How it goes is listed below, and told when it is over.
     path.input.value = "";
     await live.ask("pushes");
   });
   return form;
 }
 
-function pushRow() {
+function pushRow(trouble) {
   const tile = h("span");
   const name = h("p", { class: "name" });
   const line = h("p", { class: "line muted num" });
   const progress = bar("");
   const state = badge("");
+  let now;
+  const change = (label, name, work) => {
+    const made = button({ label, icon: name, bare: true, kind: "quiet", click: () => act(made, trouble, work) });
+    return made;
+  };
+  const again = change("Try again", "retry", () => api.post("/api/pushes", { path: now.path, user: now.user }));
+  const remove = change("Stop", "close", () => api.delete(`/api/pushes/${now.id}`));
   const element = h("li", { class: "hit" }, tile,
-    h("div", { class: "hit-text" }, name, line, progress.element), state);
+    h("div", { class: "hit-text" }, name, line, progress.element), state, h("div", { class: "row tight" }, again, remove));
   return {
     element,
     update(each) {
+      now = each;
       const file = fileName(each.path);
       if (!tile.firstChild) tile.append(kindTile(file));
       setText(name, file);
@@ -92,6 +101,12 @@ function pushRow() {
       setText(state, text);
       state.className = `badge ${kind}`;
       show(state, Boolean(text));
+      show(again, each.state === "failed");
+      const verb = each.state === "running" ? "Stop" : "Remove from list";
+      for (const [control, label] of [[again, "Try again"], [remove, verb]]) {
+        setAttribute(control, "title", label);
+        setAttribute(control, "aria-label", `${label}: ${file} to ${each.user}`);
+      }
     },
   };
 }

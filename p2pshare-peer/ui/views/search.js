@@ -20,6 +20,8 @@ const SORTS = [
 const PAGE = 50;
 /** Hits that are asked for at once by whoever wants more than the first page. */
 const NEXT_PAGE = 100;
+/** So long, in milliseconds, the hits of a search stay while the next one is waited for. */
+const OLD_FOR = 400;
 
 export default function search({ query, signal }) {
   const words = h("input", {
@@ -121,6 +123,9 @@ function showHits(place, values, status, asked, signal) {
     more: () => page(),
   });
 
+  // Other hits are not those of these words. What is answered at once does not blink.
+  const late = setTimeout(() => fill(place, loading("Searching…")), place.childElementCount === 0 ? 0 : OLD_FOR);
+  asked.addEventListener("abort", () => clearTimeout(late));
   const page = async () => {
     if (asking) return;
     asking = true;
@@ -133,12 +138,14 @@ function showHits(place, values, status, asked, signal) {
       draw();
     } catch (problem) {
       if (problem.name === "AbortError") return;
+      clearTimeout(late);
       fill(place, problemBox(problem, () => showHits(place, values, status, asked, signal)));
     } finally {
       asking = false;
     }
   };
   const draw = () => {
+    clearTimeout(late);
     if (hits.length === 0) {
       status.say(nothingAsked ? "Nothing is shared yet" : "Nothing found");
       fill(place, nothing(nothingAsked, values));
@@ -150,7 +157,6 @@ function showHits(place, values, status, asked, signal) {
     status.say(`${number} found`);
     list.set([...hits], !next);
   };
-  if (place.childElementCount === 0) fill(place, loading("Searching…"));
   page();
 }
 
@@ -159,14 +165,15 @@ function sizeOf(text) {
   return text ? parseBytes(text) : null;
 }
 
-function nothing(nothingAsked, { q }) {
+function nothing(nothingAsked, { q, kind, ext, min, max, owner }) {
   if (nothingAsked) {
     return emptyState("search", "Nothing is shared yet", "As soon as somebody shares a file, it is found here.",
       linkButton({ label: "Share something", icon: "folder", href: "#/shares", kind: "primary" }));
   }
-  const hint = q
-    ? "Every word must be the beginning of a word of the name or of its folders. Fewer words find more."
-    : "No file fits these filters.";
+  const words = "Every word must be the beginning of a word of the name or of its folders. Fewer words find more.";
+  const isFiltered = Boolean(kind || ext || min || max || owner);
+  const hint = !q ? "No file fits these filters."
+    : isFiltered ? `No file with these words fits the filters. ${words}` : words;
   return emptyState("search", "Nothing found", hint);
 }
 
@@ -204,7 +211,7 @@ function targetCard(target, signal) {
     path: ["This is a path", `It is what ${target.parts?.[0]} shares.`],
   }[target.kind];
   const details = target.kind === "content" && button({
-    label: "Details", click: () => showDetails({ content: target.what, size: 0, names: [], online: 0, sources: 0 }, signal),
+    label: "Details", click: () => showDetails({ content: target.what, names: [] }, signal),
   });
   return h(
     "div",

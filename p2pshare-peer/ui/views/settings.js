@@ -12,9 +12,10 @@ const FIXED = "Set on the command line, by the environment or in the configurati
 
 export default function settings({ signal }) {
   const place = h("div", {}, loading());
+  const show = (now) => fill(place, form(now, signal, show));
   const fetchAll = async () => {
     try {
-      fill(place, form(await api.get("/api/settings", { signal }), signal));
+      show(await api.get("/api/settings", { signal }));
     } catch (problem) {
       if (problem.name !== "AbortError") fill(place, problemBox(problem, fetchAll));
     }
@@ -31,7 +32,8 @@ function card(id, title, ...children) {
   return h("section", { class: "card stack", "aria-labelledby": id }, h("h2", { id }, title), children);
 }
 
-function form(now, signal) {
+/** `show` is called with the settings as they are after a change. */
+function form(now, signal, show) {
   const fixed = new Set(now.fixed);
   const trouble = troublePlace();
   const hintFor = (name, hint) => (fixed.has(name) ? FIXED : hint);
@@ -90,9 +92,11 @@ function form(now, signal) {
         download_folder: downloads.input.value.trim(), drop_folder: drop.input.value.trim(),
         inbox: inbox.input.value.trim() || null, lan: lan.input.checked,
       };
-      for (const name of fixed) delete wanted[name];
-      await api.put("/api/settings", wanted);
-      tell("Saved");
+      // Others may have changed the rest meanwhile.
+      const changed = Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value !== now[name] && !fixed.has(name)));
+      show(await api.put("/api/settings", changed));
+      document.querySelector(".settings form [type=submit]")?.focus({ preventScroll: true });
+      tell(Object.keys(changed).length > 0 ? "Saved" : "Nothing was changed");
     });
   });
   return element;
@@ -121,7 +125,10 @@ function accountCard() {
       title: "Log out everywhere?",
       text: "Every session of your account ends, on all machines.",
       action: "Log out everywhere",
-      work: async () => live.tell("state", await api.post("/api/logout", { everywhere: true })),
+      work: async () => {
+        live.tell("state", await api.post("/api/logout", { everywhere: true }));
+        tell("You are logged out everywhere.");
+      },
     }),
   });
   const form = h("form", { class: "stack" }, user, h("div", { class: "two" }, old.element, fresh.element), trouble.element,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::{
     local::{
         App,
-        extract::{Json, Query},
+        extract::{Json, Query, read_json},
         failure::Answer,
     },
     node::{FolderView, SettingsChange, SettingsView},
@@ -28,9 +28,7 @@ async fn change(
     if let Some(object) = change.as_object_mut() {
         object.remove("fixed");
     }
-    let change: SettingsChange = serde_json::from_value(change).map_err(|error| {
-        crate::local::failure::Failure::invalid(format!("the body is not valid: {error}"))
-    })?;
+    let change: SettingsChange = read_json(change.to_string().as_bytes())?;
     Ok(Json(app.node.change_settings(change).await?))
 }
 
