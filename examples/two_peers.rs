@@ -148,7 +148,8 @@ async fn push_to(peer: &Peer, file: &Path, to: &Username) -> Done<String> {
             bar.inc(bytes);
         }
     };
-    let pushed = push::push(&peer.me, &peer.pool, &parcel, to, &progress).await?;
+    let pace = push::Pace::default();
+    let pushed = push::push(&peer.me, &peer.pool, &parcel, to, &pace, &progress).await?;
     bar.finish_and_clear();
     Ok(pushed.name.to_string())
 }

@@ -3,12 +3,12 @@
 use std::{
     fmt::Display,
     net::{Ipv4Addr, SocketAddr},
-    num::NonZeroU16,
+    num::{NonZeroU16, NonZeroU64},
     str::FromStr,
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use p2pshare_core::{identity::PeerAddr, path::SharePath};
+use p2pshare_core::{identity::PeerAddr, path::SharePath, transfer::RateLimit};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -127,6 +127,11 @@ pub(super) fn parse_local(text: &str) -> Result<SocketAddr, String> {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
     }
     text.parse().map_err(|_| "write a port, or an address such as 127.0.0.1:9401".to_owned())
+}
+
+/// A limit that was given; nothing and 0 are none.
+pub(super) fn rate(bytes_per_second: Option<u64>) -> RateLimit {
+    RateLimit::new(bytes_per_second.and_then(NonZeroU64::new))
 }
 
 #[cfg(test)]

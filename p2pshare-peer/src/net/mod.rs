@@ -32,4 +32,5 @@ pub use limits::{ClientLimits, Http2Settings, ServerLimits};
 pub use server::{ServerSecurity, serve};
 pub use service::ServerServices;
 pub use tls::{PeerTls, TlsError};
+pub(crate) use uploads::{Key as UploadKey, UploadCall};
 pub use uploads::{Upload, Uploads};

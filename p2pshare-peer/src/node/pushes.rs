@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use p2pshare_core::{identity::Username, text::visible};
+use p2pshare_core::{content::ContentId, identity::Username, path::SharePath, text::visible};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Node, NodeError, Topic, absolute, lock, text};
 use crate::{
     net::PushProgress,
-    push::{pack, push},
+    push::{Pace, pack, push},
 };
 
 /// Pushes that are remembered.
@@ -76,6 +76,8 @@ impl Default for Pushes {
 struct Push {
     view: Mutex<PushView>,
     stop: CancellationToken,
+    /// What is sent, under which name, once that is known.
+    parcel: Mutex<Option<(ContentId, SharePath)>>,
 }
 
 impl Push {
@@ -90,6 +92,13 @@ impl Node {
     pub fn pushes(&self) -> Vec<PushView> {
         let list = lock(&self.inner.pushes.list);
         list.iter().rev().map(|push| lock(&push.view).clone()).collect()
+    }
+
+    /// The name under which a content is pushed.
+    pub(super) fn pushed_as(&self, content: ContentId) -> Option<SharePath> {
+        let list = lock(&self.inner.pushes.list);
+        let named = |push: &Arc<Push>| lock(&push.parcel).clone();
+        list.iter().filter_map(named).find(|(id, _)| *id == content).map(|(_, name)| name)
     }
 
     /// Begins to push a file to another user.
@@ -114,7 +123,11 @@ impl Node {
             bytes_done: 0,
             error: None,
         };
-        let one = Arc::new(Push { view: Mutex::new(view), stop: CancellationToken::new() });
+        let one = Arc::new(Push {
+            view: Mutex::new(view),
+            stop: CancellationToken::new(),
+            parcel: Mutex::default(),
+        });
         self.list_push(one.clone())?;
         let node = self.clone();
         self.spawn(async move {
@@ -186,6 +199,7 @@ impl Node {
         let parcel = pack(path, |_| ()).await.map_err(|error| error.to_string())?;
         let total = parcel.manifest.len();
         one.change(self, |view| view.bytes = total);
+        *lock(&one.parcel) = Some((parcel.manifest.id(), parcel.name.clone()));
         let progress = |progress: PushProgress| {
             one.change(self, |view| match progress {
                 PushProgress::Queued { position } => {
@@ -201,7 +215,11 @@ impl Node {
                 }
             });
         };
-        let sent = push(&link.me, &link.pool, &parcel, user, &progress).await;
+        let pace = Pace {
+            limit: self.inner.upload_limit.clone(),
+            uploads: Some(self.inner.uploads.clone()),
+        };
+        let sent = push(&link.me, &link.pool, &parcel, user, &pace, &progress).await;
         sent.map(drop).map_err(|error| error.to_string())
     }
 }

@@ -115,6 +115,7 @@ impl Node {
                 Some(name) => Option::clone(name),
                 None => {
                     let name = self.name_of(upload.content).await?;
+                    let name = name.or_else(|| self.pushed_as(upload.content));
                     names.insert(upload.content, name.clone());
                     name
                 }

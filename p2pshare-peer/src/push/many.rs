@@ -11,7 +11,7 @@ use std::{
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use p2pshare_core::{identity::Username, path::SharePath};
 
-use super::{Parcel, PushError, Pushed, pack_as, send};
+use super::{Pace, Parcel, PushError, Pushed, pack_as, send};
 use crate::{
     data_dir::DataDir,
     net::{PeerPool, PushProgress},
@@ -98,6 +98,7 @@ pub async fn push_all(
     paths: &[PathBuf],
     data_dir: &DataDir,
     user: &Username,
+    pace: &Pace,
     events: PushEvents<'_>,
 ) -> (PushReport, Result<(), PushError>) {
     let state = State { report: PushReport::default(), failures: 0, first: None };
@@ -106,6 +107,7 @@ pub async fn push_all(
         pool,
         data_dir,
         user,
+        pace,
         events,
         done: AtomicU64::new(0),
         state: Mutex::new(state),
@@ -132,6 +134,7 @@ struct Work<'a> {
     pool: &'a PeerPool,
     data_dir: &'a DataDir,
     user: &'a Username,
+    pace: &'a Pace,
     events: PushEvents<'a>,
     /// Bytes that the receiver has.
     done: AtomicU64,
@@ -210,7 +213,7 @@ impl Work<'_> {
             let done = self.done.fetch_add(change, Relaxed).wrapping_add(change);
             (self.events)(PushEvent::Moved { done });
         };
-        let result = send(self.me, self.pool, &parcel, self.user, &progress).await;
+        let result = send(self.me, self.pool, &parcel, self.user, self.pace, &progress).await;
         let sent = sent.into_inner();
         match result {
             Ok(pushed) => {

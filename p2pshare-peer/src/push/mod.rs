@@ -1,6 +1,7 @@
 //! Uploading files to another user's running peer.
 
 mod many;
+mod pace;
 
 use std::{
     io,
@@ -19,6 +20,9 @@ use p2pshare_core::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use many::{PushEvent, PushEvents, PushReport, push_all};
+pub use pace::Pace;
+
+use pace::{Paced, note};
 
 use crate::{
     index_client::ClientError,
@@ -198,6 +202,7 @@ fn hash(
 }
 
 /// Pushes a file to a user's peers that are online, to one after the other until one takes it.
+/// `pace` says how fast, and where it is listed.
 ///
 /// Cancellation: dropping the future ends it; pushing again goes on where it was.
 pub async fn push(
@@ -205,10 +210,11 @@ pub async fn push(
     pool: &PeerPool,
     parcel: &Parcel,
     user: &Username,
+    pace: &Pace,
     progress: &(dyn Fn(PushProgress) + Send + Sync),
 ) -> Result<Pushed, PushError> {
     me.make_known().await?;
-    send(me, pool, parcel, user, progress).await
+    send(me, pool, parcel, user, pace, progress).await
 }
 
 /// The same, when the index knows the peer.
@@ -217,6 +223,7 @@ async fn send(
     pool: &PeerPool,
     parcel: &Parcel,
     user: &Username,
+    pace: &Pace,
     progress: &(dyn Fn(PushProgress) + Send + Sync),
 ) -> Result<Pushed, PushError> {
     let content = parcel.manifest.id();
@@ -227,11 +234,17 @@ async fn send(
     }
     let source = FileSource::new(ReadOptions::default());
     source.insert(parcel.file.clone());
+    let source = Paced { source, limit: &pace.limit };
     let proposal = PushProposal { name: parcel.name.clone(), manifest: parcel.manifest.clone() };
     let mut causes = Vec::new();
     for target in granted.peers {
         let peer = pool.peer(target.peer, target.addresses);
-        match peer.push(&proposal, &source, &OneGrant(target.grant), progress).await {
+        let listed = pace.list(user, target.peer, content);
+        let progress = |now| {
+            note(listed.as_ref(), now);
+            progress(now);
+        };
+        match peer.push(&proposal, &source, &OneGrant(target.grant), &progress).await {
             Ok(name) => return Ok(Pushed { peer: target.peer, name }),
             Err(error) => causes.push((target.peer, error)),
         }

@@ -9,9 +9,10 @@ use p2pshare_proto::v1::{
     ManifestHead, ManifestPart, PushOffer, PushRequest, Segment, push_request::Event,
     transfer_client::TransferClient,
 };
+use serde_json::{Value, json};
 use tonic::{Request, Status};
 
-use crate::support::{Index, MIB, Peer, assert_bytes, noise, tree};
+use crate::support::{Index, MIB, Page, Peer, assert_bytes, noise, tree, until};
 
 #[test]
 fn without_an_inbox_nothing_is_taken() {
@@ -217,4 +218,34 @@ fn hostile_names_do_not_leave_the_inbox() {
     push("honest/name").unwrap();
     assert_bytes(&inbox.join("bob/honest/name"), b"hostile");
     assert!(tree(&outside).is_empty());
+}
+
+/// As long as it takes under a limit it is seen beside what others fetch, and a higher limit holds at once.
+#[test]
+fn a_push_of_the_running_peer_keeps_to_the_limit_of_uploads() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let inbox = bob.path("inbox");
+    let _bobs = bob.serve(&["--inbox", inbox.to_str().unwrap()]);
+    let _alices = alice.serve(&["--ui", "127.0.0.1:0"]);
+    let page = Page::of(&alice);
+    let film = noise(8 * MIB, 113);
+    fs::write(alice.path("film.mkv"), &film).unwrap();
+    let limit = |limit| page.ok("PUT /api/settings", &json!({ "upload_limit": limit }));
+    // At this rate it would take more than two hours.
+    limit(json!(1024));
+    page.ok("POST /api/pushes", &json!({ "path": alice.path("film.mkv"), "user": "bob" }));
+    let running = until("it is listed", || {
+        page.get("/api/uploads")["running"].as_array().unwrap().first().cloned()
+    });
+    assert_eq!(
+        (&running["user"], &running["name"]),
+        (&json!("bob"), &json!("film.mkv")),
+        "{running}"
+    );
+    limit(Value::Null);
+    until("the push is done", || {
+        (page.get("/api/pushes")["items"][0]["state"] == "done").then_some(())
+    });
+    assert_bytes(&inbox.join("alice/film.mkv"), &film);
 }

@@ -199,6 +199,9 @@ pub struct PushArgs {
     pub paths: Vec<PathBuf>,
     /// To whom. Their peer must run with an inbox.
     pub user: Username,
+    /// Most bytes a second to send, such as 5MB. No limit unless set; 0: none.
+    #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
+    pub upload_limit: Option<u64>,
     /// Connect without encryption, for peers that serve with --insecure.
     #[arg(long, env = "P2PSHARE_INSECURE")]
     pub insecure: bool,

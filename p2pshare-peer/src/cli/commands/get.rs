@@ -4,7 +4,7 @@ mod handed;
 mod stream;
 
 use std::{
-    num::{NonZeroU64, NonZeroUsize},
+    num::NonZeroUsize,
     path::Path,
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use std::{
 use p2pshare_core::{
     swarm::DownloadError,
     text::visible,
-    transfer::{Durability, RateLimit, ReadOptions},
+    transfer::{Durability, ReadOptions},
 };
 use serde_json::json;
 use tokio::{
@@ -33,6 +33,7 @@ use crate::{
         context::Context,
         exit::{CliError, Exit},
         output::{bytes, count, one_line},
+        values::rate,
     },
     daemon::{DownloadServeOptions, DownloadServer},
     data_dir::DownloadLock,
@@ -216,10 +217,6 @@ impl Served {
         // If it has panicked there is nothing left to end.
         let _ = self.task.await;
     }
-}
-
-fn rate(bytes_per_second: Option<u64>) -> RateLimit {
-    RateLimit::new(bytes_per_second.and_then(NonZeroU64::new))
 }
 
 /// Shows how far the job is, for ever.

@@ -19,10 +19,13 @@ use crate::{
         exit::{CliError, Exit},
         output::{bytes, count, one_line},
         progress::Progress,
+        values::rate,
     },
     net::{PeerPool, PushProgress},
     publish::OwnPeer,
-    push::{Parcel, PushError, PushEvent, PushReport, Pushed, pack, push as push_to, push_all},
+    push::{
+        Pace, Parcel, PushError, PushEvent, PushReport, Pushed, pack, push as push_to, push_all,
+    },
 };
 
 const RESUME: &str = "run the same command again: it goes on where it stopped";
@@ -35,10 +38,11 @@ pub(crate) async fn push(
     let (session, client) = context.session_client()?;
     let me = context.own_peer(&session, client)?;
     let pool = context.peer_pool(args.insecure, None)?;
+    let pace = Pace { limit: rate(args.upload_limit), uploads: None };
     let work = async {
         match args.paths.as_slice() {
-            [file] if !file.is_dir() => one(context, &me, &pool, file, &args.user).await,
-            paths => many(context, &me, &pool, paths, &args.user).await,
+            [file] if !file.is_dir() => one(context, &me, &pool, file, &args.user, &pace).await,
+            paths => many(context, &me, &pool, paths, &args.user, &pace).await,
         }
     };
     let done = cancel.run_until_cancelled(Box::pin(work)).await;
@@ -51,6 +55,7 @@ async fn one(
     pool: &PeerPool,
     file: &Path,
     user: &Username,
+    pace: &Pace,
 ) -> Result<(), CliError> {
     let (there, sent) = (AtomicU64::new(0), AtomicU64::new(0));
     let parcel = pack(file, show_hashing(context, file)).await?;
@@ -58,7 +63,7 @@ async fn one(
     let pushed = {
         let shown = context.output.progress(format!("Pushing {}", parcel.name), Some(size));
         let progress = show(&shown, size, &there, &sent);
-        shown.while_doing(push_to(me, pool, &parcel, user, &progress)).await?
+        shown.while_doing(push_to(me, pool, &parcel, user, pace, &progress)).await?
     };
     let (sent, kept) = (sent.into_inner(), visible(pushed.name.as_str()));
     context.output.line(match (sent, size) {
@@ -89,6 +94,7 @@ async fn many(
     pool: &PeerPool,
     paths: &[PathBuf],
     user: &Username,
+    pace: &Pace,
 ) -> Result<(), CliError> {
     let shown = context.output.progress("Pushing", None);
     let total = AtomicU64::new(0);
@@ -114,7 +120,7 @@ async fn many(
             context.output.event("failed", json!({ "path": path, "error": error }));
         }
     };
-    let pushing = push_all(me, pool, paths, &context.dir, user, &events);
+    let pushing = push_all(me, pool, paths, &context.dir, user, pace, &events);
     let (report, ended) = shown.while_doing(pushing).await;
     shown.finish();
     let PushReport { pushed, there, bytes: size, sent, failed, mismatched, skipped } = report;

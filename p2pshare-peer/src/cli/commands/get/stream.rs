@@ -7,13 +7,13 @@ use futures::StreamExt;
 use p2pshare_core::text::visible;
 use tokio_util::sync::CancellationToken;
 
-use super::rate;
 use crate::{
     cli::{
         args::GetArgs,
         context::Context,
         exit::{CliError, Exit},
         progress::Progress,
+        values::rate,
     },
     download::{Found, Target, find},
     downloads::{Connection, DownloadManager, ManagerOptions, ReadError},
