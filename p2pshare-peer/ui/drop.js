@@ -1,14 +1,13 @@
 // Files that are dropped on the page, or chosen in the browser: they are sent to the peer, which keeps and shares them.
 
-import { sendDropped } from "./api.js";
-import { fill, h, icon, setText } from "./dom.js";
-import { bar, button, problemBox, tell } from "./parts.js";
+import { fill, h, icon, setText, show } from "./dom.js";
+import { announcer, bar, button, problemBox } from "./parts.js";
+import { sending } from "./sending.js";
 import { bytes, count, percent } from "./text.js";
 
 /** A place to drop files on. */
 export function dropZone({ signal }) {
   const input = h("input", { type: "file", multiple: true, class: "sr-only", tabindex: "-1", "aria-label": "Files to share" });
-  const state = h("div", { class: "drop-state" });
   const zone = h(
     "div",
     { class: "drop" },
@@ -20,7 +19,7 @@ export function dropZone({ signal }) {
     input,
   );
   input.addEventListener("change", () => {
-    send([...input.files].map((file) => ({ file, name: file.name })), state, signal);
+    sending.add([...input.files].map((file) => ({ file, name: file.name })));
     input.value = "";
   });
 
@@ -49,9 +48,9 @@ export function dropZone({ signal }) {
       const file = entry ? null : item.getAsFile();
       return entry ? filesOf(entry, "") : [{ file, name: file.name }];
     });
-    send((await Promise.all(dropped)).flat(), state, signal);
+    sending.add((await Promise.all(dropped)).flat());
   }, { signal });
-  return h("div", {}, zone, state);
+  return h("div", {}, zone, sendingState(signal));
 }
 
 /** The files of what was dropped, with their folders in their names. */
@@ -69,41 +68,30 @@ async function filesOf(entry, folder) {
   }
 }
 
-/** Sends them one after the other. */
-async function send(files, place, signal) {
-  if (files.length === 0) return;
-  const total = files.reduce((sum, { file }) => sum + file.size, 0);
-  const stop = new AbortController();
-  signal.addEventListener("abort", () => stop.abort());
+/** How far the files are that are being sent, and which of the last ones were not taken. */
+function sendingState(signal) {
   const progress = bar("Progress of dropped files");
-  const line = h("p", { class: "muted num", role: "status" });
-  fill(place, h("div", { class: "card stack" },
-    h("div", { class: "row spread" }, line, button({ label: "Stop", kind: "small", click: () => stop.abort() })),
-    progress.element));
-  let before = 0;
-  const failed = [];
-  for (const [at, { file, name }] of files.entries()) {
-    const sent = (loaded) => {
-      progress.set(before + loaded, total || 1);
-      setText(line, files.length === 1
-        ? `Sending ${name}: ${percent(loaded, file.size)}% of ${bytes(file.size)}`
-        : `Sending ${at + 1} of ${count(files.length, "file")}: ${percent(before + loaded, total)}% of ${bytes(total)}`);
-    };
-    sent(0);
-    try {
-      await sendDropped(file, name, sent, stop.signal);
-    } catch (problem) {
-      if (problem.name === "AbortError") {
-        fill(place);
-        return;
-      }
-      failed.push([name, problem]);
-      if (problem.status === 0) break;
+  const line = h("p", { class: "muted num" });
+  const stop = button({ label: "Stop", kind: "small", click: () => sending.stop() });
+  const card = h("div", { class: "card stack" }, h("div", { class: "row spread" }, line, stop), progress.element);
+  const failures = h("div", { class: "stack" });
+  const told = announcer();
+  let failed = [];
+  sending.follow(signal, (now) => {
+    show(card, Boolean(now.current));
+    if (now.current) {
+      const { file, name } = now.current;
+      progress.set(now.done, now.total || 1);
+      setText(line, now.files === 1
+        ? `Sending ${name}: ${percent(now.loaded, file.size)}% of ${bytes(file.size)}`
+        : `Sending ${now.number} of ${count(now.files, "file")}: ${percent(now.done, now.total)}% of ${bytes(now.total)}`);
+      told.say(`Sending ${count(now.files, "file")}`);
     }
-    before += file.size;
-  }
-  fill(place, failed.slice(0, 3).map(([name, problem]) =>
-    problemBox({ title: `${name} is not shared`, message: problem.message, hint: problem.hint })));
-  const done = files.length - failed.length;
-  if (done > 0) tell(`${count(done, "file")} taken in: shared as soon as hashed`);
+    if (now.failed.length === failed.length) return;
+    failed = now.failed;
+    fill(failures, failed.map(([name, problem]) =>
+      problemBox({ title: `${name} is not shared`, message: problem.message, hint: problem.hint })),
+    now.more > 0 && h("p", { class: "muted" }, `and ${count(now.more, "more file")}`));
+  });
+  return h("div", { class: "drop-state stack" }, card, failures, told.element);
 }
