@@ -35,7 +35,8 @@ export function problemBox(problem, again) {
       "div",
       { class: "problem-text" },
       h("p", { class: "problem-title" }, problem.title ?? "Something went wrong"),
-      problem.message && problem.message !== problem.title && h("p", {}, problem.message),
+      problem.message && problem.message !== problem.title
+        && problem.message.split("\n").filter((line) => line.trim()).map((line) => h("p", {}, line)),
       problem.hint && h("p", { class: "muted" }, problem.hint),
     ),
     again && button({ label: "Try again", kind: "small", click: again }),

@@ -1,7 +1,7 @@
 // One download: how far it is, which pieces are there, who gives what, its files.
 
 import { api, query as queryText } from "../api.js";
-import { actions, stateName, statusLine } from "../download-row.js";
+import { actions, hindrance, stateName, statusLine } from "../download-row.js";
 import { fill, h, icon, keyed, setAttribute, setText, show, throttle } from "../dom.js";
 import { isSettled } from "../downloads.js";
 import { kindTile } from "../hit.js";
@@ -54,17 +54,17 @@ async function open(place, id, signal) {
   const map = pieceMap(id, signal);
   const files = first.files > 1 || first.state === "resolving" ? fileList(id, signal, map.choose) : null;
   let shown;
+  let lastTold;
 
   const update = (now) => {
-    const before = shown;
     shown = now;
     setText(big, now.bytes > 0 || now.state === "done" ? `${now.state === "done" ? 100 : percent(now.bytes_done, now.bytes)}%` : stateName(now));
     progress.set(now.bytes_done, now.bytes, now.state);
     setText(line, [stateName(now), ...facts(now)].filter(Boolean).join(" · "));
-    if (before?.error !== now.error || !before) {
-      fill(error, now.error && problemBox({ title: now.files_failed > 0 && now.files > 1
-        ? `${count(now.files_failed, "file")} could not be fetched` : "It could not be fetched", message: now.error }));
-    }
+    const hindered = hindrance(now);
+    const told = JSON.stringify(hindered);
+    if (told !== lastTold) fill(error, hindered && problemBox(hindered));
+    lastTold = told;
     setText(folder, now.folder);
     setText(times, now.finished_at ? `${moment(now.created_at)}, ended ${moment(now.finished_at)}` : moment(now.created_at));
     buttons.update(now);
@@ -186,12 +186,27 @@ function fileList(id, signal, choose) {
   let next = null;
   let complete = false;
   let asking = false;
-  let chosen = null;
+  /** The file whose pieces are shown, and whether somebody chose it. */
+  let shown = null;
+  let isChosen = false;
   const trouble = troublePlace();
+  const pick = (number, path) => {
+    isChosen = true;
+    choose(number, path);
+  };
   const list = virtualList({
     label: "Files", className: "files-of", signal, key: (file) => file.number,
-    make: () => fileRow(choose), more: () => more(),
+    make: () => fileRow(pick), more: () => more(),
   });
+  /** Shows the pieces of the file that comes in, unless somebody has chosen another. */
+  const follow = () => {
+    const before = items.find((file) => file.number === shown);
+    if (isChosen || items.length === 0 || before?.state === "running") return;
+    const next = items.find((file) => file.state === "running") ?? before ?? items[0];
+    if (next.number === shown) return;
+    shown = next.number;
+    choose(next.number, next.path);
+  };
   const page = async (after, limit) => api.get(`/api/downloads/${id}/files${queryText({ after, limit })}`, { signal });
   const more = async () => {
     if (asking || complete) return;
@@ -202,10 +217,7 @@ function fileList(id, signal, choose) {
       next = answer.next;
       complete = !next;
       list.set([...items], complete);
-      if (!chosen && items.length > 0) {
-        chosen = items.find((file) => file.state === "running") ?? items[0];
-        choose(chosen.number, chosen.path);
-      }
+      follow();
     } catch (problem) {
       if (problem.name !== "AbortError") trouble.tell(problem);
     } finally {
@@ -228,6 +240,7 @@ function fileList(id, signal, choose) {
       next = after;
       complete = !after;
       list.set([...items], complete);
+      follow();
     } catch {
       // The next change asks again.
     } finally {
