@@ -21,6 +21,9 @@ const PAGE = 50;
 /** Hits that are asked for at once by whoever wants more than the first page. */
 const NEXT_PAGE = 100;
 
+/** So many milliseconds hits stay, faded, while those for other words are asked for: most are there sooner. */
+const OLD_FOR = 250;
+
 export default function search({ query, signal }) {
   const words = h("input", {
     type: "search", name: "q", "aria-label": "Search", autocomplete: "off", spellcheck: "false", dataset: { first: "" },
@@ -150,7 +153,11 @@ function showHits(place, values, status, asked, signal) {
     status.say(`${number} found`);
     list.set([...hits], !next);
   };
-  if (place.childElementCount === 0) fill(place, loading("Searching…"));
+  // What is there answers other words. It goes at once if the answer is not there at once.
+  const old = [...place.children];
+  for (const each of old) each.classList.add("old");
+  if (old.length === 0) fill(place, loading("Searching…"));
+  else setTimeout(() => !asked.aborted && old[0].isConnected && fill(place, loading("Searching…")), OLD_FOR);
   page();
 }
 
