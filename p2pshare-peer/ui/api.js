@@ -20,7 +20,7 @@ export class Problem extends Error {
 const GONE = {
   title: "The peer does not answer",
   detail: "p2pshare-peer is not running, or this page has lost it.",
-  hint: "Start it again with p2pshare-peer serve. This page goes on by itself.",
+  hint: "Start it again with p2pshare-peer serve, and open the link that it prints.",
   status: 0,
 };
 

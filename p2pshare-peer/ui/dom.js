@@ -1,4 +1,5 @@
-// Making and keeping elements. Nothing here reads HTML: what comes from others can only ever become text.
+// Making and keeping elements. Nothing here reads HTML: what comes from others can only ever become text. The page's own
+// icons alone are read as markup.
 
 import { visible } from "./text.js";
 
@@ -65,20 +66,30 @@ export function show(element, shown) {
   if (element.hidden === shown) element.hidden = !shown;
 }
 
+/** Fetches the icons once, so that those that are drawn later do not need the peer. */
+export async function loadIcons() {
+  const answer = await fetch("/icons.svg");
+  const sprite = new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement;
+  for (const symbol of sprite.querySelectorAll("symbol")) symbol.id = `icon-${symbol.id}`;
+  sprite.setAttribute("class", "sprite");
+  sprite.setAttribute("aria-hidden", "true");
+  document.body.append(document.adoptNode(sprite));
+}
+
 /** An icon of the sprite. It is decoration: what it means is said by text beside it. */
 export function icon(name, more = "") {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", `icon ${more}`.trim());
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/icons.svg#${name}`);
+  use.setAttribute("href", `#icon-${name}`);
   svg.append(use);
   return svg;
 }
 
 /** Makes an icon show another one. */
 export function setIcon(svg, name) {
-  const href = `/icons.svg#${name}`;
+  const href = `#icon-${name}`;
   const use = svg.firstChild;
   if (use.getAttribute("href") !== href) use.setAttribute("href", href);
 }

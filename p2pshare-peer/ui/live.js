@@ -12,7 +12,7 @@ const HIDDEN_FOR = 60_000;
 class Live extends EventTarget {
   /** The last of each kind that was told, by its name. */
   last = {};
-  /** `connecting`, `open`, `waiting` (`retryAt` says until when) or `shut-out`. */
+  /** `connecting`, `open`, `waiting` (`retryAt` says until when) or `shut-out`, until this browser has a new key. */
   connection = "connecting";
   retryAt = 0;
 
@@ -24,7 +24,7 @@ class Live extends EventTarget {
   /** Begins to listen to the peer. */
   start() {
     document.addEventListener("visibilitychange", () => this.#visibility());
-    addEventListener("online", () => this.retry());
+    for (const event of ["online", "focus"]) addEventListener(event, () => this.retry());
     this.#open();
     this.#visibility();
   }
@@ -55,13 +55,13 @@ class Live extends EventTarget {
 
   /** Tries again at once. */
   retry() {
-    if (this.connection === "waiting") this.#again();
+    if (this.connection === "waiting" || this.connection === "shut-out") this.#again();
   }
 
   #open() {
     clearTimeout(this.#timer);
     this.#source?.close();
-    if (this.connection !== "waiting") this.#become("connecting");
+    if (this.connection === "open") this.#become("connecting");
     const source = new EventSource("/api/events");
     this.#source = source;
     source.addEventListener("open", () => {
@@ -83,14 +83,16 @@ class Live extends EventTarget {
     const wait = this.#wait * (0.75 + Math.random() / 2);
     this.retryAt = Date.now() + wait;
     this.#timer = setTimeout(() => this.#again(), wait);
-    this.#become("waiting");
+    const wasShutOut = this.connection === "shut-out";
+    if (!wasShutOut) this.#become("waiting");
     try {
       this.tell("state", await api.get("/api/state"));
     } catch (problem) {
       if (problem.shutOut) {
+        // Only a new key helps, which another page of this browser gets: then whoever looks at this one tries again.
         clearTimeout(this.#timer);
-        this.#become("shut-out");
-      }
+        if (!wasShutOut) this.#become("shut-out");
+      } else if (wasShutOut) this.#become("waiting");
     }
   }
 
@@ -106,7 +108,7 @@ class Live extends EventTarget {
         this.#source?.close();
         this.#source = null;
       }, HIDDEN_FOR);
-    } else if (!this.#source && this.connection !== "shut-out") this.#open();
+    } else if (!this.#source) this.#open();
   }
 
   #become(connection) {

@@ -1,7 +1,7 @@
 // Begins: asks how the peer is, then shows the view that the address names.
 
 import { api } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, loadIcons } from "./dom.js";
 import { startDownloads } from "./downloads.js";
 import { live } from "./live.js";
 import { loading, problemBox, tell } from "./parts.js";
@@ -25,6 +25,8 @@ const LOGIN = () => import("./views/login.js");
 const shell = buildShell();
 let leave = new AbortController();
 let account;
+/** Who was logged in before. */
+let lastUser;
 let first = true;
 
 /** Shows the view of the address; to those who are not logged in, the one where they can. */
@@ -44,7 +46,7 @@ async function showView() {
   try {
     const module = await load();
     if (signal.aborted) return undefined;
-    view = module.default({ parts: parts.slice(1), query, signal });
+    view = module.default({ parts: parts.slice(1), query, signal, lastUser });
   } catch (error) {
     if (signal.aborted) return undefined;
     // A part of the page could not be fetched, most likely since the peer is gone.
@@ -69,6 +71,8 @@ function failed(error) {
 
 async function start() {
   fill(shell.main, loading());
+  // Whether they can be had or not, the page can be used.
+  loadIcons().catch(() => {});
   try {
     live.tell("state", await api.get("/api/state"));
   } catch (problem) {
@@ -82,7 +86,9 @@ async function start() {
   live.on("state", leaveNever, (state) => {
     const now = state.account?.username;
     if (now === account) return;
-    if (!now) tell("You are logged out.");
+    // Of a session that was ended elsewhere the view tells why.
+    if (!now && !state.trouble) tell("You are logged out.");
+    lastUser = account ?? lastUser;
     account = now;
     showView();
   });

@@ -107,11 +107,15 @@ function accountBox() {
   const name = h("p", { class: "who" });
   const where = h("p", { class: "where" });
   const dot = h("span", { class: "dot", "aria-hidden": "true" });
-  live.follow("state", new AbortController().signal, (state) => {
-    setText(name, state.account?.username ?? "");
-    setText(where, state.account ? (state.online ? "Online" : "Not online") : "");
-    dot.className = `dot ${state.online ? "on" : "off"}`;
-  });
+  const draw = () => {
+    const { account, online } = live.last.state ?? {};
+    const isGone = live.connection === "waiting" || live.connection === "shut-out";
+    setText(name, account?.username ?? "");
+    setText(where, account ? (isGone ? "No answer" : online ? "Online" : "Not online") : "");
+    dot.className = `dot ${online && !isGone ? "on" : "off"}`;
+  };
+  live.follow("state", new AbortController().signal, draw);
+  live.addEventListener("connection", draw);
   return h(
     "div",
     { class: "account" },
@@ -141,21 +145,20 @@ function connectionBanner() {
   let trouble = null;
   let slow = null;
   const draw = () => fill(element, gone, trouble);
+  const again = () => button({ label: "Try now", kind: "small", click: () => live.retry() });
   live.addEventListener("connection", ({ detail }) => {
     clearTimeout(slow);
     if (detail === "waiting") {
       // A peer that is started again in a second is not worth a word.
       slow = setTimeout(() => {
-        gone = banner("The peer does not answer. This page tries again by itself.", [
-          button({ label: "Try now", kind: "small", click: () => live.retry() }),
-        ]);
+        gone = banner("The peer does not answer: it does not run, or it is starting. After a new start, open the link that it prints.", [again()]);
         draw();
       }, 1_500);
       return;
     }
     if (detail === "connecting") return;
     gone = detail === "shut-out"
-      ? banner("This page may not ask the peer any more. Run p2pshare-peer ui, and open the link that it prints.", [])
+      ? banner("The peer was started anew, and this page has no key to it. Run p2pshare-peer ui, and open the link that it prints in this browser: then this page goes on too.", [again()])
       : null;
     draw();
   });
