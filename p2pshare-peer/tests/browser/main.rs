@@ -7,6 +7,7 @@ mod access;
 mod axe;
 mod browser;
 mod chromium;
+mod lasting;
 mod lists;
 mod many;
 mod news;

@@ -56,16 +56,21 @@ pub(crate) const LOGGED_IN: &str = "return Boolean(document.querySelector('.who'
 
 /// Starts a peer with a page on a free port. Its user has a home of their own, where downloads go.
 fn serve(peer: &Peer) -> Process {
+    serve_at(peer, "127.0.0.1:0")
+}
+
+/// The same with its page at this address.
+pub(crate) fn serve_at(peer: &Peer, page: &str) -> Process {
     let inbox = peer.path("Inbox");
     std::fs::create_dir_all(&inbox).expect("a folder");
-    let mut command = peer.command(["serve", "--listen", "127.0.0.1:0", "--ui", "127.0.0.1:0"]);
+    let mut command = peer.command(["serve", "--listen", "127.0.0.1:0", "--ui", page]);
     command.arg("--inbox").arg(inbox).arg("--json").env("HOME", peer.home());
     command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_DOWNLOAD_DIR");
     Process::start(command)
 }
 
 /// The link to the page, which works once.
-fn url_of(serving: &mut Process) -> String {
+pub(crate) fn url_of(serving: &mut Process) -> String {
     let event = serving.wait_for_event("ui");
     event["url"].as_str().expect("a URL").to_owned()
 }

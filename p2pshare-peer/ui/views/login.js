@@ -3,11 +3,14 @@
 import { api } from "../api.js";
 import { fill, h, icon, show } from "../dom.js";
 import { live } from "../live.js";
-import { act, button, field, passwordField, toggle, troublePlace } from "../parts.js";
+import { act, button, field, passwordField, problemBox, toggle, troublePlace } from "../parts.js";
 import { here } from "../router.js";
 import { themeButton } from "../shell.js";
 
-export default function login() {
+/** What was typed stays when one goes between logging in and making an account. */
+const typed = { index: null, username: "" };
+
+export default function login({ signal, lastUser }) {
   const registering = here().parts[0] === "register";
   const state = live.last.state;
   const title = registering ? "Make an account" : "Log in";
@@ -15,11 +18,11 @@ export default function login() {
 
   const index = h("input", {
     name: "index", type: "url", required: true, autocomplete: "url", autocapitalize: "off", spellcheck: "false",
-    value: state?.default_index ?? "", placeholder: "https://index.example.org:7400",
+    value: typed.index ?? state?.default_index ?? "", placeholder: "https://index.example.org:7400",
   });
   const username = h("input", {
     name: "username", required: true, autocomplete: "username", autocapitalize: "none", spellcheck: "false",
-    maxlength: 32, dataset: { first: "" },
+    maxlength: 32, value: typed.username || (lastUser ?? ""), dataset: { first: "" },
   });
   const password = passwordField("Password", {
     name: "password",
@@ -28,6 +31,9 @@ export default function login() {
     minlength: registering ? 8 : undefined,
   });
   const invite = h("input", { name: "invite", autocomplete: "off", autocapitalize: "off", spellcheck: "false" });
+  for (const input of [index, username]) {
+    input.addEventListener("input", () => { typed[input.name] = input.value; });
+  }
   const newKey = toggle("I know why, accept the new key", {
     hint: "Only if whoever runs the index has told you that it was set up anew.",
   });
@@ -60,6 +66,9 @@ export default function login() {
     });
   });
 
+  const why = h("div");
+  live.follow("state", signal, ({ trouble: reason }) =>
+    fill(why, reason && problemBox({ title: "You are not logged in any more", message: `${reason[0].toUpperCase()}${reason.slice(1)}.` })));
   const element = h(
     "div",
     { class: "card door" },
@@ -68,6 +77,7 @@ export default function login() {
     h("p", { class: "muted" }, registering
       ? "With an account you find what others share, and they find what you share."
       : "Files go straight between you and the others of your community."),
+    why,
     form,
     h("p", { class: "door-other" }, registering ? "You have an account? " : "No account yet? ",
       h("a", { href: registering ? "#/search" : "#/register" }, registering ? "Log in" : "Make one")),
