@@ -77,6 +77,7 @@ function sendingState(signal) {
   const failures = h("div", { class: "stack" });
   const told = announcer();
   let failed = [];
+  let said = 0;
   sending.follow(signal, (now) => {
     show(card, Boolean(now.current));
     if (now.current) {
@@ -85,8 +86,10 @@ function sendingState(signal) {
       setText(line, now.files === 1
         ? `Sending ${name}: ${percent(now.loaded, file.size)}% of ${bytes(file.size)}`
         : `Sending ${now.number} of ${count(now.files, "file")}: ${percent(now.done, now.total)}% of ${bytes(now.total)}`);
-      told.say(`Sending ${count(now.files, "file")}`);
     }
+    const number = now.current ? now.files : 0;
+    if (number !== said) told.say(number ? `Sending ${count(number, "file")}` : "");
+    said = number;
     if (now.failed.length === failed.length) return;
     failed = now.failed;
     fill(failures, failed.map(([name, problem]) =>
