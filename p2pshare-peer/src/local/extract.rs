@@ -10,7 +10,10 @@ use p2pshare_core::api::ProblemKind;
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::failure::{Answer, Failure};
+use super::{
+    failure::{Answer, Failure},
+    plain,
+};
 
 /// Longest JSON body in bytes.
 const MAX_BODY: usize = 256 * 1024;
@@ -25,7 +28,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
         <AxumPath<T> as FromRequestParts<S>>::from_request_parts(parts, state)
             .await
             .map(|AxumPath(value)| Self(value))
-            .map_err(|rejection| wrong("path", &rejection.body_text()))
+            .map_err(|rejection| wrong("path", &plain::of_parts(&rejection.body_text())))
     }
 }
 
@@ -42,7 +45,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         }
         AxumQuery::<T>::try_from_uri(&parts.uri)
             .map(|AxumQuery(value)| Self(value))
-            .map_err(|rejection| wrong("query", &rejection.body_text()))
+            .map_err(|rejection| wrong("query", &plain::of_parts(&rejection.body_text())))
     }
 }
 
@@ -70,9 +73,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
                 ),
                 None => Failure::invalid("the body ended early"),
             })?;
-        axum::Json::<T>::from_bytes(&body.to_bytes())
-            .map(|axum::Json(value)| Self(value))
-            .map_err(|rejection| wrong("body", &rejection.body_text()))
+        plain::json(&body.to_bytes()).map(Self).map_err(|why| wrong("body", &why))
     }
 }
 
@@ -101,6 +102,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-fn wrong(part: &str, why: &str) -> Failure {
+/// A part of a request that makes no sense.
+pub(super) fn wrong(part: &str, why: &str) -> Failure {
     Failure::invalid(format!("the {part} is not valid: {why}"))
 }

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use crate::{
     local::{
         App,
-        extract::{Json, Query},
+        extract::{Json, Query, wrong},
         failure::Answer,
+        plain,
     },
     node::{FolderView, SettingsChange, SettingsView},
 };
@@ -28,9 +29,7 @@ async fn change(
     if let Some(object) = change.as_object_mut() {
         object.remove("fixed");
     }
-    let change: SettingsChange = serde_json::from_value(change).map_err(|error| {
-        crate::local::failure::Failure::invalid(format!("the body is not valid: {error}"))
-    })?;
+    let change: SettingsChange = plain::value(change).map_err(|why| wrong("body", &why))?;
     Ok(Json(app.node.change_settings(change).await?))
 }
 
