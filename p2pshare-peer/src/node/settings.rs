@@ -1,11 +1,13 @@
 //! Settings: what was given for this run, before what is kept in the data directory, before defaults.
 
 use std::{
+    fs,
     num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     sync::Mutex,
 };
 
+use p2pshare_core::text::visible;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Node, NodeError, Topic, absolute, lock, text};
@@ -303,6 +305,15 @@ fn effective(
     Settings::defaults(dir).with(&kept.clone().and(given.clone()))
 }
 
+/// Makes a folder, if it is not there, and finds out whether files can be put into it. Blocks.
+fn make(folder: &Path) -> Result<(), NodeError> {
+    let made = fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    made.map(drop).map_err(|error| {
+        let folder = text(folder);
+        NodeError::Invalid(format!("files cannot be kept in {}: {error}", visible(&folder)))
+    })
+}
+
 impl Node {
     /// The settings as they are.
     pub fn settings(&self) -> SettingsView {
@@ -315,7 +326,14 @@ impl Node {
         let changed = tokio::task::spawn_blocking(move || {
             let inner = &node.inner;
             let before = inner.settings.current();
+            let named_drop = change.drop_folder.is_some();
             let (kept, now) = inner.settings.check(change)?;
+            if now.download_folder != before.download_folder {
+                make(&now.download_folder)?;
+            }
+            if named_drop && now.drop_folder != before.drop_folder {
+                make(&now.drop_folder)?;
+            }
             if now.inbox != before.inbox {
                 inner.inbox.set(now.inbox.as_deref())?;
             }
@@ -373,6 +391,19 @@ mod tests {
         assert_eq!(set(r#"{"upload_slots": 3}"#).download_limit, Some(2048));
         let now = set(r#"{"download_limit": null, "inbox": null}"#);
         assert_eq!((now.download_limit, now.inbox), (None, None));
+    }
+
+    #[test]
+    fn a_folder_is_one_that_files_can_be_kept_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"x").unwrap();
+        for refused in [file.clone(), file.join("below"), "/proc/p2pshare".into()] {
+            assert!(matches!(make(&refused), Err(NodeError::Invalid(_))), "{refused:?}");
+        }
+        let new = folder.path().join("new/one");
+        make(&new).unwrap();
+        assert_eq!(fs::read_dir(new).unwrap().count(), 0);
     }
 
     #[test]

@@ -14,7 +14,8 @@ export default function settings({ signal }) {
   const place = h("div", {}, loading());
   const fetchAll = async () => {
     try {
-      fill(place, form(await api.get("/api/settings", { signal }), signal));
+      const show = (settings) => fill(place, form(settings, signal, show));
+      show(await api.get("/api/settings", { signal }));
     } catch (problem) {
       if (problem.name !== "AbortError") fill(place, problemBox(problem, fetchAll));
     }
@@ -31,7 +32,8 @@ function card(id, title, ...children) {
   return h("section", { class: "card stack", "aria-labelledby": id }, h("h2", { id }, title), children);
 }
 
-function form(now, signal) {
+/** The form. `saved` is called with the settings as they are then. */
+function form(now, signal, saved) {
   const fixed = new Set(now.fixed);
   const trouble = troublePlace();
   const hintFor = (name, hint) => (fixed.has(name) ? FIXED : hint);
@@ -62,7 +64,7 @@ function form(now, signal) {
   const slots = numberInput("upload_slots", 1024);
   const atOnce = numberInput("downloads_at_once", 64);
   const downloads = folder("download_folder", "Downloads", "Where downloads go.", true);
-  const drop = folder("drop_folder", "Dropped files", "Where files go that are dropped on the page.", true);
+  const drop = folder("drop_folder", "Dropped files", "Where files go that are dropped on the page. Unless you name another: the folder Shared where downloads go.", true);
   const inbox = folder("inbox", "Inbox", "Where files go that others push to you. Empty: nobody can.", false);
   const lan = toggle("Find peers nearby", {
     checked: now.lan, hint: hintFor("lan", "Peers on the same network find each other's addresses and prefer them."),
@@ -90,9 +92,13 @@ function form(now, signal) {
         download_folder: downloads.input.value.trim(), drop_folder: drop.input.value.trim(),
         inbox: inbox.input.value.trim() || null, lan: lan.input.checked,
       };
-      for (const name of fixed) delete wanted[name];
-      await api.put("/api/settings", wanted);
-      tell("Saved");
+      // What was not changed here may have been changed elsewhere.
+      const changed = Object.fromEntries(Object.entries(wanted).filter(([name, value]) => !fixed.has(name) && value !== now[name]));
+      const after = await api.put("/api/settings", changed);
+      saved(after);
+      if (!("drop_folder" in changed) && after.drop_folder !== now.drop_folder) {
+        tell(`Saved. Files that are dropped go to ${after.drop_folder} now.`, "warning");
+      } else tell("Saved");
     });
   });
   return element;
@@ -112,7 +118,7 @@ function accountCard() {
   const { account } = live.last.state;
   const trouble = troublePlace();
   const user = h("input", { type: "text", name: "username", autocomplete: "username", value: account.username, hidden: true });
-  const old = passwordField("Password until now", { name: "old", autocomplete: "current-password" });
+  const old = passwordField("Password until now", { name: "old", autocomplete: "current-password", minlength: 8 });
   const fresh = passwordField("New password", { name: "new", autocomplete: "new-password", minlength: 8, hint: "At least 8 characters. All other sessions end." });
   const change = button({ label: "Change password", type: "submit" });
   const everywhere = button({
