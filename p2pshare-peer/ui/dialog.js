@@ -1,15 +1,22 @@
 // Dialogs, over the browser's own: they keep the focus inside and give it back.
 
-import { h } from "./dom.js";
-import { act, button, troublePlace } from "./parts.js";
+import { focusNear, h } from "./dom.js";
+import { act, button, toastPlace, troublePlace } from "./parts.js";
 
 let count = 0;
+/** Those that are shown, the topmost last. */
+const shown = [];
+
+/** Closes all of them: they go with the view that opened them. */
+export function closeDialogs() {
+  for (const dialog of [...shown].reverse()) dialog.close();
+}
 
 /**
  * Shows a dialog with a body and buttons below. Gives `close` and a promise of what it was closed with: `undefined` if it
  * was dismissed.
  */
-export function openDialog({ title, body, actions = [], wide = false, signal }) {
+export function openDialog({ title, body, actions = [], wide = false }) {
   count += 1;
   const id = `dialog-${count}`;
   let result;
@@ -33,15 +40,22 @@ export function openDialog({ title, body, actions = [], wide = false, signal }) 
   dialog.addEventListener("mousedown", (event) => {
     if (event.target === dialog) close();
   });
+  const opener = document.activeElement;
   const closed = new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      shown.splice(shown.indexOf(dialog), 1);
+      (shown.at(-1) ?? document.body).append(toastPlace());
       dialog.remove();
+      // The browser gives the focus back only to what is still there to be seen.
+      if (document.activeElement === document.body) focusNear(opener);
       resolve(result);
     });
   });
-  signal?.addEventListener("abort", () => dialog.close());
   document.body.append(dialog);
   dialog.showModal();
+  shown.push(dialog);
+  // What is told in passing is seen above all that dims the page.
+  dialog.append(toastPlace());
   // Not the button that closes it, which is the first that could take the focus.
   const first = dialog.querySelector(".dialog-body :is(input, select)") ?? dialog.querySelector("h2");
   first.focus({ preventScroll: true });

@@ -41,9 +41,30 @@ function append(element, children) {
 
 /** Puts these children in place of what is there. */
 export function fill(element, ...children) {
+  const hadFocus = holdsFocus(element) && element !== document.activeElement;
   element.replaceChildren();
   append(element, children);
+  if (hadFocus) focusNear(element);
   return element;
+}
+
+const FOCUSABLE = "a[href], button, input, select, [tabindex='0']";
+
+function holdsFocus(element) {
+  return document.activeElement !== document.body && element.contains(document.activeElement);
+}
+
+/**
+ * Puts the focus on an element or into it; if nothing in it can be seen any more, on what is beside it, or else on the
+ * heading: a focus that is lost would begin at the top of the page again.
+ */
+export function focusNear(element) {
+  for (const place of [element, element.parentElement]) {
+    if (!place?.isConnected || place === document.body) continue;
+    const found = [place, ...place.querySelectorAll(FOCUSABLE)].find((each) => each.matches(FOCUSABLE) && each.checkVisibility());
+    if (found) return found.focus({ preventScroll: true });
+  }
+  return document.querySelector("main h1")?.focus({ preventScroll: true });
 }
 
 /** Sets a text, if it is another. */
@@ -63,7 +84,10 @@ export function setAttribute(element, name, value) {
 
 /** Shows or hides an element. */
 export function show(element, shown) {
-  if (element.hidden === shown) element.hidden = !shown;
+  if (element.hidden !== shown) return;
+  const hadFocus = !shown && holdsFocus(element);
+  element.hidden = !shown;
+  if (hadFocus) focusNear(element);
 }
 
 /** Fetches the icons once, so that those that are drawn later do not need the peer. */
@@ -108,7 +132,12 @@ export function keyed(container, key, make) {
       row.update(item);
       next.set(id, row);
     }
-    for (const [id, row] of kept) if (!next.has(id)) row.element.remove();
+    for (const [id, row] of kept) {
+      if (next.has(id)) continue;
+      const beside = holdsFocus(row.element) && (row.element.nextSibling ?? row.element.previousSibling ?? container);
+      row.element.remove();
+      if (beside) focusNear(beside);
+    }
     let place = container.firstChild;
     for (const row of next.values()) {
       if (row.element === place) place = place.nextSibling;

@@ -1,6 +1,7 @@
 // Begins: asks how the peer is, then shows the view that the address names.
 
 import { api } from "./api.js";
+import { closeDialogs } from "./dialog.js";
 import { fill, h, loadIcons } from "./dom.js";
 import { startDownloads } from "./downloads.js";
 import { live } from "./live.js";
@@ -36,6 +37,7 @@ async function showView() {
   if (account && !known) return go("#/search");
 
   leave.abort();
+  closeDialogs();
   leave = new AbortController();
   const { signal } = leave;
   const load = account ? () => VIEWS[parts[0]](parts) : LOGIN;
