@@ -6,7 +6,8 @@ import { fill, h, loadIcons } from "./dom.js";
 import { startDownloads } from "./downloads.js";
 import { live } from "./live.js";
 import { loading, problemBox, tell } from "./parts.js";
-import { go, here } from "./router.js";
+import { here, route } from "./router.js";
+import { followScroll, restoreScroll } from "./scroll.js";
 import { buildShell } from "./shell.js";
 
 /** Views by the first part of their address. Each is a module whose default export makes it. */
@@ -34,7 +35,8 @@ let first = true;
 async function showView() {
   const { parts, query } = here();
   const known = Object.hasOwn(VIEWS, parts[0] ?? "");
-  if (account && !known) return go("#/search");
+  // In place of this address, or the way back would lead to it and here again.
+  if (account && !known) return location.replace(route(["search"]));
 
   leave.abort();
   closeDialogs();
@@ -56,7 +58,7 @@ async function showView() {
   }
   document.title = `${view.title} · p2pshare`;
   fill(shell.main, h("div", { class: `view ${view.className ?? ""}`.trim() }, view.element));
-  scrollTo(0, 0);
+  restoreScroll(shell.main, signal);
   // Those who listen hear where they are. At the beginning the browser tells the title.
   if (!first) shell.main.querySelector("[data-first], h1")?.focus({ preventScroll: true });
   else shell.main.querySelector("[data-first]")?.focus();
@@ -96,6 +98,7 @@ async function start() {
   });
   addEventListener("hashchange", showView);
   startDownloads();
+  followScroll();
   live.start();
   await showView();
 }

@@ -28,5 +28,5 @@ export function go(address) {
 
 /** Changes the address without a new view: what a person would want to come back to. */
 export function remember(address) {
-  if (address !== location.hash) history.replaceState(null, "", address);
+  if (address !== location.hash) history.replaceState(history.state, "", address);
 }

@@ -50,6 +50,7 @@ const ASSETS: &[Asset] = &[
     asset!("parts.js", SCRIPT),
     asset!("picker.js", SCRIPT),
     asset!("router.js", SCRIPT),
+    asset!("scroll.js", SCRIPT),
     asset!("sending.js", SCRIPT),
     asset!("shell.js", SCRIPT),
     asset!("targets.js", SCRIPT),
