@@ -6,6 +6,7 @@ import { fill, h, loadIcons } from "./dom.js";
 import { startDownloads } from "./downloads.js";
 import { live } from "./live.js";
 import { loading, problemBox, tell } from "./parts.js";
+import { startPushes } from "./pushes.js";
 import { here, route } from "./router.js";
 import { followScroll, restoreScroll } from "./scroll.js";
 import { buildShell } from "./shell.js";
@@ -98,6 +99,7 @@ async function start() {
   });
   addEventListener("hashchange", showView);
   startDownloads();
+  startPushes();
   followScroll();
   live.start();
   await showView();

@@ -137,6 +137,15 @@ export function field(label, input, { hint, after } = {}) {
   );
 }
 
+/** An input for the name of a user or a group. What is no name is not sent. */
+export function nameInput({ name, ...more }) {
+  return h("input", {
+    name, required: true, maxlength: 32, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
+    pattern: "\\s*[A-Za-z0-9]([A-Za-z0-9._\\-]*[A-Za-z0-9_\\-])?\\s*",
+    title: "1 to 32 letters, digits, dots, dashes and underscores, beginning with a letter or digit", ...more,
+  });
+}
+
 /** A password, which can be looked at. */
 export function passwordField(label, { name, autocomplete, hint, minlength }) {
   const input = h("input", {

@@ -49,6 +49,7 @@ const ASSETS: &[Asset] = &[
     asset!("parts.css", CSS),
     asset!("parts.js", SCRIPT),
     asset!("picker.js", SCRIPT),
+    asset!("pushes.js", SCRIPT),
     asset!("router.js", SCRIPT),
     asset!("scroll.js", SCRIPT),
     asset!("sending.js", SCRIPT),

@@ -11,6 +11,7 @@ use std::{
 use p2pshare_core::{identity::Username, text::visible};
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::{Node, NodeError, Topic, absolute, lock, text};
 use crate::{
@@ -74,6 +75,7 @@ impl Default for Pushes {
 
 struct Push {
     view: Mutex<PushView>,
+    cancel: CancellationToken,
 }
 
 impl Push {
@@ -112,11 +114,12 @@ impl Node {
             bytes_done: 0,
             error: None,
         };
-        let one = Arc::new(Push { view: Mutex::new(view) });
+        let one = Arc::new(Push { view: Mutex::new(view), cancel: CancellationToken::new() });
         self.list_push(one.clone())?;
         let node = self.clone();
         self.spawn(async move {
-            let done = node.send(&one, &path, &user).await;
+            let sent = one.cancel.run_until_cancelled(node.send(&one, &path, &user)).await;
+            let done = sent.unwrap_or_else(|| Err("it was cancelled".to_owned()));
             one.change(&node, |view| match &done {
                 Ok(()) => {
                     view.state = PushState::Done;
@@ -130,6 +133,23 @@ impl Node {
             });
         });
         Ok(id)
+    }
+
+    /// Stops a push that runs, and takes one that has come to its end from the list.
+    pub fn end_push(&self, id: PushId) -> Result<(), NodeError> {
+        let mut list = lock(&self.inner.pushes.list);
+        let Some(at) = list.iter().position(|push| lock(&push.view).id == id) else {
+            return Err(NodeError::NotFound(format!("there is no push {id}")));
+        };
+        let is_running = lock(&list[at].view).state == PushState::Running;
+        if is_running {
+            list[at].cancel.cancel();
+        } else {
+            list.remove(at);
+        }
+        drop(list);
+        self.inner.changes.tell(Topic::Pushes);
+        Ok(())
     }
 
     fn list_push(&self, push: Arc<Push>) -> Result<(), NodeError> {

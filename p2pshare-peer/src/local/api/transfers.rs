@@ -1,6 +1,10 @@
 //! Pushes, the inbox, uploads, links.
 
-use axum::{Router, extract::State, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    routing::{delete, get},
+};
 use http::StatusCode;
 use p2pshare_core::{content::ContentId, identity::Username, path::SharePath};
 use serde::{Deserialize, Serialize};
@@ -18,6 +22,7 @@ use crate::{
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/pushes", get(pushes).post(push))
+        .route("/pushes/{id}", delete(end_push))
         .route("/inbox", get(inbox))
         .route("/uploads", get(uploads))
         .route("/links/{content}", get(link))
@@ -51,6 +56,11 @@ async fn push(
 ) -> Answer<(StatusCode, Json<Begun>)> {
     let id = app.node.push(&new.path, new.user).await?;
     Ok(accepted(Begun { id }))
+}
+
+async fn end_push(State(app): State<App>, Path(id): Path<PushId>) -> Answer<StatusCode> {
+    app.node.end_push(id)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn inbox(State(app): State<App>) -> Answer<Json<InboxView>> {
