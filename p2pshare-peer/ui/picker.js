@@ -33,7 +33,9 @@ export async function pickPath({ title, action, want = "any", start, signal }) {
       if (problem.name !== "AbortError") fill(place, problemBox(problem));
       return;
     }
-    typed.value = want === "file" ? "" : listing.path;
+    // A file that was named is taken, and its folder is shown.
+    const isFile = want !== "folder" && listing.file;
+    typed.value = isFile ? listing.file : want === "file" ? "" : listing.path;
     const items = listing.items.filter((item) => item.folder || want !== "folder");
     const entries = items.map((item) => entry(item));
     const up = listing.parent !== null && h("li", {}, h("button", {
@@ -61,7 +63,7 @@ export async function pickPath({ title, action, want = "any", start, signal }) {
     return h("li", {}, made);
   };
 
-  const { close, closed } = openDialog({ title, body: form, wide: true, signal });
+  const { close, closed } = openDialog({ title, body: form, wide: true });
   open(start ?? "");
   return closed;
 }

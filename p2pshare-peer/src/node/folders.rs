@@ -36,10 +36,12 @@ pub struct FolderView {
     pub items: Vec<FolderItem>,
     /// There is more than is listed.
     pub more: bool,
+    /// The file that was named, if it is in the folder.
+    pub file: Option<String>,
 }
 
 impl Node {
-    /// What is in a folder; in the user's own unless one is named. Names that are not Unicode are left out: they could
+    /// What is in a folder, or in that of a file; in the user's own unless one is named. Names that are not Unicode are left out: they could
     /// not be named back.
     pub async fn folder(&self, path: Option<&str>) -> Result<FolderView, NodeError> {
         let path = match path {
@@ -55,7 +57,9 @@ impl Node {
 }
 
 /// Blocks.
-fn list(folder: &Path) -> Result<FolderView, NodeError> {
+fn list(named: &Path) -> Result<FolderView, NodeError> {
+    let is_file = fs::metadata(named).is_ok_and(|metadata| metadata.is_file());
+    let folder = named.parent().filter(|_| is_file).unwrap_or(named);
     let mut items = Vec::new();
     let mut more = false;
     let entries = fs::read_dir(folder).map_err(NodeError::io("reading", folder))?;
@@ -78,7 +82,13 @@ fn list(folder: &Path) -> Result<FolderView, NodeError> {
     items.sort_by_cached_key(|item| (!item.folder, item.name.to_lowercase(), item.name.clone()));
     more |= items.len() > MAX_LISTED;
     items.truncate(MAX_LISTED);
-    Ok(FolderView { path: text(folder), parent: folder.parent().map(text), items, more })
+    Ok(FolderView {
+        path: text(folder),
+        parent: folder.parent().map(text),
+        items,
+        more,
+        file: is_file.then(|| text(named)),
+    })
 }
 
 #[cfg(test)]
@@ -98,6 +108,10 @@ mod tests {
         assert_eq!(view.items.len(), MAX_LISTED);
         assert_eq!((view.items[0].name.as_str(), view.items[0].folder), ("z", true));
         assert_eq!((view.items[1].name.as_str(), view.items[1].size), ("0000", 1));
-        assert!(matches!(list(&folder.path().join("0000")), Err(NodeError::Io { .. })));
+        assert_eq!(view.file, None);
+        let file = folder.path().join("0000");
+        let beside = list(&file).unwrap();
+        assert_eq!((beside.path, beside.file), (view.path, Some(text(&file))));
+        assert!(matches!(list(&file.join("x")), Err(NodeError::Io { .. })));
     }
 }
