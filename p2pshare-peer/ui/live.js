@@ -6,8 +6,8 @@ const KINDS = ["state", "downloads", "shares", "uploads", "pushes", "inbox", "no
 
 /** Longest wait before the stream is tried again, in milliseconds. */
 const LONGEST_WAIT = 15_000;
-/** A hidden page gives its connection back after so many milliseconds: a browser has only a few for one peer. */
-const HIDDEN_FOR = 60_000;
+/** A hidden page gives its connection back after so many milliseconds: a browser has only six for one peer. */
+const HIDDEN_FOR = 2_000;
 
 class Live extends EventTarget {
   /** The last of each kind that was told, by its name. */
@@ -25,7 +25,6 @@ class Live extends EventTarget {
   start() {
     document.addEventListener("visibilitychange", () => this.#visibility());
     for (const event of ["online", "focus"]) addEventListener(event, () => this.retry());
-    this.#open();
     this.#visibility();
   }
 
