@@ -50,17 +50,23 @@ export function sourcesText({ online, sources }) {
   return online === sources ? `${count(online, "source")} online` : `${online} of ${count(sources, "source")} online`;
 }
 
+/** A size, with every byte; `null` if it is not known. */
+function sizeText(size) {
+  return size === null ? "Not known" : `${bytes(size)} (${size.toLocaleString()} bytes)`;
+}
+
 /** Shows everything that is known of a content. */
 export async function showDetails(hit, signal) {
   const name = hit.names[0] ? fileName(hit.names[0].path) : hit.content;
   const trouble = troublePlace();
   const names = h("div", {}, loading());
+  const size = h("dd", {}, sizeText(hit.size));
   const sources = h("dd", {}, sourcesText(hit));
   const body = h(
     "div",
     { class: "stack" },
     h("dl", { class: "facts" },
-      fact("Size", `${bytes(hit.size)} (${hit.size.toLocaleString()} bytes)`),
+      h("div", {}, h("dt", {}, "Size"), size),
       h("div", {}, h("dt", {}, "Sources"), sources),
       hit.published_at !== undefined && fact("Published", moment(hit.published_at)),
       h("div", { class: "whole" },
@@ -74,7 +80,7 @@ export async function showDetails(hit, signal) {
   const link = async () => (await api.link(hit.content, name)).link;
   const stream = async () => (await api.link(hit.content, name)).gateway;
   openDialog({
-    title: name, body, wide: true, signal,
+    title: name, body, wide: true,
     actions: [
       copyButton({ label: "Copy link", text: link, trouble }),
       copyButton({ label: "Copy address for players", text: stream, trouble }),
@@ -85,7 +91,10 @@ export async function showDetails(hit, signal) {
   try {
     const { hits } = await api.get(`/api/contents/${encodeURIComponent(hit.content)}`, { signal });
     const found = hits.find((each) => each.size === hit.size) ?? hits[0];
-    if (found) setText(sources, sourcesText(found));
+    if (found) {
+      setText(sources, sourcesText(found));
+      setText(size, sizeText(found.size));
+    }
     names.replaceChildren(nameList(found?.names ?? hit.names));
   } catch (problem) {
     if (problem.name !== "AbortError") names.replaceChildren(problemBox(problem));

@@ -166,13 +166,15 @@ function sizeOf(text) {
   return text ? parseBytes(text) : null;
 }
 
-function nothing(nothingAsked, { q }) {
+function nothing(nothingAsked, { q, kind, ext, min, max, owner }) {
   if (nothingAsked) {
     return emptyState("search", "Nothing is shared yet", "As soon as somebody shares a file, it is found here.",
       linkButton({ label: "Share something", icon: "folder", href: "#/shares", kind: "primary" }));
   }
-  const hint = q
-    ? "Every word must be the beginning of a word of the name or of its folders. Fewer words find more."
+  const isFiltered = Boolean(kind || ext || min || max || owner);
+  const hint = q && isFiltered
+    ? "Every word must be the beginning of a word of the name or of its folders, and these filters leave less. Without them there may be more."
+    : q ? "Every word must be the beginning of a word of the name or of its folders. Fewer words find more."
     : "No file fits these filters.";
   return emptyState("search", "Nothing found", hint);
 }
@@ -211,7 +213,7 @@ function targetCard(target, signal) {
     path: ["This is a path", `It is what ${target.parts?.[0]} shares.`],
   }[target.kind];
   const details = target.kind === "content" && button({
-    label: "Details", click: () => showDetails({ content: target.what, size: 0, names: [], online: 0, sources: 0 }, signal),
+    label: "Details", click: () => showDetails({ content: target.what, size: null, names: [], online: 0, sources: 0 }, signal),
   });
   return h(
     "div",
