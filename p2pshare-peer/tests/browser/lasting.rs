@@ -74,8 +74,7 @@ XMLHttpRequest.prototype.send = function (body) {
 ";
 
 /// Whether the page can be left without a question.
-const LEAVES: &str =
-    "return window.dispatchEvent(new Event('beforeunload', { cancelable: true }))";
+const LEAVES: &str = "return window.dispatchEvent(new Event('beforeunload', { cancelable: true }))";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_ends_logs_nobody_out() {

@@ -7,6 +7,7 @@ mod access;
 mod axe;
 mod browser;
 mod chromium;
+mod hands;
 mod lasting;
 mod lists;
 mod many;

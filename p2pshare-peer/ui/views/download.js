@@ -113,6 +113,7 @@ function pieceMap(id, signal) {
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Source"), h("th", { scope: "col", class: "end" }, "Given"),
       h("th", { scope: "col", class: "end" }, "Rate"))),
     body);
+  const givers = h("h2", {}, "Sources");
   const nobody = h("p", { class: "muted" }, "Nobody gives anything at the moment.");
   const setRows = keyed(body, (source) => source.source, sourceRow);
   // Until one is chosen, the first.
@@ -141,13 +142,14 @@ function pieceMap(id, signal) {
     setRows(map.sources);
     show(sources, map.sources.length > 0);
     show(nobody, map.sources.length === 0 && !settled);
+    show(givers, map.sources.length > 0 || !settled);
   };
   const soon = throttle(1_000, signal, ask);
   show(sources, false);
   return {
     element: h("div", { class: "stack" },
       h("div", { class: "section-head" }, h("h2", { id: "pieces" }, "Pieces"), note), which, cells,
-      h("h2", {}, "Sources"), sources, nobody),
+      givers, sources, nobody),
     refresh(isOver) {
       settled = isOver;
       soon();

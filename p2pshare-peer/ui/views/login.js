@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { fill, h, icon, show } from "../dom.js";
 import { live } from "../live.js";
-import { act, button, field, passwordField, problemBox, toggle, troublePlace } from "../parts.js";
+import { act, button, field, nameInput, passwordField, problemBox, toggle, troublePlace } from "../parts.js";
 import { here } from "../router.js";
 import { themeButton } from "../shell.js";
 
@@ -20,15 +20,14 @@ export default function login({ signal, lastUser }) {
     name: "index", type: "url", required: true, autocomplete: "url", autocapitalize: "off", spellcheck: "false",
     value: typed.index ?? state?.default_index ?? "", placeholder: "https://index.example.org:7400",
   });
-  const username = h("input", {
-    name: "username", required: true, autocomplete: "username", autocapitalize: "none", spellcheck: "false",
-    maxlength: 32, value: typed.username || (lastUser ?? ""), dataset: { first: "" },
+  const username = nameInput({
+    name: "username", autocomplete: "username", value: typed.username || (lastUser ?? ""), dataset: { first: "" },
   });
   const password = passwordField("Password", {
     name: "password",
     autocomplete: registering ? "new-password" : "current-password",
     hint: registering && "At least 8 characters. A few words are best.",
-    minlength: registering ? 8 : undefined,
+    minlength: 8,
   });
   const invite = h("input", { name: "invite", autocomplete: "off", autocapitalize: "off", spellcheck: "false" });
   for (const input of [index, username]) {
@@ -53,7 +52,7 @@ export default function login({ signal, lastUser }) {
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const body = { index: index.value.trim(), username: username.value.trim(), password: password.input.value };
+    const body = { index: index.value.trim(), username: username.value.trim().toLowerCase(), password: password.input.value };
     if (registering && invite.value.trim()) body.invite = invite.value.trim();
     if (newKey.input.checked) body.accept_new_key = true;
     await act(submit, trouble, async () => {
@@ -61,6 +60,8 @@ export default function login({ signal, lastUser }) {
         live.tell("state", await api.post(registering ? "/api/register" : "/api/login", body));
       } catch (problem) {
         show(newKey.element, problem.kind === "index-key-changed");
+        // Where an account can be made is said below, whatever was wrong.
+        if (problem.kind === "wrong-credentials") problem.hint = "Check the spelling of both.";
         throw problem;
       }
     });
