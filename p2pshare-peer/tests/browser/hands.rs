@@ -196,7 +196,7 @@ async fn texts_are_read_and_shown_as_people_mean_them() {
     let page = &session.browser;
     page.view("#/search").await;
     let read = page.script(READ, &[]).await;
-    assert_eq!(read, json!([null, 1_500_000, 1_500_000, null, 700]));
+    assert_eq!(read, json!([null, 1_500_000, 1_500_000, null, 700, 125]));
     let shown = page.script(SHOWN, &[]).await;
     let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
     let heart = "\u{2764}\u{fe0f}\u{200d}\u{1f525}";
@@ -210,7 +210,7 @@ async fn texts_are_read_and_shown_as_people_mean_them() {
 
 const READ: &str = "
 return import('/text.js').then(({ parseBytes }) =>
-  ['1,000', '1.5 MB', '1,5 MB', '1,000,000', '700'].map((text) => parseBytes(text) ?? null));
+  ['1,000', '1.5 MB', '1,5 MB', '1,000,000', '700', '0,125 KB'].map((text) => parseBytes(text) ?? null));
 ";
 
 const SHOWN: &str = r"

@@ -21,3 +21,4 @@ mod story;
 #[path = "../e2e/support/mod.rs"]
 mod support;
 mod views;
+mod words;
