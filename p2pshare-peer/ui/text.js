@@ -92,7 +92,7 @@ export function count(number, one, many = `${one}s`) {
 /** Reads a number of bytes as the command line does: `700`, `64KiB`, `5MB`, `1.5G`. `undefined` if it is none. */
 export function parseBytes(text) {
   // A comma between groups of three digits parts thousands to some and a fraction to others: it is neither.
-  const found = /^\s*(?!\d{1,3}(?:,\d{3})+(?!\d))(\d+(?:[.,]\d+)?)\s*(?:([kmgt])(i?))?b?(?:\/s)?\s*$/i.exec(text);
+  const found = /^\s*(?![1-9]\d{0,2}(?:,\d{3})+(?!\d))(\d+(?:[.,]\d+)?)\s*(?:([kmgt])(i?))?b?(?:\/s)?\s*$/i.exec(text);
   if (!found) return undefined;
   const power = found[2] ? "kmgt".indexOf(found[2].toLowerCase()) + 1 : 0;
   return Math.round(Number(found[1].replace(",", ".")) * (found[3] ? 1024 : 1000) ** power);
