@@ -57,6 +57,8 @@ async function showView() {
     // A part of the page could not be fetched, most likely since the peer is gone.
     view = failed(error);
   }
+  // What had the focus goes with its view.
+  if (shell.main.contains(document.activeElement)) document.activeElement.blur();
   document.title = `${view.title} · p2pshare`;
   fill(shell.main, h("div", { class: `view ${view.className ?? ""}`.trim() }, view.element));
   restoreScroll(shell.main, signal);

@@ -224,6 +224,7 @@ fn requests_are_bounded() {
         ("POST /api/downloads/77/pause", Value::Null, 404),
         ("POST /api/downloads/77/explode", Value::Null, 404),
         ("POST /api/pushes", json!({ "path": "/nonexistent", "user": "bob" }), 404),
+        ("DELETE /api/pushes/77", Value::Null, 404),
         ("PUT /api/settings", json!({ "upload_slots": 0 }), 400),
         ("PUT /api/settings", json!({ "download_folder": "relative" }), 400),
         ("PUT /api/settings", json!({ "download_folder": "/dev/null/x" }), 400),

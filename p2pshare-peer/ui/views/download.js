@@ -141,8 +141,9 @@ function pieceMap(id, signal) {
     show(cells, map.cells.length > 0);
     setRows(map.sources);
     show(sources, map.sources.length > 0);
-    show(nobody, map.sources.length === 0 && !settled);
-    show(givers, map.sources.length > 0 || !settled);
+    const isOver = settled || done === 100;
+    show(nobody, map.sources.length === 0 && !isOver);
+    show(givers, map.sources.length > 0 || !isOver);
   };
   const soon = throttle(1_000, signal, ask);
   show(sources, false);
