@@ -94,7 +94,7 @@ async function start() {
     const now = state.account?.username;
     if (now === account) return;
     // Of a session that was ended elsewhere the view tells why.
-    if (!now && !state.trouble) tell("You are logged out.");
+    if (!now && !state.ended) tell("You are logged out.");
     lastUser = account ?? lastUser;
     account = now;
     showView();

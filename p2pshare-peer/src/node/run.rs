@@ -168,9 +168,11 @@ impl Node {
             () = changed => Ok(()),
         };
         let is_over = matches!(done, Err(NodeError::Daemon(DaemonError::LoggedOut)));
-        let trouble = (is_over && self.is_kept()).then(|| why_over(&link.session));
+        let is_over = is_over && self.is_kept();
+        let trouble = is_over.then(|| DaemonError::LoggedOut.to_string());
+        let ended = is_over.then(|| why_over(&link.session));
         inner.link.send_replace(None);
-        self.live(|live| *live = Live { trouble, ..Live::default() });
+        self.live(|live| *live = Live { trouble, ended, ..Live::default() });
         self.turn_lan();
         inner.downloads.connect(None).await?;
         done?;

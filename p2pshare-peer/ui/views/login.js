@@ -68,7 +68,7 @@ export default function login({ signal, lastUser }) {
   });
 
   const why = h("div");
-  live.follow("state", signal, ({ trouble: reason }) =>
+  live.follow("state", signal, ({ ended: reason }) =>
     fill(why, reason && problemBox({ title: "You are not logged in any more", message: `${reason[0].toUpperCase()}${reason.slice(1)}.` })));
   const element = h(
     "div",
