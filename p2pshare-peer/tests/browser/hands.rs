@@ -54,6 +54,12 @@ async fn dialogs_go_with_their_view_and_the_focus_is_never_lost() {
     page.focus_is("Resume all").await;
     page.press("Resume all").await;
     page.focus_is("Pause all").await;
+    page.press(&format!("Cancel: {}", "1".repeat(16))).await;
+    page.press("Cancel download").await;
+    page.see("No downloads").await;
+    let heading =
+        "return document.activeElement.tagName === 'H1' && !document.querySelector('dialog')";
+    page.until_true("what had the focus is gone: the heading has it", heading, &[]).await;
     session.browser.close().await;
 }
 
@@ -148,6 +154,15 @@ async fn a_push_that_fails_can_be_pushed_again() {
     fs::write(&letter, "Dear Bob").unwrap();
     let bob = Peer::registered(&index, "bob");
     page.view("#/push").await;
+    // One that takes long is given up on the way.
+    let long = session.peer.path("long.bin");
+    fs::File::create(&long).unwrap().set_len(64 << 30).unwrap();
+    page.post("pushes", json!({ "path": long, "user": "bob" })).await;
+    page.see("looking for a peer of bob").await;
+    page.press("Cancel: long.bin to bob").await;
+    page.see("it was cancelled").await;
+    page.press("Remove from list: long.bin to bob").await;
+    page.see("What you push is listed here").await;
     page.fill("To user", "bob").await;
     page.fill("File", letter.to_str().unwrap()).await;
     page.script("document.querySelector('.push-form button[type=submit]').click()", &[]).await;
