@@ -20,7 +20,7 @@ export class Problem extends Error {
 const GONE = {
   title: "The peer does not answer",
   detail: "p2pshare-peer is not running, or this page has lost it.",
-  hint: "If it was stopped, start it again with p2pshare-peer serve, and open the link that it prints.",
+  hint: "Start it again with p2pshare-peer serve, and open the link that it prints.",
   status: 0,
 };
 

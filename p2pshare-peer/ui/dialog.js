@@ -1,13 +1,15 @@
 // Dialogs, over the browser's own: they keep the focus inside and give it back.
 
-import { h } from "./dom.js";
+import { focusNear, h } from "./dom.js";
 import { act, button, toastPlace, troublePlace } from "./parts.js";
 
 let count = 0;
+/** Those that are shown, the topmost last. */
+const shown = [];
 
-/** Closes all dialogs: what they are about is not shown any more. */
+/** Closes all of them: they go with the view that opened them. */
 export function closeDialogs() {
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  for (const dialog of [...shown].reverse()) dialog.close();
 }
 
 /**
@@ -41,26 +43,23 @@ export function openDialog({ title, body, actions = [], wide = false }) {
   const opener = document.activeElement;
   const closed = new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      if (dialog.contains(toastPlace())) document.body.append(toastPlace());
+      shown.splice(shown.indexOf(dialog), 1);
+      (shown.at(-1) ?? document.body).append(toastPlace());
       dialog.remove();
-      giveFocusBack(opener);
+      // The browser gives the focus back only to what is still there to be seen.
+      if (document.activeElement === document.body) focusNear(opener);
       resolve(result);
     });
   });
   document.body.append(dialog);
   dialog.showModal();
+  shown.push(dialog);
+  // What is told in passing is seen above all that dims the page.
+  dialog.append(toastPlace());
   // Not the button that closes it, which is the first that could take the focus.
   const first = dialog.querySelector(".dialog-body :is(input, select)") ?? dialog.querySelector("h2");
   first.focus({ preventScroll: true });
   return { close, closed, element: dialog };
-}
-
-/** To what opened it; if that is gone, to what can be done beside it, or the heading. */
-function giveFocusBack(opener) {
-  if (document.activeElement !== document.body) return;
-  const beside = opener?.closest("li, article, form, .card, .row")?.querySelectorAll("button, a[href]") ?? [];
-  const next = [opener, ...beside].find((each) => each?.isConnected && each.checkVisibility());
-  (next ?? document.querySelector("main h1"))?.focus({ preventScroll: true });
 }
 
 /**

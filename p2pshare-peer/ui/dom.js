@@ -1,11 +1,9 @@
-// Making and keeping elements. Nothing here reads HTML: what comes from others can only ever become text.
+// Making and keeping elements. Nothing here reads HTML: what comes from others can only ever become text. The page's own
+// icons alone are read as markup.
 
 import { visible } from "./text.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const ICONS = "/icons.svg";
-/** What ids of icons begin with in the page. */
-const ICON = "icon-";
 
 /**
  * Makes an element. Of the properties `class` and `dataset` mean what they say, `on` holds listeners, functions and
@@ -43,9 +41,30 @@ function append(element, children) {
 
 /** Puts these children in place of what is there. */
 export function fill(element, ...children) {
+  const hadFocus = holdsFocus(element) && element !== document.activeElement;
   element.replaceChildren();
   append(element, children);
+  if (hadFocus) focusNear(element);
   return element;
+}
+
+const FOCUSABLE = "a[href], button, input, select, [tabindex='0']";
+
+function holdsFocus(element) {
+  return document.activeElement !== document.body && element.contains(document.activeElement);
+}
+
+/**
+ * Puts the focus on an element or into it; if nothing in it can be seen any more, on what is beside it, or else on the
+ * heading: a focus that is lost would begin at the top of the page again.
+ */
+export function focusNear(element) {
+  for (const place of [element, element.parentElement]) {
+    if (!place?.isConnected || place === document.body) continue;
+    const found = [place, ...place.querySelectorAll(FOCUSABLE)].find((each) => each.matches(FOCUSABLE) && each.checkVisibility());
+    if (found) return found.focus({ preventScroll: true });
+  }
+  return document.querySelector("main h1")?.focus({ preventScroll: true });
 }
 
 /** Sets a text, if it is another. */
@@ -65,18 +84,20 @@ export function setAttribute(element, name, value) {
 
 /** Shows or hides an element. */
 export function show(element, shown) {
-  if (element.hidden === shown) element.hidden = !shown;
+  if (element.hidden !== shown) return;
+  const hadFocus = !shown && holdsFocus(element);
+  element.hidden = !shown;
+  if (hadFocus) focusNear(element);
 }
 
-/** Takes the icons into the page: they are there also when the peer is not. */
+/** Fetches the icons once, so that those that are drawn later do not need the peer. */
 export async function loadIcons() {
-  const answer = await fetch(ICONS);
-  if (!answer.ok) return;
+  const answer = await fetch("/icons.svg");
   const sprite = new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement;
+  for (const symbol of sprite.querySelectorAll("symbol")) symbol.id = `icon-${symbol.id}`;
   sprite.setAttribute("class", "sprite");
   sprite.setAttribute("aria-hidden", "true");
-  for (const symbol of sprite.children) symbol.id = ICON + symbol.id;
-  document.body.append(document.importNode(sprite, true));
+  document.body.append(document.adoptNode(sprite));
 }
 
 /** An icon of the sprite. It is decoration: what it means is said by text beside it. */
@@ -85,14 +106,14 @@ export function icon(name, more = "") {
   svg.setAttribute("class", `icon ${more}`.trim());
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `#${ICON}${name}`);
+  use.setAttribute("href", `#icon-${name}`);
   svg.append(use);
   return svg;
 }
 
 /** Makes an icon show another one. */
 export function setIcon(svg, name) {
-  const href = `#${ICON}${name}`;
+  const href = `#icon-${name}`;
   const use = svg.firstChild;
   if (use.getAttribute("href") !== href) use.setAttribute("href", href);
 }
@@ -111,7 +132,12 @@ export function keyed(container, key, make) {
       row.update(item);
       next.set(id, row);
     }
-    for (const [id, row] of kept) if (!next.has(id)) row.element.remove();
+    for (const [id, row] of kept) {
+      if (next.has(id)) continue;
+      const beside = holdsFocus(row.element) && (row.element.nextSibling ?? row.element.previousSibling ?? container);
+      row.element.remove();
+      if (beside) focusNear(beside);
+    }
     let place = container.firstChild;
     for (const row of next.values()) {
       if (row.element === place) place = place.nextSibling;

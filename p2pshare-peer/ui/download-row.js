@@ -22,12 +22,28 @@ export function stateName(download) {
   return STATES[download.state]?.[1] ?? download.state;
 }
 
+/** Whether nothing comes and nobody gives anything: between two small files that is so for a moment only. */
+function isIdle(download) {
+  return download.sources === 0 && !download.rate && download.stalled_seconds !== null;
+}
+
+/** What keeps a download from going on, in a title and the words of the peer; `null` while it goes on. */
+export function hindrance(download) {
+  const { state, error, files, files_failed: failed } = download;
+  if (!error) return null;
+  if (state === "failed") {
+    return { title: failed > 0 && files > 1 ? `${count(failed, "file")} could not be fetched` : "It could not be fetched", message: error };
+  }
+  const waits = state === "queued" || state === "resolving" || (state === "running" && isIdle(download));
+  return waits ? { title: "It waits", message: error } : null;
+}
+
 /** What there is to say of a download in one line. */
 export function statusLine(download) {
   const { state, bytes: total, bytes_done: done } = download;
   const size = bytes(total);
   if (state === "done") return [size, download.files > 1 && count(download.files, "file")];
-  if (state === "failed") return [download.error?.split("\n")[0] ?? "It has failed"];
+  if (state === "failed") return [download.error ?? "It has failed"];
   if (state === "cancelled") return ["Cancelled"];
   if (state === "queued" || state === "resolving") return [`${stateName(download)}…`];
   const so = total > 0 && `${percent(done, total)}% of ${size}`;
@@ -37,8 +53,7 @@ export function statusLine(download) {
   if (queued && !download.rate) return [so, queued];
   const stalled = download.stalled_seconds && `nothing has come for ${duration(download.stalled_seconds)}`;
   const left = download.eta_seconds !== null && download.rate > 0 && `${duration(download.eta_seconds)} left`;
-  // Between small files there is none for a moment, and they come all the same.
-  const sources = download.sources > 0 ? `from ${count(download.sources, "source")}` : !download.rate && "no source at the moment";
+  const sources = download.sources > 0 ? `from ${count(download.sources, "source")}` : isIdle(download) && "no source at the moment";
   return [so, download.rate > 0 && rate(download.rate), left, stalled, sources, files];
 }
 

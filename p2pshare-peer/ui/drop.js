@@ -1,7 +1,7 @@
 // Files that are dropped on the page, or chosen in the browser: they are sent to the peer, which keeps and shares them.
 
 import { fill, h, icon, setText, show } from "./dom.js";
-import { bar, button, problemBox } from "./parts.js";
+import { announcer, bar, button, problemBox } from "./parts.js";
 import { sending } from "./sending.js";
 import { bytes, count, percent } from "./text.js";
 
@@ -68,32 +68,33 @@ async function filesOf(entry, folder) {
   }
 }
 
-/** How far the sending is, and what could not be sent, wherever it was dropped. */
+/** How far the files are that are being sent, and which of the last ones were not taken. */
 function sendingState(signal) {
   const progress = bar("Progress of dropped files");
-  const line = h("p", { class: "muted num", role: "status" });
-  const card = h("div", { class: "card stack" },
-    h("div", { class: "row spread" }, line, button({ label: "Stop", kind: "small", click: () => sending.stop() })),
-    progress.element);
-  const failed = h("div", { class: "stack" });
-  let told = null;
-  const update = () => {
-    const { name, done, files, sent, bytes: all } = sending;
-    show(card, name !== null);
-    if (name !== null) {
-      progress.set(sent, all || 1);
-      setText(line, files === 1
-        ? `Sending ${name}: ${percent(sent, all)}% of ${bytes(all)}`
-        : `Sending ${done + 1} of ${count(files, "file")}: ${percent(sent, all)}% of ${bytes(all)}`);
+  const line = h("p", { class: "muted num" });
+  const stop = button({ label: "Stop", kind: "small", click: () => sending.stop() });
+  const card = h("div", { class: "card stack" }, h("div", { class: "row spread" }, line, stop), progress.element);
+  const failures = h("div", { class: "stack" });
+  const told = announcer();
+  let failed = [];
+  let said = 0;
+  sending.follow(signal, (now) => {
+    show(card, Boolean(now.current));
+    if (now.current) {
+      const { file, name } = now.current;
+      progress.set(now.done, now.total || 1);
+      setText(line, now.files === 1
+        ? `Sending ${name}: ${percent(now.loaded, file.size)}% of ${bytes(file.size)}`
+        : `Sending ${now.number} of ${count(now.files, "file")}: ${percent(now.done, now.total)}% of ${bytes(now.total)}`);
     }
-    if (told === sending.failed && name !== null) return;
-    told = sending.failed;
-    fill(failed, told.slice(0, 3).map(([name, problem]) =>
+    const number = now.current ? now.files : 0;
+    if (number !== said) told.say(number ? `Sending ${count(number, "file")}` : "");
+    said = number;
+    if (now.failed.length === failed.length) return;
+    failed = now.failed;
+    fill(failures, failed.map(([name, problem]) =>
       problemBox({ title: `${name} is not shared`, message: problem.message, hint: problem.hint })),
-      told.length > 3 && h("p", { class: "muted" }, `Nor are ${count(told.length - 3, "other")}.`),
-      told.length > 0 && h("div", { class: "row" }, button({ label: "Dismiss", kind: "small", click: () => sending.forget() })));
-  };
-  sending.addEventListener("change", update, { signal });
-  update();
-  return h("div", { class: "drop-state" }, card, failed);
+    now.more > 0 && h("p", { class: "muted" }, `and ${count(now.more, "more file")}`));
+  });
+  return h("div", { class: "drop-state stack" }, card, failures, told.element);
 }

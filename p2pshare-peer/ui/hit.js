@@ -2,7 +2,7 @@
 
 import { api, gateway } from "./api.js";
 import { openDialog } from "./dialog.js";
-import { fill, h, icon, setText } from "./dom.js";
+import { h, icon, setText } from "./dom.js";
 import { act, button, copyButton, linkButton, loading, problemBox, tell, troublePlace } from "./parts.js";
 import { route } from "./router.js";
 import { bytes, count, fileName, folderOf, isPlayable, kindOf, moment } from "./text.js";
@@ -50,19 +50,18 @@ export function sourcesText({ online, sources }) {
   return online === sources ? `${count(online, "source")} online` : `${online} of ${count(sources, "source")} online`;
 }
 
+/** A size, with every byte; `null` if it is not known. */
+function sizeText(size) {
+  return size === null ? "Not known" : `${bytes(size)} (${size.toLocaleString()} bytes)`;
+}
+
 /** Shows everything that is known of a content. */
 export async function showDetails(hit, signal) {
   const name = hit.names[0] ? fileName(hit.names[0].path) : hit.content;
   const trouble = troublePlace();
   const names = h("div", {}, loading());
-  const size = h("dd", {});
-  const sources = h("dd", {});
-  // Of what was only named nothing is known before the index has answered.
-  const say = (of) => {
-    setText(size, of.size === undefined ? "–" : `${bytes(of.size)} (${of.size.toLocaleString()} bytes)`);
-    setText(sources, of.sources === undefined ? "–" : sourcesText(of));
-  };
-  say(hit);
+  const size = h("dd", {}, sizeText(hit.size));
+  const sources = h("dd", {}, sourcesText(hit));
   const body = h(
     "div",
     { class: "stack" },
@@ -92,9 +91,11 @@ export async function showDetails(hit, signal) {
   try {
     const { hits } = await api.get(`/api/contents/${encodeURIComponent(hit.content)}`, { signal });
     const found = hits.find((each) => each.size === hit.size) ?? hits[0];
-    if (found) say(found);
-    const all = found?.names ?? hit.names;
-    fill(names, all.length > 0 ? nameList(all) : h("p", { class: "muted" }, "Nobody shares it at the moment, or not with you."));
+    if (found) {
+      setText(sources, sourcesText(found));
+      setText(size, sizeText(found.size));
+    }
+    names.replaceChildren(nameList(found?.names ?? hit.names));
   } catch (problem) {
     if (problem.name !== "AbortError") names.replaceChildren(problemBox(problem));
   }

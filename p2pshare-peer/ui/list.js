@@ -59,7 +59,8 @@ export function virtualList({ label, className, key, make, more, signal }) {
       else list.insertBefore(row.element, at);
     }
     rows = next;
-    if (held && focused.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
+    if (held && !next.has(held[0])) takeFocus(Math.min(held[1].index, items.length - 1));
+    else if (held && focused.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
     if (more && !complete && last > items.length - AHEAD) more();
   }
 
@@ -109,6 +110,10 @@ export function virtualList({ label, className, key, make, more, signal }) {
       scrollBy({ top: above + height - innerHeight + margin, behavior: "instant" });
     }
     draw();
+    takeFocus(index);
+  }
+
+  function takeFocus(index) {
     const row = [...rows.values()].find((each) => each.index === index);
     const main = row?.element.querySelector("[data-main]") ?? row?.element.querySelector("a, button");
     main?.focus({ preventScroll: true });

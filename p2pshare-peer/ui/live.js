@@ -6,13 +6,13 @@ const KINDS = ["state", "downloads", "shares", "uploads", "pushes", "inbox", "no
 
 /** Longest wait before the stream is tried again, in milliseconds. */
 const LONGEST_WAIT = 15_000;
-/** A hidden page gives its connection back after so many milliseconds: a browser has only six for one peer, and more tabs. */
-const HIDDEN_FOR = 3_000;
+/** A hidden page gives its connection back after so many milliseconds: a browser has only six for one peer. */
+const HIDDEN_FOR = 2_000;
 
 class Live extends EventTarget {
   /** The last of each kind that was told, by its name. */
   last = {};
-  /** `connecting`, `open`, `waiting` (`retryAt` says until when) or `shut-out`. */
+  /** `connecting`, `open`, `waiting` (`retryAt` says until when) or `shut-out`, until this browser has a new key. */
   connection = "connecting";
   retryAt = 0;
 
@@ -24,8 +24,7 @@ class Live extends EventTarget {
   /** Begins to listen to the peer. */
   start() {
     document.addEventListener("visibilitychange", () => this.#visibility());
-    addEventListener("online", () => this.retry());
-    this.#open();
+    for (const event of ["online", "focus"]) addEventListener(event, () => this.retry());
     this.#visibility();
   }
 
@@ -55,13 +54,13 @@ class Live extends EventTarget {
 
   /** Tries again at once. */
   retry() {
-    if (this.connection === "waiting") this.#again();
+    if (this.connection === "waiting" || this.connection === "shut-out") this.#again();
   }
 
   #open() {
     clearTimeout(this.#timer);
     this.#source?.close();
-    if (!["waiting", "shut-out"].includes(this.connection)) this.#become("connecting");
+    if (this.connection === "open") this.#become("connecting");
     const source = new EventSource("/api/events");
     this.#source = source;
     source.addEventListener("open", () => {
@@ -83,14 +82,16 @@ class Live extends EventTarget {
     const wait = this.#wait * (0.75 + Math.random() / 2);
     this.retryAt = Date.now() + wait;
     this.#timer = setTimeout(() => this.#again(), wait);
-    if (this.connection !== "shut-out") this.#become("waiting");
+    const wasShutOut = this.connection === "shut-out";
+    if (!wasShutOut) this.#become("waiting");
     try {
       this.tell("state", await api.get("/api/state"));
     } catch (problem) {
       if (problem.shutOut) {
+        // Only a new key helps, which another page of this browser gets: then whoever looks at this one tries again.
         clearTimeout(this.#timer);
-        this.#become("shut-out");
-      }
+        if (!wasShutOut) this.#become("shut-out");
+      } else if (wasShutOut) this.#become("waiting");
     }
   }
 
@@ -106,7 +107,6 @@ class Live extends EventTarget {
         this.#source?.close();
         this.#source = null;
       }, HIDDEN_FOR);
-      // Shut out too: another tab may have been let in meanwhile, and this one with it.
     } else if (!this.#source) this.#open();
   }
 

@@ -5,12 +5,11 @@ import { closeDialogs } from "./dialog.js";
 import { fill, h, loadIcons } from "./dom.js";
 import { startDownloads } from "./downloads.js";
 import { live } from "./live.js";
-import { loading, problemBox } from "./parts.js";
+import { loading, problemBox, tell } from "./parts.js";
 import { startPushes } from "./pushes.js";
-import { goInstead, here } from "./router.js";
-import { keepPlaces, toPlace } from "./scroll.js";
+import { here, route } from "./router.js";
+import { followScroll, restoreScroll } from "./scroll.js";
 import { buildShell } from "./shell.js";
-import { rememberWhom } from "./whom.js";
 
 /** Views by the first part of their address. Each is a module whose default export makes it. */
 const VIEWS = {
@@ -29,13 +28,16 @@ const LOGIN = () => import("./views/login.js");
 const shell = buildShell();
 let leave = new AbortController();
 let account;
+/** Who was logged in before. */
+let lastUser;
 let first = true;
 
 /** Shows the view of the address; to those who are not logged in, the one where they can. */
 async function showView() {
   const { parts, query } = here();
   const known = Object.hasOwn(VIEWS, parts[0] ?? "");
-  if (account && !known) return goInstead("#/search");
+  // In place of this address, or the way back would lead to it and here again.
+  if (account && !known) return location.replace(route(["search"]));
 
   leave.abort();
   closeDialogs();
@@ -49,15 +51,17 @@ async function showView() {
   try {
     const module = await load();
     if (signal.aborted) return undefined;
-    view = module.default({ parts: parts.slice(1), query, signal });
+    view = module.default({ parts: parts.slice(1), query, signal, lastUser });
   } catch (error) {
     if (signal.aborted) return undefined;
     // A part of the page could not be fetched, most likely since the peer is gone.
     view = failed(error);
   }
+  // What had the focus goes with its view.
+  if (shell.main.contains(document.activeElement)) document.activeElement.blur();
   document.title = `${view.title} · p2pshare`;
   fill(shell.main, h("div", { class: `view ${view.className ?? ""}`.trim() }, view.element));
-  toPlace();
+  restoreScroll(shell.main, signal);
   // Those who listen hear where they are. At the beginning the browser tells the title.
   if (!first) shell.main.querySelector("[data-first], h1")?.focus({ preventScroll: true });
   else shell.main.querySelector("[data-first]")?.focus();
@@ -72,15 +76,10 @@ function failed(error) {
   return { title: "Not loaded", element: problemBox(problem, () => location.reload()) };
 }
 
-function takeAccount(state) {
-  account = state.account?.username;
-  if (account) rememberWhom({ username: account, index: state.account.index[0] });
-}
-
 async function start() {
-  // Without them all is said by text as well.
-  loadIcons().catch(() => {});
   fill(shell.main, loading());
+  // Whether they can be had or not, the page can be used.
+  loadIcons().catch(() => {});
   try {
     live.tell("state", await api.get("/api/state"));
   } catch (problem) {
@@ -90,16 +89,20 @@ async function start() {
     shell.loggedIn(false);
     return;
   }
-  takeAccount(live.last.state);
+  account = live.last.state.account?.username;
   live.on("state", leaveNever, (state) => {
-    const before = account;
-    takeAccount(state);
-    if (account !== before) showView();
+    const now = state.account?.username;
+    if (now === account) return;
+    // Of a session that was ended elsewhere the view tells why.
+    if (!now && !state.ended) tell("You are logged out.");
+    lastUser = account ?? lastUser;
+    account = now;
+    showView();
   });
-  keepPlaces();
   addEventListener("hashchange", showView);
   startDownloads();
   startPushes();
+  followScroll();
   live.start();
   await showView();
 }

@@ -35,7 +35,8 @@ export function problemBox(problem, again) {
       "div",
       { class: "problem-text" },
       h("p", { class: "problem-title" }, problem.title ?? "Something went wrong"),
-      problem.message && problem.message !== problem.title && problem.message.split("\n").map((line) => h("p", {}, line)),
+      problem.message && problem.message !== problem.title
+        && problem.message.split("\n").filter((line) => line.trim()).map((line) => h("p", {}, line)),
       problem.hint && h("p", { class: "muted" }, problem.hint),
     ),
     again && button({ label: "Try again", kind: "small", click: again }),
@@ -136,6 +137,15 @@ export function field(label, input, { hint, after } = {}) {
   );
 }
 
+/** An input for the name of a user or a group. What is no name is not sent. */
+export function nameInput({ name, ...more }) {
+  return h("input", {
+    name, required: true, maxlength: 32, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
+    pattern: "\\s*[A-Za-z0-9]([A-Za-z0-9._\\-]*[A-Za-z0-9_\\-])?\\s*",
+    title: "1 to 32 letters, digits, dots, dashes and underscores, beginning with a letter or digit", ...more,
+  });
+}
+
 /** A password, which can be looked at. */
 export function passwordField(label, { name, autocomplete, hint, minlength }) {
   const input = h("input", {
@@ -209,9 +219,6 @@ export function tell(text, level = "info", link) {
     link && h("a", { href: link[0], on: { click: close } }, link[1]),
     button({ label: "Dismiss", icon: "close", bare: true, kind: "quiet small", click: close }),
   );
-  // What lies behind a dialog can be neither read nor pressed.
-  const dialog = [...document.querySelectorAll("dialog[open]")].at(-1);
-  if (dialog && !dialog.contains(toasts)) dialog.append(toasts);
   toasts.append(toast);
   while (toasts.children.length > 3) toasts.firstChild.remove();
   setTimeout(close, level === "error" ? 12_000 : 6_000);

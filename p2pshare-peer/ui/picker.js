@@ -33,9 +33,9 @@ export async function pickPath({ title, action, want = "any", start, signal }) {
       if (problem.name !== "AbortError") fill(place, problemBox(problem));
       return;
     }
-    // Of a file that was typed the folder is listed.
-    const isFile = want !== "folder" && listing.items.some((item) => !item.folder && item.path === path.trim());
-    typed.value = isFile ? path.trim() : want === "file" ? "" : listing.path;
+    // A file that was named is taken, and its folder is shown.
+    const isFile = want !== "folder" && listing.file;
+    typed.value = isFile ? listing.file : want === "file" ? "" : listing.path;
     const items = listing.items.filter((item) => item.folder || want !== "folder");
     const entries = items.map((item) => entry(item));
     const up = listing.parent !== null && h("li", {}, h("button", {

@@ -26,11 +26,6 @@ export function go(address) {
   location.hash = address;
 }
 
-/** Goes to a view in place of the one that is shown: the way back leads past it. */
-export function goInstead(address) {
-  location.replace(address);
-}
-
 /** Changes the address without a new view: what a person would want to come back to. */
 export function remember(address) {
   if (address !== location.hash) history.replaceState(history.state, "", address);

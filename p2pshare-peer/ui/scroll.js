@@ -1,32 +1,44 @@
-// Where one was on the page: going back leads there again, although what was there comes in little by little.
+// How far down a view was when it was left, so that the browser's way back leads to the same place.
 
-/** So long, in milliseconds, what comes in is waited for. */
-const WAIT = 3_000;
+/** Longest that a view may take to become as long as it was, in milliseconds. */
+const PATIENCE = 5_000;
 
-let restoring = 0;
+/** How far down, by the number of the entry in the browser's history. */
+const places = new Map();
+let count = Date.now();
 
-/** Begins to keep with each entry of the history how far down one was. */
-export function keepPlaces() {
+/** Begins to note how far down each view is. */
+export function followScroll() {
   history.scrollRestoration = "manual";
-  let timer = null;
   addEventListener("scroll", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => history.replaceState({ ...history.state, y: Math.round(scrollY) }, ""), 100);
+    if (history.state?.entry) places.set(history.state.entry, scrollY);
   }, { passive: true });
-  // Whoever does something is where they want to be.
-  for (const own of ["wheel", "touchstart", "keydown", "mousedown"]) addEventListener(own, () => { restoring += 1; }, { passive: true });
 }
 
-/** Goes where one was in this entry of the history; to the top, if it is new. */
-export function toPlace() {
-  const y = history.state?.y ?? 0;
-  restoring += 1;
-  const mine = restoring;
-  const end = performance.now() + WAIT;
-  const step = () => {
-    if (mine !== restoring) return;
-    scrollTo(0, y);
-    if (scrollY < y - 1 && performance.now() < end) requestAnimationFrame(step);
+/** Goes to where this entry of the history was left; to the top of one that is new. */
+export function restoreScroll(main, signal) {
+  const entry = history.state?.entry;
+  if (!entry) {
+    count += 1;
+    history.replaceState({ entry: count }, "");
+  }
+  const place = places.get(entry) ?? 0;
+  scrollTo({ top: place, behavior: "instant" });
+  if (place === 0) return;
+  // What the view shows comes in bit by bit. Whoever moves by themselves is left alone.
+  const done = new AbortController();
+  const stop = () => {
+    watch.disconnect();
+    done.abort();
   };
-  step();
+  const watch = new ResizeObserver(() => {
+    scrollTo({ top: place, behavior: "instant" });
+    if (Math.abs(scrollY - place) < 2) stop();
+  });
+  watch.observe(main);
+  for (const own of ["wheel", "keydown", "pointerdown", "touchstart"]) {
+    addEventListener(own, stop, { signal: done.signal, passive: true });
+  }
+  signal.addEventListener("abort", stop, { once: true });
+  setTimeout(stop, PATIENCE);
 }

@@ -1,89 +1,98 @@
-// Files on their way from the browser to the peer. They go on whatever view is shown.
+// Files on their way to the peer. They belong to the page: whoever leaves a view finds them going on when they come back.
 
 import { sendDropped } from "./api.js";
 import { tell } from "./parts.js";
 import { count } from "./text.js";
 
-const warn = (event) => event.preventDefault();
+/** So many files that could not be sent are told of. */
+const TOLD = 3;
 
-/** Sends files one after the other. Tells a `change` whenever what it says of itself is another. */
 class Sending extends EventTarget {
-  /** The name of the file that is being sent; `null`: none is. */
-  name = null;
-  /** Files of which each is sent by now, or failed. */
-  done = 0;
-  files = 0;
-  sent = 0;
-  bytes = 0;
-  /** Pairs of a name and why it could not be sent. */
-  failed = [];
-
-  #waiting = [];
+  /** What has been sent, what is being sent, and what waits, in this order. */
+  #files = [];
+  #at = 0;
+  #loaded = 0;
+  #bytes = { before: 0, total: 0 };
+  #failed = [];
   #stop = null;
 
-  /** Sends these too: objects with the `file` and its `name`, which may have folders. */
+  /** Calls a listener with how it is now, and whenever that changes: see [`now`](Sending.now). */
+  follow(signal, listener) {
+    this.addEventListener("change", () => listener(this.now), { signal });
+    listener(this.now);
+  }
+
+  /** How it is: the file that goes, which one of how many it is, bytes of it and of all, and what failed. */
+  get now() {
+    const current = this.#stop ? this.#files[this.#at] : null;
+    return {
+      current, number: this.#at + 1, files: this.#files.length,
+      loaded: this.#loaded, done: this.#bytes.before + this.#loaded, total: this.#bytes.total,
+      failed: this.#failed.slice(0, TOLD), more: Math.max(0, this.#failed.length - TOLD),
+    };
+  }
+
+  /** Sends these files, each with its `name`, after those that are being sent. */
   add(files) {
     if (files.length === 0) return;
-    this.#waiting.push(...files);
-    this.files += files.length;
-    this.bytes += files.reduce((sum, { file }) => sum + file.size, 0);
-    if (this.#stop) this.#tell();
+    if (!this.#stop) {
+      this.#files = [];
+      this.#failed = [];
+      this.#bytes = { before: 0, total: 0 };
+    }
+    this.#files.push(...files);
+    this.#bytes.total += files.reduce((sum, { file }) => sum + file.size, 0);
+    if (this.#stop) this.#changed();
     else this.#run();
   }
 
-  /** Sends none of those any more that have not arrived. */
+  /** Sends no more. What has been sent stays. */
   stop() {
-    this.#waiting = [];
     this.#stop?.abort();
-  }
-
-  /** Forgets what failed. */
-  forget() {
-    this.failed = [];
-    this.#tell();
   }
 
   async #run() {
     this.#stop = new AbortController();
-    this.failed = [];
+    const { signal } = this.#stop;
     addEventListener("beforeunload", warn);
-    let arrived = 0;
-    while (this.#waiting.length > 0) {
-      const { file, name } = this.#waiting.shift();
-      const before = this.sent;
-      this.name = name;
-      this.#tell();
+    let done = 0;
+    for (this.#at = 0; this.#at < this.#files.length && !signal.aborted; this.#at += 1) {
+      const { file, name } = this.#files[this.#at];
+      this.#progress(0);
       try {
-        await sendDropped(file, name, (loaded) => {
-          this.sent = before + Math.min(loaded, file.size);
-          this.#tell();
-        }, this.#stop.signal);
-        arrived += 1;
+        await sendDropped(file, name, (loaded) => this.#progress(loaded), signal);
+        done += 1;
       } catch (problem) {
         if (problem.name === "AbortError") break;
-        this.failed.push([name, problem]);
-        // Nor would the others arrive.
-        if (problem.status === 0 || problem.shutOut) {
-          this.failed.push(...this.#waiting.map((each) => [each.name, problem]));
+        this.#failed.push([name, problem]);
+        // Nobody is there to take the others.
+        if (problem.status === 0) {
+          for (const each of this.#files.slice(this.#at + 1)) this.#failed.push([each.name, problem]);
           break;
         }
       }
-      this.sent = before + file.size;
-      this.done += 1;
+      this.#bytes.before += file.size;
     }
-    this.#waiting = [];
-    this.#stop = null;
     removeEventListener("beforeunload", warn);
-    this.name = null;
-    this.done = this.files = this.sent = this.bytes = 0;
-    this.#tell();
-    if (arrived > 0) tell(`${count(arrived, "file")} taken in: shared as soon as hashed`, "info", ["#/shares", "Show"]);
-    if (this.failed.length > 0) tell(`${count(this.failed.length, "file")} could not be sent to the peer`, "error", ["#/shares", "Show"]);
+    this.#stop = null;
+    this.#changed();
+    if (done > 0) tell(`${count(done, "file")} taken in: shared as soon as hashed`);
+    if (this.#failed.length > 0) tell(`${count(this.#failed.length, "file")} could not be sent`, "error", ["#/shares", "Show"]);
   }
 
-  #tell() {
+  #progress(loaded) {
+    this.#loaded = loaded;
+    this.#changed();
+  }
+
+  #changed() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/** Has the browser ask whether the page is to be left. */
+function warn(event) {
+  event.preventDefault();
 }
 
 export const sending = new Sending();

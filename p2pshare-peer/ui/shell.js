@@ -99,10 +99,7 @@ export async function logOut() {
     text: "What you share is not there for others, and downloads wait, until somebody logs in again.",
     action: "Log out",
     kind: "primary",
-    work: async () => {
-      live.tell("state", await api.post("/api/logout", {}));
-      tell("You are logged out.");
-    },
+    work: async () => live.tell("state", await api.post("/api/logout", {})),
   });
 }
 
@@ -111,11 +108,10 @@ function accountBox() {
   const where = h("p", { class: "where" });
   const dot = h("span", { class: "dot", "aria-hidden": "true" });
   const draw = () => {
-    const { account, online } = live.last.state;
-    // What a peer was that does not answer is not known any more.
-    const isGone = ["waiting", "shut-out"].includes(live.connection);
+    const { account, online } = live.last.state ?? {};
+    const isGone = live.connection === "waiting" || live.connection === "shut-out";
     setText(name, account?.username ?? "");
-    setText(where, !account ? "" : isGone ? "No answer" : online ? "Online" : "Not online");
+    setText(where, account ? (isGone ? "No answer" : online ? "Online" : "Not online") : "");
     dot.className = `dot ${online && !isGone ? "on" : "off"}`;
   };
   live.follow("state", new AbortController().signal, draw);
@@ -149,21 +145,20 @@ function connectionBanner() {
   let trouble = null;
   let slow = null;
   const draw = () => fill(element, gone, trouble);
+  const again = () => button({ label: "Try now", kind: "small", click: () => live.retry() });
   live.addEventListener("connection", ({ detail }) => {
     clearTimeout(slow);
     if (detail === "waiting") {
       // A peer that is started again in a second is not worth a word.
       slow = setTimeout(() => {
-        gone = banner("The peer does not answer. This page tries again by itself. If the peer was stopped, start it again with p2pshare-peer serve.", [
-          button({ label: "Try now", kind: "small", click: () => live.retry() }),
-        ]);
+        gone = banner("The peer does not answer: it does not run, or it is starting. After a new start, open the link that it prints.", [again()]);
         draw();
       }, 1_500);
       return;
     }
     if (detail === "connecting") return;
     gone = detail === "shut-out"
-      ? banner("The peer was started again and does not know this page. Run p2pshare-peer ui, and open the link that it prints.", [])
+      ? banner("The peer was started anew, and this page has no key to it. Run p2pshare-peer ui, and open the link that it prints in this browser: then this page goes on too.", [again()])
       : null;
     draw();
   });

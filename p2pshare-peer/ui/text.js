@@ -9,16 +9,16 @@ const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
  * escapes, as the command line writes them.
  */
 export function visible(text) {
-  return text.replace(DECEPTIVE, (c, at, all) =>
-    c === JOINER && joins(all, at) ? c : SHORT[c] ?? `\\u{${c.codePointAt(0).toString(16)}}`);
+  return text.replace(DECEPTIVE, (c, at) =>
+    joins(text, c, at) ? c : SHORT[c] ?? `\\u{${c.codePointAt(0).toString(16)}}`);
 }
 
-const JOINER = "\u200d";
+const EMOJI_BEFORE = /[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?$/u;
+const EMOJI_AFTER = /^\p{Extended_Pictographic}/u;
 
-/** Whether a joiner stands between two emoji, of which it makes one. */
-function joins(text, at) {
-  return /[\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?$/u.test(text.slice(Math.max(0, at - 4), at))
-    && /^\p{Extended_Pictographic}/u.test(text.slice(at + 1, at + 3));
+/** Whether the character makes one emoji of the two beside it, as a family is made of people. */
+function joins(text, c, at) {
+  return c === "\u200d" && EMOJI_BEFORE.test(text.slice(Math.max(0, at - 4), at)) && EMOJI_AFTER.test(text.slice(at + 1, at + 3));
 }
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -90,10 +90,9 @@ export function count(number, one, many = `${one}s`) {
 }
 
 /** Reads a number of bytes as the command line does: `700`, `64KiB`, `5MB`, `1.5G`. `undefined` if it is none. */
-export function parseBytes(typed) {
-  // `1,000` is a thousand, and `1,5` one and a half.
-  const text = typed.replace(/(\d),(?=\d{3}(?!\d))/g, "$1");
-  const found = /^\s*(\d+(?:[.,]\d+)?)\s*(?:([kmgt])(i?))?b?(?:\/s)?\s*$/i.exec(text);
+export function parseBytes(text) {
+  // A comma between groups of three digits parts thousands to some and a fraction to others: it is neither.
+  const found = /^\s*(?![1-9]\d{0,2}(?:,\d{3})+(?!\d))(\d+(?:[.,]\d+)?)\s*(?:([kmgt])(i?))?b?(?:\/s)?\s*$/i.exec(text);
   if (!found) return undefined;
   const power = found[2] ? "kmgt".indexOf(found[2].toLowerCase()) + 1 : 0;
   return Math.round(Number(found[1].replace(",", ".")) * (found[3] ? 1024 : 1000) ** power);

@@ -15,7 +15,7 @@ use std::{
     fmt, io,
     net::SocketAddr,
     num::NonZeroUsize,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -242,6 +242,7 @@ impl Daemon {
             advertise: options.advertise.clone(),
             events: events.clone(),
             refused: Mutex::default(),
+            published: AtomicU64::new(presence::UNTOLD),
             metrics: options.metrics.clone(),
         };
         let upkeep = upkeep::run(self.sharer.clone(), changed, events.clone(), stop.clone());

@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -30,6 +33,9 @@ const SHORTEST_BEAT: Duration = Duration::from_secs(1);
 /// And never further apart: a peer is taken for offline after 90 seconds.
 const LONGEST_BEAT: Duration = Duration::from_secs(60);
 
+/// No number of files was told yet.
+pub(super) const UNTOLD: u64 = u64::MAX;
+
 pub(super) struct Presence {
     pub(super) peer: OwnPeer,
     pub(super) guard: GrantGuard,
@@ -39,6 +45,8 @@ pub(super) struct Presence {
     pub(super) events: DaemonEvents,
     pub(super) metrics: PeerMetrics,
     pub(super) refused: Mutex<LastRefused>,
+    /// Files that the index knows of the peer, as was told last.
+    pub(super) published: AtomicU64,
 }
 
 impl Presence {
@@ -79,6 +87,7 @@ impl Presence {
         if !*ready {
             *ready = true;
             let published = self.catalog.published_count().await?;
+            self.published.store(published, Relaxed);
             (self.events)(DaemonEvent::Ready { listen: self.listen, addresses: told, published });
         } else {
             (self.events)(DaemonEvent::Online);
@@ -127,7 +136,7 @@ impl Presence {
         }
         self.metrics.set_online(true);
         self.metrics.set_shares(shares.len() as u64);
-        self.metrics.set_published(self.catalog.published_count().await?);
+        self.recount(false).await?;
         Ok(beat_of(answer.heartbeat_seconds))
     }
 
@@ -142,9 +151,15 @@ impl Presence {
         for refused in new {
             (self.events)(DaemonEvent::Trouble(refused.to_string()));
         }
-        if changed {
-            let total = self.catalog.published_count().await?;
-            self.metrics.set_published(total);
+        self.recount(changed).await
+    }
+
+    /// Tells how much is published if that has `changed`, or is other than was told: a command may have published too.
+    async fn recount(&self, changed: bool) -> Result<(), DaemonError> {
+        let total = self.catalog.published_count().await?;
+        self.metrics.set_published(total);
+        let told = self.published.swap(total, Relaxed);
+        if changed || (told != total && told != UNTOLD) {
             (self.events)(DaemonEvent::Published { total });
         }
         Ok(())

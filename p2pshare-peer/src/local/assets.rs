@@ -70,7 +70,6 @@ const ASSETS: &[Asset] = &[
     asset!("views/settings.js", SCRIPT),
     asset!("views/shares.js", SCRIPT),
     asset!("views/uploads.js", SCRIPT),
-    asset!("whom.js", SCRIPT),
 ];
 
 /// Answers with the file of this path.

@@ -10,7 +10,10 @@ use p2pshare_core::api::ProblemKind;
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::failure::{Answer, Failure};
+use super::{
+    failure::{Answer, Failure},
+    plain,
+};
 
 /// Longest JSON body in bytes.
 const MAX_BODY: usize = 256 * 1024;
@@ -25,7 +28,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
         <AxumPath<T> as FromRequestParts<S>>::from_request_parts(parts, state)
             .await
             .map(|AxumPath(value)| Self(value))
-            .map_err(|rejection| wrong("path", &rejection.body_text()))
+            .map_err(|rejection| wrong("path", &plain::of_parts(&rejection.body_text())))
     }
 }
 
@@ -42,7 +45,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         }
         AxumQuery::<T>::try_from_uri(&parts.uri)
             .map(|AxumQuery(value)| Self(value))
-            .map_err(|rejection| wrong("query", &rejection.body_text()))
+            .map_err(|rejection| wrong("query", &plain::of_parts(&rejection.body_text())))
     }
 }
 
@@ -70,7 +73,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
                 ),
                 None => Failure::invalid("the body ended early"),
             })?;
-        read_json(&body.to_bytes()).map(Self)
+        plain::json(&body.to_bytes()).map(Self).map_err(|why| wrong("body", &why))
     }
 }
 
@@ -99,29 +102,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Reads a body; what is wrong is told with the name of the field.
-pub(super) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Answer<T> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let field = error.path().to_string();
-        let error = error.into_inner();
-        let why = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let why = why.strip_suffix(&place).unwrap_or(&why);
-        match field.as_str() {
-            "." | "?" => wrong("body", why),
-            field if error.is_data() => wrong(field, why),
-            _ => wrong("body", why),
-        }
-    })?;
-    json.end().map_err(|error| wrong("body", &error.to_string()))?;
-    Ok(value)
-}
-
-/// What is wrong with a part, without the words that are for programmers.
-fn wrong(part: &str, why: &str) -> Failure {
-    const FOR_PROGRAMMERS: [&str; 2] = ["Failed to deserialize query string: ", "Invalid URL: "];
-
-    let why = FOR_PROGRAMMERS.iter().find_map(|words| why.strip_prefix(words)).unwrap_or(why);
+/// A part of a request that makes no sense.
+pub(super) fn wrong(part: &str, why: &str) -> Failure {
     Failure::invalid(format!("the {part} is not valid: {why}"))
 }

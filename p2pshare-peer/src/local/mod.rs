@@ -15,6 +15,7 @@ mod failure;
 pub(crate) mod fuzz;
 mod gateway;
 mod guard;
+mod plain;
 mod serve;
 
 use std::{io, net::SocketAddr, sync::Arc};

@@ -1,9 +1,6 @@
 //! Folders of this machine, to pick something from.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use serde::Serialize;
 
@@ -39,10 +36,12 @@ pub struct FolderView {
     pub items: Vec<FolderItem>,
     /// There is more than is listed.
     pub more: bool,
+    /// The file that was named, if it is in the folder.
+    pub file: Option<String>,
 }
 
 impl Node {
-    /// What is in a folder; in the user's own unless one is named, and in that of a file which is. Names that are not Unicode are left out: they could
+    /// What is in a folder, or in that of a file; in the user's own unless one is named. Names that are not Unicode are left out: they could
     /// not be named back.
     pub async fn folder(&self, path: Option<&str>) -> Result<FolderView, NodeError> {
         let path = match path {
@@ -52,21 +51,15 @@ impl Node {
                 None => self.inner.dir.path().to_owned(),
             },
         };
-        let listed = tokio::task::spawn_blocking(move || list(&folder_of(path))).await;
+        let listed = tokio::task::spawn_blocking(move || list(&path)).await;
         listed.map_err(|_| NodeError::Interrupted)?
     }
 }
 
-/// What is named, or the folder that a file is in. Blocks.
-fn folder_of(path: PathBuf) -> PathBuf {
-    match path.parent() {
-        Some(folder) if path.is_file() => folder.to_owned(),
-        _ => path,
-    }
-}
-
 /// Blocks.
-fn list(folder: &Path) -> Result<FolderView, NodeError> {
+fn list(named: &Path) -> Result<FolderView, NodeError> {
+    let is_file = fs::metadata(named).is_ok_and(|metadata| metadata.is_file());
+    let folder = named.parent().filter(|_| is_file).unwrap_or(named);
     let mut items = Vec::new();
     let mut more = false;
     let entries = fs::read_dir(folder).map_err(NodeError::io("reading", folder))?;
@@ -89,7 +82,13 @@ fn list(folder: &Path) -> Result<FolderView, NodeError> {
     items.sort_by_cached_key(|item| (!item.folder, item.name.to_lowercase(), item.name.clone()));
     more |= items.len() > MAX_LISTED;
     items.truncate(MAX_LISTED);
-    Ok(FolderView { path: text(folder), parent: folder.parent().map(text), items, more })
+    Ok(FolderView {
+        path: text(folder),
+        parent: folder.parent().map(text),
+        items,
+        more,
+        file: is_file.then(|| text(named)),
+    })
 }
 
 #[cfg(test)]
@@ -109,11 +108,10 @@ mod tests {
         assert_eq!(view.items.len(), MAX_LISTED);
         assert_eq!((view.items[0].name.as_str(), view.items[0].folder), ("z", true));
         assert_eq!((view.items[1].name.as_str(), view.items[1].size), ("0000", 1));
+        assert_eq!(view.file, None);
         let file = folder.path().join("0000");
-        assert!(matches!(list(&file), Err(NodeError::Io { .. })));
-        assert_eq!(folder_of(file), folder.path());
-        for as_it_is in [folder.path().to_owned(), folder.path().join("gone")] {
-            assert_eq!(folder_of(as_it_is.clone()), as_it_is);
-        }
+        let beside = list(&file).unwrap();
+        assert_eq!((beside.path, beside.file), (view.path, Some(text(&file))));
+        assert!(matches!(list(&file.join("x")), Err(NodeError::Io { .. })));
     }
 }

@@ -132,7 +132,7 @@ impl Node {
         let node = self.clone();
         self.spawn(async move {
             let sent = one.stop.run_until_cancelled(node.send(&one, &path, &user)).await;
-            let done = sent.unwrap_or_else(|| Err("it was stopped".to_owned()));
+            let done = sent.unwrap_or_else(|| Err("it was cancelled".to_owned()));
             one.change(&node, |view| match &done {
                 Ok(()) => {
                     view.state = PushState::Done;

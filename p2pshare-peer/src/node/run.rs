@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use p2pshare_core::auth::TokenHash;
+use p2pshare_core::{
+    auth::TokenHash,
+    time::{Clock, SystemClock},
+};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -102,7 +105,8 @@ impl Node {
                         Ok(()) => {}
                         Err(error) if !stay || (first && !logged_out) => return Err(error),
                         Err(error) => {
-                            if !logged_out || self.is_kept() {
+                            // Why a session is over was told when it ended.
+                            if !logged_out {
                                 self.trouble(&error);
                             }
                             let was_online = online.swap(false, Relaxed);
@@ -163,13 +167,14 @@ impl Node {
             done = Box::pin(self.serve(&link, events, &until)) => done,
             () = changed => Ok(()),
         };
-        // A peer that ends has not logged out, and nobody is told so.
-        if !stop.is_cancelled() {
-            inner.link.send_replace(None);
-            self.turn_lan();
-        }
+        let is_over = matches!(done, Err(NodeError::Daemon(DaemonError::LoggedOut)));
+        let is_over = is_over && self.is_kept();
+        let trouble = is_over.then(|| DaemonError::LoggedOut.to_string());
+        let ended = is_over.then(|| why_over(&link.session));
+        inner.link.send_replace(None);
+        self.live(|live| *live = Live { trouble, ended, ..Live::default() });
+        self.turn_lan();
         inner.downloads.connect(None).await?;
-        self.live(|live| *live = Live::default());
         done?;
         match until.is_cancelled() && !stop.is_cancelled() {
             // The session that was served is over, whoever ended it.
@@ -295,5 +300,17 @@ impl Node {
         tracing::warn!(%error, "the peer is not online");
         let error = error.to_string();
         self.live(|live| live.trouble = Some(error));
+    }
+}
+
+/// Why a session that nobody has ended here is over, as far as that can be known: the index says only that it is.
+fn why_over(session: &SavedSession) -> String {
+    let user = &session.username;
+    match session.expires_at <= SystemClock.now() {
+        true => format!("the session of {user} has come to its end: log in again"),
+        false => format!(
+            "the index has ended the session of {user}: with a new password, with a logout everywhere, or by an operator, \
+             who may have disabled the account; log in again"
+        ),
     }
 }

@@ -7,6 +7,7 @@ use std::{
     sync::Mutex,
 };
 
+use p2pshare_core::text::visible;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Node, NodeError, Topic, absolute, lock, text};
@@ -304,6 +305,15 @@ fn effective(
     Settings::defaults(dir).with(&kept.clone().and(given.clone()))
 }
 
+/// Makes a folder, if it is not there, and finds out whether files can be put into it. Blocks.
+fn make(folder: &Path) -> Result<(), NodeError> {
+    let made = fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    made.map(drop).map_err(|error| {
+        let folder = text(folder);
+        NodeError::Invalid(format!("files cannot be kept in {}: {error}", visible(&folder)))
+    })
+}
+
 impl Node {
     /// The settings as they are.
     pub fn settings(&self) -> SettingsView {
@@ -316,14 +326,13 @@ impl Node {
         let changed = tokio::task::spawn_blocking(move || {
             let inner = &node.inner;
             let before = inner.settings.current();
+            let named_drop = change.drop_folder.is_some();
             let (kept, now) = inner.settings.check(change)?;
-            for (folder, old) in [
-                (&now.download_folder, &before.download_folder),
-                (&now.drop_folder, &before.drop_folder),
-            ] {
-                if folder != old {
-                    check_folder(folder)?;
-                }
+            if now.download_folder != before.download_folder {
+                make(&now.download_folder)?;
+            }
+            if named_drop && now.drop_folder != before.drop_folder {
+                make(&now.drop_folder)?;
             }
             if now.inbox != before.inbox {
                 inner.inbox.set(now.inbox.as_deref())?;
@@ -343,13 +352,6 @@ impl Node {
         });
         changed.await.unwrap_or(Err(NodeError::Interrupted))
     }
-}
-
-/// Makes sure that files can be put into a folder, which is made. Blocks.
-fn check_folder(folder: &Path) -> Result<(), NodeError> {
-    fs::create_dir_all(folder).map_err(NodeError::io("making the folder", folder))?;
-    let tried = tempfile::tempfile_in(folder);
-    tried.map(drop).map_err(NodeError::io("writing a file in", folder))
 }
 
 #[cfg(test)]
@@ -392,16 +394,16 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_take_no_files_are_refused() {
+    fn a_folder_is_one_that_files_can_be_kept_in() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("file"), "").unwrap();
-        check_folder(&folder.path().join("new/one")).unwrap();
-        check_folder(folder.path()).unwrap();
-        assert_eq!(fs::read_dir(folder.path().join("new/one")).unwrap().count(), 0);
-        for not in ["file", "file/below"] {
-            let refused = check_folder(&folder.path().join(not)).unwrap_err().to_string();
-            assert!(refused.contains(not), "{refused}");
+        let file = folder.path().join("file");
+        fs::write(&file, b"x").unwrap();
+        for refused in [file.clone(), file.join("below"), "/proc/p2pshare".into()] {
+            assert!(matches!(make(&refused), Err(NodeError::Invalid(_))), "{refused:?}");
         }
+        let new = folder.path().join("new/one");
+        make(&new).unwrap();
+        assert_eq!(fs::read_dir(new).unwrap().count(), 0);
     }
 
     #[test]

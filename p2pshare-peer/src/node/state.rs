@@ -41,6 +41,8 @@ pub struct State {
     pub online: bool,
     /// What is wrong at the moment.
     pub trouble: Option<String>,
+    /// Why nobody is logged in any more, if nobody has logged out here.
+    pub ended: Option<String>,
     /// Files that the index knows of it.
     pub published: u64,
     /// Where pushes of others go.
@@ -58,6 +60,7 @@ pub(super) struct Live {
     pub(super) addresses: Vec<PeerAddr>,
     pub(super) online: bool,
     pub(super) trouble: Option<String>,
+    pub(super) ended: Option<String>,
     pub(super) published: u64,
 }
 
@@ -75,6 +78,7 @@ impl Node {
             addresses: live.addresses.clone(),
             online: live.online,
             trouble: live.trouble.clone(),
+            ended: live.ended.clone(),
             published: live.published,
             inbox: settings.inbox.as_deref().map(text),
             download_folder: text(&settings.download_folder),

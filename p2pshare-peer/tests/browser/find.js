@@ -25,4 +25,4 @@ const choose = (name, value) => {
   list.dispatchEvent(new Event("change", { bubbles: true }));
   return true;
 };
-const isSettled = () => Boolean(document.querySelector("main h1")) && !document.querySelector("main .loading");
+const isSettled = () => Boolean(document.querySelector("main h1")) && !document.querySelector("main :is(.loading, .old)");

@@ -7,6 +7,8 @@ mod access;
 mod axe;
 mod browser;
 mod chromium;
+mod hands;
+mod lasting;
 mod lists;
 mod many;
 mod news;
@@ -18,5 +20,5 @@ mod story;
 #[allow(dead_code, unused_imports)]
 #[path = "../e2e/support/mod.rs"]
 mod support;
-mod troubles;
 mod views;
+mod words;

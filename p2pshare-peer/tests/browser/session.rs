@@ -59,11 +59,11 @@ fn serve(peer: &Peer) -> Process {
     serve_at(peer, "127.0.0.1:0")
 }
 
-/// The same at an address, as one that was free before.
-pub(crate) fn serve_at(peer: &Peer, ui: &str) -> Process {
+/// The same with its page at this address.
+pub(crate) fn serve_at(peer: &Peer, page: &str) -> Process {
     let inbox = peer.path("Inbox");
     std::fs::create_dir_all(&inbox).expect("a folder");
-    let mut command = peer.command(["serve", "--listen", "127.0.0.1:0", "--ui", ui]);
+    let mut command = peer.command(["serve", "--listen", "127.0.0.1:0", "--ui", page]);
     command.arg("--inbox").arg(inbox).arg("--json").env("HOME", peer.home());
     command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_DOWNLOAD_DIR");
     Process::start(command)

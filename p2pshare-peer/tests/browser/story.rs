@@ -167,7 +167,7 @@ async fn shares(session: &Session, bob: &Peer) {
 }
 
 /// As if a file was dropped on the page.
-const DROP: &str = r"
+pub(crate) const DROP: &str = r"
 const transfer = new DataTransfer();
 transfer.items.add(new File([arguments[1]], arguments[0]));
 for (const type of ['dragenter', 'dragover', 'drop']) {

@@ -224,8 +224,11 @@ fn requests_are_bounded() {
         ("POST /api/downloads/77/pause", Value::Null, 404),
         ("POST /api/downloads/77/explode", Value::Null, 404),
         ("POST /api/pushes", json!({ "path": "/nonexistent", "user": "bob" }), 404),
+        ("DELETE /api/pushes/77", Value::Null, 404),
         ("PUT /api/settings", json!({ "upload_slots": 0 }), 400),
         ("PUT /api/settings", json!({ "download_folder": "relative" }), 400),
+        ("PUT /api/settings", json!({ "download_folder": "/dev/null/x" }), 400),
+        ("PUT /api/settings", json!({ "drop_folder": "/dev/null" }), 400),
         ("PATCH /api/state", Value::Null, 405),
     ] {
         let answer = page.call(line, &body);

@@ -1,11 +1,11 @@
 // A user's folders.
 
 import { api, query as queryText } from "../api.js";
-import { fill, h, icon, show as setVisible } from "../dom.js";
+import { fill, h, icon } from "../dom.js";
 import { downloadButton, kindTile, openButton, showDetails, toastTrouble } from "../hit.js";
 import { virtualList } from "../list.js";
 import { live } from "../live.js";
-import { copyButton, emptyState, field, heading, loading, problemBox, button } from "../parts.js";
+import { copyButton, emptyState, field, heading, loading, nameInput, problemBox, button } from "../parts.js";
 import { go, route } from "../router.js";
 import { bytes, fileName, isPlayable } from "../text.js";
 
@@ -18,20 +18,19 @@ export default function browse({ parts, signal }) {
   const own = user === live.last.state.account.username;
   const name = folders.at(-1) ?? (own ? "Your files" : `${user}'s files`);
   const place = h("div", {}, loading());
-  const fetchIt = own ? null : downloadButton({
+  const all = own ? null : downloadButton({
     what: `${user}:/${path}`, name, label: path ? "Download folder" : "Download all", kind: "primary",
   });
-  // Of somebody who is not there, or shares nothing, there is nothing to fetch.
-  const found = (is) => fetchIt && setVisible(fetchIt, is);
-  found(false);
-  show(place, user, path, signal, found);
+  // Of nobody and nothing there is nothing to download.
+  if (all) all.hidden = true;
+  show(place, user, path, signal, () => { if (all) all.hidden = false; });
   return {
     title: name,
     element: h("div", {},
       crumbs(user, folders),
       heading(name, {
         lead: own ? "What others see of what you share." : undefined,
-        actions: own ? [] : [fetchIt],
+        actions: all ? [all] : [],
       }),
       place),
   };
@@ -39,7 +38,7 @@ export default function browse({ parts, signal }) {
 
 /** Asks whose files are to be seen. */
 function whose() {
-  const name = h("input", { name: "user", autocomplete: "off", autocapitalize: "none", required: true, dataset: { first: "" } });
+  const name = nameInput({ name: "user", dataset: { first: "" } });
   const form = h("form", { class: "card stack narrow" },
     field("User", name, { hint: "Whose files you want to see." }),
     button({ label: "Browse", kind: "primary", type: "submit" }));
@@ -62,7 +61,7 @@ function crumbs(user, folders) {
   ))));
 }
 
-/** `found` is told whether anything is there. */
+/** Shows what is in a folder; `found` is called once there is something. */
 function show(place, user, path, signal, found) {
   const items = [];
   let next;
@@ -81,9 +80,9 @@ function show(place, user, path, signal, found) {
       const answer = await api.get(`/api/users/${encodeURIComponent(user)}/files${text}`, { signal });
       items.push(...answer.items);
       next = answer.next;
-      found(items.length > 0);
       if (items.length === 0) fill(place, nothing(user, path));
       else {
+        found();
         if (!list.element.isConnected) fill(place, list.element);
         list.set([...items], !next);
       }

@@ -1,7 +1,7 @@
 // One download: how far it is, which pieces are there, who gives what, its files.
 
 import { api, query as queryText } from "../api.js";
-import { actions, stateName, statusLine } from "../download-row.js";
+import { actions, hindrance, stateName, statusLine } from "../download-row.js";
 import { fill, h, icon, keyed, setAttribute, setText, show, throttle } from "../dom.js";
 import { isSettled } from "../downloads.js";
 import { kindTile } from "../hit.js";
@@ -54,14 +54,17 @@ async function open(place, id, signal) {
   const map = pieceMap(id, signal);
   const files = first.files > 1 || first.state === "resolving" ? fileList(id, signal, map.choose) : null;
   let shown;
+  let lastTold;
 
   const update = (now) => {
-    const before = shown;
     shown = now;
     setText(big, now.bytes > 0 || now.state === "done" ? `${now.state === "done" ? 100 : percent(now.bytes_done, now.bytes)}%` : stateName(now));
     progress.set(now.bytes_done, now.bytes, now.state);
     setText(line, [stateName(now), ...facts(now)].filter(Boolean).join(" · "));
-    if (!before || before.error !== now.error || before.state !== now.state) fill(error, problemOf(now));
+    const hindered = hindrance(now);
+    const told = JSON.stringify(hindered);
+    if (told !== lastTold) fill(error, hindered && problemBox(hindered));
+    lastTold = told;
     setText(folder, now.folder);
     setText(times, now.finished_at ? `${moment(now.created_at)}, ended ${moment(now.finished_at)}` : moment(now.created_at));
     buttons.update(now);
@@ -93,14 +96,6 @@ async function open(place, id, signal) {
   if (focused) head.querySelector("h1").focus({ preventScroll: true });
 }
 
-/** What went wrong, or what it waits for. Of one that runs it is what was wrong before. */
-function problemOf(now) {
-  if (!now.error || ["resolving", "running", "paused"].includes(now.state)) return null;
-  const some = now.files_failed > 0 && now.files > 1 && `${count(now.files_failed, "file")} could not be fetched`;
-  const title = now.state === "queued" ? "It waits" : some || "It could not be fetched";
-  return problemBox({ title, message: now.error });
-}
-
 /** What there is to say beside its state and how much of it is done. */
 function facts(now) {
   const size = now.state === "done" ? bytes(now.bytes) : now.bytes > 0 && `${bytes(now.bytes_done)} of ${bytes(now.bytes)}`;
@@ -118,8 +113,8 @@ function pieceMap(id, signal) {
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Source"), h("th", { scope: "col", class: "end" }, "Given"),
       h("th", { scope: "col", class: "end" }, "Rate"))),
     body);
+  const givers = h("h2", {}, "Sources");
   const nobody = h("p", { class: "muted" }, "Nobody gives anything at the moment.");
-  const title = h("h2", {}, "Sources");
   const setRows = keyed(body, (source) => source.source, sourceRow);
   // Until one is chosen, the first.
   let file;
@@ -146,15 +141,16 @@ function pieceMap(id, signal) {
     show(cells, map.cells.length > 0);
     setRows(map.sources);
     show(sources, map.sources.length > 0);
-    show(nobody, map.sources.length === 0 && !settled);
-    show(title, map.sources.length > 0 || !settled);
+    const isOver = settled || done === 100;
+    show(nobody, map.sources.length === 0 && !isOver);
+    show(givers, map.sources.length > 0 || !isOver);
   };
   const soon = throttle(1_000, signal, ask);
   show(sources, false);
   return {
     element: h("div", { class: "stack" },
       h("div", { class: "section-head" }, h("h2", { id: "pieces" }, "Pieces"), note), which, cells,
-      title, sources, nobody),
+      givers, sources, nobody),
     refresh(isOver) {
       settled = isOver;
       soon();
@@ -193,18 +189,27 @@ function fileList(id, signal, choose) {
   let next = null;
   let complete = false;
   let asking = false;
-  /** The file of which the pieces are shown: one that comes in, until somebody chooses. */
-  let chosen = null;
-  let byHand = false;
+  /** The file whose pieces are shown, and whether somebody chose it. */
+  let shown = null;
+  let isChosen = false;
   const trouble = troublePlace();
+  const pick = (number, path) => {
+    isChosen = true;
+    choose(number, path);
+  };
   const list = virtualList({
     label: "Files", className: "files-of", signal, key: (file) => file.number,
-    make: () => fileRow((number, path) => {
-      byHand = true;
-      choose(number, path);
-    }),
-    more: () => more(),
+    make: () => fileRow(pick), more: () => more(),
   });
+  /** Shows the pieces of the file that comes in, unless somebody has chosen another. */
+  const follow = () => {
+    const before = items.find((file) => file.number === shown);
+    if (isChosen || items.length === 0 || before?.state === "running") return;
+    const next = items.find((file) => file.state === "running") ?? before ?? items[0];
+    if (next.number === shown) return;
+    shown = next.number;
+    choose(next.number, next.path);
+  };
   const page = async (after, limit) => api.get(`/api/downloads/${id}/files${queryText({ after, limit })}`, { signal });
   const more = async () => {
     if (asking || complete) return;
@@ -221,14 +226,6 @@ function fileList(id, signal, choose) {
     } finally {
       asking = false;
     }
-  };
-  const follow = () => {
-    const running = items.find((file) => file.state === "running");
-    const now = items.find((file) => file.number === chosen);
-    if (byHand || items.length === 0 || (now && (now.state === "running" || !running))) return;
-    const next = running ?? items[0];
-    chosen = next.number;
-    choose(next.number, next.path);
   };
   /** Fetches what has been fetched before once more. */
   const again = throttle(2_000, signal, async () => {

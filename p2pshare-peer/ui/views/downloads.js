@@ -58,11 +58,9 @@ export default function downloads({ query, signal }) {
       sums.failed && `${sums.failed.toLocaleString()} failed`, sums.rate > 0 && rate(sums.rate),
     ].filter(Boolean);
     setText(totals, parts.join(" · ") || "Nothing yet");
-    const held = [pauseAll, resumeAll].find((each) => each === document.activeElement);
-    show(pauseAll, sums.active + sums.queued > 0);
-    show(resumeAll, sums.paused > 0);
-    // The button that was pressed has gone: the other one takes the focus, or what is below.
-    if (held?.hidden) ([pauseAll, resumeAll].find((each) => !each.hidden) ?? tabs[0]).focus({ preventScroll: true });
+    // What appears comes first: it takes the focus of what goes.
+    const buttons = [[pauseAll, sums.active + sums.queued > 0], [resumeAll, sums.paused > 0]];
+    for (const [each, shown] of buttons.sort((a, b) => b[1] - a[1])) show(each, shown);
   };
   show(pauseAll, false);
   show(resumeAll, false);

@@ -5,14 +5,14 @@ import { confirm, formDialog } from "../dialog.js";
 import { fill, h, icon } from "../dom.js";
 import { ownerLink } from "../hit.js";
 import { live } from "../live.js";
-import { act, badge, button, field, heading, loading, problemBox, select, tell, troublePlace } from "../parts.js";
+import { act, badge, button, field, heading, loading, nameInput, problemBox, select, tell, troublePlace } from "../parts.js";
 import { go } from "../router.js";
 import { count, day } from "../text.js";
 
 export default function group({ parts, signal }) {
   const name = parts[0];
   const place = h("div", {}, loading());
-  const fetchAll = async () => {
+  const fetchAll = async (adding = false) => {
     try {
       const [all, { members }] = await Promise.all([
         api.get("/api/groups", { signal }),
@@ -21,8 +21,9 @@ export default function group({ parts, signal }) {
       const found = all.groups.find((each) => each.name === name);
       if (!found) throw Object.assign(new Error("There is no such group, or you are not a member of it."), { title: "Not found", status: 404 });
       show(place, found, members, fetchAll);
+      if (adding) place.querySelector("[name=user]")?.focus();
     } catch (problem) {
-      if (problem.name !== "AbortError") fill(place, heading(name), problemBox(problem, problem.status === 404 ? null : fetchAll));
+      if (problem.name !== "AbortError") fill(place, heading(name), problemBox(problem, problem.status === 404 ? null : () => fetchAll()));
     }
   };
   fetchAll();
@@ -58,7 +59,7 @@ function show(place, { name, owner, created_at: since }, members, again) {
 
 function addForm(name, again) {
   const trouble = troublePlace();
-  const user = h("input", { name: "user", required: true, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+  const user = nameInput({ name: "user" });
   const submit = button({ label: "Add", icon: "plus", kind: "primary", type: "submit" });
   const form = h("form", { class: "card" }, field("Add a user", user, { after: submit }), trouble.element);
   form.addEventListener("submit", async (event) => {
@@ -67,9 +68,8 @@ function addForm(name, again) {
     const added = await act(submit, trouble, () => api.put(`${path(name)}/members/${encodeURIComponent(member)}`));
     if (added === undefined) return;
     tell(`${member} is a member now`);
-    await again();
-    // Most who add one add several.
-    document.querySelector("main input[name=user]")?.focus({ preventScroll: true });
+    // Most add more than one.
+    again(true);
   });
   return form;
 }

@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { confirm, formDialog, openDialog } from "../dialog.js";
 import { fill, h, icon } from "../dom.js";
 import { live } from "../live.js";
-import { badge, button, copyButton, emptyState, field, heading, loading, problemBox, select, tell } from "../parts.js";
+import { badge, button, copyButton, emptyState, field, heading, loading, nameInput, problemBox, select, tell } from "../parts.js";
 import { go, route } from "../router.js";
 import { count, day, until } from "../text.js";
 
@@ -66,7 +66,7 @@ export default function groups({ signal }) {
 }
 
 async function newGroup() {
-  const name = h("input", { name: "name", required: true, maxlength: 32, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+  const name = nameInput({ name: "name" });
   const made = await formDialog({
     title: "New group",
     action: "Create",

@@ -5,7 +5,8 @@ import { fill, h, keyed, setAttribute, setText, show } from "../dom.js";
 import { kindTile, ownerLink } from "../hit.js";
 import { live } from "../live.js";
 import {
-  act, badge, bar, button, copyButton, emptyState, field, heading, linkButton, loading, problemBox, troublePlace,
+  act, badge, bar, button, copyButton, emptyState, field, heading, linkButton, loading, nameInput, problemBox,
+  troublePlace,
 } from "../parts.js";
 import { pathField } from "../picker.js";
 import { ago, bytes, fileName, moment, percent } from "../text.js";
@@ -52,7 +53,7 @@ async function ask(kind, place, draw, signal) {
 
 function sendForm(signal) {
   const trouble = troublePlace();
-  const user = h("input", { name: "user", required: true, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+  const user = nameInput({ name: "user" });
   const path = pathField("File", { name: "path", want: "file", title: "Pick a file to push", required: true, signal });
   const submit = button({ label: "Push", icon: "send", kind: "primary", type: "submit" });
   const form = h("form", { class: "card push-form" }, field("To user", user), path.element, submit, trouble.element);
@@ -61,9 +62,16 @@ function sendForm(signal) {
     const body = { path: path.input.value.trim(), user: user.value.trim().toLowerCase() };
     const begun = await act(submit, trouble, () => api.post("/api/pushes", body));
     if (begun === undefined) return;
-    // How it goes is listed below, and told when it is over.
-    path.input.value = "";
+    waited = begun.id;
     await live.ask("pushes");
+  });
+  // What was typed stays until it has arrived: it may have to be pushed again.
+  let waited = null;
+  live.on("pushes", signal, ({ items }) => {
+    const now = items.find((each) => each.id === waited);
+    if (!now || now.state === "running") return;
+    waited = null;
+    if (now.state === "done" && path.input.value.trim() === now.path) path.input.value = "";
   });
   return form;
 }
@@ -75,40 +83,54 @@ function pushRow(trouble) {
   const progress = bar("");
   const state = badge("");
   let now;
-  const change = (label, name, work) => {
-    const made = button({ label, icon: name, bare: true, kind: "quiet", click: () => act(made, trouble, work) });
-    return made;
-  };
-  const again = change("Try again", "retry", () => api.post("/api/pushes", { path: now.path, user: now.user }));
-  const remove = change("Stop", "close", () => api.delete(`/api/pushes/${now.id}`));
+  const again = button({
+    label: "Push again", icon: "retry", bare: true, kind: "quiet",
+    click: () => act(again, trouble, async () => {
+      await api.post("/api/pushes", { path: now.path, user: now.user });
+      await api.delete(`/api/pushes/${now.id}`);
+      await live.ask("pushes");
+    }),
+  });
+  const stop = button({
+    label: "Cancel", icon: "close", bare: true, kind: "quiet",
+    click: () => act(stop, trouble, () => api.delete(`/api/pushes/${now.id}`)),
+  });
+  const forget = button({
+    label: "Remove from list", icon: "trash", bare: true, kind: "quiet",
+    click: () => act(forget, trouble, () => api.delete(`/api/pushes/${now.id}`)),
+  });
   const element = h("li", { class: "hit" }, tile,
-    h("div", { class: "hit-text" }, name, line, progress.element), state, h("div", { class: "row tight" }, again, remove));
+    h("div", { class: "hit-text" }, name, line, progress.element), state, h("div", { class: "row tight" }, again, stop, forget));
   return {
     element,
     update(each) {
       now = each;
       const file = fileName(each.path);
+      for (const control of [again, stop, forget]) setAttribute(control, "aria-label", `${control.title}: ${file} to ${each.user}`);
+      show(again, each.state === "failed");
+      show(forget, each.state !== "running");
+      show(stop, each.state === "running");
       if (!tile.firstChild) tile.append(kindTile(file));
       setText(name, file);
       setAttribute(name, "title", each.path);
       setAttribute(progress.element, "aria-label", `Progress of ${file} to ${each.user}`);
       progress.set(each.bytes_done, each.bytes, each.state);
       show(progress.element, each.state === "running");
-      const so = each.state === "running" ? `${percent(each.bytes_done, each.bytes)}% of ${bytes(each.bytes)}` : bytes(each.bytes);
-      setText(line, [`to ${each.user}`, each.error ?? so].join(" · "));
+      setText(line, [`to ${each.user}`, each.error ?? soFar(each)].join(" · "));
+      setAttribute(line, "title", each.error);
       line.classList.toggle("bad", each.state === "failed");
       const [text, kind] = STATES[each.state] ?? [each.state, ""];
       setText(state, text);
       state.className = `badge ${kind}`;
       show(state, Boolean(text));
-      show(again, each.state === "failed");
-      const verb = each.state === "running" ? "Stop" : "Remove from list";
-      for (const [control, label] of [[again, "Try again"], [remove, verb]]) {
-        setAttribute(control, "title", label);
-        setAttribute(control, "aria-label", `${label}: ${file} to ${each.user}`);
-      }
     },
   };
+}
+
+/** How far a push is, of which nothing else is told. */
+function soFar(each) {
+  if (each.state !== "running") return bytes(each.bytes);
+  return each.bytes_done > 0 ? `${percent(each.bytes_done, each.bytes)}% of ${bytes(each.bytes)}` : `looking for a peer of ${each.user}`;
 }
 
 function inboxOf({ folder, items }) {

@@ -20,8 +20,9 @@ const SORTS = [
 const PAGE = 50;
 /** Hits that are asked for at once by whoever wants more than the first page. */
 const NEXT_PAGE = 100;
-/** So long, in milliseconds, the hits of a search stay while the next one is waited for. */
-const OLD_FOR = 400;
+
+/** So many milliseconds hits stay, faded, while those for other words are asked for: most are there sooner. */
+const OLD_FOR = 250;
 
 export default function search({ query, signal }) {
   const words = h("input", {
@@ -123,9 +124,6 @@ function showHits(place, values, status, asked, signal) {
     more: () => page(),
   });
 
-  // Other hits are not those of these words. What is answered at once does not blink.
-  const late = setTimeout(() => fill(place, loading("Searching…")), place.childElementCount === 0 ? 0 : OLD_FOR);
-  asked.addEventListener("abort", () => clearTimeout(late));
   const page = async () => {
     if (asking) return;
     asking = true;
@@ -138,14 +136,12 @@ function showHits(place, values, status, asked, signal) {
       draw();
     } catch (problem) {
       if (problem.name === "AbortError") return;
-      clearTimeout(late);
       fill(place, problemBox(problem, () => showHits(place, values, status, asked, signal)));
     } finally {
       asking = false;
     }
   };
   const draw = () => {
-    clearTimeout(late);
     if (hits.length === 0) {
       status.say(nothingAsked ? "Nothing is shared yet" : "Nothing found");
       fill(place, nothing(nothingAsked, values));
@@ -157,6 +153,11 @@ function showHits(place, values, status, asked, signal) {
     status.say(`${number} found`);
     list.set([...hits], !next);
   };
+  // What is there answers other words. It goes at once if the answer is not there at once.
+  const old = [...place.children];
+  for (const each of old) each.classList.add("old");
+  if (old.length === 0) fill(place, loading("Searching…"));
+  else setTimeout(() => !asked.aborted && old[0].isConnected && fill(place, loading("Searching…")), OLD_FOR);
   page();
 }
 
@@ -170,10 +171,11 @@ function nothing(nothingAsked, { q, kind, ext, min, max, owner }) {
     return emptyState("search", "Nothing is shared yet", "As soon as somebody shares a file, it is found here.",
       linkButton({ label: "Share something", icon: "folder", href: "#/shares", kind: "primary" }));
   }
-  const words = "Every word must be the beginning of a word of the name or of its folders. Fewer words find more.";
   const isFiltered = Boolean(kind || ext || min || max || owner);
-  const hint = !q ? "No file fits these filters."
-    : isFiltered ? `No file with these words fits the filters. ${words}` : words;
+  const hint = q && isFiltered
+    ? "Every word must be the beginning of a word of the name or of its folders, and these filters leave less. Without them there may be more."
+    : q ? "Every word must be the beginning of a word of the name or of its folders. Fewer words find more."
+    : "No file fits these filters.";
   return emptyState("search", "Nothing found", hint);
 }
 
@@ -211,7 +213,7 @@ function targetCard(target, signal) {
     path: ["This is a path", `It is what ${target.parts?.[0]} shares.`],
   }[target.kind];
   const details = target.kind === "content" && button({
-    label: "Details", click: () => showDetails({ content: target.what, names: [] }, signal),
+    label: "Details", click: () => showDetails({ content: target.what, size: null, names: [], online: 0, sources: 0 }, signal),
   });
   return h(
     "div",

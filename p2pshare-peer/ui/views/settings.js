@@ -12,9 +12,9 @@ const FIXED = "Set on the command line, by the environment or in the configurati
 
 export default function settings({ signal }) {
   const place = h("div", {}, loading());
-  const show = (now) => fill(place, form(now, signal, show));
   const fetchAll = async () => {
     try {
+      const show = (settings) => fill(place, form(settings, signal, show));
       show(await api.get("/api/settings", { signal }));
     } catch (problem) {
       if (problem.name !== "AbortError") fill(place, problemBox(problem, fetchAll));
@@ -32,8 +32,8 @@ function card(id, title, ...children) {
   return h("section", { class: "card stack", "aria-labelledby": id }, h("h2", { id }, title), children);
 }
 
-/** `show` is called with the settings as they are after a change. */
-function form(now, signal, show) {
+/** The form. `saved` is called with the settings as they are then. */
+function form(now, signal, saved) {
   const fixed = new Set(now.fixed);
   const trouble = troublePlace();
   const hintFor = (name, hint) => (fixed.has(name) ? FIXED : hint);
@@ -64,7 +64,7 @@ function form(now, signal, show) {
   const slots = numberInput("upload_slots", 1024);
   const atOnce = numberInput("downloads_at_once", 64);
   const downloads = folder("download_folder", "Downloads", "Where downloads go.", true);
-  const drop = folder("drop_folder", "Dropped files", "Where files go that are dropped on the page.", true);
+  const drop = folder("drop_folder", "Dropped files", "Where files go that are dropped on the page. Unless you name another: the folder Shared where downloads go.", true);
   const inbox = folder("inbox", "Inbox", "Where files go that others push to you. Empty: nobody can.", false);
   const lan = toggle("Find peers nearby", {
     checked: now.lan, hint: hintFor("lan", "Peers on the same network find each other's addresses and prefer them."),
@@ -92,11 +92,13 @@ function form(now, signal, show) {
         download_folder: downloads.input.value.trim(), drop_folder: drop.input.value.trim(),
         inbox: inbox.input.value.trim() || null, lan: lan.input.checked,
       };
-      // Others may have changed the rest meanwhile.
-      const changed = Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value !== now[name] && !fixed.has(name)));
-      show(await api.put("/api/settings", changed));
-      document.querySelector(".settings form [type=submit]")?.focus({ preventScroll: true });
-      tell(Object.keys(changed).length > 0 ? "Saved" : "Nothing was changed");
+      // What was not changed here may have been changed elsewhere.
+      const changed = Object.fromEntries(Object.entries(wanted).filter(([name, value]) => !fixed.has(name) && value !== now[name]));
+      const after = await api.put("/api/settings", changed);
+      saved(after);
+      if (!("drop_folder" in changed) && after.drop_folder !== now.drop_folder) {
+        tell(`Saved. Files that are dropped go to ${after.drop_folder} now.`, "warning");
+      } else tell("Saved");
     });
   });
   return element;
@@ -116,7 +118,7 @@ function accountCard() {
   const { account } = live.last.state;
   const trouble = troublePlace();
   const user = h("input", { type: "text", name: "username", autocomplete: "username", value: account.username, hidden: true });
-  const old = passwordField("Password until now", { name: "old", autocomplete: "current-password" });
+  const old = passwordField("Password until now", { name: "old", autocomplete: "current-password", minlength: 8 });
   const fresh = passwordField("New password", { name: "new", autocomplete: "new-password", minlength: 8, hint: "At least 8 characters. All other sessions end." });
   const change = button({ label: "Change password", type: "submit" });
   const everywhere = button({
@@ -125,10 +127,7 @@ function accountCard() {
       title: "Log out everywhere?",
       text: "Every session of your account ends, on all machines.",
       action: "Log out everywhere",
-      work: async () => {
-        live.tell("state", await api.post("/api/logout", { everywhere: true }));
-        tell("You are logged out everywhere.");
-      },
+      work: async () => live.tell("state", await api.post("/api/logout", { everywhere: true })),
     }),
   });
   const form = h("form", { class: "stack" }, user, h("div", { class: "two" }, old.element, fresh.element), trouble.element,

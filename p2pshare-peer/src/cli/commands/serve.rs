@@ -69,7 +69,8 @@ pub(crate) async fn serve(
 
     let output = context.output;
     let events = Arc::new(move |event: DaemonEvent| show(output, &event, url.as_deref()));
-    let stop_ui = CancellationToken::new();
+    // The page goes first: it would take the end of what a peer does in its user's name for a logout.
+    let stop_ui = stop.child_token();
     let page = async {
         if let Some(ui) = ui {
             ui.run(node.clone(), stop_ui.clone()).await;

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use crate::{
     local::{
         App,
-        extract::{Json, Query, read_json},
+        extract::{Json, Query, wrong},
         failure::Answer,
+        plain,
     },
     node::{FolderView, SettingsChange, SettingsView},
 };
@@ -28,7 +29,7 @@ async fn change(
     if let Some(object) = change.as_object_mut() {
         object.remove("fixed");
     }
-    let change: SettingsChange = read_json(change.to_string().as_bytes())?;
+    let change: SettingsChange = plain::value(change).map_err(|why| wrong("body", &why))?;
     Ok(Json(app.node.change_settings(change).await?))
 }
 
