@@ -107,10 +107,15 @@ impl Index {
         caller: &Caller,
         password: Password,
     ) -> Result<(), IndexError> {
-        self.confirm(caller, password).await?;
+        let confirmed = self.confirm(caller, password).await?;
         self.store().end_sessions(&caller.user, None).await?;
         self.inner.sessions.forget(&caller.user);
         self.withdraw_in_parts(&caller.user, WITHDRAWN_AT_ONCE).await?;
+        // The name may be somebody else's by now: another call has deleted this account, and it was free.
+        let user = self.store().user(&caller.user).await?;
+        if user.is_none_or(|user| user.verifier != confirmed) {
+            return Ok(());
+        }
         self.store().delete_user(&caller.user).await?;
         self.inner.sessions.forget(&caller.user);
         Ok(())

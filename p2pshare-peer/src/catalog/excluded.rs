@@ -41,16 +41,19 @@ impl Catalog {
     /// of it, and other shares that are for fewer.
     pub(crate) async fn apart_from(&self, share: ShareId) -> Result<Apart, CatalogError> {
         let read = self.read(move |c| {
-            let Some(share) = find(c, "id = ?1", share.0)? else { return Ok(Apart::default()) };
+            let Some(share) = find(c, "id = ?1", share.0)? else { return Ok(None) };
             let excluded = excluded(c, share.id)?;
-            let mut places: Vec<_> =
-                excluded.iter().map(|key| local::place(&share.root, key)).collect();
             let others = for_fewer(c, &share)?;
             let roots = roots_apart(c, share.id, &others)?;
-            places.extend(others.into_iter().map(|other| other.root));
-            Ok(Apart { within: share.root, places, roots })
+            let others: Vec<_> = others.into_iter().map(|other| other.root).collect();
+            Ok(Some((share.root, excluded, others, roots)))
         });
-        read.await
+        let Some((root, excluded, others, roots)) = read.await? else {
+            return Ok(Apart::default());
+        };
+        // Not in a transaction, as below.
+        let of = move || Apart::of(&root, &excluded, &others, roots);
+        Ok(tokio::task::spawn_blocking(of).await.unwrap_or_default())
     }
 
     /// Of the shares in one that keep apart what they have those that are not there: what they had may be somewhere else
@@ -166,9 +169,7 @@ pub(super) fn stay_out(c: &Connection, ending: &Share) -> DatabaseResult<()> {
     for outer in all(c)?.into_iter().filter(|outer| outer.id != ending.id) {
         let key = key_of(ending, &outer);
         // It may have been moved into it, and not been seen there yet.
-        // What lies in it is where it was meant to be.
-        let is_around = outer.root.starts_with(&ending.root);
-        if key.is_some() || (ending.is_for_fewer_than(&outer) && !is_around) {
+        if key.is_some() || ending.is_for_fewer_than(&outer) {
             keep_out(c, ending.id, outer.id)?;
         }
         if let Some(key) = key {

@@ -197,6 +197,11 @@ impl Catalog {
     ) -> Result<Vec<PutOutcome>, CatalogError> {
         let gone = self.gone_apart(share).await?;
         let is_usurped = self.is_usurped(share).await?;
+        let apart = self.apart_from(share).await?;
+        let keys: Vec<_> = files.iter().map(|file| file.key.clone()).collect();
+        let have = tokio::task::spawn_blocking(move || apart.have(&keys)).await;
+        // What panicked has told nothing.
+        let are_apart = have.unwrap_or_else(|_| vec![true; files.len()]);
         let put = move |c: &Connection| {
             let mut query = c.prepare_cached("SELECT 1 FROM shares WHERE id = ?1")?;
             if query.query_row([share.0], |_| Ok(())).optional()?.is_none() {
@@ -210,11 +215,14 @@ impl Catalog {
             let is_out = |file: &NewFile| {
                 excluded.iter().any(|place| local::is_at_or_below(&file.key, place))
             };
-            let put = |file| match is_out(file) || is_of(c, &gone, file)? {
+            let put = |(file, is_apart): (&NewFile, bool)| match is_apart
+                || is_out(file)
+                || is_of(c, &gone, file)?
+            {
                 true => Ok(PutOutcome::Excluded),
                 false => put_file(c, share, file),
             };
-            files.iter().map(put).collect()
+            files.iter().zip(are_apart).map(put).collect()
         };
         self.change(put).await
     }

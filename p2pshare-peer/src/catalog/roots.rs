@@ -1,7 +1,7 @@
 //! What lay at the roots of shares, to know it again under another name.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::{self, Metadata},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
@@ -10,7 +10,7 @@ use std::{
 use p2pshare_core::backend::sqlite::DatabaseResult;
 use rusqlite::{Connection, params};
 
-use super::{Catalog, CatalogError, Share, ShareId, shares::all};
+use super::{Catalog, CatalogError, Share, ShareId, local, shares::all};
 
 /// Roots that are kept of one share: a file that is replaced each time that it is written has ever new ones.
 const ROOTS: i64 = 256;
@@ -18,27 +18,37 @@ const ROOTS: i64 = 256;
 /// A file or folder, whatever its name. Only within a file system, and among those that are there at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RootId {
-    inode: u64,
+    pub(super) inode: u64,
     /// When it was made, in nanoseconds since 1970. Inodes are given out again.
-    born_ns: i64,
+    pub(super) born_ns: i64,
     is_folder: bool,
 }
 
 /// What a share does not have because others that are for fewer have it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Apart {
-    /// The root of the share that does not have it: what it is and lies in does not count.
-    pub(super) within: PathBuf,
+    /// Where the root of the share really is that does not have it: what it is and lies in does not count.
+    within: PathBuf,
     /// Places, by whatever link one comes there.
-    pub(super) places: Vec<PathBuf>,
+    places: Vec<PathBuf>,
     /// What lay at their roots, wherever it lies now.
-    pub(super) roots: HashSet<RootId>,
+    roots: HashSet<RootId>,
+}
+
+/// Where something really is, whatever links lead there; as it is named, if that cannot be told. Blocks.
+pub(super) fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl RootId {
     /// What is there, links not followed; `None`: nothing that can be told from others. Blocks.
     pub(crate) fn look(path: &Path) -> Option<Self> {
         fs::symlink_metadata(path).ok().and_then(|metadata| Self::of(&metadata))
+    }
+
+    /// The folders in which something really lies. Blocks.
+    pub(crate) fn above(path: &Path) -> Vec<Self> {
+        real(path).ancestors().skip(1).filter_map(Self::look).collect()
     }
 
     fn of(metadata: &Metadata) -> Option<Self> {
@@ -57,6 +67,50 @@ impl RootId {
 }
 
 impl Apart {
+    /// What a share does not have: what is `excluded` below its root, as keys, and other shares with these roots, of
+    /// which these lay there. Blocks.
+    pub(super) fn of(
+        root: &Path,
+        excluded: &[Vec<u8>],
+        others: &[PathBuf],
+        roots: HashSet<RootId>,
+    ) -> Self {
+        let within = real(root);
+        let mut places: Vec<_> = excluded.iter().map(|key| local::place(&within, key)).collect();
+        for other in others {
+            places.extend([other.clone(), real(other)]);
+        }
+        Self { within, places, roots }
+    }
+
+    /// Those of the places that lie in the share, as keys.
+    pub(crate) fn keys(&self) -> Vec<Vec<u8>> {
+        let below = self.places.iter().filter_map(|place| place.strip_prefix(&self.within).ok());
+        let keys = below.filter_map(local::to_key);
+        keys.filter(|key| !key.is_empty()).collect()
+    }
+
+    /// Which of these files, as keys of the share, lie in one of the places or were moved there with what it had: the
+    /// same answers in the same order. Blocks.
+    pub(crate) fn have(&self, keys: &[Vec<u8>]) -> Vec<bool> {
+        let mut folders = HashMap::new();
+        let has = |key: &Vec<u8>| {
+            if key.is_empty() || (self.places.is_empty() && self.roots.is_empty()) {
+                return false;
+            }
+            let file = local::place(&self.within, key);
+            let Some(folder) = file.parent() else { return false };
+            let known = folders.get(folder).copied();
+            let is_in = known.unwrap_or_else(|| {
+                let is_in = fs::canonicalize(folder).is_ok_and(|folder| self.has(&folder));
+                folders.insert(folder.to_owned(), is_in);
+                is_in
+            });
+            is_in || self.was_root(&file)
+        };
+        keys.iter().map(has).collect()
+    }
+
     /// Whether a place is one of them or lies in one. Links in it must have been followed. Blocks.
     pub(crate) fn has(&self, place: &Path) -> bool {
         let is_within = place.starts_with(&self.within);
@@ -121,12 +175,17 @@ pub(super) fn roots_apart(
     share: ShareId,
     others: &[Share],
 ) -> DatabaseResult<HashSet<RootId>> {
-    let ended = "SELECT inode, born_ns, is_folder FROM ended_roots WHERE share = ?1";
-    let mut all: HashSet<RootId> = read(c, ended, share)?.into_iter().collect();
+    let mut all = ended_roots(c, share)?;
     for other in others {
         all.extend(roots(c, other.id)?);
     }
     Ok(all)
+}
+
+/// What lay at the roots of ended shares, and is not of a share.
+pub(super) fn ended_roots(c: &Connection, share: ShareId) -> DatabaseResult<HashSet<RootId>> {
+    let sql = "SELECT inode, born_ns, is_folder FROM ended_roots WHERE share = ?1";
+    Ok(read(c, sql, share)?.into_iter().collect())
 }
 
 fn is_noted(c: &Connection, share: ShareId, id: RootId, with_files: bool) -> DatabaseResult<bool> {
@@ -149,7 +208,7 @@ pub(super) fn roots(c: &Connection, share: ShareId) -> DatabaseResult<Vec<RootId
     read(c, "SELECT inode, born_ns, is_folder FROM roots WHERE share = ?1", share)
 }
 
-fn read(c: &Connection, sql: &str, share: ShareId) -> DatabaseResult<Vec<RootId>> {
+pub(super) fn read(c: &Connection, sql: &str, share: ShareId) -> DatabaseResult<Vec<RootId>> {
     let mut query = c.prepare_cached(sql)?;
     let found = query.query_map([share.0], |row| {
         let inode = row.get::<_, i64>(0)?.cast_unsigned();

@@ -13,7 +13,7 @@ pub(super) fn options() -> DatabaseOptions {
 }
 
 const MIGRATIONS: &[Migration] =
-    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7];
+    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
 
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
@@ -168,6 +168,16 @@ CREATE TABLE ended_roots (
 const VERSION_7: Migration = "
 ALTER TABLE roots ADD COLUMN had_files INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE roots ADD COLUMN noted INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Folders in which the root of a share has lain: what was the root of another is meant there.
+const VERSION_8: Migration = "
+CREATE TABLE roots_above (
+    share INTEGER NOT NULL REFERENCES shares(id) ON DELETE CASCADE,
+    inode INTEGER NOT NULL,
+    born_ns INTEGER NOT NULL,
+    PRIMARY KEY (share, inode, born_ns)
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub struct Upload {
     pub peer: Option<PeerId>,
     /// What.
     pub content: ContentId,
+    /// Whether it is pushed, which takes no slot of this peer.
+    pub pushed: bool,
     /// Bytes sent since it began.
     pub bytes: u64,
     /// Bytes a second, over the last seconds.
@@ -60,6 +62,7 @@ pub(crate) struct Key {
     pub(crate) user: Username,
     pub(crate) peer: Option<PeerId>,
     pub(crate) content: ContentId,
+    pub(crate) pushed: bool,
 }
 
 struct Entry {
@@ -91,6 +94,7 @@ impl Uploads {
                 user: key.user.clone(),
                 peer: key.peer,
                 content: key.content,
+                pushed: key.pushed,
                 bytes: entry.bytes,
                 rate: entry.meter.rate(now),
                 since: entry.since,
@@ -238,7 +242,12 @@ mod tests {
     use super::*;
 
     fn key(user: &str, content: &[u8]) -> Key {
-        Key { user: user.parse().unwrap(), peer: None, content: ContentId::of(content) }
+        Key {
+            user: user.parse().unwrap(),
+            peer: None,
+            content: ContentId::of(content),
+            pushed: false,
+        }
     }
 
     #[tokio::test(start_paused = true)]

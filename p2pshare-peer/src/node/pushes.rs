@@ -94,11 +94,11 @@ impl Node {
         list.iter().rev().map(|push| lock(&push.view).clone()).collect()
     }
 
-    /// The name under which a content is pushed.
+    /// The name under which a content is pushed, or was.
     pub(super) fn pushed_as(&self, content: ContentId) -> Option<SharePath> {
         let list = lock(&self.inner.pushes.list);
         let named = |push: &Arc<Push>| lock(&push.parcel).clone();
-        list.iter().filter_map(named).find(|(id, _)| *id == content).map(|(_, name)| name)
+        list.iter().rev().filter_map(named).find(|(id, _)| *id == content).map(|(_, name)| name)
     }
 
     /// Begins to push a file to another user.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Node, NodeError, Topic, absolute, lock, text};
 use crate::{
     catalog::{Share, ShareId, ShareTotals},
-    share::{NamedGroup, ShareError, ShareEvent, ShareOptions},
+    share::{NamedGroup, ShareError, ShareEvent, ShareOptions, SkipReason},
     watch::WatchEvent,
 };
 
@@ -282,9 +282,13 @@ impl Node {
                 true
             }
             WatchEvent::Unchanged { share } => lock(&scans.followed).remove(share).is_some(),
-            WatchEvent::Absent { share } => {
+            WatchEvent::Absent { share, usurped } => {
                 let root = text(&share.root);
-                self.inner.changes.warn(format!("{} is not there", visible(&root)));
+                let why = match usurped {
+                    true => format!("is not offered: {}", SkipReason::Usurped),
+                    false => "is not there".to_owned(),
+                };
+                self.inner.changes.warn(format!("{} {why}", visible(&root)));
                 true
             }
             WatchEvent::Polled { share, reason } => {

@@ -29,8 +29,10 @@ pub struct RunningUpload {
     pub peer: Option<PeerId>,
     /// What.
     pub content: ContentId,
-    /// What it is shared as.
+    /// What it is shared or pushed as.
     pub name: Option<SharePath>,
+    /// Whether it is pushed, which takes no slot.
+    pub pushed: bool,
     /// Bytes sent since it began.
     pub bytes: u64,
     /// Bytes a second, over the last seconds.
@@ -130,6 +132,7 @@ impl Node {
                     peer: upload.peer,
                     content,
                     name,
+                    pushed: upload.pushed,
                     bytes: upload.bytes,
                     rate: upload.rate,
                     since: upload.since,

@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use many::{PushEvent, PushEvents, PushReport, push_all};
 pub use pace::Pace;
 
-use pace::{Paced, note};
+use pace::Paced;
 
 use crate::{
     index_client::ClientError,
@@ -241,7 +241,7 @@ async fn send(
         let peer = pool.peer(target.peer, target.addresses);
         let listed = pace.list(user, target.peer, content);
         let progress = |now| {
-            note(listed.as_ref(), now);
+            listed.note(now);
             progress(now);
         };
         match peer.push(&proposal, &source, &OneGrant(target.grant), &progress).await {

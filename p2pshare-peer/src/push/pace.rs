@@ -1,5 +1,7 @@
 //! How fast files are pushed, and where that is seen.
 
+use std::sync::OnceLock;
+
 use async_trait::async_trait;
 use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun},
@@ -18,26 +20,44 @@ pub struct Pace {
     pub uploads: Option<Uploads>,
 }
 
+/// A push in the list of uploads, from when the receiver takes it.
+pub(super) struct Listed<'a> {
+    pace: &'a Pace,
+    user: &'a Username,
+    peer: PeerId,
+    content: ContentId,
+    call: OnceLock<Option<UploadCall>>,
+}
+
 impl Pace {
-    /// Lists a push until this is dropped.
-    pub(super) fn list(
-        &self,
-        user: &Username,
+    /// A push to a peer of this user, which is listed until this is dropped.
+    pub(super) fn list<'a>(
+        &'a self,
+        user: &'a Username,
         peer: PeerId,
         content: ContentId,
-    ) -> Option<UploadCall> {
-        let key = UploadKey { user: user.clone(), peer: Some(peer), content };
-        self.uploads.as_ref()?.begin(key)
+    ) -> Listed<'a> {
+        Listed { pace: self, user, peer, content, call: OnceLock::new() }
     }
 }
 
-/// Tells the list how far a push is.
-pub(super) fn note(listed: Option<&UploadCall>, progress: PushProgress) {
-    let Some(listed) = listed else { return };
-    match progress {
-        PushProgress::Queued { position } => listed.queued(position),
-        PushProgress::Sent { bytes } => listed.sent(bytes),
-        PushProgress::Wanted { .. } => {}
+impl Listed<'_> {
+    /// Tells the list how far it is.
+    pub(super) fn note(&self, progress: PushProgress) {
+        let bytes = match progress {
+            // In the queue of the receiver, which is none of this peer's.
+            PushProgress::Queued { .. } => return,
+            PushProgress::Wanted { .. } => 0,
+            PushProgress::Sent { bytes } => bytes,
+        };
+        let begin = || {
+            let (user, peer) = (self.user.clone(), Some(self.peer));
+            let key = UploadKey { user, peer, content: self.content, pushed: true };
+            self.pace.uploads.as_ref()?.begin(key)
+        };
+        if let Some(call) = self.call.get_or_init(begin) {
+            call.sent(bytes);
+        }
     }
 }
 

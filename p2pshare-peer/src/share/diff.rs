@@ -66,9 +66,14 @@ pub(super) async fn diff(
     events: &ShareEvents,
     cancel: &CancellationToken,
 ) -> Result<Diff, CatalogError> {
-    let excluded = catalog.excluded(share.id).await?;
+    let mut excluded = catalog.excluded(share.id).await?;
+    let apart = catalog.apart_from(share.id).await?;
+    // By links it may lead to, or be, another place than it is called.
+    excluded.extend(apart.keys());
+    excluded.sort_unstable();
+    excluded.dedup();
     let (send, mut batches) = mpsc::channel(AHEAD);
-    let walked = Tree { apart: Arc::new(catalog.apart_from(share.id).await?), ..Tree::from(share) };
+    let walked = Tree { apart: Arc::new(apart), ..Tree::from(share) };
     let (within, data_dir) = (scope.clone(), data_dir.clone());
     // Ends by itself when nobody takes what it finds.
     let walking = priority.run(move || walk::walk(&walked, &within, &data_dir, excluded, &send));

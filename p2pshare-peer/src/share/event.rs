@@ -115,6 +115,8 @@ pub enum SkipReason {
     Apart,
     /// It was shared for fewer by itself under the name that it had, and is left out of this share for that.
     Moved,
+    /// It lies in the place of a share, and was shared for fewer, or lies in what was.
+    Usurped,
     /// It was a file when it was shared and is a folder now, or the other way round.
     OtherKind,
     /// It is a `.p2pignore` in which something is wrong: a line that is no pattern, which does not count; or it cannot be
@@ -143,6 +145,10 @@ impl fmt::Display for SkipReason {
             ),
             Self::Moved => f.write_str(
                 "it was shared for fewer before it was moved or renamed: it is left out here; share it as it is called now",
+            ),
+            Self::Usurped => f.write_str(
+                "what lies there now was shared for fewer, or lies in what was: unshare this name and share it anew if \
+                 that is meant",
             ),
             Self::OtherKind => f.write_str(
                 "a file was shared and it is a folder now, or the other way round: share it again if it is meant",

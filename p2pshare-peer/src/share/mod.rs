@@ -94,6 +94,8 @@ pub struct ShareReport {
     pub removed: u64,
     /// Files and folders that are not shared, each of which was told as an event.
     pub skipped: u64,
+    /// What is shared for fewer has come to lie in its place, and nothing of it is offered.
+    pub usurped: bool,
     /// It was cancelled: what was done until then is kept.
     pub cancelled: bool,
 }
@@ -321,6 +323,7 @@ impl ShareReport {
             rewritten: 0,
             removed: 0,
             skipped: 0,
+            usurped: false,
             cancelled: false,
         }
     }

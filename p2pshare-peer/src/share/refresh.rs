@@ -21,7 +21,7 @@ pub enum Refreshed {
     NotShared,
     /// It is what it was, or cannot be read at the moment.
     Unchanged,
-    /// It is gone or cannot be shared any more.
+    /// It is gone or cannot be shared any more, or all of its share is away.
     Removed,
     /// It was hashed again.
     Hashed,
@@ -53,19 +53,25 @@ impl Sharer {
         path: &Path,
     ) -> Result<Refreshed, ShareError> {
         // Its hashes are kept until it is back, which a look at all of it finds.
-        let root = root_id(share, Priority::Wanted).await;
-        if !share.online
-            || self.is_away(share, root, Priority::Wanted).await?
-            || self.catalog.is_usurped(share.id).await?
-        {
+        if !share.online {
             return Ok(Refreshed::Unchanged);
         }
+        let root = root_id(share, Priority::Wanted).await;
+        if self.is_away(share, root, Priority::Wanted).await?
+            || self.catalog.is_usurped(share.id).await?
+        {
+            self.catalog.set_online(share.id, false).await?;
+            return Ok(Refreshed::Removed);
+        }
         let (owned, path, data_dir) = (share.clone(), path.to_owned(), self.data_dir.clone());
-        let apart = self.catalog.apart_from(share.id).await?;
+        let (apart, key) = (self.catalog.apart_from(share.id).await?, known.key.clone());
         let look = spawn_blocking(move || {
             let Share { root, follow_links, .. } = &owned;
             if path.parent().is_some_and(is_data_dir) {
                 return Err(SkipReason::OwnData);
+            }
+            if apart.have(&[key]) == [true] {
+                return Err(SkipReason::Apart);
             }
             Rules { root, follow_links: *follow_links, data_dir: &data_dir, apart: &apart }
                 .inspect(&path)
@@ -87,7 +93,7 @@ impl Sharer {
         self.hash(vec![fresh], Priority::Wanted, &mut report, &events, &cancel).await?;
         Ok(match (report.hashed, report.removed) {
             (0, 0) => Refreshed::Unchanged,
-            (0, _) => Refreshed::Removed,
+            (_, 1..) => Refreshed::Removed,
             _ => Refreshed::Hashed,
         })
     }

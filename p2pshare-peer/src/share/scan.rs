@@ -149,6 +149,9 @@ impl Sharer {
             && let Some(id) = root
         {
             self.catalog.note_root(share.id, id, diff.files > 0).await?;
+            let root = share.root.clone();
+            let above = how.priority.run(move || RootId::above(&root)).await;
+            self.catalog.note_above(share.id, above.unwrap_or_default()).await?;
         }
         // Nothing was found, but not all was looked at: it stays what it was.
         let unsure = diff.files == 0 && !diff.unread.is_empty();
@@ -197,12 +200,12 @@ impl Sharer {
 
     /// What is shared for fewer has come to lie in the place of a share: it is not looked at, and the share is not there.
     async fn usurped(&self, mut share: Share, events: ShareEvents) -> Result<Looking, ShareError> {
-        events(ShareEvent::Skipped { local: share.root.clone(), reason: SkipReason::Moved });
+        events(ShareEvent::Skipped { local: share.root.clone(), reason: SkipReason::Usurped });
         if share.online {
             self.catalog.set_online(share.id, false).await?;
             share.online = false;
         }
-        let report = ShareReport { skipped: 1, ..ShareReport::new(share.clone()) };
+        let report = ShareReport { skipped: 1, usurped: true, ..ShareReport::new(share.clone()) };
         Ok(Looking::nothing(share, events, report))
     }
 

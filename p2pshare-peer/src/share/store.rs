@@ -195,7 +195,7 @@ impl Store<'_> {
                     self.skip(new.key, fresh.old, SkipReason::Apart).await?;
                 }
                 // What is known of it is kept until its own place is back.
-                PutOutcome::Usurped => self.skip(new.key, None, SkipReason::Moved).await?,
+                PutOutcome::Usurped => self.skip(new.key, None, SkipReason::Usurped).await?,
                 PutOutcome::NoShare => return Err(ShareError::Ended(self.share.root.clone())),
             }
         }

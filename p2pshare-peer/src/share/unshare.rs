@@ -57,6 +57,14 @@ impl Sharer {
     }
 
     async fn unshare_local(&self, path: &Path) -> Result<Unshared, ShareError> {
+        // A share whose place has become a link is meant by its name, and not what the link leads to.
+        if let Ok(named) = std::path::absolute(path)
+            && let Some(share) = self.catalog.share_at(&named).await?
+        {
+            let mut unshared = Unshared::default();
+            self.end(share, &mut unshared).await?;
+            return Ok(unshared);
+        }
         let given = path.to_owned();
         let resolved = spawn_blocking(move || real_place(&given)).await;
         let interrupted = |_| Err(io::ErrorKind::Interrupted.into());

@@ -86,6 +86,8 @@ pub enum WatchEvent {
     Absent {
         /// The share.
         share: Share,
+        /// Whether what is shared for fewer has come to lie in its place.
+        usurped: bool,
     },
     /// The system does not tell what changes in a share: it is looked through now and then.
     Polled {

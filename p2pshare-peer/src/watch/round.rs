@@ -185,6 +185,14 @@ impl Rounds {
                 self.work.feed.note_everything(other.id, Instant::now());
             }
         }
+        // What lies in the place of one may be meant for as many now.
+        let is_there = |was: &&Share| now.iter().any(|share| share.id == was.id);
+        if now.iter().any(|share| !was(&share)) || !before.iter().all(|was| is_there(&was)) {
+            let away = self.shares.values().filter(|following| !following.share.online);
+            away.for_each(|following| {
+                self.work.feed.note_everything(following.share.id, Instant::now());
+            });
+        }
     }
 
     fn roots(&self) -> Vec<PathBuf> {
@@ -303,7 +311,10 @@ impl Rounds {
         let absent = looked.iter().find(|looked| !looked.report.share.online);
         let before = std::mem::replace(&mut following.absent, absent.is_some());
         if let Some(looked) = absent.filter(|_| !before) {
-            (self.work.events)(WatchEvent::Absent { share: looked.report.share.clone() });
+            (self.work.events)(WatchEvent::Absent {
+                share: looked.report.share.clone(),
+                usurped: looked.report.usurped,
+            });
         }
     }
 

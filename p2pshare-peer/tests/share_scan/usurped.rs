@@ -71,8 +71,8 @@ async fn one_file_of_it_is_not_taken_for_the_one_that_was_there() {
     let path = setting.files.join("a");
     swap(&setting.files, &closed);
     // Nobody has looked at all of it yet.
-    assert_eq!(setting.sharer.refresh_file(&path).await.unwrap(), Refreshed::Unchanged);
-    assert_eq!(open(&setting).await, as_before());
+    assert_eq!(setting.sharer.refresh_file(&path).await.unwrap(), Refreshed::Removed);
+    assert_eq!(open(&setting).await, []);
     rescan(&setting).await;
     assert_eq!(open(&setting).await, []);
     assert_eq!(setting.sharer.refresh_file(&path).await.unwrap(), Refreshed::Unchanged);
@@ -104,7 +104,7 @@ async fn what_was_found_before_it_came_is_not_hashed_in_its_place() {
     setting.sharer.share(&share.root, &options, &(events as _), &cancel).await.unwrap();
     let wages = ContentId::of(b"wages");
     assert!(open(&setting).await.iter().all(|(_, content)| *content != wages));
-    assert_eq!(setting.events.skipped()["b"], SkipReason::Moved);
+    assert_eq!(setting.events.skipped()["b"], SkipReason::Usurped);
     rescan(&setting).await;
     assert_eq!(open(&setting).await, []);
 }
@@ -167,4 +167,112 @@ async fn what_is_shared_for_all_in_it_is_meant() {
     // It stays so when the one around it ends.
     setting.sharer.unshare(&UnshareTarget::Local(files)).await.unwrap();
     again("3").await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_share_for_fewer_that_is_itself_behind_a_link_is_known() {
+    let (setting, closed) = with_closed("closed").await;
+    let disk = setting.beside("disk");
+    fs::create_dir(&disk).unwrap();
+    fs::rename(&closed, disk.join("moved")).unwrap();
+    std::os::unix::fs::symlink(disk.join("moved"), &closed).unwrap();
+    rescan(&setting).await;
+    let old = setting.beside("old");
+    fs::rename(&setting.files, &old).unwrap();
+    // To the link, to where it leads, and to what that lies in.
+    for (target, name) in [(&closed, "a"), (&disk.join("moved"), "a"), (&disk, "b")] {
+        fs::write(disk.join("b"), "open").unwrap();
+        std::os::unix::fs::symlink(target, &setting.files).unwrap();
+        rescan(&setting).await;
+        let shared = open(&setting).await;
+        let meant = [(format!("Music/{name}"), ContentId::of(b"open"))];
+        assert!(shared.iter().all(|one| meant.contains(one)), "{}: {shared:?}", target.display());
+        fs::remove_file(&setting.files).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn its_own_folder_is_its_own_wherever_a_link_leads_to_it() {
+    let (setting, closed) = with_closed("closed").await;
+    fs::rename(&setting.files, closed.join("Music")).unwrap();
+    std::os::unix::fs::symlink(closed.join("Music"), &setting.files).unwrap();
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, as_before());
+}
+
+/// Of a folder for fewer around one for all: by a link, and in its very place.
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_of_what_is_around_it_is_meant() {
+    let mut setting = Setting::new();
+    setting.write("In/a", "open");
+    setting.write("secret/a", "salaries");
+    let (files, inner) = (setting.files.clone(), setting.files.join("In"));
+    share_closed(&mut setting, &files).await;
+    setting.share(&inner).await;
+    let before = open(&setting).await;
+    assert_eq!(before, [("In/a".to_owned(), ContentId::of(b"open"))]);
+    let kept = setting.beside("kept");
+    fs::rename(&inner, &kept).unwrap();
+    std::os::unix::fs::symlink("secret", &inner).unwrap();
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, []);
+    fs::remove_file(&inner).unwrap();
+    fs::rename(&kept, &inner).unwrap();
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, before);
+
+    let whole = setting.beside("whole");
+    fs::rename(&files, &whole).unwrap();
+    fs::create_dir(&files).unwrap();
+    fs::rename(&whole, &inner).unwrap();
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, []);
+}
+
+/// As when something is built anew each time, in what was shared for fewer under another name.
+#[tokio::test]
+async fn a_folder_that_was_for_fewer_may_have_one_for_all_in_it() {
+    let mut setting = Setting::new();
+    let [before, now] = ["before", "now"].map(|name| setting.beside(name));
+    fs::create_dir(&before).unwrap();
+    share_closed(&mut setting, &before).await;
+    fs::rename(&before, &now).unwrap();
+    let built = now.join("dist");
+    for text in ["1", "2"] {
+        let _ = fs::remove_dir_all(&built);
+        fs::create_dir(&built).unwrap();
+        fs::write(built.join("a"), text).unwrap();
+        if text == "1" {
+            setting.share(&built).await;
+        }
+        rescan(&setting).await;
+        assert_eq!(open(&setting).await, [("dist/a".to_owned(), ContentId::of(text.as_bytes()))]);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_for_fewer_in_the_place_of_one_below_the_root_is_not_met_by_one_file() {
+    let (mut setting, closed) = with_closed("closed").await;
+    let path = setting.write("sub/a", "more");
+    setting.share_all().await;
+    fs::rename(path.parent().unwrap(), setting.beside("old")).unwrap();
+    fs::rename(&closed, path.parent().unwrap()).unwrap();
+    assert_eq!(setting.sharer.refresh_file(&path).await.unwrap(), Refreshed::Removed);
+    assert_eq!(open(&setting).await, as_before());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_name_that_has_become_a_link_is_unshared_and_not_what_it_leads_to() {
+    let (setting, closed) = with_closed("closed").await;
+    fs::rename(&setting.files, setting.beside("old")).unwrap();
+    std::os::unix::fs::symlink(&closed, &setting.files).unwrap();
+    rescan(&setting).await;
+    let unshared = setting.sharer.unshare(&UnshareTarget::Local(setting.files.clone())).await;
+    assert_eq!(unshared.unwrap().shares.len(), 1);
+    let left = setting.catalog().shares().await.unwrap();
+    assert_eq!(left.iter().map(|share| &share.root).collect::<Vec<_>>(), [&closed]);
 }

@@ -14,7 +14,7 @@ export default function uploads({ signal }) {
   const place = h("div", {}, loading());
   const running = h("ul", { class: "card plain rows", "aria-labelledby": "running" });
   const waiting = h("ol", { class: "card plain rows", "aria-labelledby": "waiting" });
-  const setRunning = keyed(running, (each) => `${each.peer} ${each.content} ${each.since}`, runningRow);
+  const setRunning = keyed(running, (each) => `${each.peer} ${each.content} ${each.since} ${each.pushed}`, runningRow);
   const setWaiting = keyed(waiting, (each) => `${each.user} ${each.content} ${each.position}`, waitingRow);
   const more = h("p", { class: "muted" });
   const queue = h("section", {}, h("h2", { id: "waiting" }, "Waiting"), waiting, more);
@@ -24,7 +24,8 @@ export default function uploads({ signal }) {
   const draw = (state) => {
     const { running: taking, waiting: behind, slots } = state;
     const limit = state.limit ? ` of at most ${rate(state.limit)}` : "";
-    setText(lead, `${taking.length} of ${count(slots, "slot")} in use · ${rate(state.rate)}${limit}${behind.length ? ` · ${behind.length.toLocaleString()} waiting` : ""}`);
+    const inSlots = taking.filter((each) => !each.pushed).length;
+    setText(lead, `${inSlots} of ${count(slots, "slot")} in use · ${rate(state.rate)}${limit}${behind.length ? ` · ${behind.length.toLocaleString()} waiting` : ""}`);
     if (taking.length + behind.length === 0) {
       fill(place, emptyState("upload", "Nobody fetches anything", "Whoever downloads one of your files is shown here, with the rate and who waits."));
       return;
@@ -61,7 +62,7 @@ function runningRow(first) {
     kindTile(nameOf(first)),
     h("div", { class: "hit-text" },
       h("p", { class: "name", title: first.name ?? first.content }, nameOf(first)),
-      h("p", { class: "line muted" }, h("span", {}, "to ", ownerLink(first.user)), line)),
+      h("p", { class: "line muted" }, h("span", {}, first.pushed ? "pushed to " : "to ", ownerLink(first.user)), line)),
     speed);
   return {
     element,

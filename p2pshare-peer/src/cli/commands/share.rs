@@ -254,7 +254,7 @@ fn show_report(context: &Context, report: &ShareReport) {
             visible(&root),
             parts.join(", ")
         )),
-        false => context.output.warn(absent(&report.share)),
+        false => context.output.warn(absent(&report.share, report.usurped)),
     }
     context.output.event(
         "shared",

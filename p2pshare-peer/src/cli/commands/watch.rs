@@ -15,7 +15,7 @@ use crate::{
         exit::CliError,
         output::{Output, count},
     },
-    share::Sharer,
+    share::{Sharer, SkipReason},
     watch::{WatchEvent, WatchOptions, Watcher},
 };
 
@@ -64,15 +64,16 @@ async fn publish_changes(context: &Context, catalog: &Catalog) -> Result<(), Cat
     }
 }
 
-/// Says what happened to followed shares.
 /// What to say of a share of which nothing is there.
-pub(super) fn absent(share: &Share) -> String {
-    format!(
-        "{} is not there: its files are offered again once it is back",
-        visible(&share.root.display().to_string())
-    )
+pub(super) fn absent(share: &Share, usurped: bool) -> String {
+    let why = match usurped {
+        true => format!("is not offered: {}", SkipReason::Usurped),
+        false => "is not there: its files are offered again once it is back".to_owned(),
+    };
+    format!("{} {why}", visible(&share.root.display().to_string()))
 }
 
+/// Says what happened to followed shares.
 pub(super) fn show_watch(output: Output, event: &WatchEvent) {
     match event {
         WatchEvent::Followed { share, hashed, moved, removed } => {
@@ -101,7 +102,7 @@ pub(super) fn show_watch(output: Output, event: &WatchEvent) {
             visible(&share.root.display().to_string()),
             visible(reason)
         )),
-        WatchEvent::Absent { share } => output.warn(absent(share)),
+        WatchEvent::Absent { share, usurped } => output.warn(absent(share, *usurped)),
         WatchEvent::Trouble(what) => output.warn(visible(what)),
         WatchEvent::Step { .. } | WatchEvent::Unchanged { .. } => {}
     }

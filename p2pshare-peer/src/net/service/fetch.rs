@@ -41,7 +41,8 @@ impl Fetch {
     async fn run(self, answers: Outbound<Encoded>) -> Result<(), Failure> {
         let ServerServices { slots, upload_rate, uploads, .. } = self.services;
         let content = self.content;
-        let listed = uploads.begin(Key { user: self.user.clone(), peer: self.peer, content });
+        let listed =
+            uploads.begin(Key { user: self.user.clone(), peer: self.peer, content, pushed: false });
         let stream = self.spread.serve(&slots, self.user, self.source, content, self.wish)?;
         let mut events = upload_rate.throttle(stream);
         while let Some(event) = events.next().await {
