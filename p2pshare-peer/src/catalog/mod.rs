@@ -15,6 +15,7 @@ mod naming;
 mod partial;
 mod pending;
 mod published;
+mod put;
 mod roots;
 mod rows;
 mod schema;

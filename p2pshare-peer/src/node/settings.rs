@@ -1,5 +1,7 @@
 //! Settings: what was given for this run, before what is kept in the data directory, before defaults.
 
+mod change;
+
 use std::{
     fs,
     num::{NonZeroU64, NonZeroUsize},
@@ -8,7 +10,9 @@ use std::{
 };
 
 use p2pshare_core::text::visible;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
+
+pub use change::SettingsChange;
 
 use super::{Node, NodeError, Topic, absolute, lock, text};
 use crate::data_dir::{DataDir, DataDirError};
@@ -45,36 +49,6 @@ pub struct Settings {
     pub lan: bool,
 }
 
-/// Some settings; those that are absent stay as they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SettingsChange {
-    /// As in [`Settings`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub download_folder: Option<String>,
-    /// As in [`Settings`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drop_folder: Option<String>,
-    /// As in [`Settings`]; `null`: no limit.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    pub download_limit: Option<Option<u64>>,
-    /// As in [`Settings`]; `null`: no limit.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    pub upload_limit: Option<Option<u64>>,
-    /// As in [`Settings`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upload_slots: Option<u16>,
-    /// As in [`Settings`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub downloads_at_once: Option<u16>,
-    /// As in [`Settings`]; `null`: pushes are refused.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    pub inbox: Option<Option<String>>,
-    /// As in [`Settings`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lan: Option<bool>,
-}
-
 /// The settings as they are, and which of them cannot be changed now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SettingsView {
@@ -88,11 +62,6 @@ pub struct SettingsView {
     lan: bool,
     /// Names of those that were given for this run.
     fixed: Vec<&'static str>,
-}
-
-/// What is absent is `None`, what is `null` is `Some(None)`.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
 }
 
 impl Settings {
@@ -177,54 +146,6 @@ fn within(name: &str, number: u16, most: u16) -> Result<u16, NodeError> {
     match (1..=most).contains(&number) {
         true => Ok(number),
         false => Err(NodeError::Invalid(format!("{name} must be from 1 to {most}"))),
-    }
-}
-
-impl SettingsChange {
-    /// The names of those that are there.
-    fn names(&self) -> Vec<&'static str> {
-        [
-            ("download_folder", self.download_folder.is_some()),
-            ("drop_folder", self.drop_folder.is_some()),
-            ("download_limit", self.download_limit.is_some()),
-            ("upload_limit", self.upload_limit.is_some()),
-            ("upload_slots", self.upload_slots.is_some()),
-            ("downloads_at_once", self.downloads_at_once.is_some()),
-            ("inbox", self.inbox.is_some()),
-            ("lan", self.lan.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, there)| there.then_some(name))
-        .collect()
-    }
-
-    /// These, and those of `other` in their place.
-    fn and(self, other: Self) -> Self {
-        Self {
-            download_folder: other.download_folder.or(self.download_folder),
-            drop_folder: other.drop_folder.or(self.drop_folder),
-            download_limit: other.download_limit.or(self.download_limit),
-            upload_limit: other.upload_limit.or(self.upload_limit),
-            upload_slots: other.upload_slots.or(self.upload_slots),
-            downloads_at_once: other.downloads_at_once.or(self.downloads_at_once),
-            inbox: other.inbox.or(self.inbox),
-            lan: other.lan.or(self.lan),
-        }
-    }
-
-    /// These without those that are the same in `now`: whoever sends all that were shown changes one of them.
-    fn without_same(self, now: &SettingsView) -> Self {
-        let differs = |same: bool| (!same).then_some(());
-        Self {
-            download_folder: self.download_folder.filter(|it| *it != now.download_folder),
-            drop_folder: self.drop_folder.filter(|it| *it != now.drop_folder),
-            download_limit: self.download_limit.filter(|it| *it != now.download_limit),
-            upload_limit: self.upload_limit.filter(|it| *it != now.upload_limit),
-            upload_slots: self.upload_slots.filter(|it| *it != now.upload_slots),
-            downloads_at_once: self.downloads_at_once.filter(|it| *it != now.downloads_at_once),
-            inbox: self.inbox.and_then(|it| differs(it == now.inbox).map(|()| it)),
-            lan: self.lan.filter(|it| *it != now.lan),
-        }
     }
 }
 

@@ -147,8 +147,7 @@ impl fmt::Display for SkipReason {
                 "it was shared for fewer before it was moved or renamed: it is left out here; share it as it is called now",
             ),
             Self::Usurped => f.write_str(
-                "what lies there now was shared for fewer, or lies in what was: unshare this name and share it anew if \
-                 that is meant",
+                "what lies there now was shared for fewer, or lies in what was: share it anew if that is meant",
             ),
             Self::OtherKind => f.write_str(
                 "a file was shared and it is a folder now, or the other way round: share it again if it is meant",
