@@ -361,6 +361,21 @@ async fn a_single_file_is_followed_also_when_another_takes_its_place() {
     assert_eq!(live.listing().await.len(), 1);
 }
 
+/// As when it was moved to another disk.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_behind_a_link_is_followed() {
+    let mut setting = Setting::new();
+    setting.write("first", "first");
+    setting.share_all().await;
+    let moved = setting.beside("moved");
+    fs::rename(&setting.files, &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, &setting.files).unwrap();
+    let live = Live::follow(setting).await;
+    fs::write(moved.join("second"), "second").unwrap();
+    live.until_shared(&[("first", b"first"), ("second", b"second")]).await;
+}
+
 #[tokio::test]
 async fn one_process_follows_at_a_time_and_another_takes_over() {
     let live = Live::begin(Setting::new()).await;

@@ -83,6 +83,11 @@ impl Apart {
         Self { within, places, roots }
     }
 
+    /// Whether a place is really in the share, whose root may be behind a link.
+    pub(crate) fn is_within(&self, place: &Path) -> bool {
+        !self.within.as_os_str().is_empty() && place.starts_with(&self.within)
+    }
+
     /// Those of the places that lie in the share, as keys.
     pub(crate) fn keys(&self) -> Vec<Vec<u8>> {
         let below = self.places.iter().filter_map(|place| place.strip_prefix(&self.within).ok());

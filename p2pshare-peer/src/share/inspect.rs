@@ -14,7 +14,7 @@ use crate::{catalog::Apart, data_dir::is_data_dir};
 /// The rules of one share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'a> {
-    /// The share's root: absolute, and no link.
+    /// The share's root: absolute, and no link when it was shared.
     pub(super) root: &'a Path,
     /// Follow links wherever they lead.
     pub(super) follow_links: bool,
@@ -60,7 +60,8 @@ impl Rules<'_> {
         if metadata.is_dir() {
             return Err(SkipReason::LinkToFolder);
         }
-        if !self.follow_links && !target.starts_with(self.root) {
+        let is_inside = target.starts_with(self.root) || self.apart.is_within(&target);
+        if !self.follow_links && !is_inside {
             return Err(SkipReason::LinkOutside);
         }
         if self.apart.has(&target) {

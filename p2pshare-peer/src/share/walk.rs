@@ -201,7 +201,9 @@ fn lock(filter: &Mutex<Filter>) -> MutexGuard<'_, Filter> {
 }
 
 fn is_folder(entry: &DirEntry) -> bool {
-    entry.file_type().is_some_and(|kind| kind.is_dir())
+    // That a share's root has become a link to a folder changes nothing: it was moved, most likely.
+    let is_root = entry.depth() == 0 && entry.path_is_symlink();
+    entry.file_type().is_some_and(|kind| kind.is_dir()) || (is_root && entry.path().is_dir())
 }
 
 /// `None` for a file that is gone by now.

@@ -9,7 +9,6 @@ use crate::{
         context::Context,
         exit::{CliError, Exit},
     },
-    daemon::DaemonError,
     data_dir::DataDir,
     local::client::{LocalClient, LocalClientError},
 };
@@ -23,6 +22,8 @@ pub(super) struct Running {
     pub(super) online: bool,
     /// What is wrong at the moment.
     pub(super) trouble: Option<String>,
+    /// Why the session that it had is over.
+    ended: Option<String>,
     /// Who is logged in.
     pub(super) account: Option<IgnoredAny>,
 }
@@ -55,7 +56,9 @@ pub(super) async fn logged_in(context: &Context) -> Result<LocalClient, CliError
         return Ok(node);
     }
     let session = SavedSession::load(&context.dir)?;
-    if let Some(trouble) = state.trouble.filter(|trouble| !is_ended(trouble)) {
+    if state.ended.is_none()
+        && let Some(trouble) = state.trouble
+    {
         return Err(CliError::failed(format!("the running peer is not online: {trouble}")));
     }
     Err(CliError::new(
@@ -63,11 +66,6 @@ pub(super) async fn logged_in(context: &Context) -> Result<LocalClient, CliError
         format!("the session of {} has ended: what it downloads waits", session.username),
     )
     .hint(format!("log in again: p2pshare-peer login {}", session.username)))
-}
-
-/// Whether this is the trouble of a peer whose session has ended.
-fn is_ended(trouble: &str) -> bool {
-    trouble == DaemonError::LoggedOut.to_string()
 }
 
 /// Lets a peer that runs for this data directory see that somebody has logged in or out, so that the next command meets
