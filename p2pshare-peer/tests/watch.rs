@@ -370,7 +370,7 @@ async fn a_folder_behind_a_link_is_followed() {
     setting.share_all().await;
     let moved = setting.beside("moved");
     fs::rename(&setting.files, &moved).unwrap();
-    std::os::unix::fs::symlink(&moved, &setting.files).unwrap();
+    symlink(&moved, &setting.files).unwrap();
     let live = Live::follow(setting).await;
     fs::write(moved.join("second"), "second").unwrap();
     live.until_shared(&[("first", b"first"), ("second", b"second")]).await;
