@@ -8,28 +8,28 @@ use super::SettingsView;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsChange {
-    /// As in [`Settings`].
+    /// As in [`Settings`](super::Settings).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub download_folder: Option<String>,
-    /// As in [`Settings`].
+    /// As in [`Settings`](super::Settings).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop_folder: Option<String>,
-    /// As in [`Settings`]; `null`: no limit.
+    /// As in [`Settings`](super::Settings); `null`: no limit.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub download_limit: Option<Option<u64>>,
-    /// As in [`Settings`]; `null`: no limit.
+    /// As in [`Settings`](super::Settings); `null`: no limit.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub upload_limit: Option<Option<u64>>,
-    /// As in [`Settings`].
+    /// As in [`Settings`](super::Settings).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload_slots: Option<u16>,
-    /// As in [`Settings`].
+    /// As in [`Settings`](super::Settings).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloads_at_once: Option<u16>,
-    /// As in [`Settings`]; `null`: pushes are refused.
+    /// As in [`Settings`](super::Settings); `null`: pushes are refused.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub inbox: Option<Option<String>>,
-    /// As in [`Settings`].
+    /// As in [`Settings`](super::Settings).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lan: Option<bool>,
 }
