@@ -8,6 +8,7 @@
 //! - [`MemorySource`] and [`MemorySink`] keep contents in memory, [`FileSource`] serves files where they lie, and
 //!   [`FileSink`] is a download that survives crashes.
 //! - [`UploadSlots`] and [`RateLimit`] share out what a server has; [`Spread`] chooses what it gives to whom.
+//!   [`Throttled`] keeps a source to a limit.
 
 mod assembler;
 mod error;
@@ -26,6 +27,7 @@ mod slots;
 mod small;
 mod source;
 mod spread;
+mod throttled;
 
 pub use assembler::PieceAssembler;
 pub use error::{SinkError, TransferError};
@@ -45,3 +47,4 @@ pub use slots::{ReservedSlots, SlotRequest, Turn, UploadSlot, UploadSlots};
 pub use small::{SmallFetch, fetch_small};
 pub use source::{FetchEvent, HaveStream, HaveUpdate, PieceSource, Segment, SegmentStream};
 pub use spread::{Spread, Spreading};
+pub use throttled::Throttled;

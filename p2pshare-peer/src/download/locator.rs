@@ -12,17 +12,17 @@ use std::{
 use async_trait::async_trait;
 use p2pshare_core::{
     api::{GrantRequest, Located, MAX_GRANT_BATCH, ProblemKind, SourceKind},
-    content::{ContentId, Manifest, PieceIndex, PieceRun},
+    content::{ContentId, PieceIndex, PieceRun},
     identity::PeerId,
     swarm::Candidate,
     time::{Clock, SystemClock},
-    transfer::{HaveStream, PieceSource, RateLimit, SegmentStream, TransferError},
+    transfer::{PieceSource, RateLimit, Throttled, TransferError},
 };
 use tokio::time::Instant;
 
 use crate::{
     index_client::ClientError,
-    net::{GrantProvider, GrantRequest as GrantNeeded, PeerPool, RemoteSource},
+    net::{GrantProvider, GrantRequest as GrantNeeded, PeerPool},
     publish::{AnnounceFailure, OwnPeer},
 };
 
@@ -113,40 +113,6 @@ impl Known {
     }
 }
 
-/// A source from which bytes come no faster than a limit that it shares with others.
-struct Throttled {
-    source: RemoteSource,
-    limit: RateLimit,
-}
-
-#[async_trait]
-impl PieceSource for Throttled {
-    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
-        self.source.manifest(content).await
-    }
-
-    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
-        self.source.have(content).await
-    }
-
-    async fn fetch(
-        &self,
-        content: &ContentId,
-        runs: &[PieceRun],
-    ) -> Result<SegmentStream, TransferError> {
-        Ok(self.limit.throttle(self.source.fetch(content, runs).await?))
-    }
-
-    async fn fetch_any(
-        &self,
-        content: &ContentId,
-        runs: &[PieceRun],
-        others: &[PieceRun],
-    ) -> Result<SegmentStream, TransferError> {
-        Ok(self.limit.throttle(self.source.fetch_any(content, runs, others).await?))
-    }
-}
-
 impl Locator {
     /// A locator for one user at one index. Sources are reached through `pool`; all of them together give no more than
     /// `limit`.
@@ -221,10 +187,7 @@ impl Locator {
             Candidate {
                 id: source.peer,
                 label: format!("{} ({})", source.owner, source.peer.short()),
-                source: Arc::new(Throttled {
-                    source: peer.source(self.clone()),
-                    limit: self.limit.clone(),
-                }),
+                source: Arc::new(Throttled::new(peer.source(self.clone()), self.limit.clone())),
             }
         });
         let mut candidates: Vec<_> = candidates.collect();

@@ -15,14 +15,12 @@ use p2pshare_core::{
     content::{HashError, Manifest, hash_file},
     identity::{PeerId, Username},
     path::{PathError, SharePath},
-    transfer::{FileSource, FileStamp, ReadOptions, SharedFile, TransferError},
+    transfer::{FileSource, FileStamp, ReadOptions, SharedFile, Throttled, TransferError},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use many::{PushEvent, PushEvents, PushReport, push_all};
 pub use pace::Pace;
-
-use pace::Paced;
 
 use crate::{
     index_client::ClientError,
@@ -234,7 +232,7 @@ async fn send(
     }
     let source = FileSource::new(ReadOptions::default());
     source.insert(parcel.file.clone());
-    let source = Paced { source, limit: &pace.limit };
+    let source = Throttled::new(source, pace.limit.clone());
     let proposal = PushProposal { name: parcel.name.clone(), manifest: parcel.manifest.clone() };
     let mut causes = Vec::new();
     for target in granted.peers {

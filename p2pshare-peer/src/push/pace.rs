@@ -2,11 +2,10 @@
 
 use std::sync::OnceLock;
 
-use async_trait::async_trait;
 use p2pshare_core::{
-    content::{ContentId, Manifest, PieceRun},
+    content::ContentId,
     identity::{PeerId, Username},
-    transfer::{HaveStream, PieceSource, RateLimit, SegmentStream, TransferError},
+    transfer::RateLimit,
 };
 
 use crate::net::{PushProgress, UploadCall, UploadKey, Uploads};
@@ -58,39 +57,5 @@ impl Listed<'_> {
         if let Some(call) = self.call.get_or_init(begin) {
             call.sent(bytes);
         }
-    }
-}
-
-/// A source from which no more is taken than a limit allows.
-pub(super) struct Paced<'a, S> {
-    pub(super) source: S,
-    pub(super) limit: &'a RateLimit,
-}
-
-#[async_trait]
-impl<S: PieceSource> PieceSource for Paced<'_, S> {
-    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
-        self.source.manifest(content).await
-    }
-
-    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
-        self.source.have(content).await
-    }
-
-    async fn fetch(
-        &self,
-        content: &ContentId,
-        runs: &[PieceRun],
-    ) -> Result<SegmentStream, TransferError> {
-        Ok(self.limit.throttle(self.source.fetch(content, runs).await?))
-    }
-
-    async fn fetch_any(
-        &self,
-        content: &ContentId,
-        runs: &[PieceRun],
-        others: &[PieceRun],
-    ) -> Result<SegmentStream, TransferError> {
-        Ok(self.limit.throttle(self.source.fetch_any(content, runs, others).await?))
     }
 }
