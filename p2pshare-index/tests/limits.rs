@@ -6,21 +6,20 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    PASSWORD, assert_problem, cheap_passwords, index, index_with, publish, start, start_router,
-    start_with,
+    PASSWORD, assert_problem, index, index_with, meanwhile::Meanwhile, publish, start,
+    start_router, start_with,
 };
 use p2pshare_core::{
     api::{CatalogChange, Entry, Grants, InviteCreated, ProblemKind, PublishRequest, Published},
-    auth::{AuthError, Authenticator, Password, Verdict, Verifier},
     content::ContentId,
-    identity::{PeerKey, Username},
+    identity::PeerKey,
     index::IndexConfig,
     path::SharePath,
 };
 use p2pshare_index::{HttpOptions, RateLimits, ServerOptions, router};
 use reqwest::{Body, Method, StatusCode};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -195,41 +194,20 @@ async fn a_slow_body_is_answered_in_time() {
     assert_problem(answer, ProblemKind::Timeout).await;
 }
 
-/// Lets nobody in before it may.
-struct Held {
-    passwords: Arc<dyn Authenticator>,
-    free: Semaphore,
-}
-
-#[async_trait::async_trait]
-impl Authenticator for Held {
-    async fn enroll(&self, user: &Username, password: Password) -> Result<Verifier, AuthError> {
-        self.passwords.enroll(user, password).await
-    }
-
-    async fn verify(
-        &self,
-        user: &Username,
-        password: Password,
-        verifier: Option<&Verifier>,
-    ) -> Result<Verdict, AuthError> {
-        self.free.acquire().await.unwrap().forget();
-        self.passwords.verify(user, password, verifier).await
-    }
-}
-
 #[tokio::test]
 async fn deleting_an_account_may_take_longer_than_a_request() {
-    let passwords = Arc::new(Held { passwords: cheap_passwords(), free: Semaphore::new(1) });
+    let passwords = Meanwhile::new();
     let inner = index_with(Arc::clone(&passwords) as _, IndexConfig::default());
     let http = HttpOptions { request_timeout: SHORT, ..HttpOptions::default() };
     let index = start_router(inner.clone(), router(inner, http), ServerOptions::default()).await;
     let alice = index.user("alice").await;
+    let (go_on, held) = oneshot::channel::<()>();
+    passwords.happens(async move { held.await.unwrap() });
     let body = json!({ "password": PASSWORD });
     let delete = index.call(Method::DELETE, "/v1/me").bearer_auth(&alice.token).json(&body);
     assert_problem(delete.send().await.unwrap(), ProblemKind::Timeout).await;
     assert_eq!(index.index.accounts(None).await.unwrap().len(), 1);
-    passwords.free.add_permits(1);
+    go_on.send(()).unwrap();
     while !index.index.accounts(None).await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }

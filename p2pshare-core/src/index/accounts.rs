@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     api::{Account, CatalogChange, Registration},
-    auth::{Password, Verdict, Verifier},
+    auth::{Password, Verdict},
     identity::Username,
 };
 
@@ -89,7 +89,7 @@ impl Index {
         let kept = KeptSessions::One(caller.session);
         // A login beside it may store the same password anew; then it is checked against that.
         for _ in 0..2 {
-            let checked = self.confirm(caller, current.clone()).await?;
+            let checked = self.confirm(caller, current.clone()).await?.verifier;
             if self.store().set_verifier(&caller.user, &verifier, Some(&checked), kept).await? {
                 self.inner.sessions.forget(&caller.user);
                 return Ok(());
@@ -113,7 +113,7 @@ impl Index {
         self.withdraw_in_parts(&caller.user, WITHDRAWN_AT_ONCE).await?;
         // The name may be somebody else's by now: another call has deleted this account, and it was free.
         let user = self.store().user(&caller.user).await?;
-        if user.is_none_or(|user| user.verifier != confirmed) {
+        if user.is_none_or(|user| user.created_at != confirmed.created_at) {
             return Ok(());
         }
         self.store().delete_user(&caller.user).await?;
@@ -223,13 +223,14 @@ impl Index {
         Ok(())
     }
 
-    /// Whether the password is the caller's: asked again before what cannot be undone. Gives what it was checked against.
-    async fn confirm(&self, caller: &Caller, password: Password) -> Result<Verifier, IndexError> {
+    /// Whether the password is the caller's: asked again before what cannot be undone. Gives the account as it was when
+    /// it was checked.
+    async fn confirm(&self, caller: &Caller, password: Password) -> Result<User, IndexError> {
         let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
         let verdict =
             self.authenticator().verify(&caller.user, password, Some(&user.verifier)).await?;
         match verdict {
-            Verdict::Accepted { .. } => Ok(user.verifier),
+            Verdict::Accepted { .. } => Ok(user),
             Verdict::Refused => Err(IndexError::WrongCredentials),
         }
     }

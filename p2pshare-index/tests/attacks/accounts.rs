@@ -1,16 +1,10 @@
 //! Accounts: whether one exists, and what its password is.
 
-use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use p2pshare_core::{
     api::{InviteCreated, ProblemKind, Registration},
-    auth::{
-        Argon2Authenticator, Argon2Params, AuthError, Authenticator, Password, Verdict, Verifier,
-    },
+    auth::{Argon2Authenticator, Argon2Params, Password},
     backend::memory::MemoryStore,
     identity::Username,
     index::{Index, IndexConfig, model::KeptSessions, store::UserStore},
@@ -21,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::common::{
     PASSWORD, TestIndex, assert_problem, cheap_passwords, index, index_over, index_with,
-    start_router,
+    meanwhile::Meanwhile, start_router,
 };
 
 async fn serve(index: Index, rates: RateLimits) -> TestIndex {
@@ -177,52 +171,23 @@ async fn a_stolen_token_does_not_help_to_guess() {
     }
 }
 
-/// Checks passwords; while the next one is checked, an operator sets another.
-struct ResetMeanwhile {
-    passwords: Arc<dyn Authenticator>,
-    store: Arc<MemoryStore>,
-    reset: Mutex<Option<Password>>,
-}
-
-#[async_trait::async_trait]
-impl Authenticator for ResetMeanwhile {
-    async fn enroll(&self, user: &Username, password: Password) -> Result<Verifier, AuthError> {
-        self.passwords.enroll(user, password).await
-    }
-
-    async fn verify(
-        &self,
-        user: &Username,
-        password: Password,
-        verifier: Option<&Verifier>,
-    ) -> Result<Verdict, AuthError> {
-        let verdict = self.passwords.verify(user, password, verifier).await?;
-        let reset = self.reset.lock().unwrap().take();
-        if let Some(reset) = reset {
-            let verifier = self.passwords.enroll(user, reset).await?;
-            assert!(
-                self.store.set_verifier(user, &verifier, None, KeptSessions::All).await.unwrap()
-            );
-        }
-        Ok(verdict)
-    }
-}
-
 /// Who knows the old password does not keep the account by changing it while an operator sets another.
 #[tokio::test]
 async fn a_change_of_password_does_not_undo_a_reset() {
     let store = Arc::new(MemoryStore::new());
-    let passwords = Arc::new(ResetMeanwhile {
-        passwords: cheap_passwords(),
-        store: Arc::clone(&store),
-        reset: Mutex::default(),
-    });
-    let inner = index_over(store, Arc::clone(&passwords) as _, IndexConfig::default());
+    let passwords = Meanwhile::new();
+    let inner =
+        index_over(Arc::clone(&store) as _, Arc::clone(&passwords) as _, IndexConfig::default());
     let index = serve(inner, RateLimits::default()).await;
     let alice = index.user("alice").await;
     let (of_operator, of_thief) = ("set by the operator", "mine from now on");
 
-    *passwords.reset.lock().unwrap() = Some(Password::new(of_operator.to_owned()).unwrap());
+    passwords.happens(async move {
+        let user = "alice".parse().unwrap();
+        let password = Password::new(of_operator.to_owned()).unwrap();
+        let verifier = cheap_passwords().enroll(&user, password).await.unwrap();
+        assert!(store.set_verifier(&user, &verifier, None, KeptSessions::All).await.unwrap());
+    });
     let change = json!({ "current": PASSWORD, "new": of_thief });
     let call = index.call(Method::PUT, "/v1/me/password").bearer_auth(&alice.token).json(&change);
     assert_problem(call.send().await.unwrap(), ProblemKind::WrongCredentials).await;
@@ -233,6 +198,32 @@ async fn a_change_of_password_does_not_undo_a_reset() {
         let answer = index.post("/v1/sessions", &body).send().await.unwrap();
         assert_eq!(answer.status(), status, "{password}");
     }
+}
+
+/// Who deletes their account twice at once does not delete that of whoever takes the name in between.
+#[tokio::test]
+async fn only_the_account_that_was_confirmed_is_deleted() {
+    let store = Arc::new(MemoryStore::new());
+    let passwords = Meanwhile::new();
+    let inner =
+        index_over(Arc::clone(&store) as _, Arc::clone(&passwords) as _, IndexConfig::default());
+    let index = serve(inner, RateLimits::default()).await;
+    let alice = index.user("alice").await;
+    let delete = async || {
+        let call = index.call(Method::DELETE, "/v1/me").bearer_auth(&alice.token);
+        call.json(&json!({ "password": PASSWORD })).send().await.unwrap().status()
+    };
+    let name: Username = "alice".parse().unwrap();
+    let before = store.user(&name).await.unwrap().unwrap();
+    let mut after = before.clone();
+    after.created_at = after.created_at.saturating_add(Duration::from_secs(1));
+    let (of_other, kept) = (after.clone(), Arc::clone(&store));
+    passwords.happens(async move {
+        assert!(kept.delete_user(&of_other.name).await.unwrap());
+        assert!(kept.insert_user(&of_other, false).await.unwrap());
+    });
+    assert_eq!(delete().await, StatusCode::NO_CONTENT);
+    assert_eq!(store.user(&name).await.unwrap(), Some(after));
 }
 
 #[tokio::test]

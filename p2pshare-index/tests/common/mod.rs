@@ -1,6 +1,7 @@
 //! An index on a free port, and clients of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod meanwhile;
 #[cfg(unix)]
 pub mod process;
 
