@@ -69,7 +69,8 @@ impl Catalog {
     }
 
     /// Files with this content that are for somebody who was granted `reach`, at most `limit`, and not of shares that
-    /// are not there. What is shared with a group is for those whom the index tells to be in just that one, once it has said what their grants say.
+    /// are not there. What is shared with a group is for those whom the index tells to be in just that one, once it has
+    /// said what their grants say.
     pub async fn files_for(
         &self,
         reach: Reach,

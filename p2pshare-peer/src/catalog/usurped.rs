@@ -43,7 +43,7 @@ struct Other {
 impl Catalog {
     /// Whether what lies in the place of a share is not meant by it. It never was the share's, and was the root of
     /// another that is for fewer or has ended, or lies in what was, and the share never did; or a link came there that
-    /// leads to what is for fewer. So it is until the share is ended and made anew.
+    /// leads to what is for fewer. So it is until somebody shares it anew.
     pub(crate) async fn is_usurped(&self, share: ShareId) -> Result<bool, CatalogError> {
         let Some(place) = self.read(move |c| place(c, share)).await? else { return Ok(false) };
         // Not in a transaction: a disk that does not answer must not keep others from the catalog. What panicked has

@@ -41,8 +41,8 @@ pub struct FolderView {
 }
 
 impl Node {
-    /// What is in a folder, or in that of a file; in the user's own unless one is named. Names that are not Unicode are left out: they could
-    /// not be named back.
+    /// What is in a folder, or in that of a file; in the user's own unless one is named. Names that are not Unicode are
+    /// left out: they could not be named back.
     pub async fn folder(&self, path: Option<&str>) -> Result<FolderView, NodeError> {
         let path = match path {
             Some(path) => absolute(path)?,

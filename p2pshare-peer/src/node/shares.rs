@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Node, NodeError, Topic, absolute, lock, text};
 use crate::{
     catalog::{Share, ShareId, ShareTotals},
-    share::{NamedGroup, ShareError, ShareEvent, ShareOptions, SkipReason},
+    share::{NamedGroup, ShareError, ShareEvent, ShareOptions, absent},
     watch::WatchEvent,
 };
 
@@ -181,8 +181,6 @@ impl Node {
                 for share in self.inner.catalog.shares().await? {
                     counted.push(self.count(share).await?);
                 }
-                // Other processes publish too.
-                lock(&self.inner.live).published = self.inner.catalog.published_count().await?;
                 (Instant::now(), counted)
             }
         };
@@ -283,12 +281,7 @@ impl Node {
             }
             WatchEvent::Unchanged { share } => lock(&scans.followed).remove(share).is_some(),
             WatchEvent::Absent { share, usurped } => {
-                let root = text(&share.root);
-                let why = match usurped {
-                    true => format!("is not offered: {}", SkipReason::Usurped),
-                    false => "is not there".to_owned(),
-                };
-                self.inner.changes.warn(format!("{} {why}", visible(&root)));
+                self.inner.changes.warn(absent(share, *usurped));
                 true
             }
             WatchEvent::Polled { share, reason } => {

@@ -2,7 +2,9 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use p2pshare_core::{content::ContentId, path::SharePath};
+use p2pshare_core::{content::ContentId, path::SharePath, text::visible};
+
+use crate::catalog::Share;
 
 /// Told what happens, from any thread. It must not block for long.
 pub type ShareEvents = Arc<dyn Fn(ShareEvent) + Send + Sync>;
@@ -157,4 +159,13 @@ impl fmt::Display for SkipReason {
             Self::OwnData => f.write_str("it belongs to the data of a p2pshare peer or index"),
         }
     }
+}
+
+/// What to say of a share of which nothing is there.
+pub(crate) fn absent(share: &Share, usurped: bool) -> String {
+    let why = match usurped {
+        true => format!("is not offered: {}", SkipReason::Usurped),
+        false => "is not there: its files are offered again once it is back".to_owned(),
+    };
+    format!("{} {why}", visible(&share.root.display().to_string()))
 }

@@ -31,6 +31,7 @@ use p2pshare_core::{
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use event::absent;
 pub use event::{ShareEvent, ShareEvents, SkipReason};
 pub(crate) use inspect::{is_unfinished, open_file};
 pub use list::Listed;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     catalog::{open_catalog, send},
-    watch::{absent, watch},
+    watch::watch,
 };
 use crate::{
     catalog::{Catalog, CatalogError, Share, ShareId},
@@ -30,7 +30,7 @@ use crate::{
     },
     share::{
         NamedGroup, ShareError, ShareEvent, ShareEvents, ShareOptions, ShareReport, Sharer,
-        SkipReason, UnshareTarget,
+        SkipReason, UnshareTarget, absent,
     },
 };
 

@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalog::send;
 use crate::{
-    catalog::{Catalog, CatalogError, Share},
+    catalog::{Catalog, CatalogError},
     cli::{
         context::Context,
         exit::CliError,
         output::{Output, count},
     },
-    share::{Sharer, SkipReason},
+    share::{Sharer, absent},
     watch::{WatchEvent, WatchOptions, Watcher},
 };
 
@@ -62,15 +62,6 @@ async fn publish_changes(context: &Context, catalog: &Catalog) -> Result<(), Cat
             sleep(TRY_AGAIN).await;
         }
     }
-}
-
-/// What to say of a share of which nothing is there.
-pub(super) fn absent(share: &Share, usurped: bool) -> String {
-    let why = match usurped {
-        true => format!("is not offered: {}", SkipReason::Usurped),
-        false => "is not there: its files are offered again once it is back".to_owned(),
-    };
-    format!("{} {why}", visible(&share.root.display().to_string()))
 }
 
 /// Says what happened to followed shares.
