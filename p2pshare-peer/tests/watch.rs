@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use p2pshare_core::content::ContentId;
+use p2pshare_core::{api::Visibility, content::ContentId};
 use p2pshare_peer::{
     catalog::Catalog,
     share::{ShareEvent, ShareOptions, UnshareTarget},
@@ -374,6 +374,38 @@ async fn a_folder_behind_a_link_is_followed() {
     let live = Live::follow(setting).await;
     fs::write(moved.join("second"), "second").unwrap();
     live.until_shared(&[("first", b"first"), ("second", b"second")]).await;
+}
+
+/// What lies in its place was for fewer, and is for all then.
+#[tokio::test]
+async fn a_share_that_was_put_away_is_back_once_what_lies_there_is_for_all() {
+    let mut setting = Setting::new();
+    setting.write("first", "first");
+    setting.share_all().await;
+    let closed = setting.beside("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::write(closed.join("first"), "plans").unwrap();
+    let is_for =
+        |visibility| ShareOptions { visibility: Some(visibility), ..ShareOptions::default() };
+    setting.share_with(&closed, &is_for(Visibility::Unlisted)).await;
+    let live = Live::follow(setting).await;
+    let is_online = async || {
+        let share = live.catalog().share_at(&live.setting.files).await.unwrap();
+        share.unwrap().online
+    };
+    fs::rename(&live.setting.files, live.setting.beside("old")).unwrap();
+    symlink(&closed, &live.setting.files).unwrap();
+    live.until("it is put away", async || !is_online().await).await;
+    live.until("that is told, with the reason", async || {
+        let told = live.told.lock().unwrap();
+        told.iter().any(|event| matches!(event, WatchEvent::Absent { usurped: true, .. }))
+    })
+    .await;
+    live.setting.sharer.add(&closed, &is_for(Visibility::Public)).await.unwrap();
+    live.until("it is back", async || is_online().await).await;
+    let plans = ContentId::of(b"plans");
+    live.until("it is published", async || live.listing().await.get("Music/first") == Some(&plans))
+        .await;
 }
 
 #[tokio::test]
