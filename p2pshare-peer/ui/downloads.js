@@ -20,16 +20,18 @@ const states = new Map();
 
 /** Begins to watch for downloads that end, wherever one is on the page. */
 export function startDownloads() {
-  live.on("downloads", new AbortController().signal, ({ items }) => {
+  live.on("downloads", new AbortController().signal, ({ items, removed, reset }) => {
     const done = [];
     const failed = [];
     for (const item of items) {
-      const before = states.get(item.id);
+      // One that is new and not in a list of all began and ended since the last was told.
+      const before = states.get(item.id) ?? (reset ? item.state : "new");
       states.set(item.id, item.state);
-      if (before === undefined || SETTLED.has(before)) continue;
+      if (SETTLED.has(before)) continue;
       if (item.state === "done") done.push(item);
       if (item.state === "failed") failed.push(item);
     }
+    for (const id of removed) states.delete(id);
     announce(done, "is complete", "downloads are complete", "info");
     announce(failed, "has failed", "downloads have failed", "error");
   });

@@ -4,18 +4,17 @@ import { live } from "./live.js";
 import { tell } from "./parts.js";
 import { fileName } from "./text.js";
 
-/** What each push's state was when it was last told. */
-const states = new Map();
-
 /** Begins to watch for them. */
 export function startPushes() {
+  /** What each push's state was when it was last told; none before the first list, whose ends are not news. */
+  let states = null;
   live.on("pushes", new AbortController().signal, ({ items }) => {
-    for (const { id, state, path, user } of items) {
-      const before = states.get(id);
-      states.set(id, state);
-      if (before !== "running") continue;
+    for (const { id, state, path, user } of states ? items : []) {
+      // One that was never seen running began and ended between two lists: so is one that cannot even begin.
+      if ((states.get(id) ?? "running") !== "running") continue;
       if (state === "done") tell(`${fileName(path)} has arrived at ${user}`);
       if (state === "failed") tell(`${fileName(path)} did not arrive at ${user}`, "error", ["#/push", "Show"]);
     }
+    states = new Map(items.map(({ id, state }) => [id, state]));
   });
 }

@@ -187,6 +187,38 @@ async fn a_push_that_fails_can_be_pushed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_before_it_is_seen_to_run_is_told_too() {
+    let index = Index::start();
+    let Some(session) = Session::registered(&index, "alice").await else { return };
+    let page = &session.browser;
+    page.view("#/settings").await;
+    page.script(FIRST, &[]).await;
+    page.script(ENDED, &[]).await;
+    page.see("letter.txt did not arrive at bob").await;
+    page.see("song.ogg is complete").await;
+    assert_eq!(page.script("return sees('old.ogg')", &[]).await, json!(false));
+    session.expect_clean().await;
+    session.browser.close().await;
+}
+
+/// What had ended when the page began is no news.
+const FIRST: &str = "
+return import('/live.js').then(({ live }) => {
+  live.tell('pushes', { items: [] });
+  const old = { id: 'old', state: 'done', title: 'old.ogg' };
+  live.tell('downloads', { items: [old], removed: [], totals: live.last.downloads.totals, reset: true });
+});
+";
+
+const ENDED: &str = "
+return import('/live.js').then(({ live }) => {
+  live.tell('pushes', { items: [{ id: 7, state: 'failed', path: '/home/letter.txt', user: 'bob' }] });
+  const song = { id: 'song', state: 'done', title: 'song.ogg' };
+  live.tell('downloads', { items: [song], removed: [], totals: live.last.downloads.totals, reset: false });
+});
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_shared_by_a_command_is_counted() {
     let index = Index::start();
     let Some(mut session) = Session::registered(&index, "alice").await else { return };
