@@ -10,6 +10,8 @@ use p2pshare_core::{
     transfer::FileStamp,
 };
 
+use super::RootId;
+
 /// Names a share. Never given out twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShareId(pub(super) i64);
@@ -77,6 +79,8 @@ pub(crate) struct NewShare {
     pub(crate) follow_links: Option<bool>,
     pub(crate) watched: Option<bool>,
     pub(crate) is_file: Option<bool>,
+    /// What lay there when that was said; `None`: nothing is said of it.
+    pub(crate) meant: Option<RootId>,
 }
 
 /// How much a share holds.
@@ -173,4 +177,8 @@ pub(crate) enum PutOutcome {
     Excluded,
     /// Something else has come to lie in the place of its share.
     Usurped,
+    /// Another file is there now.
+    Replaced,
+    /// It is not there any more.
+    Gone,
 }

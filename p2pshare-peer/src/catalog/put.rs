@@ -1,16 +1,21 @@
 //! Putting files into the catalog, and taking them out: what a scan found.
 
+use std::{fs, io, path::Path};
+
 use p2pshare_core::{
     backend::sqlite::{DatabaseError, DatabaseResult},
     content::PIECE_LEN,
     path::SharePath,
+    transfer::FileStamp,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    Catalog, CatalogError, FileId, KnownFile, MAX_NUMBER, NewContent, NewFile, PutOutcome, ShareId,
+    Catalog, CatalogError, FileId, KnownFile, MAX_NUMBER, NewContent, NewFile, PutOutcome, Share,
+    ShareId,
     excluded::excluded,
     local, numbered,
+    roots::Apart,
     rows::{self, signed},
 };
 
@@ -21,13 +26,17 @@ impl Catalog {
         share: ShareId,
         files: Vec<NewFile>,
     ) -> Result<Vec<PutOutcome>, CatalogError> {
+        let Some(Share { root, .. }) = self.share(share).await? else {
+            return Ok(vec![PutOutcome::NoShare; files.len()]);
+        };
         let gone = self.gone_apart(share).await?;
+        // Before it is seen whether the files are still there: if all is as it was by then, none of them is.
         let is_usurped = self.is_usurped(share).await?;
         let apart = self.apart_from(share).await?;
-        let keys: Vec<_> = files.iter().map(|file| file.key.clone()).collect();
-        let have = tokio::task::spawn_blocking(move || apart.have(&keys)).await;
+        let met: Vec<_> = files.iter().map(|file| (file.key.clone(), file.stamp.inode)).collect();
+        let looked = tokio::task::spawn_blocking(move || look(&root, &apart, &met)).await;
         // What panicked has told nothing.
-        let are_apart = have.unwrap_or_else(|_| vec![true; files.len()]);
+        let looked = looked.unwrap_or_else(|_| vec![Err(PutOutcome::Excluded); files.len()]);
         let put = move |c: &Connection| {
             let mut query = c.prepare_cached("SELECT 1 FROM shares WHERE id = ?1")?;
             if query.query_row([share.0], |_| Ok(())).optional()?.is_none() {
@@ -41,14 +50,12 @@ impl Catalog {
             let is_out = |file: &NewFile| {
                 excluded.iter().any(|place| local::is_at_or_below(&file.key, place))
             };
-            let put = |(file, is_apart): (&NewFile, bool)| match is_apart
-                || is_out(file)
-                || is_of(c, &gone, file)?
-            {
-                true => Ok(PutOutcome::Excluded),
-                false => put_file(c, share, file),
+            let put = |(file, looked): (&NewFile, Result<(), PutOutcome>)| match looked {
+                Err(outcome) => Ok(outcome),
+                Ok(()) if is_out(file) || is_of(c, &gone, file)? => Ok(PutOutcome::Excluded),
+                Ok(()) => put_file(c, share, file),
             };
-            files.iter().zip(are_apart).map(put).collect()
+            files.iter().zip(looked).map(put).collect()
         };
         self.change(put).await
     }
@@ -66,6 +73,25 @@ impl Catalog {
             Ok(removed as u64)
         });
         removed.await
+    }
+}
+
+/// Whether files, as keys and inodes, are still below the root and shared with it. Blocks.
+fn look(root: &Path, apart: &Apart, files: &[(Vec<u8>, u64)]) -> Vec<Result<(), PutOutcome>> {
+    let keys: Vec<_> = files.iter().map(|(key, _)| key).collect();
+    let look = |((key, inode), is_apart): (&(Vec<u8>, u64), bool)| match is_apart {
+        true => Err(PutOutcome::Excluded),
+        false => is_there(&local::place(root, key), *inode),
+    };
+    files.iter().zip(apart.have(&keys)).map(look).collect()
+}
+
+/// Whether a file is there that has this inode. One that cannot be looked at may be.
+fn is_there(path: &Path, inode: u64) -> Result<(), PutOutcome> {
+    match fs::metadata(path) {
+        Ok(metadata) if FileStamp::of(&metadata).inode != inode => Err(PutOutcome::Replaced),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(PutOutcome::Gone),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use p2pshare_core::backend::sqlite::DatabaseResult;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{Catalog, CatalogError, Share, ShareId, local, shares::all};
 
@@ -51,7 +51,8 @@ impl RootId {
         real(path).ancestors().skip(1).filter_map(Self::look).collect()
     }
 
-    fn of(metadata: &Metadata) -> Option<Self> {
+    /// What this was read of.
+    pub(crate) fn of(metadata: &Metadata) -> Option<Self> {
         let inode = inode(metadata);
         let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
         let born_ns = born.and_then(|born| i64::try_from(born.as_nanos()).ok()).unwrap_or(0);
@@ -97,9 +98,9 @@ impl Apart {
 
     /// Which of these files, as keys of the share, lie in one of the places or were moved there with what it had: the
     /// same answers in the same order. Blocks.
-    pub(crate) fn have(&self, keys: &[Vec<u8>]) -> Vec<bool> {
+    pub(crate) fn have(&self, keys: &[&Vec<u8>]) -> Vec<bool> {
         let mut folders = HashMap::new();
-        let has = |key: &Vec<u8>| {
+        let has = |key: &&Vec<u8>| {
             if key.is_empty() || (self.places.is_empty() && self.roots.is_empty()) {
                 return false;
             }
@@ -150,21 +151,40 @@ impl Catalog {
         if self.read(move |c| is_noted(c, share, id, has_files)).await? {
             return Ok(());
         }
-        let note = move |c: &Connection| {
-            let sql = "INSERT INTO roots (share, inode, born_ns, is_folder, had_files, noted) \
-                       SELECT id, ?2, ?3, ?4, ?5, (SELECT coalesce(max(noted), 0) + 1 FROM roots WHERE share = ?1) \
-                       FROM shares WHERE id = ?1 \
-                       ON CONFLICT DO UPDATE SET had_files = max(had_files, excluded.had_files)";
-            let RootId { inode, born_ns, is_folder } = id;
-            let values = params![share.0, inode.cast_signed(), born_ns, is_folder, has_files];
-            c.prepare_cached(sql)?.execute(values)?;
-            let sql = "DELETE FROM roots WHERE share = ?1 \
-                       AND noted <= (SELECT max(noted) FROM roots WHERE share = ?1) - ?2";
-            c.prepare_cached(sql)?.execute([share.0, ROOTS])?;
-            Ok(())
-        };
-        self.change(note).await
+        self.change(move |c| note(c, share, id, has_files)).await
     }
+}
+
+fn note(c: &Connection, share: ShareId, id: RootId, has_files: bool) -> DatabaseResult<()> {
+    let sql = "INSERT INTO roots (share, inode, born_ns, is_folder, had_files, noted) \
+               SELECT id, ?2, ?3, ?4, ?5, (SELECT coalesce(max(noted), 0) + 1 FROM roots WHERE share = ?1) \
+               FROM shares WHERE id = ?1 \
+               ON CONFLICT DO UPDATE SET had_files = max(had_files, excluded.had_files)";
+    let RootId { inode, born_ns, is_folder } = id;
+    let values = params![share.0, inode.cast_signed(), born_ns, is_folder, has_files];
+    c.prepare_cached(sql)?.execute(values)?;
+    let sql = "DELETE FROM roots WHERE share = ?1 \
+               AND noted <= (SELECT max(noted) FROM roots WHERE share = ?1) - ?2";
+    c.prepare_cached(sql)?.execute([share.0, ROOTS])?;
+    Ok(())
+}
+
+/// Notes that somebody shares what lies at a share's root: it is meant there, whatever share had it before.
+pub(super) fn note_meant(c: &Connection, share: ShareId, id: RootId) -> DatabaseResult<()> {
+    note(c, share, id, false)?;
+    let sql = "UPDATE roots SET meant = (SELECT max(meant) + 1 FROM roots) \
+               WHERE share = ?1 AND inode = ?2 AND born_ns = ?3 AND is_folder = ?4";
+    let RootId { inode, born_ns, is_folder } = id;
+    c.prepare_cached(sql)?.execute(params![share.0, inode.cast_signed(), born_ns, is_folder])?;
+    Ok(())
+}
+
+/// What lay at a share's root, and when somebody shared it there: see the table.
+pub(super) fn meant(c: &Connection, share: ShareId) -> DatabaseResult<HashMap<RootId, i64>> {
+    let sql = "SELECT inode, born_ns, is_folder, meant FROM roots WHERE share = ?1";
+    let mut query = c.prepare_cached(sql)?;
+    let found = query.query_map([share.0], |row| Ok((root_id(row)?, row.get(3)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// The other shares that are for fewer than one.
@@ -206,6 +226,10 @@ pub(super) fn keep_out(c: &Connection, ending: ShareId, outer: ShareId) -> Datab
     let sql = "INSERT OR IGNORE INTO ended_roots \
                SELECT ?2, inode, born_ns, is_folder FROM roots WHERE share = ?1";
     c.prepare_cached(sql)?.execute([ending.0, outer.0])?;
+    let sql = "UPDATE roots SET meant = -1 WHERE share = ?2 AND EXISTS (SELECT 1 FROM roots e \
+               WHERE e.share = ?1 AND e.inode = roots.inode AND e.born_ns = roots.born_ns \
+               AND e.is_folder = roots.is_folder AND e.meant > roots.meant)";
+    c.prepare_cached(sql)?.execute([ending.0, outer.0])?;
     Ok(())
 }
 
@@ -215,11 +239,13 @@ pub(super) fn roots(c: &Connection, share: ShareId) -> DatabaseResult<Vec<RootId
 
 pub(super) fn read(c: &Connection, sql: &str, share: ShareId) -> DatabaseResult<Vec<RootId>> {
     let mut query = c.prepare_cached(sql)?;
-    let found = query.query_map([share.0], |row| {
-        let inode = row.get::<_, i64>(0)?.cast_unsigned();
-        Ok(RootId { inode, born_ns: row.get(1)?, is_folder: row.get(2)? })
-    })?;
+    let found = query.query_map([share.0], root_id)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn root_id(row: &Row<'_>) -> rusqlite::Result<RootId> {
+    let inode = row.get::<_, i64>(0)?.cast_unsigned();
+    Ok(RootId { inode, born_ns: row.get(1)?, is_folder: row.get(2)? })
 }
 
 #[cfg(unix)]

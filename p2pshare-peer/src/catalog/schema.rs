@@ -12,8 +12,10 @@ pub(super) fn options() -> DatabaseOptions {
     options
 }
 
-const MIGRATIONS: &[Migration] =
-    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
+const MIGRATIONS: &[Migration] = &[
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
+    VERSION_9,
+];
 
 /// - `shares.root` and `files.local` are paths as bytes; `local` is below the root, its parts separated by zero bytes,
 ///   so that the order of the bytes is the order in which a walk meets the files.
@@ -178,6 +180,12 @@ CREATE TABLE roots_above (
     born_ns INTEGER NOT NULL,
     PRIMARY KEY (share, inode, born_ns)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// When somebody shared what lay at the root, later ones having higher numbers; 0: it was only found there; -1: another
+/// share of it that was for fewer has ended. It is of the share for which that was said last.
+const VERSION_9: Migration = "
+ALTER TABLE roots ADD COLUMN meant INTEGER NOT NULL DEFAULT 0;
 ";
 
 #[cfg(test)]

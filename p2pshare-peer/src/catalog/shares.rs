@@ -13,7 +13,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     Catalog, CatalogError, MAX_NUMBER, NewShare, Share, ShareId, ShareTotals,
     excluded::{leave_out, stay_out},
-    local, numbered, rows,
+    local, numbered,
+    roots::note_meant,
+    rows,
 };
 
 /// Files that are removed in one transaction, so that other processes need not wait long.
@@ -70,6 +72,9 @@ impl Catalog {
             };
             if let Ok(share) = &changed {
                 leave_out(c, share)?;
+                if let Some(root) = new.meant {
+                    note_meant(c, share.id, root)?;
+                }
             }
             Ok(changed)
         });

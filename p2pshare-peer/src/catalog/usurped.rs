@@ -1,7 +1,7 @@
 //! Whether something that is for fewer has come to lie in the place of a share.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     Catalog, CatalogError, ShareId,
-    roots::{RootId, ended_roots, for_fewer, read, real, roots},
+    roots::{RootId, ended_roots, for_fewer, meant, read, real},
     shares::find,
 };
 
@@ -22,7 +22,9 @@ const MOST_ABOVE: usize = 256;
 #[derive(Debug)]
 struct Place {
     root: PathBuf,
-    /// What lay there and was the share's.
+    /// Nobody has looked at it yet.
+    is_new: bool,
+    /// What lay there and was the share's, and has not been shared for fewer since.
     own: HashSet<RootId>,
     /// The folders in which that lay.
     above: HashSet<RootId>,
@@ -36,14 +38,14 @@ struct Place {
 #[derive(Debug)]
 struct Other {
     root: PathBuf,
-    /// What lay at its root.
-    roots: HashSet<RootId>,
+    /// What lay at its root, and when that was shared there.
+    roots: HashMap<RootId, i64>,
 }
 
 impl Catalog {
-    /// Whether what lies in the place of a share is not meant by it. It never was the share's, and was the root of
-    /// another that is for fewer or has ended, or lies in what was, and the share never did; or a link came there that
-    /// leads to what is for fewer. So it is until somebody shares it anew.
+    /// Whether what lies in the place of a share is not meant by it. It never was the share's or was shared for fewer
+    /// since, and was the root of another that is for fewer or has ended, or lies in what was, and the share never did; or
+    /// a link came there that leads to what is for fewer. So it is until somebody shares it anew.
     pub(crate) async fn is_usurped(&self, share: ShareId) -> Result<bool, CatalogError> {
         let Some(place) = self.read(move |c| place(c, share)).await? else { return Ok(false) };
         // Not in a transaction: a disk that does not answer must not keep others from the catalog. What panicked has
@@ -88,14 +90,21 @@ fn place(c: &Connection, share: ShareId) -> DatabaseResult<Option<Place>> {
         return Ok(None);
     }
     let other = |other: super::Share| {
-        let roots = roots(c, other.id)?.into_iter().collect();
+        let roots = meant(c, other.id)?;
         DatabaseResult::Ok(Other { root: other.root, roots })
     };
+    let others = others.into_iter().map(other).collect::<Result<Vec<_>, _>>()?;
+    let own = meant(c, share.id)?;
+    let is_still_own = |(id, when): (&RootId, &i64)| {
+        let is_given = others.iter().any(|other| other.roots.get(id).is_some_and(|at| at > when));
+        (*when >= 0 && !is_given).then_some(*id)
+    };
     Ok(Some(Place {
-        own: roots(c, share.id)?.into_iter().collect(),
+        is_new: own.is_empty(),
+        own: own.iter().filter_map(is_still_own).collect(),
         above: roots_above(c, share.id)?,
         root: share.root,
-        others: others.into_iter().map(other).collect::<Result<_, _>>()?,
+        others,
         ended,
     }))
 }
@@ -118,12 +127,13 @@ impl Place {
         if place != self.root && self.others.iter().any(|other| self.leads_into(&place, other)) {
             return true;
         }
-        // Nobody has looked at it yet: what lies there is what is meant.
-        if self.own.is_empty() {
+        // What lies there is what is meant.
+        if self.is_new {
             return false;
         }
         let was_root = |id| {
-            self.ended.contains(&id) || self.others.iter().any(|other| other.roots.contains(&id))
+            self.ended.contains(&id)
+                || self.others.iter().any(|other| other.roots.contains_key(&id))
         };
         id.is_some_and(was_root) || place.ancestors().skip(1).any(|above| self.lies_in(above))
     }
@@ -145,7 +155,7 @@ impl Place {
         // A share around this one may have been put there anew with it.
         let is_around =
             |other: &Other| self.root.starts_with(&other.root) && real(&other.root) == above;
-        let is_of = |other: &Other| other.roots.contains(&id) && !is_around(other);
+        let is_of = |other: &Other| other.roots.contains_key(&id) && !is_around(other);
         self.ended.contains(&id) || self.others.iter().any(is_of)
     }
 }

@@ -209,7 +209,7 @@ impl Sharer {
         // Before others see the share, so that they find it hashed instead of hashing it too.
         let lock = self.lock(&new.root, events);
         let lock = cancel.run_until_cancelled(lock).await.transpose()?;
-        let share = self.add_share(new).await?;
+        let share = self.catalog.add_share(new).await?;
         match lock {
             Some(_lock) => self.scan(share, events, cancel).await,
             None => Ok(ShareReport { cancelled: true, ..ShareReport::new(share) }),
@@ -220,17 +220,7 @@ impl Sharer {
     /// [`rescan`](Self::rescan).
     pub async fn add(&self, path: &Path, options: &ShareOptions) -> Result<Share, ShareError> {
         let new = self.new_share(path, options).await?;
-        Ok(self.add_share(new).await?)
-    }
-
-    /// Adds what lies there at the moment: that is meant, whatever it was the root of.
-    async fn add_share(&self, new: NewShare) -> Result<Share, CatalogError> {
-        let share = self.catalog.add_share(new).await?;
-        let root = share.root.clone();
-        if let Ok(Some(id)) = spawn_blocking(move || RootId::look(&root)).await {
-            self.catalog.note_root(share.id, id, false).await?;
-        }
-        Ok(share)
+        Ok(self.catalog.add_share(new).await?)
     }
 
     /// Changes how something is shared, whether it is there at the moment or not.
@@ -247,9 +237,9 @@ impl Sharer {
     async fn new_share(&self, path: &Path, options: &ShareOptions) -> Result<NewShare, ShareError> {
         let (given, data_dir) = (path.to_owned(), self.data_dir.clone());
         let resolved = spawn_blocking(move || resolve(&given, &data_dir)).await;
-        let Resolved { root, name, is_file } =
+        let Resolved { root, name, is_file, meant } =
             resolved.unwrap_or_else(|_| Err(interrupted(path)))?;
-        Ok(NewShare::new(root, name, Some(is_file), options))
+        Ok(NewShare { meant, ..NewShare::new(root, name, Some(is_file), options) })
     }
 
     /// Brings a share up to date. Waits while another process does the same. If its root is not there, its hashes are
@@ -307,6 +297,7 @@ impl NewShare {
             follow_links: options.follow_links,
             watched: options.watched,
             is_file,
+            meant: None,
         }
     }
 }
@@ -337,6 +328,8 @@ struct Resolved {
     /// Its name for others.
     name: SharePath,
     is_file: bool,
+    /// What lies there, which is what is meant whatever lies there later.
+    meant: Option<RootId>,
 }
 
 /// Finds what is to be shared. Blocks.
@@ -366,7 +359,8 @@ fn resolve(path: &Path, data_dir: &Path) -> Result<Resolved, ShareError> {
     let name = path.file_name().or_else(|| root.file_name()).unwrap_or_else(|| "files".as_ref());
     let name = SharePath::sanitize(Path::new(name))
         .map_err(|error| ShareError::NoName { path: path.to_owned(), error })?;
-    Ok(Resolved { root, name: name.path, is_file: metadata.is_file() })
+    let meant = RootId::of(&metadata);
+    Ok(Resolved { root, name: name.path, is_file: metadata.is_file(), meant })
 }
 
 /// Whether it belongs to a file system that is made by the system and has no files of anybody.

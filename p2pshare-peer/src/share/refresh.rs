@@ -70,7 +70,7 @@ impl Sharer {
             if path.parent().is_some_and(is_data_dir) {
                 return Err(SkipReason::OwnData);
             }
-            if apart.have(&[key]) == [true] {
+            if apart.have(&[&key]) == [true] {
                 return Err(SkipReason::Apart);
             }
             Rules { root, follow_links: *follow_links, data_dir: &data_dir, apart: &apart }

@@ -194,12 +194,29 @@ impl Store<'_> {
                 PutOutcome::Excluded => {
                     self.skip(new.key, fresh.old, SkipReason::Apart).await?;
                 }
+                PutOutcome::Replaced => {
+                    self.skip(new.key, fresh.old, SkipReason::Changing).await?;
+                }
+                PutOutcome::Gone => self.skip(new.key, fresh.old, SkipReason::Gone).await?,
                 // What is known of it is kept until its own place is back.
-                PutOutcome::Usurped => self.skip(new.key, None, SkipReason::Usurped).await?,
+                PutOutcome::Usurped => {
+                    self.put_away().await?;
+                    self.skip(new.key, None, SkipReason::Usurped).await?;
+                }
                 PutOutcome::NoShare => return Err(ShareError::Ended(self.share.root.clone())),
             }
         }
         Ok(unknown)
+    }
+
+    /// Nothing of the share is there any more.
+    async fn put_away(&mut self) -> Result<(), ShareError> {
+        if !self.report.usurped {
+            self.catalog.set_online(self.share.id, false).await?;
+            self.report.share.online = false;
+            self.report.usurped = true;
+        }
+        Ok(())
     }
 
     fn stored(&mut self, new: &NewFile, path: SharePath, renamed: bool) {

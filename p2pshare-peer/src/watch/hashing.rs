@@ -51,18 +51,18 @@ impl Hashing {
         self.files().contains(&self.mark(share, key))
     }
 
-    /// Hashes files of a share and puts them into its catalog.
+    /// Hashes files of a share and puts them into its catalog. Tells whether something else has come to lie in its place.
     pub(super) async fn hash(
         &self,
         share: &Share,
         fresh: Vec<Fresh>,
         events: &ShareEvents,
-    ) -> Result<(), ShareError> {
+    ) -> Result<bool, ShareError> {
         let (large, small) = fresh.into_iter().partition(|fresh| fresh.len() > LARGE);
         let small =
             self.work(share, self.parts(share.id, small, SMALL_AT_ONCE), &self.small, events);
         let large = self.work(share, self.parts(share.id, large, 1), &self.large, events);
-        futures::future::try_join(small, large).await.map(|_| ())
+        futures::future::try_join(small, large).await.map(|(small, large)| small || large)
     }
 
     async fn work(
@@ -71,7 +71,8 @@ impl Hashing {
         parts: Vec<HashPart>,
         lane: &Semaphore,
         events: &ShareEvents,
-    ) -> Result<(), ShareError> {
+    ) -> Result<bool, ShareError> {
+        let mut usurped = false;
         for HashPart { fresh, noted } in parts {
             // It is never closed.
             let _turn = lane.acquire().await;
@@ -79,8 +80,9 @@ impl Hashing {
             self.sharer.hash(fresh, Priority::Background, &mut report, events, &self.stop).await?;
             drop(noted);
             tell(&self.events, &report);
+            usurped |= report.usurped;
         }
-        Ok(())
+        Ok(usurped)
     }
 
     fn parts(&self, share: ShareId, fresh: Vec<Fresh>, at_once: usize) -> Vec<HashPart> {

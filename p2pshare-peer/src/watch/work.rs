@@ -117,7 +117,11 @@ impl Work {
         let share = looked.report.share;
         let done = self.hashing.hash(&share, looked.unhashed, &self.steps(share.id)).await;
         drop(lock);
-        done
+        if done? {
+            // It may be gone already, and then nothing tells of it.
+            self.feed.note_everything(share.id, Instant::now());
+        }
+        Ok(())
     }
 
     pub(super) fn trouble(&self, what: String) {

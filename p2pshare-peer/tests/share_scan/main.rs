@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod moments;
 #[path = "../share_support/mod.rs"]
 mod share_support;
 mod usurped;

@@ -3,17 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Once},
 };
 
 use p2pshare_core::{api::Visibility, content::ContentId};
-use p2pshare_peer::share::{Refreshed, ShareEvent, ShareOptions, SkipReason, UnshareTarget};
+use p2pshare_peer::share::{Refreshed, ShareOptions, UnshareTarget};
 use tokio_util::sync::CancellationToken;
 
 use crate::share_support::Setting;
 
 /// A share for all of `Music`, and one for fewer of what lies at `closed` beside it. Both have a file `a`.
-async fn with_closed(closed: &str) -> (Setting, PathBuf) {
+pub(crate) async fn with_closed(closed: &str) -> (Setting, PathBuf) {
     let mut setting = Setting::new();
     setting.write("a", "open");
     let closed = setting.beside(closed);
@@ -25,13 +24,13 @@ async fn with_closed(closed: &str) -> (Setting, PathBuf) {
     (setting, closed)
 }
 
-async fn share_closed(setting: &mut Setting, path: &Path) {
+pub(crate) async fn share_closed(setting: &mut Setting, path: &Path) {
     let options =
         ShareOptions { visibility: Some(Visibility::Unlisted), ..ShareOptions::default() };
     setting.share_with(path, &options).await;
 }
 
-async fn rescan(setting: &Setting) {
+pub(crate) async fn rescan(setting: &Setting) {
     let cancel = CancellationToken::new();
     for share in setting.catalog().shares().await.unwrap() {
         setting.sharer.rescan(share.id, &setting.events.sink(), &cancel).await.unwrap();
@@ -39,7 +38,7 @@ async fn rescan(setting: &Setting) {
 }
 
 /// Contents of what is shared for all.
-async fn open(setting: &Setting) -> Vec<(String, ContentId)> {
+pub(crate) async fn open(setting: &Setting) -> Vec<(String, ContentId)> {
     let shares = setting.catalog().shares().await.unwrap();
     let is_open = |path: &str| {
         shares.iter().any(|share| {
@@ -55,11 +54,11 @@ async fn open(setting: &Setting) -> Vec<(String, ContentId)> {
 }
 
 /// What is shared for all as long as `Music` is what it was.
-fn as_before() -> Vec<(String, ContentId)> {
+pub(crate) fn as_before() -> Vec<(String, ContentId)> {
     vec![("Music/a".to_owned(), ContentId::of(b"open"))]
 }
 
-fn swap(files: &Path, with: &Path) {
+pub(crate) fn swap(files: &Path, with: &Path) {
     let old = files.with_file_name("old");
     fs::rename(files, &old).unwrap();
     fs::rename(with, files).unwrap();
@@ -83,30 +82,6 @@ async fn one_file_of_it_is_not_taken_for_the_one_that_was_there() {
     setting.events = Default::default();
     rescan(&setting).await;
     assert_eq!((open(&setting).await, setting.events.hashed().0), (as_before(), 0));
-}
-
-#[tokio::test]
-async fn what_was_found_before_it_came_is_not_hashed_in_its_place() {
-    let (setting, closed) = with_closed("closed").await;
-    setting.write("b", "more");
-    fs::write(closed.join("b"), "wages").unwrap();
-    let (files, once) = (setting.files.clone(), Once::new());
-    let recorder = setting.events.sink();
-    let events = Arc::new(move |event: ShareEvent| {
-        if matches!(&event, ShareEvent::Hashing { local, .. } if *local == files.join("b")) {
-            once.call_once(|| swap(&files, &closed));
-        }
-        recorder(event);
-    });
-    let share = setting.catalog().share_at(&setting.files).await.unwrap().unwrap();
-    let cancel = CancellationToken::new();
-    let options = ShareOptions::default();
-    setting.sharer.share(&share.root, &options, &(events as _), &cancel).await.unwrap();
-    let wages = ContentId::of(b"wages");
-    assert!(open(&setting).await.iter().all(|(_, content)| *content != wages));
-    assert_eq!(setting.events.skipped()["b"], SkipReason::Usurped);
-    rescan(&setting).await;
-    assert_eq!(open(&setting).await, []);
 }
 
 #[cfg(unix)]
@@ -234,6 +209,30 @@ async fn nothing_of_what_is_around_it_is_meant() {
     fs::rename(&whole, &inner).unwrap();
     rescan(&setting).await;
     assert_eq!(open(&setting).await, []);
+}
+
+/// It was for all, and then under another name for fewer: that was said last.
+#[tokio::test]
+async fn what_was_shared_for_fewer_since_is_not_its_own_any_more() {
+    let mut setting = Setting::new();
+    setting.write("a", "open");
+    setting.share_all().await;
+    let (files, closed) = (setting.files.clone(), setting.beside("closed"));
+    for ends in [false, true] {
+        fs::rename(&files, &closed).unwrap();
+        share_closed(&mut setting, &closed).await;
+        rescan(&setting).await;
+        if ends {
+            setting.sharer.unshare(&UnshareTarget::Local(closed.clone())).await.unwrap();
+        }
+        fs::rename(&closed, &files).unwrap();
+        rescan(&setting).await;
+        assert_eq!(open(&setting).await, [], "ends: {ends}");
+        setting.share_all().await;
+        assert_eq!(open(&setting).await, as_before(), "ends: {ends}");
+        rescan(&setting).await;
+        assert_eq!(open(&setting).await, as_before(), "ends: {ends}");
+    }
 }
 
 /// As when something is built anew each time, in what was shared for fewer under another name.
