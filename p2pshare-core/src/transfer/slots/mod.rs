@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::queue::{Place, Queue};
+use self::queue::{Place, Queue, TELL_EVERY};
 pub use self::running::ReservedSlots;
 use super::{FetchEvent, SegmentStream, TransferError};
 use crate::identity::Username;
@@ -161,10 +161,12 @@ impl SlotRequest {
                 }
                 _ => {}
             }
-            match timeout_at(self.quiet, self.place.changed()).await {
+            let look = self.quiet.min(Instant::now() + TELL_EVERY);
+            match timeout_at(look, self.place.changed()).await {
                 Ok(Ok(())) => {}
                 // The slot was given already: the queue has forgotten this request.
                 Ok(Err(_)) => future::pending().await,
+                Err(_) if Instant::now() < self.quiet => lock(&self.shared).tell_stale(),
                 Err(_) => {
                     self.quiet = Instant::now() + PATIENCE;
                     lock(&self.shared).hurry(&self.user);

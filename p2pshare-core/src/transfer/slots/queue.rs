@@ -1,12 +1,19 @@
 //! Who waits for a slot, in which order.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::running::{ReservedSlots, Running};
 use crate::identity::Username;
+
+/// Of so many requests each is told its new place at once; of more, which one user could have wake all the others by each
+/// that he adds or takes back, only from time to time.
+const FEW: usize = 64;
+
+/// How often they are told then.
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +33,9 @@ pub(super) struct Queue {
     next_id: u64,
     /// Users who wait, in the order of their turns; each has a request.
     ring: VecDeque<Waiter>,
+    /// When places were told last, unless that was never; and whether they have changed since.
+    told: Option<Instant>,
+    stale: bool,
 }
 
 #[derive(Debug)]
@@ -48,6 +58,8 @@ impl Queue {
             waiting: 0,
             next_id: 0,
             ring: VecDeque::new(),
+            told: None,
+            stale: false,
         }
     }
 
@@ -63,17 +75,17 @@ impl Queue {
         if self.waiting >= self.max_waiting && !self.make_room(user) {
             return None;
         }
-        // Replaced at once by the real place.
-        let (place, receiver) = watch::channel(Place::Waiting(u32::MAX));
-        let request = Request { id, place };
-        match self.ring.iter_mut().find(|waiter| waiter.user == *user) {
-            Some(waiter) => waiter.requests.push_back(request),
-            None => self
-                .ring
-                .push_back(Waiter { user: user.clone(), requests: VecDeque::from([request]) }),
+        let at = self.ring.iter().position(|waiter| waiter.user == *user);
+        let at = at.unwrap_or_else(|| {
+            self.ring.push_back(Waiter { user: user.clone(), requests: VecDeque::new() });
+            self.ring.len() - 1
+        });
+        let (place, receiver) = watch::channel(Place::Waiting(self.next_place(at)));
+        if let Some(waiter) = self.ring.get_mut(at) {
+            waiter.requests.push_back(Request { id, place });
         }
         self.waiting += 1;
-        self.tell_places();
+        self.tell();
         Some((id, receiver))
     }
 
@@ -86,7 +98,7 @@ impl Queue {
         waiter.requests.retain(|request| request.id != id);
         self.waiting -= before - waiter.requests.len();
         self.ring.retain(|waiter| !waiter.requests.is_empty());
-        self.tell_places();
+        self.tell();
     }
 
     /// Frees the slot of a request and gives it to the next: to the one in the ring who has the fewest slots, the first of
@@ -122,7 +134,7 @@ impl Queue {
     /// Gives the slots that are free to those who wait.
     fn fill(&mut self) {
         while self.grant_next() {}
-        self.tell_places();
+        self.tell();
     }
 
     /// Gives a slot to the next; `false` if nobody waits who may have one that is free.
@@ -169,16 +181,42 @@ impl Queue {
         true
     }
 
+    /// The place of the next request of the one who is there in the ring.
+    fn next_place(&self, at: usize) -> u32 {
+        let round = self.ring.get(at).map_or(0, |waiter| waiter.requests.len());
+        // Those of the rounds before, and in its own those of whoever is before it.
+        let before = |(index, waiter): (usize, &Waiter)| {
+            waiter.requests.len().min(if index < at { round + 1 } else { round })
+        };
+        let before: usize = self.ring.iter().enumerate().map(before).sum();
+        u32::try_from(before + 1).unwrap_or(u32::MAX)
+    }
+
+    fn tell(&mut self) {
+        self.stale = true;
+        if self.waiting <= FEW {
+            self.tell_places();
+        } else {
+            self.tell_stale();
+        }
+    }
+
+    /// Tells places that have changed, unless some were told a moment ago.
+    pub(super) fn tell_stale(&mut self) {
+        if self.stale && self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.tell_places();
+        }
+    }
+
     /// Tells each request that waits how many are before it, if that has changed: one that runs must end, and those
     /// of the rounds before, and those before it in its own round. An estimate: who has slots already is passed over.
-    fn tell_places(&self) {
+    fn tell_places(&mut self) {
+        (self.told, self.stale) = (Some(Instant::now()), false);
         let mut position = 0;
-        let mut round = 0;
-        while (position as usize) < self.waiting {
-            for waiter in &self.ring {
-                let Some(request) = waiter.requests.get(round) else {
-                    continue;
-                };
+        let mut waiters: Vec<_> = self.ring.iter().map(|waiter| waiter.requests.iter()).collect();
+        while !waiters.is_empty() {
+            waiters.retain_mut(|requests| {
+                let Some(request) = requests.next() else { return false };
                 position += 1;
                 let place = Place::Waiting(position);
                 request.place.send_if_modified(|told| {
@@ -186,8 +224,8 @@ impl Queue {
                     *told = place;
                     changed
                 });
-            }
-            round += 1;
+                true
+            });
         }
     }
 }

@@ -104,6 +104,28 @@ async fn places_are_told_when_they_change() {
     granted(&mut second);
 }
 
+/// One who joins and leaves all the time must not wake everybody else each time.
+#[tokio::test(start_paused = true)]
+async fn in_a_long_queue_places_are_told_from_time_to_time() {
+    let slots = slots(1, 4_096);
+    let _slot = granted(&mut slots.acquire(user("a")).unwrap());
+    let mut before: Vec<_> = (0..300).map(|_| slots.acquire(user("greedy")).unwrap()).collect();
+    let mut last = before.pop().unwrap();
+    // Its own place it is told at once.
+    assert_eq!(position(&mut last), Some(300));
+    let mut one = slots.acquire(user("b")).unwrap();
+    assert_eq!(position(&mut one), Some(2));
+    for _ in 0..40 {
+        drop(before.pop());
+        drop(before.remove(0));
+        drop(slots.acquire(user("greedy")).unwrap());
+        assert_eq!(position(&mut last), None);
+    }
+    // Whoever waits is told, though nobody joins or leaves any more.
+    let told = tokio::time::timeout(TELL_EVERY * 2, last.next()).await.unwrap();
+    assert!(matches!(told, Ok(Turn::Queued { position: 221 })), "{told:?}");
+}
+
 #[tokio::test]
 async fn a_full_queue_refuses_but_nobody_can_fill_it_alone() {
     let slots = slots(1, 2);
