@@ -14,9 +14,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use p2pshare_core::{
-    content::{ContentId, Manifest, PieceRun, hash_bytes},
-    swarm::{Candidate, Discovery, DiscoveryError, DownloadOptions},
+    content::{ContentId, Manifest, PIECE_LEN, PieceRun, hash_bytes},
+    swarm::{
+        Candidate, Discovery, DiscoveryError, DownloadOptions, Downloader, SwarmEvents, SwarmLimits,
+    },
     testing::{Fault, FaultySource},
     transfer::{
         HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream, TransferError,
@@ -27,6 +30,7 @@ use swarm_sources::{
     share, sink,
 };
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 /// Gives one answer after the other, the last one for ever.
 struct Changing(Mutex<VecDeque<Result<Vec<Candidate>, DiscoveryError>>>);
@@ -158,6 +162,34 @@ async fn who_made_room_is_waited_for_as_if_he_were_there() {
         let (report, ()) = tokio::join!(download(&sink, sources, options), growth);
         assert!(report.unwrap().elapsed < Duration::from_secs(290));
         assert_eq!(sink.finished(), Some(data.clone()));
+    }
+}
+
+/// All connections that there may be are to sources which have nothing for another download.
+#[tokio::test(start_paused = true)]
+async fn sources_of_no_use_to_one_download_do_not_keep_out_those_of_another() {
+    let (long, short) = (content(500), content(4));
+    let manifest = hash_bytes(&long);
+    let slow = candidate(9, Throttled::new(full(&long), MIB));
+    let useless = (1..=4).map(|number| candidate(number, partial(&long, &manifest, &[])));
+    let long_sources: Vec<_> = useless.chain([slow]).collect();
+    let downloader = Downloader::new(SwarmLimits::new(4, 64 * PIECE_LEN));
+    let cancel = CancellationToken::new();
+    let begin = |data: &Bytes, sources: Vec<Candidate>| {
+        let (sink, events) = (sink(data), SwarmEvents::default());
+        downloader.download(Arc::new(sink), Arc::new(sources), options(), events, &cancel)
+    };
+    let first = begin(&long, long_sources);
+    let second = async {
+        sleep(Duration::from_secs(1)).await;
+        begin(&short, vec![candidate(8, full(&short))]).await
+    };
+    tokio::select! {
+        report = first => panic!("the long one came first: {report:?}"),
+        report = second => {
+            let elapsed = report.unwrap().elapsed;
+            assert!(elapsed < Duration::from_secs(30), "{elapsed:?}");
+        }
     }
 }
 

@@ -165,7 +165,9 @@ impl Coordinator {
     fn start_workers(&mut self) {
         let now = self.board.now();
         let room = self.room();
-        if room == 0 && self.roster.has_waiting(now) {
+        // Sources of this one may be what keeps those of other downloads waiting.
+        let all_taken = self.board.limits.sources.available_permits() == 0;
+        if all_taken || (room == 0 && self.roster.has_waiting(now)) {
             self.dismiss_idle(now);
         }
         for (candidate, new) in self.roster.start(room, now) {
