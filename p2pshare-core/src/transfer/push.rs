@@ -37,6 +37,12 @@ pub struct PushTarget {
 /// - Refusals are [`TransferError::Refused`], with a sentence for the sender.
 #[async_trait]
 pub trait PushReceiver: Send + Sync {
+    /// Refuses contents of a length that it never takes, before the manifest of one is sent: that of a large one is long.
+    /// Takes any by default.
+    fn check_length(&self, _length: u64) -> Result<(), TransferError> {
+        Ok(())
+    }
+
     /// Accepts an offer or refuses it.
     async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError>;
 }

@@ -30,7 +30,7 @@ pub(crate) use place::make_folders;
 pub use pushed::Received;
 
 use crate::{catalog::numbered, share::is_unfinished};
-use pushed::Pushed;
+use pushed::{Pushed, Taken};
 
 /// So many names are tried for a content whose own name is taken.
 const MAX_NAMES: u32 = 100;
@@ -152,21 +152,25 @@ impl fmt::Debug for Inbox {
 
 #[async_trait]
 impl PushReceiver for Inbox {
+    fn check_length(&self, length: u64) -> Result<(), TransferError> {
+        let most = self.inner.options.max_bytes;
+        match length > most {
+            true => Err(TransferError::Refused(format!(
+                "it has {length} bytes, this inbox takes at most {most}"
+            ))),
+            false => Ok(()),
+        }
+    }
+
     async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError> {
+        self.check_length(offer.manifest.len())?;
         let push = self.inner.accept(offer).await?;
-        Ok(PushTarget { name: push.name.clone(), sink: push })
+        Ok(PushTarget { name: push.name.clone(), sink: Arc::new(Taken(push)) })
     }
 }
 
 impl Inner {
     async fn accept(&self, offer: &PushOffer) -> Result<Arc<Pushed>, TransferError> {
-        let (len, most) = (offer.manifest.len(), self.options.max_bytes);
-        if len > most {
-            return Err(TransferError::Refused(format!(
-                "{} has {len} bytes, this inbox takes at most {most}",
-                offer.name
-            )));
-        }
         let mut slot = None;
         let wanted = offer.name.clone().without_turns();
         for number in 1..=MAX_NAMES {
@@ -234,7 +238,7 @@ impl Inner {
         // First, so that of two offers at once at least one sees the other.
         self.names.opened(&push);
         if let Err(error) = self.check_room(&push).await {
-            let is_new = push.held().is_empty();
+            let is_new = push.sink.held().is_empty();
             drop(push);
             if is_new {
                 // Nothing has come that could be gone on with. What is left is told by nobody, and does no harm.

@@ -1,8 +1,13 @@
 //! A push that runs.
 
 use std::{
+    future::pending,
+    panic::resume_unwind,
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -68,23 +73,38 @@ impl Pushed {
     }
 }
 
+/// A push as the server that takes it has it.
+pub(super) struct Taken(pub(super) Arc<Pushed>);
+
 #[async_trait]
-impl PieceSink for Pushed {
+impl PieceSink for Taken {
     fn manifest(&self) -> &Manifest {
-        self.sink.manifest()
+        self.0.sink.manifest()
     }
 
     fn held(&self) -> PieceSet {
-        self.sink.held()
+        self.0.sink.held()
     }
 
     async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
-        self.sink.put(piece, data).await
+        self.0.sink.put(piece, data).await
     }
 
     async fn finish(&self) -> Result<(), SinkError> {
-        self.sink.finish().await?;
-        self.tell();
-        Ok(())
+        let push = self.0.clone();
+        // Once begun the file gets its name, whether or not the sender waits for that: its receiver is told in any case.
+        let finished = tokio::spawn(async move {
+            push.sink.finish().await?;
+            push.tell();
+            Ok(())
+        });
+        match finished.await {
+            Ok(finished) => finished,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The program ends.
+                Err(_) => pending().await,
+            },
+        }
     }
 }

@@ -4,6 +4,7 @@ mod channel;
 mod connector;
 mod dial;
 mod fetch;
+mod gathered;
 mod grants;
 mod lane;
 mod nearby;

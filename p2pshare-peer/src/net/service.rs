@@ -12,7 +12,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::BoxStream;
 use p2pshare_core::content::ContentId;
 use p2pshare_core::identity::{Access, PeerConnection};
@@ -206,11 +205,18 @@ impl Transfer for TransferService {
         &self,
         request: Request<v1::ManifestRequest>,
     ) -> Result<Response<Self::ManifestStream>, Status> {
+        let report = request.extensions().get::<StallReport>().cloned();
         let (content, _, source) = self.admit_fetch(&request, &request.get_ref().content_id)?;
         let manifest = source.manifest(&content).await;
         let manifest = manifest.map_err(|error| transfer_status(&error))?;
-        let parts = wire::manifest_parts(manifest).map(Ok);
-        Ok(Response::new(futures::stream::iter(parts).boxed()))
+        // It is memory until it is read.
+        let parts = pump::spawn(self.stall_timeout, report, async |answers| {
+            for part in wire::manifest_parts(manifest) {
+                answers.send(part).await?;
+            }
+            Ok(())
+        });
+        Ok(Response::new(parts))
     }
 
     async fn have(

@@ -1,8 +1,10 @@
 //! One HTTP/2 connection to a peer, as the generated clients use it.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use p2pshare_core::identity::PeerId;
 use p2pshare_proto::v1::transfer_client::TransferClient;
 use prost::Message;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
@@ -33,9 +35,17 @@ pub(super) struct Channel {
     origin: Uri,
     received: Received,
     doubt: Doubt,
+    uses: Uses,
     /// Cancelled when the connection has ended.
     ended: CancellationToken,
 }
+
+/// How many calls were made over a connection. Whoever has it uses the connection.
+pub(super) type Uses = Arc<AtomicU64>;
+
+/// A connection that nobody uses is closed when it is found so twice, so long apart. A download keeps its peers, those too
+/// that it has given up.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What becomes of a call once its connection has ended is known within this time.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -52,10 +62,15 @@ impl Channel {
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
+        let uses = Uses::default();
+        let idle = idle(Arc::downgrade(&uses));
         tokio::spawn(async move {
             let _guard = guard;
-            if let Err(error) = connection.await {
-                tracing::debug!(peer = %id, %error, "connection failed");
+            tokio::select! {
+                result = connection => if let Err(error) = result {
+                    tracing::debug!(peer = %id, %error, "connection failed");
+                },
+                () = idle => tracing::debug!(peer = %id, "a connection that nobody uses is closed"),
             }
         });
         let origin = Uri::builder()
@@ -64,7 +79,7 @@ impl Channel {
             .path_and_query("/")
             .build()
             .map_err(io::Error::other)?;
-        Ok(Self { sender, origin, received, doubt: Doubt::default(), ended })
+        Ok(Self { sender, origin, received, doubt: Doubt::default(), uses, ended })
     }
 
     /// Whether no new call should be made over it any more: it is closed, or silent while calls waited.
@@ -74,7 +89,8 @@ impl Channel {
 
     /// Begins to watch a call. Silence is no reason for doubt before this time.
     pub(super) fn watch(&self, patience: Duration) -> Watch {
-        Watch::new(self.doubt.clone(), self.received.clone(), patience)
+        self.uses.fetch_add(1, Relaxed);
+        Watch::new(self.doubt.clone(), self.received.clone(), self.uses.clone(), patience)
     }
 
     /// A client of the calls of the transfer service that carry no bytes of contents.
@@ -146,6 +162,25 @@ impl Service<Request<Body>> for Channel {
     }
 }
 
+/// Waits until nobody but the one who keeps a connection has it, and nobody has used it for a while.
+async fn idle(uses: Weak<AtomicU64>) {
+    let mut seen = None;
+    loop {
+        sleep(IDLE).await;
+        let Some(uses) = uses.upgrade() else {
+            // It ends by itself, with the last call.
+            return pending().await;
+        };
+        let count = uses.load(Relaxed);
+        // This, and the one who keeps it.
+        let is_used = Arc::strong_count(&uses) > 2;
+        if !is_used && seen == Some(count) {
+            return;
+        }
+        seen = (!is_used).then_some(count);
+    }
+}
+
 /// The answer to a request, or what became of its connection.
 ///
 /// The library tells of the end itself, but for a request that is handed over in that very moment: that lies in a queue
@@ -184,9 +219,25 @@ fn http2_builder(settings: &Http2Settings) -> http2::Builder<TokioExecutor> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::future::ready;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_closed_only_when_nobody_has_used_it_for_long() {
+        let kept = Uses::default();
+        let idle = idle(Arc::downgrade(&kept));
+        let mut idle = pin!(idle);
+        let call = kept.clone();
+        assert!(timeout(10 * IDLE, &mut idle).await.is_err());
+        drop(call);
+        // Short calls now and then.
+        for _ in 0..10 {
+            assert!(timeout(IDLE * 3 / 4, &mut idle).await.is_err());
+            kept.fetch_add(1, Relaxed);
+        }
+        assert!(timeout(3 * IDLE, &mut idle).await.is_ok());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn no_call_outlives_its_connection() {
@@ -201,7 +252,7 @@ mod tests {
         // What came counts, also a moment later.
         assert!(before_end(&ended, ready(hyper::Result::Ok(()))).await.is_ok());
         let later = async {
-            tokio::time::sleep(LAST_WORDS / 2).await;
+            sleep(LAST_WORDS / 2).await;
             hyper::Result::Ok(())
         };
         assert!(before_end(&ended, later).await.is_ok());

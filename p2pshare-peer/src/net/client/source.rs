@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use p2pshare_core::content::{ContentId, MAX_PIECE_COUNT, Manifest, ManifestBuilder, PieceRun};
+use p2pshare_core::content::{ContentId, Manifest, ManifestBuilder, PieceRun};
 use p2pshare_core::identity::Access;
 use p2pshare_core::transfer::{HaveStream, HaveUpdate, PieceSource, SegmentStream, TransferError};
 use p2pshare_proto::v1;
@@ -14,6 +14,7 @@ use tonic::body::Body;
 use tonic::{Status, Streaming};
 
 use super::fetch;
+use super::gathered::Gathered;
 use super::grants::{GrantProvider, GrantRequest};
 use super::remote::{RemotePeer, Route};
 use super::watch::Watch;
@@ -179,19 +180,13 @@ async fn next_update(
     messages: &mut Streaming<v1::HaveUpdate>,
     content: &ContentId,
 ) -> Result<Option<HaveUpdate>, TransferError> {
-    /// Every second piece of the largest content.
-    const MAX: u32 = MAX_PIECE_COUNT / 2 + 1;
-
     let lost = |status: Status| transfer_error(&status, content);
-    let mut gained = Vec::new();
+    let mut gathered = Gathered::default();
     while let Some(message) = messages.message().await.map_err(lost)? {
-        gained.extend(wire::runs_in(&message.gained)?);
-        if gained.len() > usize::try_from(MAX).unwrap_or(usize::MAX) {
-            return Err(broken("an update has more runs than a content can have"));
-        }
+        gathered.add(wire::runs_in(&message.gained)?)?;
         if !message.continues {
             let complete = message.complete;
-            return Ok(Some(HaveUpdate { gained, complete }));
+            return Ok(Some(HaveUpdate { gained: gathered.finish()?, complete }));
         }
         if message.gained.is_empty() {
             return Err(broken("an update goes on without an end"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::channel::Uses;
 use crate::net::io::Received;
 
 /// Whether a connection is in doubt: it takes no new calls then, those that run go on. A clone is the same doubt.
@@ -33,11 +34,13 @@ pub(super) struct Watch {
     patience: Duration,
     answered: bool,
     over: bool,
+    _uses: Uses,
 }
 
 impl Watch {
-    pub(super) fn new(doubt: Doubt, received: Received, patience: Duration) -> Self {
-        Self { doubt, received, since: Instant::now(), patience, answered: false, over: false }
+    pub(super) fn new(doubt: Doubt, received: Received, uses: Uses, patience: Duration) -> Self {
+        let since = Instant::now();
+        Self { doubt, received, since, patience, answered: false, over: false, _uses: uses }
     }
 
     /// Something has come for this call; it waits for more.

@@ -129,6 +129,7 @@ impl Push {
                         .to_owned(),
                 )
             })?;
+            receiver.check_length(offer.length)?;
             let name = SharePath::parse(&offer.name).map_err(|error| {
                 let name = visible(&offer.name);
                 TransferError::Refused(format!("the name `{name}` cannot be used: {error}"))
