@@ -12,7 +12,7 @@ use p2pshare_core::{
     content::PIECE_LEN,
     identity::PeerId,
     swarm::{DownloadError, DownloadOptions as SwarmOptions, Downloader},
-    transfer::{Committer, Durability, SinkOptions},
+    transfer::{Committer, Durability, KnownParts, SinkOptions},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, field::Empty};
@@ -52,6 +52,8 @@ pub struct DownloadOptions {
     pub lull: Option<Duration>,
     /// What was downloaded a moment ago, by others too that have the same.
     pub copies: Copies,
+    /// What unfinished files held when they were let go of.
+    pub known: KnownParts,
     /// Whose limits of sources and memory it shares.
     pub downloader: Downloader,
 }
@@ -74,6 +76,7 @@ impl Default for DownloadOptions {
             serving: None,
             lull: None,
             copies: Copies::default(),
+            known: KnownParts::default(),
             downloader: Downloader::default(),
         }
     }
@@ -115,6 +118,9 @@ pub struct JobFiles<'a> {
 pub trait JobResults: Send + Sync {
     /// A file is complete, or could not be fetched. It counts as running until this returns.
     async fn settled(&self, number: u64, wanted: Wanted, result: Result<Arrived, FetchError>);
+
+    /// After that: it counts as running no more.
+    fn ended(&self, _number: u64) {}
 }
 
 /// Downloads contents to files: small ones many at a time, larger ones in pieces from all their sources.
@@ -156,6 +162,7 @@ pub async fn run_files(
         sink: SinkOptions {
             overwrite: options.overwrite,
             committer: Committer::new(options.durability),
+            known: options.known,
             ..SinkOptions::default()
         },
         swarm: {
@@ -232,6 +239,7 @@ impl Job<'_> {
         let complete = result.is_ok();
         self.results.settled(number, wanted.clone(), result).await;
         self.progress.end(number, &wanted, complete, whole);
+        self.results.ended(number);
     }
 }
 

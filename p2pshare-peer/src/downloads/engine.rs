@@ -11,7 +11,11 @@ use std::{
 };
 
 use futures::future::join_all;
-use p2pshare_core::{backend::sqlite::DatabaseResult, swarm::Downloader, transfer::RateLimit};
+use p2pshare_core::{
+    backend::sqlite::DatabaseResult,
+    swarm::Downloader,
+    transfer::{KnownParts, RateLimit},
+};
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify, watch},
     time::{Instant, sleep_until},
@@ -44,6 +48,7 @@ pub(super) struct Engine {
     pub(super) options: ManagerOptions,
     pub(super) limit: RateLimit,
     pub(super) downloader: Downloader,
+    pub(super) known: KnownParts,
     pub(super) hub: Hub,
     pub(super) readings: Readings,
     /// Cancelled when the last handle is dropped.
@@ -123,6 +128,7 @@ impl Engine {
             store,
             limit: RateLimit::new(options.limit),
             downloader: Downloader::default(),
+            known: KnownParts::default(),
             hub: Hub::default(),
             readings,
             stop: CancellationToken::new(),

@@ -159,6 +159,7 @@ impl Work {
             lull: Some(LULL),
             serving: self.session.connection.serving.clone(),
             copies: self.session.copies.clone(),
+            known: self.engine.known.clone(),
             downloader: self.engine.downloader.clone(),
         };
         let files = JobFiles {
@@ -362,6 +363,11 @@ impl JobResults for Results<'_> {
             // It is found again by what is on the disk.
             self.waits(Reason::other(format!("the list of downloads: {error}")));
         }
+        // The queue counts it from now on.
+        self.work.attempt.held().insert(number, u64::MAX);
+    }
+
+    fn ended(&self, number: u64) {
         self.work.attempt.held().remove(&number);
         self.work.engine.hub.changed([self.work.id]);
     }

@@ -81,7 +81,10 @@ impl Committer {
         match self.inner.durability {
             Durability::Sync => Ok(()),
             Durability::None => {
-                part.check().and_then(|()| part.rename()).and_then(|()| part.finish())
+                part.check()?;
+                part.rename()?;
+                part.finish();
+                Ok(())
             }
         }
     }
@@ -156,7 +159,7 @@ impl Run {
         let mut renamed = Vec::new();
         for waiting in group {
             let result = match &waiting.part {
-                part if part.finished.get().is_some() => {
+                part if part.finished().is_some() => {
                     let _ = waiting.done.send(Ok(()));
                     continue;
                 }
@@ -176,7 +179,10 @@ impl Run {
             // What lies below a folder that was lost is lost too.
             let folder = part.folder();
             let result = match unsynced.iter().find(|(unsynced, _)| folder.starts_with(unsynced)) {
-                None => part.finish(),
+                None => {
+                    part.finish();
+                    Ok(())
+                }
                 Some((unsynced, kind)) => Err(part.error("syncing", unsynced, (*kind).into())),
             };
             // Nobody may be waiting any more.

@@ -2,6 +2,7 @@
 
 mod commit;
 mod discard;
+mod known;
 mod name;
 mod open;
 mod part;
@@ -15,6 +16,7 @@ mod sys;
 mod view;
 
 pub use commit::{Committer, Durability};
+pub use known::KnownParts;
 pub use open::{ResumeProgress, SinkOptions};
 pub use read::{ReadOptions, StampCheck, read_runs};
 pub use sink::FileSink;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Committer, FileStamp,
+    Committer, FileStamp, KnownParts,
     name::Names,
     part::{Part, folder_of},
     resume::held_pieces,
@@ -39,6 +39,9 @@ pub struct SinkOptions {
     pub committer: Committer,
     /// Told how far the check of what is there has come, from any thread.
     pub progress: Option<Arc<dyn Fn(ResumeProgress) + Send + Sync>>,
+    /// What part files held when they were let go of: what has not changed since is not checked again. Downloads that are
+    /// tried again share one.
+    pub known: KnownParts,
     /// How many threads check what is there; all cores by default.
     pub threads: Option<NonZeroUsize>,
     /// Once it is set, the check of what is there ends soon, and opening fails: for those who want to wait for the end.
@@ -207,7 +210,7 @@ impl Opening<'_> {
     fn complete(&self, file: File, stamp: FileStamp) -> Opened {
         self.clear_leftovers();
         Opened {
-            part: self.part(file, OnceLock::from(stamp)),
+            part: self.part(file, Some(stamp)),
             held: PieceSet::full(self.manifest.layout().piece_count()),
             complete: true,
         }
@@ -263,9 +266,10 @@ impl Opening<'_> {
 
     fn resume(&self, file: File) -> Result<Opened, SinkError> {
         // Unlocks the file if anything fails.
-        let part = self.part(file, OnceLock::new());
+        let part = self.part(file, None);
         let fail = |error| self.error("preparing", &self.names.part, error);
-        let len = part.file.metadata().map_err(fail)?.len();
+        let stamp = FileStamp::of_file(&part.file).map_err(fail)?;
+        let len = stamp.len;
         if self.has_manifest() {
             self.store_manifest()?;
         }
@@ -274,11 +278,15 @@ impl Opening<'_> {
             part.file.set_len(self.manifest.len()).map_err(fail)?;
         }
         let mut held = PieceSet::empty(self.manifest.layout().piece_count());
-        if len > 0 {
+        if let Some(known) = self.options.known.find(&part.path, self.manifest.id(), stamp) {
+            held = known;
+        } else if len > 0 {
             let report = |progress| self.report(progress);
             let threads = self.options.threads;
             held = held_pieces(&part.file, self.manifest, threads, &report, self.cancel)
                 .ok_or_else(|| self.cancelled())?;
+            // Opening may fail yet, and be tried again.
+            self.options.known.note(&part.path, self.manifest.id(), stamp, held.clone());
         }
         if verify_piece(self.manifest, PieceIndex(0), []).is_ok() {
             // Of an empty content nothing is missing.
@@ -336,15 +344,16 @@ impl Opening<'_> {
         self.manifest.layout().piece_count() > 1
     }
 
-    fn part(&self, file: File, finished: OnceLock<FileStamp>) -> Part {
+    /// `complete`: it is the target already, and was this.
+    fn part(&self, file: File, complete: Option<FileStamp>) -> Part {
         Part {
             file: Arc::new(file),
             path: self.names.part.clone(),
             target: self.target.to_owned(),
             manifest_path: self.has_manifest().then(|| self.names.manifest.clone()),
             overwrite: self.options.overwrite,
-            renamed: AtomicBool::new(false),
-            finished: Arc::new(finished),
+            renamed: Arc::new(complete.map_or_else(OnceLock::new, OnceLock::from)),
+            finished: AtomicBool::new(complete.is_some()),
             failed: AtomicBool::new(false),
         }
     }

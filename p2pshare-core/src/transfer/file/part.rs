@@ -23,10 +23,10 @@ pub(super) struct Part {
     /// Where the manifest is kept until the end, if it has one.
     pub(super) manifest_path: Option<PathBuf>,
     pub(super) overwrite: bool,
-    /// It has its final name, but that may not be permanent yet.
-    pub(super) renamed: AtomicBool,
+    /// Set once it has its final name, which may not be permanent yet: what it was before anybody could change it there.
+    pub(super) renamed: Arc<OnceLock<FileStamp>>,
     /// Set once it is permanent under its final name.
-    pub(super) finished: Arc<OnceLock<FileStamp>>,
+    pub(super) finished: AtomicBool,
     /// The system could not make the bytes permanent, and may have forgotten them since.
     pub(super) failed: AtomicBool,
 }
@@ -54,31 +54,35 @@ impl Part {
         })
     }
 
-    /// Gives the file its final name and takes the manifest away.
+    /// Gives the file its final name.
     pub(super) fn rename(&self) -> Result<(), SinkError> {
-        if self.renamed.load(Ordering::Relaxed) {
+        if self.renamed.get().is_some() {
             return Ok(());
         }
+        let stamp = FileStamp::of_file(&self.file)
+            .map_err(|error| self.error("looking at", &self.path, error))?;
         self.try_rename().map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists | ErrorKind::IsADirectory => {
                 SinkError::Exists(self.target.clone())
             }
             _ => self.error("renaming", &self.path, error),
         })?;
-        self.renamed.store(true, Ordering::Relaxed);
+        self.renamed.get_or_init(|| stamp);
+        Ok(())
+    }
+
+    /// Notes that all is done, and takes the manifest away.
+    pub(super) fn finish(&self) {
         if let Some(manifest) = &self.manifest_path {
             // It is of no more use; left over, it does no harm.
             let _ = fs::remove_file(manifest);
         }
-        Ok(())
+        self.finished.store(true, Ordering::Release);
     }
 
-    /// Notes that all is done.
-    pub(super) fn finish(&self) -> Result<(), SinkError> {
-        let stamp = FileStamp::of_file(&self.file)
-            .map_err(|error| self.error("looking at", &self.target, error))?;
-        self.finished.get_or_init(|| stamp);
-        Ok(())
+    /// What the file was when it was complete, once it is permanent under its final name.
+    pub(super) fn finished(&self) -> Option<FileStamp> {
+        self.finished.load(Ordering::Acquire).then(|| self.renamed.get().copied()).flatten()
     }
 
     /// The folder that has the file.

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Committer, FileStamp, PartialSource, SinkOptions,
+    Committer, FileStamp, KnownParts, PartialSource, SinkOptions,
     discard::discard,
     open::{self, Opened},
     part::Part,
@@ -54,6 +54,7 @@ struct Inner {
     /// Held by who writes. The system lets only one write to a file at a time, and those who wait there burn time.
     writing: Mutex<()>,
     committer: Committer,
+    known: KnownParts,
     complete: bool,
 }
 
@@ -80,7 +81,7 @@ impl FileSink {
         let path = target.to_owned();
         let work = move || {
             let opened = open::open(&path, &manifest, &options, &flag)?;
-            Ok(Self::new(manifest, opened, options.committer))
+            Ok(Self::new(manifest, opened, options))
         };
         blocking(target, work).await
     }
@@ -106,7 +107,7 @@ impl FileSink {
         let work = move || {
             let _turn = turn;
             let opened = open::open(&path, &manifest, &options, &AtomicBool::new(false))?;
-            let sink = Self::new(manifest, opened, options.committer);
+            let sink = Self::new(manifest, opened, options);
             if !sink.already_complete() {
                 sink.inner.put(PieceIndex(0), &data)?;
                 sink.inner.committer.commit_unsynced(&sink.inner.part)?;
@@ -146,7 +147,7 @@ impl FileSink {
     /// What the very file with the content was when it was complete, whatever has its name by now; `None` before that.
     #[must_use]
     pub fn stamp(&self) -> Option<FileStamp> {
-        self.inner.part.finished.get().copied()
+        self.inner.part.finished()
     }
 
     /// The file that the content becomes.
@@ -169,11 +170,11 @@ impl FileSink {
             manifest.clone(),
             part.file.clone(),
             held.view().clone(),
-            part.finished.clone(),
+            part.renamed.clone(),
         )
     }
 
-    fn new(manifest: Manifest, opened: Opened, committer: Committer) -> Self {
+    fn new(manifest: Manifest, opened: Opened, options: SinkOptions) -> Self {
         Self {
             inner: Arc::new(Inner {
                 manifest,
@@ -183,7 +184,8 @@ impl FileSink {
                     available_parallelism().map_or(2, |n| n.get().max(2)),
                 )),
                 writing: Mutex::new(()),
-                committer,
+                committer: options.committer,
+                known: options.known,
                 complete: opened.complete,
             }),
         }
@@ -222,7 +224,7 @@ impl PieceSink for FileSink {
     async fn finish(&self) -> Result<(), SinkError> {
         let Inner { part, held, committer, .. } = &*self.inner;
         match held.view().missing() {
-            0 if part.finished.get().is_some() => Ok(()),
+            0 if part.finished().is_some() => Ok(()),
             0 => committer.commit(part.clone()).await,
             missing => Err(SinkError::Incomplete { missing }),
         }
@@ -235,12 +237,32 @@ impl Inner {
         let part = &self.part;
         part.check()?;
         let offset = self.manifest.layout().piece_offset(piece);
-        let turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of one that came twice, or all may be finished by now, and the file somebody's own.
+        if self.held.view().contains(piece) {
+            return Ok(());
+        }
         sys::write_at(&part.file, data, offset)
             .map_err(|error| part.error("writing", &part.path, error))?;
-        drop(turn);
         self.held.insert(piece);
         Ok(())
+    }
+}
+
+impl Drop for Inner {
+    /// Once nobody writes to the part file any more, and before its lock is gone.
+    fn drop(&mut self) {
+        let Self { manifest, part, held, known, complete, .. } = self;
+        if *complete {
+            return;
+        }
+        let is_left = part.renamed.get().is_none() && part.check().is_ok();
+        match FileStamp::of_file(&part.file) {
+            Ok(stamp) if is_left => {
+                known.note(&part.path, manifest.id(), stamp, held.view().snapshot());
+            }
+            _ => known.forget(&part.path),
+        }
     }
 }
 
@@ -268,4 +290,71 @@ fn ended<T>(
         let error = io::Error::from(ErrorKind::Interrupted);
         Err(SinkError::from_io("writing", target, target, error))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use futures::{FutureExt, StreamExt};
+
+    use super::*;
+    use crate::{
+        content::{PIECE_LEN, hash_bytes},
+        transfer::{PieceSource, TransferError},
+    };
+
+    const TEXT: &[u8] = b"a text";
+
+    async fn sink(target: &Path) -> FileSink {
+        let manifest = Manifest::single(ContentId::of(TEXT), TEXT.len() as u64).unwrap();
+        FileSink::open(target, manifest, SinkOptions::default()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_piece_that_comes_twice_is_written_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let sink = sink(&folder.path().join("a")).await;
+        let turn = sink.inner.writing.lock().unwrap();
+        let mut second = sink.put(PieceIndex(0), vec![Bytes::from_static(TEXT)]);
+        assert!((&mut second).now_or_never().is_none());
+        // It waits for its turn while the first one is written, and somebody has changed the file by then.
+        fs::write(sink.part_path(), "edited").unwrap();
+        sink.inner.held.insert(PieceIndex(0));
+        drop(turn);
+        second.await.unwrap();
+        assert_eq!(fs::read_to_string(sink.part_path()).unwrap(), "edited");
+    }
+
+    #[tokio::test]
+    async fn what_is_changed_as_soon_as_it_has_its_name_is_seen_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let sink = sink(&folder.path().join("a")).await;
+        sink.put(PieceIndex(0), vec![Bytes::from_static(TEXT)]).await.unwrap();
+        sink.inner.part.rename().unwrap();
+        fs::write(sink.target(), "tagged at once").unwrap();
+        let fetch = async || {
+            let mut stream = sink.source().fetch(&ContentId::of(TEXT), &[]).await?;
+            stream.next().await.unwrap().map(drop)
+        };
+        assert!(matches!(fetch().await, Err(TransferError::Changed)));
+        sink.inner.part.finish();
+        assert_ne!(sink.stamp().unwrap(), FileStamp::of(&fs::metadata(sink.target()).unwrap()));
+        assert!(matches!(fetch().await, Err(TransferError::Changed)));
+    }
+
+    #[tokio::test]
+    async fn the_manifest_is_kept_until_all_is_permanent() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = vec![7; PIECE_LEN as usize + 1];
+        let manifest = hash_bytes(&bytes);
+        let target = folder.path().join("a");
+        let id = manifest.id();
+        let sink = FileSink::open(&target, manifest, SinkOptions::default()).await.unwrap();
+        let kept = async || FileSink::stored_manifest(&target, &id).await.is_some();
+        sink.inner.part.rename().unwrap();
+        assert!(kept().await);
+        sink.inner.part.finish();
+        assert!(!kept().await);
+    }
 }

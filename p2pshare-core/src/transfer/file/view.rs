@@ -24,8 +24,8 @@ pub struct PartialSource {
     manifest: Manifest,
     file: Arc<File>,
     held: HoldingsView,
-    /// The file's state when the download was finished.
-    finished: Arc<OnceLock<FileStamp>>,
+    /// The file's state when it got its final name, under which others may change it.
+    renamed: Arc<OnceLock<FileStamp>>,
     options: ReadOptions,
 }
 
@@ -34,9 +34,9 @@ impl PartialSource {
         manifest: Manifest,
         file: Arc<File>,
         held: HoldingsView,
-        finished: Arc<OnceLock<FileStamp>>,
+        renamed: Arc<OnceLock<FileStamp>>,
     ) -> Self {
-        Self { manifest, file, held, finished, options: ReadOptions::default() }
+        Self { manifest, file, held, renamed, options: ReadOptions::default() }
     }
 
     /// The same with other options of reading.
@@ -85,7 +85,7 @@ impl PartialSource {
     }
 
     fn check_alive(&self) -> Result<(), TransferError> {
-        if self.finished.get().is_none() && self.held.is_abandoned() {
+        if self.renamed.get().is_none() && self.held.is_abandoned() {
             return Err(abandoned());
         }
         Ok(())
@@ -96,7 +96,7 @@ impl PartialSource {
         let view = self.clone();
         Arc::new(move || {
             view.check_alive()?;
-            if let Some(stamp) = view.finished.get() {
+            if let Some(stamp) = view.renamed.get() {
                 stamp.check(&view.file)?;
             }
             view.options.check.as_ref().map_or(Ok(()), |check| check())

@@ -168,6 +168,7 @@ impl Engine {
             patience: self.options.read_patience,
             serving: session.connection.serving.clone(),
             downloader: self.downloader.clone(),
+            known: self.known.clone(),
             ..DownloadOptions::default()
         };
         let files = match wanted.is_small() {
