@@ -199,8 +199,11 @@ async fn deleting_an_account_may_take_longer_than_a_request() {
     let passwords = Meanwhile::new();
     let inner = index_with(Arc::clone(&passwords) as _, IndexConfig::default());
     let http = HttpOptions { request_timeout: SHORT, ..HttpOptions::default() };
+    // To register and to log in may take longer.
+    let patient = router(inner.clone(), HttpOptions::default());
+    let patient = start_router(inner.clone(), patient, ServerOptions::default()).await;
+    let alice = patient.user("alice").await;
     let index = start_router(inner.clone(), router(inner, http), ServerOptions::default()).await;
-    let alice = index.user("alice").await;
     let (go_on, held) = oneshot::channel::<()>();
     passwords.happens(async move { held.await.unwrap() });
     let body = json!({ "password": PASSWORD });

@@ -6,25 +6,33 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use p2pshare_core::content::{ContentId, Manifest, hash_bytes};
+use p2pshare_core::identity::PeerKey;
 use p2pshare_core::swarm::{
     Candidate, DownloadError, DownloadOptions, Downloader, ManifestOptions, SmallDownload,
     SwarmEvents, download_small, manifest_from,
 };
 use p2pshare_core::transfer::{MemorySink, MemorySource, TransferError};
-use p2pshare_peer::net::{ClientLimits, PushProposal, RemotePeer};
+use p2pshare_peer::net::{ClientLimits, PeerConnector, PushProposal, RemotePeer};
 use p2pshare_proto::v1;
 use p2pshare_proto::v1::fetch_response::Event;
 use p2pshare_proto::v1::push_response::Event as Answer;
 use tokio_util::sync::CancellationToken;
 
 use crate::script::{Script, Then, part};
-use crate::support::{Grants, PIECE, Setup, bytes, name, source_of, within};
+use crate::support::{
+    Grants, PATIENCE, PIECE, Server, Setup, bytes, client_tls, name, source_of, within,
+};
 
 /// How long a peer may say nothing. Those who lie say something wrong long before.
 const STALL: Duration = Duration::from_secs(1);
 
 fn limits() -> ClientLimits {
-    ClientLimits { answer_timeout: STALL, stall_timeout: STALL, ..ClientLimits::default() }
+    ClientLimits {
+        connect_timeout: PATIENCE,
+        answer_timeout: STALL,
+        stall_timeout: STALL,
+        ..ClientLimits::default()
+    }
 }
 
 fn options() -> DownloadOptions {
@@ -39,23 +47,41 @@ fn options() -> DownloadOptions {
     }
 }
 
+/// The same for a download whose honest peer is not given up although the machine is slow.
+fn patient() -> DownloadOptions {
+    DownloadOptions { patience: PATIENCE, starving_patience: PATIENCE, ..options() }
+}
+
+/// An honest peer, to which it may take long to connect.
+fn honest(server: &Server) -> RemotePeer {
+    let limits = ClientLimits { connect_timeout: PATIENCE, ..ClientLimits::default() };
+    let connector = PeerConnector::new(client_tls(&PeerKey::generate().unwrap()), limits);
+    connector.peer(server.key.peer_id(), vec![server.peer_addr()])
+}
+
 fn candidate(peer: &RemotePeer, label: &str) -> Candidate {
     let source = Arc::new(source_of(peer, "anna"));
     Candidate { id: peer.id(), label: label.to_owned(), source }
 }
 
 /// Downloads as `get` does: first the manifest, then the pieces.
-async fn download(content: &ContentId, sources: Vec<Candidate>) -> Result<Vec<u8>, DownloadError> {
+async fn download(
+    content: &ContentId,
+    sources: Vec<Candidate>,
+    options: DownloadOptions,
+) -> Result<Vec<u8>, DownloadError> {
     let cancel = CancellationToken::new();
-    let patient = ManifestOptions { patience: STALL, ..ManifestOptions::default() };
-    let found = manifest_from(content, &sources, patient, &cancel).await?;
+    // Each is asked once.
+    let patience = options.patience.max(STALL);
+    let asking = ManifestOptions { patience, ..ManifestOptions::default() };
+    let found = manifest_from(content, &sources, asking, &cancel).await?;
     if let Some(data) = found.data {
         return Ok(data.concat());
     }
     let sink = MemorySink::new(found.manifest);
     let (to, events) = (Arc::new(sink.clone()), SwarmEvents::default());
     let downloader = Downloader::default();
-    downloader.download(to, Arc::new(sources), options(), events, &cancel).await?;
+    downloader.download(to, Arc::new(sources), options, events, &cancel).await?;
     Ok(sink.finished().unwrap().to_vec())
 }
 
@@ -63,12 +89,16 @@ async fn download(content: &ContentId, sources: Vec<Candidate>) -> Result<Vec<u8
 async fn download_in_one(
     content: &ContentId,
     sources: Vec<Candidate>,
+    options: DownloadOptions,
 ) -> Result<Vec<u8>, DownloadError> {
     let cancel = CancellationToken::new();
-    let got = download_small(content, &sources, &options(), |_, _| {}, &cancel).await?;
+    // Each is asked once.
+    let patience = options.patience.max(STALL);
+    let asking = DownloadOptions { answer: patience, stall: patience, ..options.clone() };
+    let got = download_small(content, &sources, &asking, |_, _| {}, &cancel).await?;
     match got {
         SmallDownload::Content { data, .. } => Ok(data.concat()),
-        SmallDownload::NeedsManifest => Box::pin(download(content, sources)).await,
+        SmallDownload::NeedsManifest => Box::pin(download(content, sources, options)).await,
     }
 }
 
@@ -160,7 +190,7 @@ async fn a_lie_in_a_fetch_ends_the_download() {
     for (what, fetch, then) in lies(&data) {
         let liar = fetching(&manifest, fetch, then).start_tls(limits()).await;
         let sources = vec![candidate(&liar, "liar")];
-        named(within(download(&manifest.id(), sources).boxed()).await, what);
+        named(within(download(&manifest.id(), sources, options()).boxed()).await, what);
     }
 }
 
@@ -171,7 +201,7 @@ async fn a_lie_in_a_small_fetch_ends_the_download() {
     for (what, fetch, then) in lies(&data) {
         let liar = fetching(&manifest, fetch, then).start_tls(limits()).await;
         let sources = vec![candidate(&liar, "liar")];
-        named(within(download_in_one(&manifest.id(), sources).boxed()).await, what);
+        named(within(download_in_one(&manifest.id(), sources, options()).boxed()).await, what);
     }
 }
 
@@ -179,17 +209,19 @@ async fn a_lie_in_a_small_fetch_ends_the_download() {
 async fn beside_a_liar_an_honest_peer_is_enough() {
     let (large, small) = (bytes(3 * PIECE + 9), bytes(5000));
     let memory = MemorySource::new();
-    let honest = [memory.insert(large.clone()), memory.insert(small.clone())];
-    let server = Setup::tls(&memory).start().await;
+    let manifests = [memory.insert(large.clone()), memory.insert(small.clone())];
+    let mut setup = Setup::tls(&memory);
+    setup.limits.handshake_timeout = PATIENCE;
+    let server = setup.start().await;
     for (number, (what, ..)) in lies(&large).into_iter().enumerate() {
-        for (data, manifest) in [&large, &small].into_iter().zip(&honest) {
+        for (data, manifest) in [&large, &small].into_iter().zip(&manifests) {
             let (_, fetch, then) = lies(data).swap_remove(number);
             let liar = fetching(manifest, fetch, then).start_tls(limits()).await;
-            let sources = vec![candidate(&liar, "liar"), candidate(&server.tls(), "honest")];
+            let sources = vec![candidate(&liar, "liar"), candidate(&honest(&server), "honest")];
             let id = manifest.id();
             let got = match data.len() > PIECE {
-                true => within(download(&id, sources).boxed()).await,
-                false => within(download_in_one(&id, sources).boxed()).await,
+                true => within(download(&id, sources, patient()).boxed()).await,
+                false => within(download_in_one(&id, sources, patient()).boxed()).await,
             };
             let got = got.unwrap_or_else(|error| panic!("{what}: {error}"));
             assert!(got == *data, "{what}");
@@ -221,7 +253,7 @@ async fn a_lie_about_what_is_held_ends_the_download() {
         let script = Script { have: updates, ..fetching(&manifest, vec![], then) };
         let liar = script.start_tls(limits()).await;
         let sources = vec![candidate(&liar, "liar")];
-        named(within(download(&manifest.id(), sources).boxed()).await, what);
+        named(within(download(&manifest.id(), sources, options()).boxed()).await, what);
     }
 }
 
@@ -267,7 +299,7 @@ async fn a_lie_about_the_manifest_ends_the_download() {
         let script = Script { manifest: parts, ..fetching(&manifest, vec![], then) };
         let liar = script.start_tls(limits()).await;
         let sources = vec![candidate(&liar, "liar")];
-        named(within(download(&manifest.id(), sources).boxed()).await, what);
+        named(within(download(&manifest.id(), sources, options()).boxed()).await, what);
     }
 }
 

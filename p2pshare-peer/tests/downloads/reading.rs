@@ -30,19 +30,17 @@ async fn the_end_of_a_slow_content_is_read_long_before_the_rest_has_come() {
     let bob = Peer::start("bob", &index).await;
     let manager = bob.open().await;
 
-    let begun = Instant::now();
     let reader = manager.reader(id, Some(data.len() as u64)).await.unwrap();
     assert_eq!((reader.content(), reader.len()), (id, data.len() as u64));
     let start = read(&reader, 0..1000).await.unwrap();
     let end = read(&reader, data.len() as u64 - 5000..u64::MAX).await.unwrap();
     let middle = read(&reader, 30 * MIB..30 * MIB + 100).await.unwrap();
-    let took = begun.elapsed();
+    let sent = seeder.sent();
     assert!(start == data[..1000] && end == data[data.len() - 5000..]);
     assert!(middle == data[30 << 20..][..100]);
-    // All of it takes 32 s.
-    assert!(took < Duration::from_secs(12), "{took:?}");
+    assert!(sent < data.len() as u64 / 2, "{sent} bytes had come");
 
-    // At a tenth of the download, a viewer that jumps about.
+    // Before most of it has come, a viewer that jumps about.
     let seeks = [63_u64, 5, 40, 20].map(|mib| read(&reader, mib * MIB..mib * MIB + 10));
     for (got, mib) in join_all(seeks).await.into_iter().zip([63_usize, 5, 40, 20]) {
         assert!(got.unwrap() == data[mib << 20..][..10]);
@@ -60,7 +58,7 @@ async fn reading_in_order_is_about_as_fast_as_downloading() {
     let manager = bob.open().await;
     let mut told = Vec::new();
     // What the machine does besides makes either slower: it counts if it is so once.
-    for round in 0..4 {
+    for round in 0..8 {
         let (one, other) = (sample(32 * MIB, 2 * round), sample(32 * MIB, 2 * round + 1));
         seeder.limit(1000);
         let read_id = seeder.share(&format!("read {round}"), &one).await;

@@ -49,6 +49,7 @@ pub(crate) struct Seeder {
     /// What it does wrong.
     pub(crate) faults: FaultySource,
     pub(crate) rate: RateLimit,
+    uploads: Uploads,
     address: std::net::SocketAddr,
     _stop: DropGuard,
 }
@@ -60,7 +61,7 @@ impl Seeder {
         let address = listener.local_addr().unwrap();
         let files = MemorySource::new();
         let faults = FaultySource::new(Arc::new(files.clone()), []);
-        let rate = RateLimit::unlimited();
+        let (rate, uploads) = (RateLimit::unlimited(), Uploads::default());
         let keys = me.index_keys().current();
         let services = ServerServices {
             source: Arc::new(OpenSource::new(Arc::new(faults.clone()))),
@@ -68,13 +69,13 @@ impl Seeder {
             receiver: None,
             slots: UploadSlots::new(NonZeroUsize::new(64).unwrap(), 1024),
             upload_rate: rate.clone(),
-            uploads: Uploads::default(),
+            uploads: uploads.clone(),
         };
         let security = ServerSecurity::Tls(PeerTls::new(me.key()).unwrap());
         let stop = CancellationToken::new();
         let shutdown = stop.clone().cancelled_owned();
         tokio::spawn(serve(listener, services, security, ServerLimits::default(), shutdown));
-        let seeder = Self { me, files, faults, rate, address, _stop: stop.drop_guard() };
+        let seeder = Self { me, files, faults, rate, uploads, address, _stop: stop.drop_guard() };
         seeder.come().await;
         seeder
     }
@@ -91,6 +92,11 @@ impl Seeder {
 
     pub(crate) fn limit(&self, mib_per_second: u64) {
         self.rate.set(NonZeroU64::new(mib_per_second * MIB));
+    }
+
+    /// Bytes that it has sent to those to whom it sends at the moment.
+    pub(crate) fn sent(&self) -> u64 {
+        self.uploads.list().iter().map(|upload| upload.bytes).sum()
     }
 
     pub(crate) async fn share(&self, path: &str, data: &Bytes) -> ContentId {

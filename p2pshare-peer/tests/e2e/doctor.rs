@@ -4,12 +4,19 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use serde_json::Value;
 
-use crate::support::{Ended, Index, Peer};
+use crate::support::{Ended, Index, Peer, Process};
 
 fn check(seen: &Ended, name: &str) -> Value {
     let all = seen.all("check");
     let found = all.iter().find(|check| check["name"] == name);
     found.unwrap_or_else(|| panic!("{name} was not checked: {all:?}")).clone()
+}
+
+/// `doctor` of a peer that would serve on any free port, so that it is no trouble if another has the usual one.
+fn doctor(peer: &Peer) -> Ended {
+    let mut command = peer.command(["doctor", "--json"]);
+    command.env("P2PSHARE_LISTEN", "127.0.0.1:0");
+    Process::start(command).wait()
 }
 
 #[test]
@@ -18,7 +25,7 @@ fn all_is_well_where_all_is_well() {
     let alice = Peer::registered(&index, "alice");
     alice.share_file("film", b"a film");
     let serving = alice.serve(&[]);
-    let seen = alice.ok(["doctor"]);
+    let seen = doctor(&alice).expect_code(0);
     assert_eq!(seen.one("doctor")["failures"], 0);
     for name in
         ["data directory", "private files", "catalog", "TLS", "index", "index's key", "clock"]
@@ -45,7 +52,7 @@ fn a_peer_that_another_account_may_not_run_says_so() {
     assert!(said.contains("belongs to another user"), "{said}");
     let seen = alice.ok(["status"]).one("status");
     assert_eq!((&seen["trouble"], &seen["online"]), (&told["message"], &false.into()));
-    let seen = alice.run(["doctor"]).expect_code(1);
+    let seen = doctor(&alice).expect_code(1);
     let checked = check(&seen, "serving");
     assert_eq!(checked["state"], "fail", "{checked}");
     // It goes on when the account is the right one again.
@@ -67,7 +74,7 @@ fn a_share_that_is_not_there_is_told_and_forgets_nothing() {
     alice.share("Films");
     fs::rename(alice.path("Films"), alice.path("away")).unwrap();
 
-    let seen = check(&alice.ok(["doctor"]), "share");
+    let seen = check(&doctor(&alice).expect_code(0), "share");
     assert!(seen["state"] == "warn" && seen["message"].to_string().contains("not there"), "{seen}");
     let shared = alice.ok(["share"]);
     assert_eq!(shared.one("shared")["online"], false);
@@ -93,7 +100,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
 
     // An announce of an address where nobody listens.
     let serving = alice.serve(&["--advertise", "127.0.0.1:1"]);
-    let seen = alice.run(["doctor"]).expect_code(1);
+    let seen = doctor(&alice).expect_code(1);
     let reached = check(&seen, "reachability");
     assert_eq!(reached["state"], "fail", "{reached}");
     assert!(reached["advice"].as_str().unwrap().contains("firewall"), "{reached}");
@@ -101,7 +108,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
 
     let key = alice.data_dir().join("known_indexes.json");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    let seen = alice.run(["doctor"]).expect_code(1);
+    let seen = doctor(&alice).expect_code(1);
     let private = check(&seen, "private files");
     assert_eq!(private["state"], "fail");
     assert!(private["message"].as_str().unwrap().contains("chmod 600"), "{private}");
@@ -109,7 +116,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
 
     fs::write(alice.data_dir().join("catalog.sqlite"), b"this is no database, is it?").unwrap();
     index.kill();
-    let seen = alice.run(["doctor"]).expect_code(1);
+    let seen = doctor(&alice).expect_code(1);
     assert_eq!(check(&seen, "catalog")["state"], "fail");
     assert_eq!(check(&seen, "index")["state"], "fail");
     assert_eq!(seen.one("doctor")["failures"], 2);

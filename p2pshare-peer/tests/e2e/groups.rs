@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     support::{Index, MIB, Peer, assert_bytes, b3sum, noise, tree, until},
-    swarm::{done, got_from, is_held_by, sources},
+    swarm::{got_from, is_held_by, sources, until_done},
 };
 
 #[test]
@@ -90,11 +90,11 @@ fn who_left_a_group_cannot_get_at_its_files_by_publishing_them() {
     for member in ["bob", "carol", "mallory"] {
         alice.ok(["group", "add", "friends", member]);
     }
-    let bytes = noise(12 * MIB + 7, 83);
+    let bytes = noise(16 * MIB + 7, 83);
     let id = b3sum(&bytes);
     std::fs::write(alice.path("film"), &bytes).unwrap();
     alice.ok(["share", "film", "--group", "friends"]);
-    let _serving = alice.serve(&["--upload-limit", "1MiB"]);
+    let (_serving, page) = alice.serve_slowly(MIB);
     mallory.ok(["search", "film"]).one("hit");
     mallory.ok(["group", "leave", "friends"]);
 
@@ -113,13 +113,18 @@ fn who_left_a_group_cannot_get_at_its_files_by_publishing_them() {
 
     // A member downloads: the other members get from him what he has, she is not told of him.
     let mut bobs = bob.start(["get", "alice:/film"]);
-    until("bob has some of it and carol is told of him", || {
+    until_done(&mut bobs, 3 * MIB as u64);
+    page.hold_uploads();
+    until("carol is told of bob", || {
         assert!(bobs.is_running(), "{}", bobs.stderr());
-        (done(&bobs) > 3 * MIB as u64 && is_held_by(&carol, &id, "bob")).then_some(())
+        is_held_by(&carol, &id, "bob").then_some(())
     });
     assert_eq!(sources(&mallory, &id), []);
     mallory.fails(5, ["get", &id, "-o", "out"]);
-    let carols = carol.start(["get", "alice:/film"]);
+    let mut carols = carol.start(["get", "alice:/film"]);
+    until_done(&mut carols, 0);
+    // Slow enough that each of them gets something of it from alice.
+    page.limit_uploads(Some(4 * MIB));
     let (bobs, carols) = (bobs.wait().expect_code(0), carols.wait().expect_code(0));
     for (peer, ended) in [(&bob, &bobs), (&carol, &carols)] {
         assert_bytes(&peer.path("film"), &bytes);

@@ -4,7 +4,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Index, MIB, Peer, Serving, assert_bytes, b3sum, noise, parts, tree, until};
+use crate::{
+    support::{Index, MIB, Peer, Serving, assert_bytes, b3sum, noise, parts, tree, until},
+    swarm::until_done,
+};
 
 fn with_page(peer: &Peer) -> Serving {
     peer.serve(&["--ui", "127.0.0.1:0"])
@@ -150,17 +153,14 @@ fn a_handed_over_download_survives_a_kill() {
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let film = noise(16 * MIB + 5, 2);
     let id = alice.share_file("film.mkv", &film);
-    let _serving = alice.serve(&["--upload-limit", "4MB"]);
+    let (_serving, page) = alice.serve_slowly(MIB);
     let node = with_page(&bob);
     let mut get = bob.start(["get", &id]);
-    get.wait_for("some of it has come", |lines| {
-        lines
-            .iter()
-            .any(|line| line.contains("\"progress\"") && !line.contains("\"done\":0"))
-            .then_some(())
-    });
+    until_done(&mut get, 0);
+    page.hold_uploads();
     node.kill();
     assert!(!bob.path("film.mkv").exists(), "it was faster than the kill");
+    page.limit_uploads(None);
     let _node = with_page(&bob);
     let ended = get.wait().expect_code(0);
     assert_eq!(ended.one("done")["failed"], 0);
@@ -174,7 +174,7 @@ fn downloads_are_listed_and_changed() {
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let film = noise(12 * MIB, 3);
     let id = alice.share_file("film.mkv", &film);
-    let _serving = alice.serve(&["--upload-limit", "1MB"]);
+    let (_serving, page) = alice.serve_slowly(MIB / 2);
     let _node = with_page(&bob);
     let begun = bob.ok(["get", &id, "--detach"]).one("begun");
     let number = begun["download"].to_string();
@@ -186,6 +186,7 @@ fn downloads_are_listed_and_changed() {
         })
     };
     until("it runs", || listed(&bob).iter().any(|one| one["bytes_done"] != 0).then_some(()));
+    page.hold_uploads();
     bob.ok(["downloads", "pause", &number]);
     state("paused");
     bob.ok(["downloads", "resume", "--all"]);

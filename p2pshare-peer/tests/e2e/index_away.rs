@@ -4,7 +4,10 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::support::{Index, MIB, Peer, assert_bytes, noise, until};
+use crate::{
+    support::{Index, MIB, Peer, assert_bytes, noise, until},
+    swarm::until_done,
+};
 
 /// How many sources of a content are online; `None`: it is not known.
 fn online(peer: &Peer, word: &str) -> Option<u64> {
@@ -48,7 +51,7 @@ fn a_download_outlives_its_index_and_the_peer_comes_back_online() {
     let mut serving = alice.serve(&["--upload-limit", "3MiB"]);
 
     let mut download = bob.start(["get", &id]);
-    download.wait_for_event("progress");
+    until_done(&mut download, 0);
     index.kill();
     download.wait().expect_code(0);
     assert_bytes(&bob.path("film"), &bytes);

@@ -5,20 +5,21 @@ use std::{fs, time::Duration};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
-use crate::support::{Ended, Index, MIB, Peer, Process, assert_bytes, b3sum, noise, parts, tree};
+use crate::{
+    support::{Ended, Index, MIB, Peer, Process, assert_bytes, b3sum, noise, parts, tree},
+    swarm::until_done,
+};
 
 /// What a download may have fetched in vain when it is killed: what was verified but not told yet, or on its way.
 const IN_FLIGHT: u64 = 6 * MIB as u64;
 
-/// Bytes that a source with a limit of 5 MiB sends in a second.
-const A_SECOND: u64 = 5 * MIB as u64;
-
-/// Bytes that were done at the first and the last time that the download told.
+/// Bytes that were done at the first and the last time that the download told of any. Before it knows what is there
+/// already it tells of none.
 fn first_and_last_done(events: &[Value]) -> Option<(u64, u64)> {
-    let mut told = events.iter().filter(|event| event["event"] == "progress");
-    let done = |event: &Value| event["done"].as_u64().unwrap();
-    let first = done(told.next()?);
-    Some((first, told.next_back().map_or(first, done)))
+    let told = events.iter().filter(|event| event["event"] == "progress");
+    let mut done = told.map(|event| event["done"].as_u64().unwrap()).filter(|done| *done > 0);
+    let first = done.next()?;
+    Some((first, done.next_back().unwrap_or(first)))
 }
 
 /// Waits until the download has told of so many bytes more than at first; `false` if it ended before.
@@ -66,13 +67,10 @@ fn a_download_survives_kills_of_either_side() {
         let ended = if round % 2 == 0 {
             download.kill()
         } else {
-            let (_, told) = first_and_last_done(&download.events()).unwrap();
             serving.kill();
             let ended = download.wait();
             if ended.code == Some(0) {
-                // What was on its way, and what a second of the source brings, was all the rest.
-                let rest = bytes.len() as u64 - told;
-                assert!(rest <= IN_FLIGHT + A_SECOND, "{rest} bytes came from a killed source");
+                // It was faster than the kill.
                 break;
             }
             let ended = ended.expect_code(5);
@@ -82,7 +80,11 @@ fn a_download_survives_kills_of_either_side() {
             serving = alice.serve(&limit);
             ended
         };
-        assert!(!bob.path("film.mkv").exists(), "a half file has the final name");
+        if bob.path("film.mkv").exists() {
+            // It was faster than the kill, else a half file has the final name.
+            assert_bytes(&bob.path("film.mkv"), &bytes);
+            break;
+        }
         assert_eq!(parts(&bob.home()).len(), 1, "{:?}", tree(&bob.home()));
         let (first, last) = first_and_last_done(&ended.events()).unwrap();
         assert!(first >= there, "it had {there} bytes and began again with {first}");
@@ -105,10 +107,10 @@ fn a_download_that_waits_goes_on_when_its_source_comes_back() {
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let bytes = noise(10 * MIB, 6);
     let id = alice.share_file("film.mkv", &bytes);
-    let serving = alice.serve(&["--upload-limit", "2MiB"]);
+    let serving = alice.serve(&["--upload-limit", "512KiB"]);
 
     let mut download = bob.start(["get", &id, "--wait", "100"]);
-    assert!(has_come_to(&mut download, MIB as u64));
+    until_done(&mut download, 0);
     serving.kill();
     let _serving = alice.serve(&[]);
     download.wait().expect_code(0);
@@ -121,10 +123,10 @@ fn a_source_that_freezes_is_given_up() {
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let bytes = noise(10 * MIB, 7);
     let id = alice.share_file("film.mkv", &bytes);
-    let serving = alice.serve(&["--upload-limit", "2MiB"]);
+    let (serving, page) = alice.serve_slowly(MIB / 2);
 
     let mut download = bob.start(["get", &id]);
-    assert!(has_come_to(&mut download, MIB as u64));
+    until_done(&mut download, 0);
     serving.process.signal(rustix::process::Signal::STOP);
     let ended = download.wait().expect_code(5);
     let (why, _) = ended.error();
@@ -132,12 +134,16 @@ fn a_source_that_freezes_is_given_up() {
     assert!(!bob.path("film.mkv").exists());
     let told = ended.all("progress");
     let stalled = |one: &Value| one["stalled_seconds"].as_u64().is_some_and(|seconds| seconds >= 5);
-    let last = told.last().unwrap();
-    assert!(stalled(last) && last["bytes_per_second"] == 0, "{}", ended.story());
-    assert!(last["eta_seconds"].is_null() && !stalled(&told[0]), "{}", ended.story());
+    // It is told while nothing comes, and only then.
+    let last = told.iter().rfind(|one| stalled(one)).unwrap();
+    assert!(told.iter().any(|one| !stalled(one)), "{}", ended.story());
+    assert_eq!(last["bytes_per_second"], 0, "{}", ended.story());
+    assert!(last["eta_seconds"].is_null(), "{}", ended.story());
 
     serving.process.signal(rustix::process::Signal::CONT);
-    bob.ok(["get", &id]);
+    page.limit_uploads(None);
+    // The index may have missed it meanwhile.
+    bob.ok(["get", &id, "--wait", "100"]);
     assert_bytes(&bob.path("film.mkv"), &bytes);
 }
 

@@ -9,7 +9,7 @@ use p2pshare_proto::v1::{
     ManifestHead, ManifestPart, PushOffer, PushRequest, Segment, push_request::Event,
     transfer_client::TransferClient,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tonic::{Request, Status};
 
 use crate::support::{Index, MIB, Page, Peer, assert_bytes, noise, tree, until};
@@ -231,9 +231,7 @@ fn a_push_of_the_running_peer_keeps_to_the_limit_of_uploads() {
     let page = Page::of(&alice);
     let film = noise(8 * MIB, 113);
     fs::write(alice.path("film.mkv"), &film).unwrap();
-    let limit = |limit| page.ok("PUT /api/settings", &json!({ "upload_limit": limit }));
-    // At this rate it would take more than two hours.
-    limit(json!(1024));
+    page.hold_uploads();
     page.ok("POST /api/pushes", &json!({ "path": alice.path("film.mkv"), "user": "bob" }));
     let running = until("it is listed", || {
         page.get("/api/uploads")["running"].as_array().unwrap().first().cloned()
@@ -243,7 +241,7 @@ fn a_push_of_the_running_peer_keeps_to_the_limit_of_uploads() {
         (&json!("bob"), &json!("film.mkv")),
         "{running}"
     );
-    limit(Value::Null);
+    page.limit_uploads(None);
     until("the push is done", || {
         (page.get("/api/pushes")["items"][0]["state"] == "done").then_some(())
     });

@@ -7,9 +7,9 @@ use p2pshare_core::{
     content::ContentId,
 };
 use p2pshare_peer::{account::SavedSession, data_dir::DataDir, index_client::IndexClient};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::{Ended, Index, MIB, Page, Peer, Process, assert_bytes, noise, tree, until};
+use crate::support::{Ended, Index, MIB, Peer, Process, assert_bytes, noise, tree, until};
 
 /// Who has a content, as the index tells this peer.
 pub(crate) fn sources(asker: &Peer, content: &str) -> Vec<Source> {
@@ -43,6 +43,23 @@ pub(crate) fn done(download: &Process) -> u64 {
     last.map_or(0, |event| event["done"].as_u64().expect("a number"))
 }
 
+/// Waits until a download that runs has verified more than so many bytes, and says how many.
+pub(crate) fn until_done(download: &mut Process, more_than: u64) -> u64 {
+    until(&format!("more than {more_than} bytes have come"), || {
+        let is_running = download.is_running();
+        let done = done(download);
+        let is_enough = done > more_than;
+        assert!(is_enough || is_running, "{}", download.stderr());
+        is_enough.then_some(done)
+    })
+}
+
+/// Waits until the index tells of nobody any more who has a part of the content. Whoever ends says so; if the index does
+/// not take it in time, it soon finds that they are gone.
+fn until_held_by_nobody(asker: &Peer, content: &str) {
+    until("who has ended is not told of", || holders(asker, content).is_empty().then_some(()));
+}
+
 /// Bytes that came from this user.
 pub(crate) fn got_from(ended: &Ended, user: &str) -> u64 {
     let file = ended.one("file");
@@ -60,12 +77,13 @@ fn what_one_has_the_other_gets_though_the_seed_is_away() {
     let carol = Peer::registered(&index, "carol");
     let bytes = noise(12 * MIB + 5, 201);
     let id = alice.share_file("film", &bytes);
-    let seed = alice.serve(&["--upload-limit", "2MiB"]);
+    let seed = alice.serve(&["--upload-limit", "512KiB"]);
 
     let mut bobs = bob.start(["get", &id, "--wait", "100"]);
-    until("bob has some of it and is told of", || {
+    until_done(&mut bobs, MIB as u64);
+    until("bob is told of", || {
         assert!(bobs.is_running(), "{}", bobs.stderr());
-        (done(&bobs) > 3 * MIB as u64 && is_held_by(&carol, &id, "bob")).then_some(())
+        is_held_by(&carol, &id, "bob").then_some(())
     });
     seed.kill();
     let at_least = done(&bobs);
@@ -83,21 +101,23 @@ fn what_one_has_the_other_gets_though_the_seed_is_away() {
         assert_bytes(&peer.path("film"), &bytes);
         assert_eq!(tree(&peer.home()).len(), 1);
     }
-    assert!(holders(&carol, &id).is_empty(), "who has ended is told of");
+    until_held_by_nobody(&carol, &id);
 }
 
 #[test]
 fn a_peer_that_serves_goes_on_when_a_download_beside_it_ends() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
-    let film = noise(6 * MIB, 202);
+    let film = noise(12 * MIB, 202);
     let id = alice.share_file("film", &film);
     let bobs_own = noise(3 * MIB, 203);
     let own = bob.share_file("own", &bobs_own);
-    let _seed = alice.serve(&["--upload-limit", "1MiB"]);
+    let (_seed, page) = alice.serve_slowly(MIB / 2);
     let mut serving = bob.serve(&[]);
 
     let mut download = bob.start(["get", &id]);
+    until_done(&mut download, 0);
+    page.hold_uploads();
     until("bob is told of", || {
         assert!(download.is_running(), "{}", download.stderr());
         is_held_by(&alice, &id, "bob").then_some(())
@@ -107,10 +127,12 @@ fn a_peer_that_serves_goes_on_when_a_download_beside_it_ends() {
         sources.filter(|source| source.owner.as_str() == "bob").map(|source| source.peer).next()
     };
     assert_ne!(by_whom(&id), by_whom(&own), "the download has stolen the peer's place");
-    alice.ok(["get", &own, "-o", "during"]);
+    alice.ok(["get", &own, "-o", "during", "--here"]);
+    assert!(download.is_running(), "{}", download.stderr());
+    page.limit_uploads(None);
     download.wait().expect_code(0);
-    assert!(!is_held_by(&alice, &id, "bob"));
-    alice.ok(["get", &own, "-o", "after"]);
+    until_held_by_nobody(&alice, &id);
+    alice.ok(["get", &own, "-o", "after", "--here"]);
     assert_bytes(&alice.path("after"), &bobs_own);
     assert!(serving.process.is_running());
 }
@@ -121,13 +143,15 @@ fn who_wants_to_serve_nothing_is_not_told_of() {
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let bytes = noise(6 * MIB, 204);
     let id = alice.share_file("film", &bytes);
-    let _seed = alice.serve(&["--upload-limit", "1MiB"]);
+    let (_seed, page) = alice.serve_slowly(MIB);
     let mut download = bob.start(["get", &id, "--no-serve"]);
     until("bob has half of it", || {
         assert!(holders(&alice, &id).is_empty());
-        assert!(download.is_running(), "{}", download.stderr());
-        (done(&download) >= 3 * MIB as u64).then_some(())
+        let has_half = done(&download) >= 3 * MIB as u64;
+        assert!(has_half || download.is_running(), "{}", download.stderr());
+        has_half.then_some(())
     });
+    page.limit_uploads(None);
     download.wait().expect_code(0);
     assert_bytes(&bob.path("film"), &bytes);
 }
@@ -137,20 +161,20 @@ fn a_downloader_that_vanishes_holds_up_nobody() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let carol = Peer::registered(&index, "carol");
-    let bytes = noise(10 * MIB, 205);
+    let bytes = noise(16 * MIB, 205);
     let id = alice.share_file("film", &bytes);
-    let _seed = alice.serve(&["--ui", "127.0.0.1:0"]);
-    let page = Page::of(&alice);
-    page.ok("PUT /api/settings", &json!({ "upload_limit": MIB }));
+    let (_seed, page) = alice.serve_slowly(MIB);
     let mut bobs = bob.start(["get", &id, "--upload-limit", "1MiB"]);
+    until_done(&mut bobs, 3 * MIB as u64);
+    page.hold_uploads();
     until("bob is told of", || {
         assert!(bobs.is_running(), "{}", bobs.stderr());
-        (done(&bobs) > 0 && is_held_by(&carol, &id, "bob")).then_some(())
+        is_held_by(&carol, &id, "bob").then_some(())
     });
-    let carols = carol.start(["get", &id]);
-    until("carol gets something", || (done(&carols) > 0).then_some(()));
+    let mut carols = carol.start(["get", &id]);
+    until_done(&mut carols, 0);
     bobs.kill();
-    page.ok("PUT /api/settings", &json!({ "upload_limit": null }));
+    page.limit_uploads(None);
     carols.wait().expect_code(0);
     assert_bytes(&carol.path("film"), &bytes);
     // Its place is still told, and nobody is there.
@@ -159,7 +183,7 @@ fn a_downloader_that_vanishes_holds_up_nobody() {
     dave.ok(["get", &id]);
     assert_bytes(&dave.path("film"), &bytes);
     // He goes on as the same peer, for long enough to be told of.
-    page.ok("PUT /api/settings", &json!({ "upload_limit": 2 * MIB }));
+    page.limit_uploads(Some(2 * MIB));
     bob.ok(["get", &id]);
-    assert!(!is_held_by(&carol, &id, "bob"));
+    until_held_by_nobody(&carol, &id);
 }

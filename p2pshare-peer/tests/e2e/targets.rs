@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::support::{Index, MIB, Peer, assert_bytes, noise, parts, tree};
+use crate::{
+    support::{Index, MIB, Peer, assert_bytes, noise, parts, tree},
+    swarm::until_done,
+};
 
 #[test]
 fn what_is_there_is_kept_unless_it_may_be_replaced() {
@@ -93,12 +96,14 @@ fn of_two_downloads_to_one_place_one_wins() {
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let bytes = noise(8 * MIB, 5);
     let id = alice.share_file("file", &bytes);
-    let _serving = alice.serve(&["--upload-limit", "2MiB"]);
+    let (_serving, page) = alice.serve_slowly(MIB / 2);
 
     let mut first = bob.start(["get", &id]);
-    first.wait_for_event("progress");
+    until_done(&mut first, 0);
+    page.hold_uploads();
     let said = bob.fails(1, ["get", &id]);
     assert!(said.contains("being downloaded already"), "{said}");
+    page.limit_uploads(None);
     first.wait().expect_code(0);
     assert_bytes(&bob.path("file"), &bytes);
     assert_eq!(tree(&bob.home()).len(), 1, "{:?}", tree(&bob.home()));

@@ -16,20 +16,21 @@ use p2pshare_core::transfer::{MemorySink, MemorySource};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PIECE, bytes, source_of, within};
+use crate::support::{PATIENCE, PIECE, bytes, source_of, within};
 use crate::wires::{STALL, Wired};
 
 /// A download that nothing slows down ends in this time, one way or the other.
 const BOUND: Duration = Duration::from_secs(45);
 
-fn options() -> DownloadOptions {
+/// Settings of a download that goes on for about so long when all that it knows have failed.
+fn options(patience: Duration) -> DownloadOptions {
     DownloadOptions {
         answer: STALL,
         stall: STALL,
         queue_stall: STALL,
-        patience: 5 * STALL,
+        patience: 5 * patience,
         rest: Duration::from_millis(20),
-        starving_patience: 4 * STALL,
+        starving_patience: 4 * patience,
         max_failures: 3,
         ..DownloadOptions::default()
     }
@@ -38,8 +39,10 @@ fn options() -> DownloadOptions {
 /// One content, some peers that have it, and what was downloaded of it.
 struct Scene {
     data: Bytes,
+    memory: MemorySource,
     manifest: Manifest,
     wires: Vec<Wired>,
+    patience: Duration,
     sink: Option<MemorySink>,
 }
 
@@ -48,8 +51,15 @@ impl Scene {
         let memory = MemorySource::new();
         let data = bytes(len);
         let manifest = memory.insert(data.clone());
-        let wires = join_all((0..sources).map(|_| Wired::start(&memory, None, tls))).await;
-        Self { data, manifest, wires, sink: None }
+        let wires = (0..sources).map(|_| Wired::start(&memory, None, tls, STALL));
+        let wires = join_all(wires).await;
+        Self { data, memory, manifest, wires, patience: STALL, sink: None }
+    }
+
+    /// One more peer, which is not given up although the machine is slow.
+    async fn add_patient(&mut self, tls: bool) {
+        self.wires.push(Wired::start(&self.memory, None, tls, PATIENCE).await);
+        self.patience = PATIENCE;
     }
 
     fn candidates(&self) -> Vec<Candidate> {
@@ -69,9 +79,10 @@ impl Scene {
         let sink = match &self.sink {
             Some(sink) => sink.clone(),
             None => {
-                let patient = ManifestOptions { patience: 2 * STALL, ..ManifestOptions::default() };
+                let patience = 2 * self.patience;
+                let asking = ManifestOptions { patience, ..ManifestOptions::default() };
                 let id = self.manifest.id();
-                let found = manifest_from(&id, &sources, patient, &cancel).boxed().await?;
+                let found = manifest_from(&id, &sources, asking, &cancel).boxed().await?;
                 if let Some(data) = found.data {
                     return Ok(data.concat());
                 }
@@ -80,8 +91,8 @@ impl Scene {
             }
         };
         let (to, events) = (Arc::new(sink.clone()), SwarmEvents::default());
-        let downloader = Downloader::default();
-        downloader.download(to, Arc::new(sources), options(), events, &cancel).boxed().await?;
+        let (downloader, options) = (Downloader::default(), options(self.patience));
+        downloader.download(to, Arc::new(sources), options, events, &cancel).boxed().await?;
         Ok(sink.finished().expect("a finished download").to_vec())
     }
 
@@ -166,9 +177,10 @@ async fn beside_faulty_wires_one_that_is_well_is_enough() {
         let number = usize::try_from(seed).unwrap();
         let (len, tls) = (LENGTHS[number % LENGTHS.len()], seed % 2 == 0);
         let story = format!("seed {seed}: {len} bytes, TLS: {tls}");
-        let mut scene = Scene::new(len, 3, tls).await;
+        let mut scene = Scene::new(len, 2, tls).await;
         scene.wires[0].trouble(seed * 16);
         scene.wires[1].trouble(seed * 16 + 1);
+        scene.add_patient(tls).await;
         let got = within(scene.download()).await;
         let got = got.unwrap_or_else(|error| panic!("{story}: {error}"));
         assert!(got == scene.data, "{story}: wrong bytes");

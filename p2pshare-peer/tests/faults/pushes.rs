@@ -9,7 +9,7 @@ use p2pshare_peer::net::PushProposal;
 use tokio::time::timeout;
 
 use crate::support::{Grants, Inbox, PIECE, bytes, name, within};
-use crate::wires::Wired;
+use crate::wires::{STALL, Wired};
 
 /// A push that nothing slows down ends in this time, one way or the other.
 const BOUND: Duration = Duration::from_secs(45);
@@ -36,7 +36,7 @@ async fn random_faults_end_in_the_right_bytes_or_in_the_cause() {
         let data = bytes(len);
         let manifest = memory.insert(data.clone());
         let inbox = Arc::new(Inbox::default());
-        let wire = Wired::start(&MemorySource::new(), Some(inbox.clone()), tls).await;
+        let wire = Wired::start(&MemorySource::new(), Some(inbox.clone()), tls, STALL).await;
         wire.trouble(5000 + seed);
         let proposal = PushProposal { name: name("gift"), manifest: manifest.clone() };
         match timeout(BOUND, push(&wire, &memory, &proposal)).await {

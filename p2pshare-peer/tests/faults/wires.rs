@@ -11,7 +11,7 @@ use p2pshare_peer::net::{ClientLimits, ClientSecurity, PeerConnector, RemotePeer
 
 use crate::support::{Server, Setup, client_tls};
 
-/// How long anything may be silent.
+/// How long anything that may be faulty may be silent.
 pub(crate) const STALL: Duration = Duration::from_millis(1200);
 
 /// Faults are among so many of the first bytes of a connection.
@@ -26,17 +26,19 @@ pub(crate) struct Wired {
 }
 
 impl Wired {
-    /// A peer that serves this, and takes pushes if it has a receiver.
+    /// A peer that serves this, and takes pushes if it has a receiver. Neither side waits longer than `stall` for the
+    /// other.
     pub(crate) async fn start(
         memory: &MemorySource,
         receiver: Option<Arc<dyn PushReceiver>>,
         tls: bool,
+        stall: Duration,
     ) -> Self {
         let mut setup = if tls { Setup::tls(memory) } else { Setup::plain(memory) };
         setup.receiver = receiver;
-        setup.limits.handshake_timeout = 2 * STALL;
-        setup.limits.answer_timeout = STALL;
-        setup.limits.stall_timeout = STALL;
+        setup.limits.handshake_timeout = 2 * stall;
+        setup.limits.answer_timeout = stall;
+        setup.limits.stall_timeout = stall;
         let server = setup.start().await;
         let proxy = TcpProxy::start(server.addr).await.unwrap();
         let security = match tls {
@@ -44,9 +46,9 @@ impl Wired {
             false => ClientSecurity::Plain,
         };
         let limits = ClientLimits {
-            connect_timeout: 2 * STALL,
-            answer_timeout: STALL,
-            stall_timeout: STALL,
+            connect_timeout: 2 * stall,
+            answer_timeout: stall,
+            stall_timeout: stall,
             ..ClientLimits::default()
         };
         let addrs = vec![PeerAddr::from_socket(proxy.addr()).unwrap()];

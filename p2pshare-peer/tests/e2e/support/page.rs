@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Peer, process::PATIENCE};
 
@@ -85,6 +85,16 @@ impl Page {
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Value {
         self.ok(&format!("GET {path}"), &Value::Null)
+    }
+
+    /// Sends at most so many bytes a second from now on, `None`: as many as it can.
+    pub(crate) fn limit_uploads(&self, bytes_per_second: Option<usize>) {
+        self.ok("PUT /api/settings", &json!({ "upload_limit": bytes_per_second }));
+    }
+
+    /// Sends so little from now on that no piece comes whole within any test, and yet it does not stall.
+    pub(crate) fn hold_uploads(&self) {
+        self.limit_uploads(Some(1024));
     }
 
     /// The cookie that a one-time URL is changed for, as a header line.

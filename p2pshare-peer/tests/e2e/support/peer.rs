@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    Index, clean,
+    Index, Page, clean,
     process::{Ended, Process},
 };
 
@@ -134,6 +134,14 @@ impl Peer {
         let mut process = self.start(args);
         let ready = process.wait_for_event("ready");
         Serving { process, ready }
+    }
+
+    /// Serves at so many bytes a second, until the page says otherwise.
+    pub(crate) fn serve_slowly(&self, bytes_per_second: usize) -> (Serving, Page) {
+        let serving = self.serve(&["--ui", "127.0.0.1:0"]);
+        let page = Page::of(self);
+        page.limit_uploads(Some(bytes_per_second));
+        (serving, page)
     }
 
     /// The session's token, as it lies on the disk.
