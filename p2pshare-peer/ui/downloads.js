@@ -20,33 +20,22 @@ const states = new Map();
 
 /** Begins to watch for downloads that end, wherever one is on the page. */
 export function startDownloads() {
-  const always = new AbortController().signal;
-  /** The highest number that was told. `null` before the first list of an account, in which no end is news. */
-  let newest = null;
-  let account = live.last.state?.account?.username;
-  live.on("state", always, (state) => {
-    const before = account;
-    account = state.account?.username;
-    if (!before || account === before) return;
-    // What another account has fetched long ago has other numbers.
-    newest = null;
-    states.clear();
-  });
-  live.on("downloads", always, ({ items, removed, reset }) => {
+  /** When the peer told of them last, by its own clock; `null` before the first list, in which no end is news. */
+  let told = null;
+  live.on("downloads", new AbortController().signal, ({ items, removed, reset, at }) => {
     const done = [];
     const failed = [];
     for (const item of items) {
-      // In a list of all, one that was not told before is old, unless it came after all that were.
-      const isOld = reset && (newest === null || item.id <= newest);
-      const before = states.get(item.id) ?? (isOld ? item.state : "new");
+      // A list of all has old ones too. One that is told for the first time is news if it has ended since the last word.
+      const isNews = !reset || (told !== null && item.finished_at >= told);
+      const before = states.get(item.id) ?? (isNews ? "new" : item.state);
       states.set(item.id, item.state);
       if (SETTLED.has(before)) continue;
       if (item.state === "done") done.push(item);
       if (item.state === "failed") failed.push(item);
     }
     for (const id of removed) states.delete(id);
-    // Of nobody there is an empty list: it is not the first one of whoever logs in next.
-    if (account || items.length > 0) newest = Math.max(newest ?? 0, ...items.map(({ id }) => id));
+    told = at;
     announce(done, "is complete", "downloads are complete", "info");
     announce(failed, "has failed", "downloads have failed", "error");
   });

@@ -12,7 +12,10 @@ use axum::{
     routing::get,
 };
 use futures::{Stream, StreamExt, stream};
-use p2pshare_core::api::ProblemKind;
+use p2pshare_core::{
+    api::ProblemKind,
+    time::{Clock, SystemClock, Timestamp},
+};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
@@ -129,6 +132,8 @@ struct DownloadsChanged {
     totals: DownloadTotals,
     /// What was told before counts no more.
     reset: bool,
+    /// When they were looked at: what ends later is told next.
+    at: Timestamp,
 }
 
 impl<'a> Follower<'a> {
@@ -193,7 +198,7 @@ impl<'a> Follower<'a> {
         if changed.all || changed.changed.len() > MANY || changed.removed.len() > MAX_PAGE {
             return self.tell_all_downloads().await;
         }
-        let downloads = self.app.node.downloads();
+        let (downloads, at) = (self.app.node.downloads(), SystemClock.now());
         let mut items = Vec::with_capacity(changed.changed.len());
         for id in changed.changed {
             match downloads.view(id).await {
@@ -204,17 +209,18 @@ impl<'a> Follower<'a> {
             }
         }
         let (removed, totals) = (changed.removed, downloads.totals().await?);
-        let changed = DownloadsChanged { items, removed, totals, reset: false };
+        let changed = DownloadsChanged { items, removed, totals, reset: false, at };
         self.send("downloads", &changed).await
     }
 
     /// The newest downloads, in place of what was told before.
     async fn tell_all_downloads(&self) -> Result<(), Ended> {
-        let downloads = self.app.node.downloads();
+        let (downloads, at) = (self.app.node.downloads(), SystemClock.now());
         let page = downloads.list(DownloadFilter::All, None, MANY).await?;
         let totals = downloads.totals().await?;
         let (items, removed) = (page.items, Vec::new());
-        self.send("downloads", &DownloadsChanged { items, removed, totals, reset: true }).await
+        let all = DownloadsChanged { items, removed, totals, reset: true, at };
+        self.send("downloads", &all).await
     }
 
     async fn send(&self, name: &str, value: &impl Serialize) -> Result<(), Ended> {
