@@ -63,7 +63,7 @@ async fn a_view_works_until_the_next_one_is_there() {
     let Some(session) = Session::registered(&index, "alice").await else { return };
     let page = &session.browser;
     page.view("#/shares").await;
-    assert_eq!(page.script(LEAVE, &[]).await, json!(["Shares", "true", true]));
+    assert_eq!(page.script(DRAG, &[]).await, json!(["Shares", "true", true]));
     page.settled().await;
     let heading = "return document.querySelector('main h1').innerText";
     assert_eq!(page.script(heading, &[]).await, "Uploads");
@@ -73,7 +73,7 @@ async fn a_view_works_until_the_next_one_is_there() {
 
 /// Goes from the shares to another view, and drags a file over what is seen before that is there. Gives what is seen,
 /// whether the page says that it is busy, and whether it takes the file: the browser would open it otherwise.
-const LEAVE: &str = r"
+const DRAG: &str = r"
 return new Promise((resolve) => {
   addEventListener('hashchange', () => {
     const dataTransfer = new DataTransfer();
