@@ -172,3 +172,26 @@ export function debounce(milliseconds, call) {
     timer = setTimeout(call, milliseconds);
   };
 }
+
+/** Calls a function once the page was seen for so many milliseconds. While it is hidden, the time stands still. */
+export function onceSeen(milliseconds, call) {
+  const done = new AbortController();
+  let left = milliseconds;
+  let timer = null;
+  let since = 0;
+  const follow = () => {
+    if (!document.hidden && timer === null) {
+      since = performance.now();
+      timer = setTimeout(() => {
+        done.abort();
+        call();
+      }, left);
+    } else if (document.hidden && timer !== null) {
+      clearTimeout(timer);
+      timer = null;
+      left -= performance.now() - since;
+    }
+  };
+  document.addEventListener("visibilitychange", follow, { signal: done.signal });
+  follow();
+}

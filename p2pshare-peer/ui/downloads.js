@@ -20,18 +20,22 @@ const states = new Map();
 
 /** Begins to watch for downloads that end, wherever one is on the page. */
 export function startDownloads() {
-  live.on("downloads", new AbortController().signal, ({ items, removed, reset }) => {
+  /** When the peer told of them last, by its own clock; `null` before the first list, in which no end is news. */
+  let told = null;
+  live.on("downloads", new AbortController().signal, ({ items, removed, reset, at }) => {
     const done = [];
     const failed = [];
     for (const item of items) {
-      // One that is new and not in a list of all began and ended since the last was told.
-      const before = states.get(item.id) ?? (reset ? item.state : "new");
+      // A list of all has old ones too. One that is told for the first time is news if it has ended since the last word.
+      const isNews = !reset || (told !== null && item.finished_at >= told);
+      const before = states.get(item.id) ?? (isNews ? "new" : item.state);
       states.set(item.id, item.state);
       if (SETTLED.has(before)) continue;
       if (item.state === "done") done.push(item);
       if (item.state === "failed") failed.push(item);
     }
     for (const id of removed) states.delete(id);
+    told = at;
     announce(done, "is complete", "downloads are complete", "info");
     announce(failed, "has failed", "downloads have failed", "error");
   });

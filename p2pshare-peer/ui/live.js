@@ -1,6 +1,6 @@
 // What the peer tells by itself: one stream of events, kept up with back-off, and the last of each kind.
 
-import { api } from "./api.js";
+import { api, query } from "./api.js";
 
 const KINDS = ["state", "downloads", "shares", "uploads", "pushes", "inbox", "notice"];
 
@@ -17,9 +17,16 @@ class Live extends EventTarget {
   retryAt = 0;
 
   #source = null;
+  /** How far the peer's notices were heard: it names the run of the peer, and the last notice. */
+  #heard = "";
   #wait = 0;
   #timer = null;
   #hidden = null;
+
+  /** Which run of the peer tells: empty before the first word of it. */
+  get run() {
+    return this.#heard.split("-")[0];
+  }
 
   /** Begins to listen to the peer. */
   start() {
@@ -52,16 +59,17 @@ class Live extends EventTarget {
     if (this.last[kind] === before) this.tell(kind, answer);
   }
 
-  /** Tries again at once. */
+  /** Tries again at once, unless it is being tried: whoever is impatient would only begin anew each time. */
   retry() {
-    if (this.connection === "waiting" || this.connection === "shut-out") this.#again();
+    if (!this.#source && (this.connection === "waiting" || this.connection === "shut-out")) this.#again();
   }
 
   #open() {
     clearTimeout(this.#timer);
     this.#source?.close();
     if (this.connection === "open") this.#become("connecting");
-    const source = new EventSource("/api/events");
+    // A notice is told once. Whoever was away hears those of that time; whoever begins hears none of before.
+    const source = new EventSource(`/api/events${query({ after: this.#heard })}`);
     this.#source = source;
     source.addEventListener("open", () => {
       this.#wait = 0;
@@ -69,7 +77,10 @@ class Live extends EventTarget {
     });
     source.addEventListener("error", () => this.#lost());
     for (const kind of KINDS) {
-      source.addEventListener(kind, (event) => this.tell(kind, JSON.parse(event.data)));
+      source.addEventListener(kind, (event) => {
+        this.#heard = event.lastEventId;
+        this.tell(kind, JSON.parse(event.data));
+      });
     }
   }
 

@@ -2,12 +2,12 @@
 
 import { api } from "./api.js";
 import { closeDialogs } from "./dialog.js";
-import { fill, h, loadIcons } from "./dom.js";
+import { fill, h, loadIcons, setAttribute } from "./dom.js";
 import { startDownloads } from "./downloads.js";
 import { live } from "./live.js";
 import { loading, problemBox, tell } from "./parts.js";
 import { startPushes } from "./pushes.js";
-import { here, route } from "./router.js";
+import { arrived, here, route } from "./router.js";
 import { followScroll, restoreScroll } from "./scroll.js";
 import { buildShell } from "./shell.js";
 
@@ -31,36 +31,43 @@ let account;
 /** Who was logged in before. */
 let lastUser;
 let first = true;
+/** How often a view was asked for: one that comes after a later one was asked for is not shown any more. */
+let turns = 0;
 
 /** Shows the view of the address; to those who are not logged in, the one where they can. */
 async function showView() {
-  const { parts, query } = here();
+  turns += 1;
+  const turn = turns;
+  setAttribute(shell.main, "aria-busy", "true");
+  const { address, parts, query } = here();
   const known = Object.hasOwn(VIEWS, parts[0] ?? "");
   // In place of this address, or the way back would lead to it and here again.
   if (account && !known) return location.replace(route(["search"]));
 
+  const load = account ? () => VIEWS[parts[0]](parts) : LOGIN;
+  shell.loggedIn(Boolean(account));
+  shell.at(account ? parts[0] : "login");
+  // A part of the page that cannot be fetched: most likely the peer is gone.
+  const module = await load().catch((error) => ({ default: () => failed(error) }));
+  if (turn !== turns) return undefined;
+
+  // The view before was seen until now, and has worked until now.
   leave.abort();
   closeDialogs();
   leave = new AbortController();
   const { signal } = leave;
-  const load = account ? () => VIEWS[parts[0]](parts) : LOGIN;
-  shell.loggedIn(Boolean(account));
-  shell.at(account ? parts[0] : "login");
-
+  arrived(address);
   let view;
   try {
-    const module = await load();
-    if (signal.aborted) return undefined;
     view = module.default({ parts: parts.slice(1), query, signal, lastUser });
   } catch (error) {
-    if (signal.aborted) return undefined;
-    // A part of the page could not be fetched, most likely since the peer is gone.
     view = failed(error);
   }
   // What had the focus goes with its view.
   if (shell.main.contains(document.activeElement)) document.activeElement.blur();
   document.title = `${view.title} · p2pshare`;
   fill(shell.main, h("div", { class: `view ${view.className ?? ""}`.trim() }, view.element));
+  setAttribute(shell.main, "aria-busy", null);
   restoreScroll(shell.main, signal);
   // Those who listen hear where they are. At the beginning the browser tells the title.
   if (!first) shell.main.querySelector("[data-first], h1")?.focus({ preventScroll: true });

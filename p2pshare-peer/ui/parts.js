@@ -1,6 +1,6 @@
 // Parts that many views are made of.
 
-import { fill, h, icon, setAttribute, setText, show } from "./dom.js";
+import { fill, h, icon, onceSeen, setAttribute, setText, show } from "./dom.js";
 import { percent } from "./text.js";
 
 /** A button: `label` is always there for those who cannot see; with `bare` only its icon is seen. */
@@ -221,7 +221,7 @@ export function tell(text, level = "info", link) {
   );
   toasts.append(toast);
   while (toasts.children.length > 3) toasts.firstChild.remove();
-  setTimeout(close, level === "error" ? 12_000 : 6_000);
+  onceSeen(level === "error" ? 12_000 : 6_000, close);
 }
 
 /** A line for those who listen: what has changed, told once it has come to rest. */

@@ -8,7 +8,11 @@ import { fileName } from "./text.js";
 export function startPushes() {
   /** What each push's state was when it was last told; none before the first list, whose ends are not news. */
   let states = null;
+  let run = "";
   live.on("pushes", new AbortController().signal, ({ items }) => {
+    // A peer that was started anew numbers them anew.
+    if (run && run !== live.run) states?.clear();
+    run = live.run;
     for (const { id, state, path, user } of states ? items : []) {
       // One that was never seen running began and ended between two lists: so is one that cannot even begin.
       if ((states.get(id) ?? "running") !== "running") continue;

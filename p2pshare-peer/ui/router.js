@@ -7,10 +7,14 @@ export function route(parts, values = {}) {
   return `#/${path}${set.length ? `?${new URLSearchParams(set)}` : ""}`;
 }
 
+/** The address whose view is shown: that of the page is another one while the next view is fetched. */
+let shown = null;
+
 /** What the address says now. */
 export function here() {
-  const [path, search] = location.hash.replace(/^#\/?/, "").split("?");
-  return { parts: path.split("/").filter(Boolean).map(decode), query: new URLSearchParams(search ?? "") };
+  const address = location.hash;
+  const [path, search] = address.replace(/^#\/?/, "").split("?");
+  return { address, parts: path.split("/").filter(Boolean).map(decode), query: new URLSearchParams(search ?? "") };
 }
 
 function decode(part) {
@@ -26,7 +30,15 @@ export function go(address) {
   location.hash = address;
 }
 
+/** The view of this address takes the place of the one before. */
+export function arrived(address) {
+  shown = address;
+}
+
 /** Changes the address without a new view: what a person would want to come back to. */
 export function remember(address) {
-  if (address !== location.hash) history.replaceState(history.state, "", address);
+  // A view that is left may not take the next one's address away.
+  if (address === shown || location.hash !== shown) return;
+  history.replaceState(history.state, "", address);
+  shown = location.hash;
 }

@@ -147,16 +147,17 @@ function connectionBanner() {
   const draw = () => fill(element, gone, trouble);
   const again = () => button({ label: "Try now", kind: "small", click: () => live.retry() });
   live.addEventListener("connection", ({ detail }) => {
-    clearTimeout(slow);
+    if (detail === "connecting") return;
     if (detail === "waiting") {
-      // A peer that is started again in a second is not worth a word.
-      slow = setTimeout(() => {
+      // A peer that is started again in a second is not worth a word. Each try that fails comes here again.
+      slow ??= setTimeout(() => {
         gone = banner("The peer does not answer: it does not run, or it is starting. After a new start, open the link that it prints.", [again()]);
         draw();
       }, 1_500);
       return;
     }
-    if (detail === "connecting") return;
+    clearTimeout(slow);
+    slow = null;
     gone = detail === "shut-out"
       ? banner("The peer was started anew, and this page has no key to it. Run p2pshare-peer ui, and open the link that it prints in this browser: then this page goes on too.", [again()])
       : null;

@@ -12,8 +12,11 @@ use axum::{
     routing::get,
 };
 use futures::{Stream, StreamExt, stream};
-use p2pshare_core::api::ProblemKind;
-use serde::Serialize;
+use p2pshare_core::{
+    api::ProblemKind,
+    time::{Clock, SystemClock, Timestamp},
+};
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -24,6 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     App,
     api::{downloads::MAX_PAGE, transfers::Pushes},
+    extract::Query,
     failure::{Answer, Failure},
 };
 use crate::{
@@ -56,32 +60,44 @@ pub(super) fn routes() -> Router<App> {
     Router::new().route("/events", get(events))
 }
 
-async fn events(State(app): State<App>) -> Answer<Response> {
+#[derive(Deserialize)]
+struct Since {
+    /// The last event id that a page has, when it comes back: it hears the notices since then.
+    after: Option<String>,
+}
+
+async fn events(State(app): State<App>, Query(since): Query<Since>) -> Answer<Response> {
     let place = app.listeners.clone().try_acquire_owned().map_err(|_| {
         Failure::new(ProblemKind::Unavailable, "too many pages follow this peer: close some")
     })?;
     let ping = KeepAlive::new().interval(PING).text("ping");
-    Ok(Sse::new(follow(app, place)).keep_alive(ping).into_response())
+    let mut changes = app.node.changes();
+    if let Some(after) = &since.after {
+        changes.go_back(after);
+    }
+    Ok(Sse::new(follow(app, changes, place)).keep_alive(ping).into_response())
 }
 
 /// The events, for as long as somebody listens and the server runs.
 fn follow(
     app: App,
+    changes: Changes,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let stop = app.stop.clone();
+    // Every event after it has this id too, until a notice has another.
+    let first = Event::default().retry(RETRY).id(changes.place());
     let task = tokio::spawn(async move {
         let _place = place;
-        let follower = Follower::new(&app, sender);
+        let follower = Follower::new(&app, changes, sender);
         // Whatever ends it, the browser comes back and asks again.
         if let Some(Err(Ended::Failed(error))) = stop.run_until_cancelled(follower.run()).await {
             tracing::debug!(%error, "telling a page of changes failed");
         }
     });
     let task = AbortOnDropHandle::new(task);
-    let first = stream::once(async { Ok(Event::default().retry(RETRY)) });
-    first.chain(ReceiverStream::new(receiver).map(move |event| {
+    stream::once(async move { Ok(first) }).chain(ReceiverStream::new(receiver).map(move |event| {
         let _task = &task;
         Ok(event)
     }))
@@ -116,11 +132,13 @@ struct DownloadsChanged {
     totals: DownloadTotals,
     /// What was told before counts no more.
     reset: bool,
+    /// When they were looked at: what ends later is told next.
+    at: Timestamp,
 }
 
 impl<'a> Follower<'a> {
-    fn new(app: &'a App, sender: mpsc::Sender<Event>) -> Self {
-        let (changes, downloads) = (app.node.changes(), app.node.downloads().changes());
+    fn new(app: &'a App, changes: Changes, sender: mpsc::Sender<Event>) -> Self {
+        let downloads = app.node.downloads().changes();
         Self { app, sender, changes, downloads, uploads: String::new() }
     }
 
@@ -143,8 +161,9 @@ impl<'a> Follower<'a> {
                 () = self.sender.closed() => return Ok(()),
             }
             let next = Instant::now() + EVERY;
-            for notice in self.changes.notices() {
-                self.send("notice", &notice).await?;
+            while let Some(notice) = self.changes.notice() {
+                let event = event_of("notice", &json(&notice)).id(self.changes.place());
+                self.send_event(event).await?;
             }
             for topic in self.changes.take() {
                 self.tell(topic).await?;
@@ -179,7 +198,7 @@ impl<'a> Follower<'a> {
         if changed.all || changed.changed.len() > MANY || changed.removed.len() > MAX_PAGE {
             return self.tell_all_downloads().await;
         }
-        let downloads = self.app.node.downloads();
+        let (downloads, at) = (self.app.node.downloads(), SystemClock.now());
         let mut items = Vec::with_capacity(changed.changed.len());
         for id in changed.changed {
             match downloads.view(id).await {
@@ -190,17 +209,18 @@ impl<'a> Follower<'a> {
             }
         }
         let (removed, totals) = (changed.removed, downloads.totals().await?);
-        let changed = DownloadsChanged { items, removed, totals, reset: false };
+        let changed = DownloadsChanged { items, removed, totals, reset: false, at };
         self.send("downloads", &changed).await
     }
 
     /// The newest downloads, in place of what was told before.
     async fn tell_all_downloads(&self) -> Result<(), Ended> {
-        let downloads = self.app.node.downloads();
+        let (downloads, at) = (self.app.node.downloads(), SystemClock.now());
         let page = downloads.list(DownloadFilter::All, None, MANY).await?;
         let totals = downloads.totals().await?;
         let (items, removed) = (page.items, Vec::new());
-        self.send("downloads", &DownloadsChanged { items, removed, totals, reset: true }).await
+        let all = DownloadsChanged { items, removed, totals, reset: true, at };
+        self.send("downloads", &all).await
     }
 
     async fn send(&self, name: &str, value: &impl Serialize) -> Result<(), Ended> {
@@ -208,9 +228,16 @@ impl<'a> Follower<'a> {
     }
 
     async fn send_text(&self, name: &str, json: &str) -> Result<(), Ended> {
-        let event = Event::default().event(name).data(json);
+        self.send_event(event_of(name, json)).await
+    }
+
+    async fn send_event(&self, event: Event) -> Result<(), Ended> {
         self.sender.send(event).await.map_err(|_| Ended::Gone)
     }
+}
+
+fn event_of(name: &str, json: &str) -> Event {
+    Event::default().event(name).data(json)
 }
 
 /// JSON has no line breaks of its own, which an event could not carry.

@@ -31,6 +31,16 @@ impl Look {
     }
 }
 
+/// Notes what is told in passing, from the beginning of each page.
+const NOTE: &str = r"
+window.toasted = [];
+new MutationObserver((changes) => {
+  for (const node of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
+    if (node.matches?.('.toast')) window.toasted.push(node.querySelector('.toast-text').textContent);
+  }
+}).observe(document, { childList: true, subtree: true });
+";
+
 /// Takes away what is told in passing, and puts the home of a user in place of a folder, wherever it is read.
 const TIDY: &str = r"
 for (const toast of document.querySelectorAll('.toast')) toast.remove();
@@ -77,6 +87,7 @@ impl Browser {
         let browser = Self { driver, _profile: profile, _process: process };
         browser.look(Look::DESKTOP).await;
         browser.driver.set_script_timeout(PATIENCE).await.unwrap();
+        browser.tool("Page.addScriptToEvaluateOnNewDocument", json!({ "source": NOTE })).await;
         // What a new window shows by itself is of no interest.
         browser.driver.goto("about:blank").await.expect("an empty page");
         browser.driver.get_log("performance").await.expect("what it asked for");

@@ -25,4 +25,5 @@ const choose = (name, value) => {
   list.dispatchEvent(new Event("change", { bubbles: true }));
   return true;
 };
-const isSettled = () => Boolean(document.querySelector("main h1")) && !document.querySelector("main :is(.loading, .old)");
+const isSettled = () =>
+  Boolean(document.querySelector("main h1")) && !document.querySelector("main[aria-busy], main :is(.loading, .old)");

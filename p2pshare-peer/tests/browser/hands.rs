@@ -19,10 +19,7 @@ async fn dialogs_go_with_their_view_and_the_focus_is_never_lost() {
     page.view("#/groups").await;
     page.press("New group").await;
     // What is told in passing is seen above the dialog, and can be pressed.
-    page.script(TELL, &[]).await;
-    page.see("something in passing").await;
-    page.press("Dismiss").await;
-    page.see_no_more("something in passing").await;
+    assert_eq!(page.script(TELL, &[]).await, json!(["Dismiss", true, true, true]));
     page.script("document.querySelector('dialog[open] [name=name]').focus()", &[]).await;
     page.press("Cancel").await;
     page.focus_is("New group").await;
@@ -63,7 +60,20 @@ async fn dialogs_go_with_their_view_and_the_focus_is_never_lost() {
     session.browser.close().await;
 }
 
-const TELL: &str = "import('/parts.js').then(({ tell }) => tell('something in passing'))";
+/// Tells something while a dialog is open, and dismisses it before it can go by itself. Gives what was pressed,
+/// whether it was in front, whether the text was seen, and whether it has gone.
+const TELL: &str = r"
+return import('/parts.js').then(({ tell }) => {
+  const text = 'something in passing';
+  tell(text);
+  const dismiss = all('dialog[open] .toast button').at(-1);
+  const { x, y, width, height } = dismiss.getBoundingClientRect();
+  const inFront = dismiss.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+  const before = sees(text);
+  dismiss.click();
+  return [nameOf(dismiss), inFront, before, !sees(text)];
+});
+";
 
 impl Browser {
     async fn focus_is(&self, name: &str) {
@@ -114,7 +124,7 @@ async fn two_pages_of_settings_change_what_was_changed_there() {
     page.script(PUT, &[json!({ "upload_limit": 5_000_000 })]).await;
     page.fill("Downloads at once", "7").await;
     page.press("Save").await;
-    page.see("Saved").await;
+    page.told("Saved").await;
     let shown = "return document.querySelector('[name=upload_limit]').value";
     page.until_true(
         "what the other changed is shown",
@@ -133,7 +143,7 @@ async fn two_pages_of_settings_change_what_was_changed_there() {
     page.fill("Downloads", "").await;
     page.fill("Downloads", session.peer.path("here").to_str().unwrap()).await;
     page.press("Save").await;
-    page.see("Files that are dropped go to").await;
+    page.told("Files that are dropped go to").await;
     let drop = page.script("return document.querySelector('[name=drop_folder]').value", &[]).await;
     assert_eq!(drop, json!(session.peer.path("here/Shared")));
     session.browser.close().await;
@@ -156,7 +166,7 @@ async fn a_push_that_fails_can_be_pushed_again() {
     page.view("#/push").await;
     // One that takes long is given up on the way.
     let long = session.peer.path("long.bin");
-    fs::File::create(&long).unwrap().set_len(64 << 30).unwrap();
+    fs::File::create(&long).unwrap().set_len(1 << 40).unwrap();
     page.post("pushes", json!({ "path": long, "user": "bob" })).await;
     page.see("looking for a peer of bob").await;
     page.press("Cancel: long.bin to bob").await;
@@ -166,7 +176,7 @@ async fn a_push_that_fails_can_be_pushed_again() {
     page.fill("To user", "bob").await;
     page.fill("File", letter.to_str().unwrap()).await;
     page.script("document.querySelector('.push-form button[type=submit]').click()", &[]).await;
-    page.see("letter.txt did not arrive at bob").await;
+    page.told("letter.txt did not arrive at bob").await;
     page.see("no peer of bob is online").await;
     let path = "return document.querySelector('.push-form [name=path]').value";
     assert_eq!(page.script(path, &[]).await, json!(letter));
@@ -175,7 +185,7 @@ async fn a_push_that_fails_can_be_pushed_again() {
     fs::create_dir(&inbox).unwrap();
     let serving = bob.serve(&["--ui", "off", "--inbox", inbox.to_str().unwrap()]);
     page.press("Push again: letter.txt to bob").await;
-    page.see("letter.txt has arrived at bob").await;
+    page.told("letter.txt has arrived at bob").await;
     page.see("Arrived").await;
     page.see_no_more("Failed").await;
     page.press("Remove from list: letter.txt to bob").await;
@@ -192,29 +202,32 @@ async fn what_ends_before_it_is_seen_to_run_is_told_too() {
     let Some(session) = Session::registered(&index, "alice").await else { return };
     let page = &session.browser;
     page.view("#/settings").await;
-    page.script(FIRST, &[]).await;
+    page.until_true("the peer has told what there is", FIRST, &[]).await;
     page.script(ENDED, &[]).await;
-    page.see("letter.txt did not arrive at bob").await;
-    page.see("song.ogg is complete").await;
-    assert_eq!(page.script("return sees('old.ogg')", &[]).await, json!(false));
+    page.told("letter.txt did not arrive at bob").await;
+    page.told("song.ogg is complete").await;
+    page.told("quick.ogg is complete").await;
+    let old = "return window.toasted.some((each) => each.includes('old.ogg'))";
+    assert_eq!(page.script(old, &[]).await, json!(false));
     session.expect_clean().await;
     session.browser.close().await;
 }
 
-/// What had ended when the page began is no news.
+/// Whether the peer has told what there is at first.
 const FIRST: &str = "
-return import('/live.js').then(({ live }) => {
-  live.tell('pushes', { items: [] });
-  const old = { id: 'old', state: 'done', title: 'old.ogg' };
-  live.tell('downloads', { items: [old], removed: [], totals: live.last.downloads.totals, reset: true });
-});
+return import('/live.js').then(({ live }) => Boolean(live.last.pushes && live.last.downloads));
 ";
 
+/// A list of all has old ones too, which are no news.
 const ENDED: &str = "
 return import('/live.js').then(({ live }) => {
+  const { totals, at } = live.last.downloads;
   live.tell('pushes', { items: [{ id: 7, state: 'failed', path: '/home/letter.txt', user: 'bob' }] });
-  const song = { id: 'song', state: 'done', title: 'song.ogg' };
-  live.tell('downloads', { items: [song], removed: [], totals: live.last.downloads.totals, reset: false });
+  const done = (id, title, finished_at) => ({ id, state: 'done', title, finished_at });
+  const song = done(21, 'song.ogg', at);
+  live.tell('downloads', { items: [song], removed: [], totals, reset: false, at: at + 100 });
+  const all = [done(22, 'quick.ogg', at + 200), song, done(3, 'old.ogg', at - 100)];
+  live.tell('downloads', { items: all, removed: [], totals, reset: true, at: at + 300 });
 });
 ";
 

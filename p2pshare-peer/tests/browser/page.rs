@@ -52,6 +52,22 @@ pub(crate) async fn until<T, F: Future<Output = WebDriverResult<Option<T>>>>(
     wait(what, condition).await.unwrap_or_else(|vain| panic!("{vain}"))
 }
 
+/// Goes to another view. From the event on, the page says itself whether it is there.
+const VIEW: &str = r"
+return new Promise((resolve) => {
+  const before = location.href;
+  addEventListener('hashchange', () => resolve(), { once: true });
+  location.hash = arguments[0];
+  if (location.href === before) resolve();
+});
+";
+
+/// Takes a text out of what was told in passing.
+const TOLD: &str = "
+const at = window.toasted.findIndex((each) => each.includes(arguments[0]));
+return at >= 0 && window.toasted.splice(at, 1).length === 1;
+";
+
 impl Browser {
     /// Opens an address. That of the same page with another fragment opens another view of it.
     pub(crate) async fn go(&self, url: &str) {
@@ -60,7 +76,7 @@ impl Browser {
 
     /// Shows a view of the page that is open, and waits until it has all that it shows at first.
     pub(crate) async fn view(&self, address: &str) {
-        self.script("location.hash = arguments[0]", &[json!(address)]).await;
+        self.script(VIEW, &[json!(address)]).await;
         self.settled().await;
     }
 
@@ -138,6 +154,12 @@ impl Browser {
     pub(crate) async fn see(&self, text: &str) {
         let what = format!("{text:?} is seen");
         self.until_true(&what, "return sees(arguments[0])", &[json!(text)]).await;
+    }
+
+    /// Waits until this was told in passing, which may have gone again. It counts once.
+    pub(crate) async fn told(&self, text: &str) {
+        let what = format!("{text:?} is told in passing");
+        self.until_true(&what, TOLD, &[json!(text)]).await;
     }
 
     /// Waits until this text cannot be seen any more.

@@ -1,10 +1,10 @@
 //! How heavy the page is, and how soon one can use it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Instant};
 
 use serde_json::{Value, json};
 
-use super::{browser::Browser, session::Session, support::Index};
+use super::{browser::Browser, page::PATIENCE, session::Session, support::Index};
 
 /// All that the first page needs, in bytes.
 const MOST_BYTES: u64 = 150_000;
@@ -18,9 +18,6 @@ const MOST_ROUNDS: usize = 3;
 
 /// Until one can read, type and press, in milliseconds.
 const SOON: f64 = 500.0;
-
-/// Loads that are measured: the machine may be busy with something else during some of them.
-const LOADS: usize = 9;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_page_is_light_and_soon_there() {
@@ -40,15 +37,20 @@ async fn the_first_page_is_light_and_soon_there() {
     println!("{weight} bytes");
     assert!((10_000..MOST_BYTES).contains(&weight), "the first page weighs {weight} bytes");
 
+    // The machine may be busy with something else for a while.
+    let begun = Instant::now();
     let mut ready = Vec::new();
-    for _ in 0..LOADS {
+    loop {
         page.load_anew().await;
-        ready.push(page.script(READY, &[]).await.as_f64().unwrap());
+        let after = page.script(READY, &[]).await.as_f64().unwrap();
+        assert!(after > 0.0, "it was ready before it was opened");
+        ready.push(after);
+        if after < SOON {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "nobody can use the page before {ready:?} ms");
     }
-    ready.sort_by(f64::total_cmp);
-    let (best, median) = (ready[0], ready[LOADS / 2]);
-    println!("ready after {best:.0} ms at best, {median:.0} ms in the middle of {LOADS} loads");
-    assert!(best > 0.0 && best < SOON, "nobody can use the page before {ready:?} ms");
+    println!("ready after {ready:.0?} ms, one load after another");
     session.expect_clean().await;
     session.browser.close().await;
 }

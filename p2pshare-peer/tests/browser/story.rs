@@ -11,7 +11,7 @@ use super::{
 };
 
 /// In bytes a second, as it is typed: slow enough to be watched, and to be paused on the way.
-const SLOW: &str = "3 MiB";
+const SLOW: &str = "512 KiB";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_uses_the_page() {
@@ -71,7 +71,7 @@ async fn a_download(session: &Session, film: &[u8]) {
     page.view("#/settings").await;
     page.fill("Download limit", SLOW).await;
     page.press("Save").await;
-    page.see("Saved").await;
+    page.told("Saved").await;
 
     page.press("Search").await;
     page.fill("Search", "nosfer").await;
@@ -83,7 +83,7 @@ async fn a_download(session: &Session, film: &[u8]) {
     page.see("Nothing found").await;
     page.press("All").await;
     page.press("Download Nosferatu 1922.mkv").await;
-    page.see("is being downloaded").await;
+    page.told("is being downloaded").await;
 
     page.press("Downloads").await;
     page.see("Nosferatu 1922.mkv").await;
@@ -108,7 +108,7 @@ async fn a_download(session: &Session, film: &[u8]) {
     page.view("#/settings").await;
     page.fill("Download limit", "").await;
     page.press("Save").await;
-    page.see("Saved").await;
+    page.told("Saved").await;
 
     page.view("#/downloads?show=settled").await;
     page.see("Nosferatu 1922.mkv").await;
@@ -148,7 +148,7 @@ async fn shares(session: &Session, bob: &Peer) {
 
     // Files that are dropped are shared too.
     page.script(DROP, &[json!("note.txt"), json!("one, two")]).await;
-    page.see("1 file taken in").await;
+    page.told("1 file taken in").await;
     page.see("2 files published").await;
     let note = bob.path("note");
     bob.ok(["get", "alice:/Shared/note.txt", "-o", note.to_str().unwrap()]);
@@ -162,7 +162,7 @@ async fn shares(session: &Session, bob: &Peer) {
     page.press("Stop sharing: Music").await;
     page.see("Stop sharing Music?").await;
     page.press("Stop sharing").await;
-    page.see("Music is not shared any more").await;
+    page.told("Music is not shared any more").await;
     page.see("1 share ·").await;
 }
 
@@ -196,14 +196,20 @@ async fn what_others_change(session: &Session, bob: &Peer) {
 /// The index knows it a moment after the peer has hashed it.
 async fn search_until_found(page: &Browser, words: &str, found: &str) {
     super::page::until(found, async || {
+        // What is shown for no words at all is between the answers to these words.
         page.fill("Search", "").await;
+        page.see("Shared lately").await;
         page.fill("Search", words).await;
-        let script = "return isSettled() && sees(arguments[0])";
-        let seen = page.script(script, &[json!(found)]).await;
+        page.until_true("the search is answered", ANSWERED, &[json!(found)]).await;
+        let seen = page.script("return sees(arguments[0])", &[json!(found)]).await;
         Ok((seen == Value::Bool(true)).then_some(()))
     })
     .await;
 }
+
+const ANSWERED: &str = "
+return isSettled() && !sees('Shared lately') && (sees(arguments[0]) || sees('Nothing found'));
+";
 
 /// Pushes a file to bob, and sees what bob pushes without asking for it.
 async fn pushes(session: &Session, bob: &Peer) {

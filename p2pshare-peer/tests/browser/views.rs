@@ -169,16 +169,16 @@ async fn community(index: &Index, session: &Session) -> Community {
 
     // The film is the first one, comes in from both, and goes on all the while.
     let download = async |what: String| page.post("downloads", json!({ "what": [what] })).await;
-    limits(page, "Download limit", "40 MiB").await;
+    limits(page, "Download limit", "20 MiB").await;
     download(format!("bob:/{FILM}")).await;
     page.view("#/downloads/1").await;
     page.see(&format!("{FILM_PIECES} pieces")).await;
     let held = "return parseInt(document.querySelector('.big')?.innerText) >= arguments[0]";
     page.until_true("a third of it is there", held, &[json!(33)]).await;
+    limits(page, "Download limit", "2 MiB").await;
     download("bob:/Papers/A Logical Calculus.pdf".to_owned()).await;
     page.view("#/downloads?show=settled").await;
     page.see("A Logical Calculus.pdf").await;
-    limits(page, "Download limit", "2 MiB").await;
     for what in
         ["carol:/Pictures", "bob:/Music", "bob:/Images", "carol:/Films/Metropolis (1927).mkv"]
     {
@@ -201,7 +201,7 @@ async fn limits(page: &Browser, which: &str, rate: &str) {
     page.view("#/settings").await;
     page.fill(which, rate).await;
     page.press("Save").await;
-    page.see("Saved").await;
+    page.told("Saved").await;
 }
 
 /// Whether the peer looks through none of its shares.

@@ -83,7 +83,8 @@ return import('/parts.js').then(({ problemBox }) => document.querySelector('main
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_can_be_picked_by_its_path_and_nothing_received_is_cut() {
     let index = Index::start();
-    let Some(session) = Session::registered(&index, "alice").await else { return };
+    let Some(mut session) = Session::registered(&index, "alice").await else { return };
+    session.serving.wait_for_event("ready");
     let page = &session.browser;
     let letter = session.peer.path("letter.txt");
     fs::write(&letter, "Dear Bob").unwrap();
@@ -128,6 +129,41 @@ async fn a_page_that_nobody_sees_holds_no_connection() {
     session.expect_clean().await;
     session.browser.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_while_nobody_looks_is_told_to_whoever_comes_back() {
+    let index = Index::start();
+    let Some(mut session) = Session::registered(&index, "alice").await else { return };
+    session.serving.wait_for_event("ready");
+    let page = &session.browser;
+    let bob = Peer::registered(&index, "bob");
+    bob.share_file("setlist.txt", b"one, two");
+    fs::write(bob.path("letter.txt"), "Dear Alice").unwrap();
+    let serving = bob.serve(&["--ui", "off"]);
+    page.until_true("the page has listened", LISTENED, &[]).await;
+    page.script(NOTE_CLOSE, &[]).await;
+    page.script(HIDE, &[json!(true)]).await;
+    page.until_true("the connection is given back", "return window.closes === 1", &[]).await;
+    bob.ok(["push", "letter.txt", "alice"]);
+    page.post("downloads", json!({ "what": ["bob:/setlist.txt"] })).await;
+    page.until_true("the download is done", DONE, &[]).await;
+    page.script(HIDE, &[json!(false)]).await;
+    page.told("bob has sent you letter.txt").await;
+    page.told("setlist.txt is complete").await;
+    serving.stop().expect_code(0);
+    session.expect_clean().await;
+    session.browser.close().await;
+}
+
+/// Whether the peer has told what there was before.
+const LISTENED: &str = "
+return import('/live.js').then(({ live }) => Boolean(live.run && live.last.downloads));
+";
+
+const DONE: &str = "
+return fetch('/api/downloads?state=all').then((answer) => answer.json())
+  .then(({ items }) => items.some(({ state }) => state === 'done'));
+";
 
 const NOTE_CLOSE: &str = r"
 window.closes = 0;
