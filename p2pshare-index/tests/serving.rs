@@ -67,7 +67,7 @@ async fn slow_heads_are_cut_off() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         #[allow(unreachable_code)]
-        Ok::<(), std::io::Error>(())
+        Ok::<(), io::Error>(())
     });
     assert!(trickled.await.expect("the server closes it").is_err());
 }

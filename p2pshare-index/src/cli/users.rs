@@ -49,7 +49,7 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
             done(
                 "admin-disable",
                 &user,
-                "is disabled, its sessions have ended, its files are no longer found",
+                "is disabled: its sessions have ended, what it published is withdrawn",
             )?;
             tell_if_nobody_operates(&index).await
         }
@@ -66,7 +66,11 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
         }
         UserCommand::Enable { user } => {
             existing(data).await?.set_disabled(&user, false).await.map_err(CliError::Index)?;
-            done("admin-enable", &user, "is enabled")
+            done(
+                "admin-enable",
+                &user,
+                "is enabled: it can log in again, and its peers publish their files anew when they run",
+            )
         }
         UserCommand::Promote { user } => {
             existing(data).await?.set_operator(&user, true).await.map_err(CliError::Index)?;

@@ -29,7 +29,7 @@ use super::{
     existing::{CancelOnDrop, hash_existing},
     is_away,
     locator::{Age, Locator},
-    patience::{ASK_AGAIN, Deadline},
+    patience::Deadline,
 };
 use crate::index_client::ClientError;
 
@@ -140,18 +140,18 @@ impl Fetcher {
                 true => self.small(wanted, free, file, until, &mut turn).await,
                 false => self.pieces(wanted, file, until).await,
             };
-            match result {
-                Err(error) if error.is_no_source() && !until.is_over() => {
+            match (result, until.pause()) {
+                (Err(error), Some(pause)) if error.is_no_source() => {
                     tracing::debug!(%error, "nobody gives it: it is tried again");
-                    self.unless_cancelled(sleep(ASK_AGAIN)).await?;
+                    self.unless_cancelled(sleep(pause)).await?;
                     // It may be somewhere else when it comes back.
                     self.locator.forget(&wanted.content);
                 }
-                Err(FetchError::Download(error @ DownloadError::AllFailed { .. })) => {
+                (Err(FetchError::Download(error @ DownloadError::AllFailed { .. })), _) => {
                     let logged_out = self.locator.logged_out(&wanted.content).await;
                     return Err(logged_out.map_or(error.into(), FetchError::Index));
                 }
-                result => return result,
+                (result, _) => return result,
             }
         }
     }
@@ -371,10 +371,10 @@ impl Fetcher {
             let asking = self.locator.candidates(content, age, self.own_peer());
             let found =
                 self.unless_cancelled(asking).await??.ok_or(FetchError::NotFound(*content))?;
-            if !found.is_empty() || until.is_over() {
+            let Some(pause) = until.pause().filter(|_| found.is_empty()) else {
                 return Ok(found);
-            }
-            self.unless_cancelled(sleep(ASK_AGAIN)).await?;
+            };
+            self.unless_cancelled(sleep(pause)).await?;
             age = Age::Fresh;
         }
     }

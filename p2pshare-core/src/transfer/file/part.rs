@@ -42,6 +42,15 @@ impl Part {
         Err(self.error("writing", &self.path, io::Error::other(reason)))
     }
 
+    /// Refuses to write what nobody would find: all names of the file are gone.
+    pub(super) fn check_there(&self) -> Result<(), SinkError> {
+        let fail = |error| self.error("writing", &self.path, error);
+        match sys::is_removed(&self.file.metadata().map_err(fail)?) {
+            true => Err(fail(io::Error::new(ErrorKind::NotFound, "it was removed meanwhile"))),
+            false => Ok(()),
+        }
+    }
+
     /// Makes the bytes permanent.
     pub(super) fn sync(&self) -> Result<(), SinkError> {
         self.check()?;

@@ -242,6 +242,7 @@ impl Inner {
         if self.held.view().contains(piece) {
             return Ok(());
         }
+        part.check_there()?;
         sys::write_at(&part.file, data, offset)
             .map_err(|error| part.error("writing", &part.path, error))?;
         self.held.insert(piece);

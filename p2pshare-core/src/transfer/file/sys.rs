@@ -202,6 +202,17 @@ pub(super) fn has_other_names(_: &Metadata) -> bool {
     false
 }
 
+/// Whether the file has no name any more.
+#[cfg(unix)]
+pub(super) fn is_removed(metadata: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(metadata) == 0
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_removed(_: &Metadata) -> bool {
+    false
+}
+
 /// Renames a file; [`ErrorKind::AlreadyExists`] when something has the new name.
 ///
 /// Atomic on Linux and wherever there are hard links. A file system without both leaves a gap between looking and

@@ -55,7 +55,7 @@ impl ShareArgs {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub struct VisibilityArgs {
-    /// Every user of the index (the default).
+    /// Every user of the index (the default of what is not shared yet).
     #[arg(long)]
     pub public: bool,
     /// Nobody finds it; whoever has the content id can fetch it.

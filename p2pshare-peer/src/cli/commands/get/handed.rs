@@ -125,7 +125,7 @@ impl Follower<'_> {
             self.is_paused = download.state == DownloadState::Paused;
             shown.status(match (download.state, download.cause) {
                 (DownloadState::Paused, _) => "is paused",
-                (DownloadState::Queued, _) => "waits for others to end",
+                (DownloadState::Queued, _) => "is queued",
                 (_, Some(Cause::NoSource)) => "waits for a source",
                 _ => "",
             });
