@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::FutureExt;
 use p2pshare_core::{
     content::{Layout, Manifest, PieceIndex, hash_bytes},
     path::SharePath,
@@ -105,6 +106,29 @@ async fn contents_come_into_the_senders_folder() {
     assert_eq!(received.len(), 4);
     assert_eq!(received[1].path, setting.root.join("alice/deep/er/large"));
     assert_eq!((received[0].from.as_str(), received[0].bytes), ("alice", 5));
+}
+
+/// Its sender goes away in the moment in which the file gets its name.
+#[tokio::test]
+async fn what_came_is_told_once_though_nobody_waits_for_its_end() {
+    let (told, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let setting = setting_with(InboxOptions {
+        reserve_bytes: 0,
+        on_received: Some(Arc::new(move |one: Received| told.send(one).unwrap())),
+        ..InboxOptions::default()
+    });
+    let offer = offer("alice", "a.txt", b"hello");
+    let target = setting.inbox.accept(&offer).await.unwrap();
+    let layout = target.sink.manifest().layout();
+    target.sink.put(PieceIndex(0), piece(layout, b"hello", 0)).await.unwrap();
+    assert!(target.sink.finish().now_or_never().is_none());
+    drop(target);
+    let name = received.recv().await.unwrap().name;
+    assert_eq!(name.as_str(), "a.txt");
+    let again = setting.inbox.accept(&offer).await.unwrap();
+    assert!(again.sink.held().is_full());
+    again.sink.finish().await.unwrap();
+    assert!(received.try_recv().is_err());
 }
 
 #[tokio::test]

@@ -244,8 +244,14 @@ fn place(found: Vec<Found>, output: Option<&Path>) -> Result<Vec<Wanted>, Resolv
                     target: path.to_owned(),
                 }]);
             }
-            _ if path.exists() => return Err(ResolveError::NotAFolder(path.to_owned())),
-            _ => path,
+            _ => {
+                // With a separator at its end the system finds no file there.
+                let bare: PathBuf = path.components().collect();
+                match bare.exists() {
+                    true => return Err(ResolveError::NotAFolder(bare)),
+                    false => path,
+                }
+            }
         },
     };
     let wanted = found
@@ -346,6 +352,9 @@ mod tests {
             [new.join("Films/a.mkv")]
         );
         std::fs::write(&new, b"").unwrap();
-        assert!(matches!(place(tree(), Some(&new)), Err(ResolveError::NotAFolder(_))));
+        for path in [new.clone(), new.join("")] {
+            let placed = place(tree(), Some(&path));
+            assert!(matches!(placed, Err(ResolveError::NotAFolder(told)) if told == new));
+        }
     }
 }

@@ -122,6 +122,7 @@ fn call(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
 
 const PUSH: &str = "/p2pshare.v1.Transfer/Push";
 const FETCH: &str = "/p2pshare.v1.Transfer/Fetch";
+const MANIFEST: &str = "/p2pshare.v1.Transfer/Manifest";
 
 impl Raw {
     /// With the largest windows that there are.
@@ -491,17 +492,20 @@ async fn questions_of_a_stranger_that_reads_no_answers_are_not_kept() {
 async fn short_answers_that_nobody_reads() {
     let (server, id) =
         server(|setup| setup.limits.stall_timeout = Duration::from_millis(500)).await;
-    // It takes part in the connection, and has room for no byte of an answer.
-    let mut raw = Raw::with_window(&server, 0).await;
-    let grant = format!("Bearer {}mallory", Guard::GRANT);
     // One piece, which the server has handed on before anybody reads of it.
-    let message = [&[0, 0, 0, 0, 38, 0x0a, 32], id.as_bytes().as_slice(), &[0x12, 2, 0x10, 1]];
-    for number in 0..20 {
-        let stream = 2 * number + 1;
-        let headers = call(FETCH, &[("authorization", &grant)]);
-        let opened = frame(HEADERS, END_HEADERS, stream, &headers);
-        assert!(raw.write(&[opened, frame(0, 1, stream, &message.concat())].concat()).await);
+    let fetch = [&[0, 0, 0, 0, 38, 0x0a, 32], id.as_bytes().as_slice(), &[0x12, 2, 0x10, 1]];
+    let manifest = [&[0, 0, 0, 0, 34, 0x0a, 32], id.as_bytes().as_slice()];
+    for (path, message) in [(FETCH, fetch.concat()), (MANIFEST, manifest.concat())] {
+        // It takes part in the connection, and has room for no byte of an answer.
+        let mut raw = Raw::with_window(&server, 0).await;
+        let grant = format!("Bearer {}mallory", Guard::GRANT);
+        for number in 0..20 {
+            let stream = 2 * number + 1;
+            let headers = call(path, &[("authorization", &grant)]);
+            let opened = frame(HEADERS, END_HEADERS, stream, &headers);
+            assert!(raw.write(&[opened, frame(0, 1, stream, &message)].concat()).await);
+        }
+        raw.closed().await;
     }
-    raw.closed().await;
     honest_is_served(&server, &id).await;
 }
