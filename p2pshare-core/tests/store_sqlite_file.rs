@@ -318,6 +318,27 @@ async fn check_stored(path: &Path, stored: &[(u8, u64)]) {
     assert_eq!(store.purge_sessions(NOW).await.unwrap(), 0, "it can be written again");
 }
 
+/// Its files go in several writes; what others share stays.
+#[tokio::test]
+async fn a_peer_that_shared_very_much_is_forgotten_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    let store = SqliteStore::open(&path).unwrap();
+    add_alice(&store).await;
+    for batch in 0..205 {
+        publish(&store, 0, batch).await.unwrap();
+    }
+    publish(&store, 1, 0).await.unwrap();
+    assert_eq!(store.counts(NOW, NOW).await.unwrap().entries, 206 * BATCH as u64);
+    let later = NOW.saturating_add(Duration::from_millis(1));
+    assert_eq!(store.purge_peers(later, 1).await.unwrap(), 1);
+    assert_eq!(count_found(&store, "round").await, BATCH);
+    assert_eq!(store.count_entries(&peer(1)).await.unwrap(), BATCH as u64);
+    assert!(store.peer(&peer(0)).await.unwrap().is_none());
+    drop(store);
+    check_file(&path);
+}
+
 /// What the first version noted of partial sources says nothing of the groups they are for: it is forgotten, as peers
 /// note it again each minute. When a peer that is away was there last it did not note: that counts from now. All else is
 /// as it was.

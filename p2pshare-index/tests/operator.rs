@@ -14,11 +14,13 @@ use p2pshare_core::{
         AuditOutcome, AuditPage, IndexLoad, InviteCreated, InvitePage, ProblemKind, UserOverview,
         UserOverviews,
     },
+    auth::Verifier,
     backend::memory::MemoryStore,
     content::ContentId,
-    identity::PeerKey,
+    identity::{PeerKey, Username},
     index::{
         IndexConfig,
+        model::KeptSessions,
         store::{CatalogStore, UserStore},
     },
 };
@@ -110,6 +112,37 @@ async fn what_was_left_of_a_disabled_account_is_withdrawn_later() {
     assert_eq!(left().await, [2, 3]);
     inner.purge().await.unwrap();
     assert_eq!(left().await, [2, 0]);
+}
+
+/// As when the index ended while it deleted the account.
+#[tokio::test]
+async fn an_account_that_was_to_be_deleted_is_deleted_later() {
+    let store = Arc::new(MemoryStore::new());
+    let inner = index_over(store.clone(), cheap_passwords(), IndexConfig::default());
+    let api = router(inner.clone(), HttpOptions::default());
+    let index = start_router(inner.clone(), api, ServerOptions::default()).await;
+    let [root, alice] = [index.user("root").await, index.user("alice").await];
+    let peers = [announced(&index, &root, 2).await, announced(&index, &alice, 3).await];
+    let name: Username = "alice".parse().unwrap();
+    let gone = store.set_verifier(&name, &Verifier::gone(), None, KeptSessions::None).await;
+    assert!(gone.unwrap());
+    // Until then it is nobody's.
+    let account = json!({ "username": "alice", "password": PASSWORD });
+    let refused = index.get("/v1/me").bearer_auth(&alice.token).send().await.unwrap();
+    assert_problem(refused, ProblemKind::NotLoggedIn).await;
+    let refused = index.post("/v1/sessions", &account).send().await.unwrap();
+    assert_problem(refused, ProblemKind::WrongCredentials).await;
+    let taken = index.post("/v1/users", &account).send().await.unwrap();
+    assert_eq!(taken.status(), StatusCode::CONFLICT);
+
+    inner.purge().await.unwrap();
+    assert_eq!(store.user(&name).await.unwrap(), None);
+    for (peer, left) in peers.iter().zip([2, 0]) {
+        assert_eq!(store.count_entries(&peer.peer_id()).await.unwrap(), left);
+    }
+    index.user("alice").await;
+    inner.purge().await.unwrap();
+    assert!(store.user(&name).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -97,6 +97,9 @@ pub enum PasswordError {
 #[serde(try_from = "String", into = "String")]
 pub struct Verifier(String);
 
+/// No algorithm has this name.
+const GONE: &str = "$gone$";
+
 impl Verifier {
     /// Most bytes.
     pub const MAX_BYTES: usize = 512;
@@ -113,6 +116,16 @@ impl Verifier {
             return Err(VerifierError);
         }
         Ok(Self(phc))
+    }
+
+    /// That of an account that is being deleted: no password is right.
+    pub fn gone() -> Self {
+        Self(GONE.to_owned())
+    }
+
+    /// Whether it is [`gone`](Self::gone).
+    pub fn is_gone(&self) -> bool {
+        self.0 == GONE
     }
 
     /// The text to keep.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     api::{Account, CatalogChange, Registration},
-    auth::{Password, Verdict},
+    auth::{Password, Verdict, Verifier},
     identity::Username,
 };
 
@@ -99,26 +99,49 @@ impl Index {
     }
 
     /// Deletes the caller's account with all it published, which takes time in proportion to that: first its sessions
-    /// end, so that nothing is published anew.
+    /// end and nobody logs in to it any more, so that nothing is published anew.
     ///
-    /// Cancellation: a part of what it published may be withdrawn; the same call after a login deletes the account.
+    /// Cancellation: it is deleted all the same, by [`maintain`](Self::maintain), or nothing has happened yet.
     pub async fn delete_account(
         &self,
         caller: &Caller,
         password: Password,
     ) -> Result<(), IndexError> {
         let confirmed = self.confirm(caller, password).await?;
-        self.store().end_sessions(&caller.user, None).await?;
-        self.inner.sessions.forget(&caller.user);
-        self.withdraw_in_parts(&caller.user, WITHDRAWN_AT_ONCE).await?;
-        // The name may be somebody else's by now: another call has deleted this account, and it was free.
-        let user = self.store().user(&caller.user).await?;
-        if user.is_none_or(|user| user.created_at != confirmed.created_at) {
-            return Ok(());
+        if self.begin_deletion(&confirmed).await? {
+            self.end_deletion(&confirmed).await?;
         }
-        self.store().delete_user(&caller.user).await?;
-        self.inner.sessions.forget(&caller.user);
         Ok(())
+    }
+
+    /// Has an account deleted, whatever happens to whoever asked for it. `false`: it is gone already.
+    async fn begin_deletion(&self, account: &User) -> StoreResult<bool> {
+        loop {
+            // The name may be somebody else's by now: another call has deleted this account, and it was free.
+            let Some(now) = self.same_account(account).await? else { return Ok(false) };
+            let (gone, kept) = (Verifier::gone(), KeptSessions::None);
+            // A login beside it may store the same password anew.
+            if self.store().set_verifier(&now.name, &gone, Some(&now.verifier), kept).await? {
+                self.inner.sessions.forget(&now.name);
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Deletes an account of which that has begun.
+    pub(super) async fn end_deletion(&self, account: &User) -> StoreResult<()> {
+        self.withdraw_in_parts(&account.name, WITHDRAWN_AT_ONCE).await?;
+        if self.same_account(account).await?.is_some_and(|user| user.is_leaving()) {
+            self.store().delete_user(&account.name).await?;
+            self.inner.sessions.forget(&account.name);
+        }
+        Ok(())
+    }
+
+    /// The very account, as it is now.
+    async fn same_account(&self, account: &User) -> StoreResult<Option<User>> {
+        let now = self.store().user(&account.name).await?;
+        Ok(now.filter(|now| now.created_at == account.created_at))
     }
 
     /// Withdraws what each peer of a user shares, until at most `rest` are left, in parts: all at once would hold up
@@ -228,7 +251,7 @@ impl Index {
     async fn confirm(&self, caller: &Caller, password: Password) -> Result<User, IndexError> {
         let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
         let verdict =
-            self.authenticator().verify(&caller.user, password, Some(&user.verifier)).await?;
+            self.authenticator().verify(&caller.user, password, user.checked_against()).await?;
         match verdict {
             Verdict::Accepted { .. } => Ok(user),
             Verdict::Refused => Err(IndexError::WrongCredentials),
@@ -241,7 +264,7 @@ impl From<&User> for Account {
         Self {
             username: user.name.clone(),
             operator: user.operator,
-            disabled: user.disabled,
+            disabled: user.disabled || user.is_leaving(),
             created_at: user.created_at,
         }
     }

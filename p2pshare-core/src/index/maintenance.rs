@@ -54,28 +54,32 @@ impl Index {
     }
 
     /// Withdraws what disabled accounts still share: what came in as they were disabled, or was left when whoever
-    /// disabled them did not wait.
-    async fn withdraw_of_disabled(&self) -> StoreResult<()> {
+    /// disabled them did not wait. Deletes those of which that has begun.
+    async fn end_accounts(&self) -> StoreResult<()> {
         let mut after: Option<Username> = None;
         loop {
             let page = self.store().users(after.as_ref(), ACCOUNTS).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.name.clone());
-            for user in page.iter().filter(|user| user.disabled) {
-                self.withdraw_in_parts(&user.name, 0).await?;
+            for user in &page {
+                if user.is_leaving() {
+                    self.end_deletion(user).await?;
+                } else if user.disabled {
+                    self.withdraw_in_parts(&user.name, 0).await?;
+                }
             }
         }
     }
 
-    /// Forgets sessions and invites that have ended, peers that have long been away, and what disabled accounts still
-    /// share. Changes no answer but for the entries of those.
+    /// Forgets sessions and invites that have ended, peers that have long been away, accounts that are being deleted, and
+    /// what disabled ones still share. Changes no answer but for the entries of those.
     pub async fn purge(&self) -> StoreResult<()> {
         let now = self.now();
         self.store().purge_sessions(now).await?;
         self.store().purge_invites(now).await?;
         let before = now.saturating_sub(self.config().forget_peers_after);
         while self.store().purge_peers(before, PURGE_PEERS).await? == u64::from(PURGE_PEERS) {}
-        self.withdraw_of_disabled().await
+        self.end_accounts().await
     }
 }
 

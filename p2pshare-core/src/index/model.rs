@@ -28,6 +28,18 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
+impl User {
+    /// What a password is checked against; `None`: none is right, as if there were no such account.
+    pub(super) fn checked_against(&self) -> Option<&Verifier> {
+        Some(&self.verifier).filter(|verifier| !verifier.is_gone())
+    }
+
+    /// Whether it is being deleted.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.verifier.is_gone()
+    }
+}
+
 /// A session, known by the hash of its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {

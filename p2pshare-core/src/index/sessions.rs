@@ -31,8 +31,9 @@ impl Index {
         password: Password,
     ) -> Result<SessionOpened, IndexError> {
         let user = self.store().user(username).await?;
-        let verifier = user.as_ref().map(|user| &user.verifier);
+        let verifier = user.as_ref().and_then(User::checked_against);
         let verdict = self.authenticator().verify(username, password.clone(), verifier).await?;
+        let user = user.filter(|user| !user.is_leaving());
         let (Some(user), Verdict::Accepted { rehash }) = (user, verdict) else {
             return Err(IndexError::WrongCredentials);
         };
@@ -111,7 +112,7 @@ impl Index {
         }
         // Another login has done the same, or the password was changed.
         let Some(now) = self.store().user(&user.name).await? else { return Ok(None) };
-        let verify = self.authenticator().verify(&user.name, password, Some(&now.verifier));
+        let verify = self.authenticator().verify(&user.name, password, now.checked_against());
         Ok(match verify.await? {
             Verdict::Accepted { .. } => Some(now.verifier),
             Verdict::Refused => None,

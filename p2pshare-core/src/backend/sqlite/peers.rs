@@ -17,6 +17,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// Entries of peers that are forgotten, withdrawn in one write.
+const PURGED_AT_ONCE: u32 = 2000;
+
 #[async_trait]
 impl PeerStore for SqliteStore {
     async fn announce(&self, peer: &Peer) -> StoreResult<AnnounceOutcome> {
@@ -84,6 +87,13 @@ impl PeerStore for SqliteStore {
     }
 
     async fn purge_peers(&self, before: Timestamp, limit: u32) -> StoreResult<u64> {
+        // What one of them shared may be very much, and all at once would hold up whoever else writes.
+        let withdraw = move |c: &Connection| {
+            let sql = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE peer IN (\
+                           SELECT id FROM peers WHERE heard < ?1 ORDER BY heard, peer LIMIT ?2) LIMIT ?3)";
+            Ok(rows::execute(c, sql, (before.as_millis(), limit, PURGED_AT_ONCE))?)
+        };
+        while self.database.write(withdraw).await? == PURGED_AT_ONCE as usize {}
         let purge = move |c: &Connection| {
             let sql = "DELETE FROM partial_sources WHERE until < ?1";
             rows::execute(c, sql, [before.as_millis()])?;

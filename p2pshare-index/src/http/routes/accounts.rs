@@ -110,7 +110,7 @@ async fn delete_account(
     let deleted = tokio::spawn(deleted.in_current_span()).await;
     deleted.map_err(|_| {
         Failure::new(ProblemKind::Internal, "the index failed while it deleted the account")
-            .hint("log in, and delete it again")
+            .hint("it is gone within ten minutes: if you can log in after that, delete it again")
     })??;
     Ok(StatusCode::NO_CONTENT)
 }

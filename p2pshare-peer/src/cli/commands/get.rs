@@ -331,7 +331,7 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
         return Err(CliError::failed("stopped").hint(RESUME));
     }
     failures.sort_by_key(|(_, error)| std::cmp::Reverse(Cause::from(error).gravity()));
-    let (_, first) = failures.swap_remove(0);
+    let (wanted, first) = failures.swap_remove(0);
     let cause = Cause::from(&first);
     let exit = exit_of(cause);
     if files == 1 {
@@ -343,8 +343,15 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
             Exit::NoSource => error.hint(TRY_LATER),
             Exit::VerificationFailed => error.hint(REHASH),
             Exit::NotLoggedIn => error.hint(LOG_IN),
-            // The same command again does not help.
-            Exit::Failed if cause != Cause::Place && !first.is_changed() => error.hint(RESUME),
+            // The same command again does not help. What had come of it would stay for ever.
+            Exit::Failed if first.is_changed() => {
+                let target = wanted.target.display().to_string();
+                error.hint(format!(
+                    "what had come of it, if anything, is {}.*.part: it may be removed",
+                    visible(&target)
+                ))
+            }
+            Exit::Failed if cause != Cause::Place => error.hint(RESUME),
             _ => error,
         });
     }
