@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -123,7 +124,8 @@ async fn what_came_is_told_once_though_nobody_waits_for_its_end() {
     target.sink.put(PieceIndex(0), piece(layout, b"hello", 0)).await.unwrap();
     assert!(target.sink.finish().now_or_never().is_none());
     drop(target);
-    let name = received.recv().await.unwrap().name;
+    let told = tokio::time::timeout(Duration::from_secs(60), received.recv()).await;
+    let name = told.expect("its receiver is told").unwrap().name;
     assert_eq!(name.as_str(), "a.txt");
     let again = setting.inbox.accept(&offer).await.unwrap();
     assert!(again.sink.held().is_full());

@@ -140,6 +140,29 @@ impl Catalog {
         self.read(move |c| is_noted(c, share, id, true)).await
     }
 
+    /// The other shares at whose roots this lies at the moment: under another name, or on a copy of a disk.
+    pub(super) async fn also_at(
+        &self,
+        root: &Path,
+        id: RootId,
+    ) -> Result<Vec<ShareId>, CatalogError> {
+        let read = move |c: &Connection| {
+            let mut found = Vec::new();
+            for share in all(c)? {
+                if is_noted(c, share.id, id, false)? {
+                    found.push(share);
+                }
+            }
+            Ok(found)
+        };
+        let (root, shares) = (root.to_owned(), self.read(read).await?);
+        let is_there =
+            move |share: &Share| share.root != root && RootId::look(&real(&share.root)) == Some(id);
+        // Not in a transaction: a disk that does not answer must not keep others from the catalog.
+        let look = move || shares.iter().filter(|it| is_there(it)).map(|it| it.id).collect();
+        Ok(tokio::task::spawn_blocking(look).await.unwrap_or_default())
+    }
+
     /// Notes what lies at a share's root, and whether files are in it.
     pub(crate) async fn note_root(
         &self,
@@ -169,13 +192,24 @@ fn note(c: &Connection, share: ShareId, id: RootId, has_files: bool) -> Database
     Ok(())
 }
 
-/// Notes that somebody shares what lies at a share's root: it is meant there, whatever share had it before.
-pub(super) fn note_meant(c: &Connection, share: ShareId, id: RootId) -> DatabaseResult<()> {
+/// Notes that somebody shares what lies at a share's root: it is meant there, whatever share had it before; but not instead
+/// of these `others`, which have it at the same time.
+pub(super) fn note_meant(
+    c: &Connection,
+    share: ShareId,
+    id: RootId,
+    others: &[ShareId],
+) -> DatabaseResult<()> {
     note(c, share, id, false)?;
-    let sql = "UPDATE roots SET meant = (SELECT max(meant) + 1 FROM roots) \
+    let sql = "SELECT max(meant) + 1 FROM roots";
+    let when: i64 = c.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let sql = "UPDATE roots SET meant = ?5 \
                WHERE share = ?1 AND inode = ?2 AND born_ns = ?3 AND is_folder = ?4";
-    let RootId { inode, born_ns, is_folder } = id;
-    c.prepare_cached(sql)?.execute(params![share.0, inode.cast_signed(), born_ns, is_folder])?;
+    let mut update = c.prepare_cached(sql)?;
+    for share in others.iter().chain([&share]) {
+        let RootId { inode, born_ns, is_folder } = id;
+        update.execute(params![share.0, inode.cast_signed(), born_ns, is_folder, when])?;
+    }
     Ok(())
 }
 

@@ -64,6 +64,10 @@ impl Catalog {
         if local::to_bytes(&new.root).is_none() {
             return Err(CatalogError::BadPath(new.root));
         }
+        let others = match new.meant {
+            Some(id) => self.also_at(&new.root, id).await?,
+            None => Vec::new(),
+        };
         let added = self.change(move |c| {
             let root = local::to_bytes(&new.root).unwrap_or_default();
             let changed = match find(c, "root = ?1", root)? {
@@ -73,7 +77,7 @@ impl Catalog {
             if let Ok(share) = &changed {
                 leave_out(c, share)?;
                 if let Some(root) = new.meant {
-                    note_meant(c, share.id, root)?;
+                    note_meant(c, share.id, root, &others)?;
                 }
             }
             Ok(changed)

@@ -22,10 +22,8 @@ const MOST_ABOVE: usize = 256;
 #[derive(Debug)]
 struct Place {
     root: PathBuf,
-    /// Nobody has looked at it yet.
-    is_new: bool,
-    /// What lay there and was the share's, and has not been shared for fewer since.
-    own: HashSet<RootId>,
+    /// What lay there and was the share's, and when that was shared there.
+    own: HashMap<RootId, i64>,
     /// The folders in which that lay.
     above: HashSet<RootId>,
     /// Shares that are for fewer.
@@ -93,18 +91,11 @@ fn place(c: &Connection, share: ShareId) -> DatabaseResult<Option<Place>> {
         let roots = meant(c, other.id)?;
         DatabaseResult::Ok(Other { root: other.root, roots })
     };
-    let others = others.into_iter().map(other).collect::<Result<Vec<_>, _>>()?;
-    let own = meant(c, share.id)?;
-    let is_still_own = |(id, when): (&RootId, &i64)| {
-        let is_given = others.iter().any(|other| other.roots.get(id).is_some_and(|at| at > when));
-        (*when >= 0 && !is_given).then_some(*id)
-    };
     Ok(Some(Place {
-        is_new: own.is_empty(),
-        own: own.iter().filter_map(is_still_own).collect(),
+        own: meant(c, share.id)?,
         above: roots_above(c, share.id)?,
         root: share.root,
-        others,
+        others: others.into_iter().map(other).collect::<Result<_, _>>()?,
         ended,
     }))
 }
@@ -120,15 +111,15 @@ impl Place {
         // Nothing is there, or nothing that can be read.
         let Ok(place) = fs::canonicalize(&self.root) else { return false };
         let id = RootId::look(&place);
-        if id.is_some_and(|id| self.own.contains(&id)) {
+        if id.is_some_and(|id| self.is_own(id)) {
             return false;
         }
         // It was no link when it was shared.
         if place != self.root && self.others.iter().any(|other| self.leads_into(&place, other)) {
             return true;
         }
-        // What lies there is what is meant.
-        if self.is_new {
+        // Nobody has looked at it yet: what lies there is what is meant.
+        if self.own.is_empty() {
             return false;
         }
         let was_root = |id| {
@@ -136,6 +127,12 @@ impl Place {
                 || self.others.iter().any(|other| other.roots.contains_key(&id))
         };
         id.is_some_and(was_root) || place.ancestors().skip(1).any(|above| self.lies_in(above))
+    }
+
+    /// Whether this was the share's and has not been shared for fewer since.
+    fn is_own(&self, id: RootId) -> bool {
+        let Some(when) = self.own.get(&id).filter(|when| **when >= 0) else { return false };
+        !self.others.iter().any(|other| other.roots.get(&id).is_some_and(|later| later > when))
     }
 
     /// Whether a place that links lead to is one of the other share's. That share may lie around this one, and have been

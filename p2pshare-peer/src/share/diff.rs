@@ -203,6 +203,14 @@ impl Diff {
         restless.map(|fresh| fresh.found.key).collect()
     }
 
+    /// Keeps what is known of moved files that were not met any more under the name that they had got. Gives their names,
+    /// to be looked at again together with the next that they got.
+    pub(super) fn keep_lost(&mut self, lost: Vec<Fresh>) -> Vec<Vec<u8>> {
+        let ids: HashSet<_> = lost.iter().filter_map(|fresh| fresh.moved_from).collect();
+        let kept = self.gone.extract_if(.., |file| ids.contains(&file.id)).map(|file| file.key);
+        kept.chain(lost.into_iter().map(|fresh| fresh.found.key)).collect()
+    }
+
     /// The stamps that known files had which are others now or gone, and were not moved.
     pub(super) fn left_stamps(&self) -> Vec<(FileStamp, FileId)> {
         let moved: HashSet<_> = self.fresh.iter().filter_map(|fresh| fresh.moved_from).collect();

@@ -92,6 +92,7 @@ impl Sharer {
         let cancel = CancellationToken::new();
         self.hash(vec![fresh], Priority::Wanted, &mut report, &events, &cancel).await?;
         Ok(match (report.hashed, report.removed) {
+            _ if report.usurped => Refreshed::Removed,
             (0, 0) => Refreshed::Unchanged,
             (_, 1..) => Refreshed::Removed,
             _ => Refreshed::Hashed,

@@ -8,7 +8,7 @@ use super::{
     Fresh, Priority, Scope, ShareError, ShareEvent, ShareEvents, ShareReport, Sharer, SkipReason,
     diff::{Diff, diff},
     inspect::is_lasting,
-    store::Store,
+    store::{Put, Store},
 };
 use crate::catalog::{RootId, Share, ShareId};
 
@@ -105,7 +105,12 @@ impl Sharer {
             let fresh = std::mem::take(&mut one.diff.fresh);
             let put = self.store(how.priority, &one.events, how.cancel, &mut one.looked.report);
             match put.put_known(fresh).await {
-                Ok(unhashed) => one.looked.unhashed = unhashed,
+                // Something else lies there, and says nothing of what is known.
+                Ok(_) if one.looked.report.usurped => one.diff.gone.clear(),
+                Ok(Put { unhashed, lost }) => {
+                    one.looked.unhashed = unhashed;
+                    one.looked.restless.extend(one.diff.keep_lost(lost));
+                }
                 Err(ShareError::Ended(_)) => {
                     ended.insert(one.share.id);
                 }

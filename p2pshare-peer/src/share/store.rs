@@ -36,6 +36,15 @@ pub(super) struct Store<'a> {
     pub(super) report: &'a mut ShareReport,
 }
 
+/// What has become of files whose content is known.
+#[derive(Default)]
+pub(super) struct Put {
+    /// Files that must be hashed after all.
+    pub(super) unhashed: Vec<Fresh>,
+    /// Moved files that were not met any more.
+    pub(super) lost: Vec<Fresh>,
+}
+
 /// A file on its way into the catalog.
 struct Ready {
     new: NewFile,
@@ -45,15 +54,16 @@ struct Ready {
 }
 
 impl Store<'_> {
-    /// Puts in the files whose content is known; gives those that must be hashed.
-    pub(super) async fn put_known(mut self, fresh: Vec<Fresh>) -> Result<Vec<Fresh>, ShareError> {
-        let (known, mut unknown): (Vec<_>, Vec<_>) =
+    /// Puts in the files whose content is known.
+    pub(super) async fn put_known(mut self, fresh: Vec<Fresh>) -> Result<Put, ShareError> {
+        let (known, unhashed): (Vec<_>, Vec<_>) =
             fresh.into_iter().partition(|fresh| fresh.content.is_some());
+        let mut done = Put { unhashed, lost: Vec::new() };
         let mut known = known.into_iter();
         loop {
             let part: Vec<_> = known.by_ref().take(BATCH).collect();
             if part.is_empty() {
-                return Ok(unknown);
+                return Ok(done);
             }
             let mut ready = Vec::with_capacity(part.len());
             for fresh in part {
@@ -61,7 +71,9 @@ impl Store<'_> {
                     ready.extend(self.name(fresh, NewContent::Known(content)).await?);
                 }
             }
-            unknown.extend(self.put(ready).await?);
+            let Put { unhashed, lost } = self.put(ready, true).await?;
+            done.unhashed.extend(unhashed);
+            done.lost.extend(lost);
         }
     }
 
@@ -69,20 +81,27 @@ impl Store<'_> {
     pub(super) async fn put_hashed(mut self, fresh: Vec<Fresh>) -> Result<(), ShareError> {
         let stop = Stop::default();
         let _stop_when_dropped = StopOnDrop(stop.clone());
-        let (large, small): (Vec<_>, Vec<_>) =
-            fresh.into_iter().partition(|fresh| fresh.found.stamp.len > LARGE);
-        let cores = self.priority.threads();
-        self.hash_all(small, cores, NonZeroUsize::MIN, &stop).await?;
-        self.hash_all(large, 1, NonZeroUsize::new(cores).unwrap_or(NonZeroUsize::MIN), &stop).await
+        let mut fresh = fresh;
+        // Those that were replaced meanwhile once more.
+        for again in [true, false] {
+            let (large, small): (Vec<_>, Vec<_>) =
+                fresh.into_iter().partition(|fresh| fresh.found.stamp.len > LARGE);
+            let cores = self.priority.threads();
+            let all = NonZeroUsize::new(cores).unwrap_or(NonZeroUsize::MIN);
+            fresh = self.hash_all(small, (cores, NonZeroUsize::MIN), again, &stop).await?;
+            fresh.extend(self.hash_all(large, (1, all), again, &stop).await?);
+        }
+        Ok(())
     }
 
+    /// Gives those that were replaced meanwhile, to be hashed `again`.
     async fn hash_all(
         &mut self,
         fresh: Vec<Fresh>,
-        at_once: usize,
-        threads: NonZeroUsize,
+        (at_once, threads): (usize, NonZeroUsize),
+        again: bool,
         stop: &Stop,
-    ) -> Result<(), ShareError> {
+    ) -> Result<Vec<Fresh>, ShareError> {
         let (root, events, priority) =
             (self.share.root.clone(), self.events.clone(), self.priority);
         let jobs = stream::iter(fresh).map(|fresh| {
@@ -95,9 +114,9 @@ impl Store<'_> {
             }
         });
         let mut jobs = std::pin::pin!(jobs.buffer_unordered(at_once));
-        let mut ready = Vec::new();
+        let (mut ready, mut replaced) = (Vec::new(), Vec::new());
         let mut since = Instant::now();
-        while !self.report.cancelled {
+        while !self.report.cancelled && !self.report.usurped {
             let next = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => {
@@ -118,12 +137,12 @@ impl Store<'_> {
                 Err(NotHashed::Stopped) => self.report.cancelled = true,
             }
             if ready.len() >= BATCH || since.elapsed() >= BATCH_TIME {
-                self.put(std::mem::take(&mut ready)).await?;
+                replaced.extend(self.put(std::mem::take(&mut ready), again).await?.unhashed);
                 since = Instant::now();
             }
         }
-        self.put(ready).await?;
-        Ok(())
+        replaced.extend(self.put(ready, again).await?.unhashed);
+        Ok(replaced)
     }
 
     async fn hashed(
@@ -171,21 +190,24 @@ impl Store<'_> {
         }
     }
 
-    /// Puts files in; gives those that must be hashed after all.
-    async fn put(&mut self, mut ready: Vec<Ready>) -> Result<Vec<Fresh>, ShareError> {
+    /// Puts files in. `again`: those that were replaced meanwhile are hashed once more.
+    async fn put(&mut self, mut ready: Vec<Ready>, again: bool) -> Result<Put, ShareError> {
+        let mut put = Put::default();
         if ready.is_empty() {
-            return Ok(Vec::new());
+            return Ok(put);
         }
         // Who is called so really gets a name first.
         ready.sort_by(|a, b| (a.renamed, &a.new.key).cmp(&(b.renamed, &b.new.key)));
         let new = ready.iter().map(|ready| ready.new.clone()).collect();
         let outcomes = self.catalog.put_files(self.share.id, new).await?;
-        let mut unknown = Vec::new();
         for (Ready { new, renamed, fresh }, outcome) in ready.into_iter().zip(outcomes) {
             match outcome {
                 PutOutcome::Stored(path) => self.stored(&new, path, renamed),
                 PutOutcome::HashNeeded => {
-                    unknown.push(Fresh { content: None, moved_from: None, ..fresh });
+                    put.unhashed.push(Fresh { content: None, moved_from: None, ..fresh });
+                }
+                PutOutcome::Replaced if again => {
+                    put.unhashed.push(Fresh { content: None, moved_from: None, ..fresh });
                 }
                 PutOutcome::NoName => {
                     let reason = "every name like it is taken".to_owned();
@@ -197,6 +219,11 @@ impl Store<'_> {
                 PutOutcome::Replaced => {
                     self.skip(new.key, fresh.old, SkipReason::Changing).await?;
                 }
+                // What is known of it may be that of the next name that it got.
+                PutOutcome::Gone if fresh.moved_from.is_some() => {
+                    self.report.files = self.report.files.saturating_sub(1);
+                    put.lost.push(fresh);
+                }
                 PutOutcome::Gone => self.skip(new.key, fresh.old, SkipReason::Gone).await?,
                 // What is known of it is kept until its own place is back.
                 PutOutcome::Usurped => {
@@ -206,7 +233,7 @@ impl Store<'_> {
                 PutOutcome::NoShare => return Err(ShareError::Ended(self.share.root.clone())),
             }
         }
-        Ok(unknown)
+        Ok(put)
     }
 
     /// Nothing of the share is there any more.

@@ -235,6 +235,24 @@ async fn what_was_shared_for_fewer_since_is_not_its_own_any_more() {
     }
 }
 
+/// Or on a disk that is there twice, as a copy of it is.
+#[tokio::test]
+async fn what_lies_in_two_places_is_of_both() {
+    let mut setting = Setting::new();
+    let (one, other) = (setting.write("one", "open"), setting.beside("other"));
+    fs::hard_link(&one, &other).unwrap();
+    setting.share(&one).await;
+    share_closed(&mut setting, &other).await;
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, [("one".to_owned(), ContentId::of(b"open"))]);
+    let shares = setting.catalog().shares().await.unwrap();
+    assert!(shares.iter().all(|share| share.online), "{shares:?}");
+    // It still is when one of them has gone, as when the copy of the disk is unmounted.
+    fs::remove_file(&other).unwrap();
+    rescan(&setting).await;
+    assert_eq!(open(&setting).await, [("one".to_owned(), ContentId::of(b"open"))]);
+}
+
 /// As when something is built anew each time, in what was shared for fewer under another name.
 #[tokio::test]
 async fn a_folder_that_was_for_fewer_may_have_one_for_all_in_it() {

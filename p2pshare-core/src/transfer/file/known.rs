@@ -1,4 +1,4 @@
-//! What part files held when this program let go of them.
+//! What part files hold.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,8 @@ use std::{
 use super::FileStamp;
 use crate::content::{ContentId, PieceSet};
 
-/// Memory for all of it, in pieces: a bit each.
+/// Most part files that are known, and most pieces of all together, a bit each.
+const MAX_PARTS: usize = 4096;
 const MAX_PIECES: u64 = 128 << 20;
 
 /// Shorter ones are hashed as soon as looked up.
@@ -20,9 +21,10 @@ const MIN_LEN: u64 = 64 << 20;
 /// is let go of could be changed by somebody else without a trace.
 const SETTLED: Duration = Duration::from_secs(3);
 
-/// What part files of unfinished downloads held when their sinks were dropped, so that a download that is tried again and
-/// again is not hashed each time. In memory alone: after a crash what a part file holds is found by hashing it. A clone is
-/// the same.
+/// What part files of unfinished downloads hold, as it was found by hashing them, so that a download that is tried again and
+/// again in vain is not hashed each time. What was written since is hashed once more, for a system tells of lost writes only
+/// whoever has the file open. In memory alone: after a crash what a part file holds is found by hashing it. A clone is the
+/// same.
 #[derive(Clone, Debug, Default)]
 pub struct KnownParts {
     parts: Arc<Mutex<Parts>>,
@@ -54,24 +56,26 @@ impl KnownParts {
         (known.content == content && known.stamp == stamp).then(|| known.held.clone())
     }
 
-    /// Notes what a part file in this state holds.
-    pub(super) fn note(&self, path: &Path, content: ContentId, stamp: FileStamp, held: PieceSet) {
+    /// Notes what a part file holds that was in this state `at` that time.
+    pub(super) fn note(
+        &self,
+        path: &Path,
+        content: ContentId,
+        (stamp, at): (FileStamp, SystemTime),
+        held: &PieceSet,
+    ) {
         let pieces = u64::from(held.piece_count());
         let mut parts = self.parts();
         parts.forget(path);
-        if stamp.len < MIN_LEN || pieces > MAX_PIECES || !is_settled(stamp) {
+        // Holes are not hashed anyway.
+        if stamp.len < MIN_LEN || held.is_empty() || pieces > MAX_PIECES || !is_settled(stamp, at) {
             return;
         }
-        if parts.pieces + pieces > MAX_PIECES {
+        if parts.pieces + pieces > MAX_PIECES || parts.by_path.len() >= MAX_PARTS {
             *parts = Parts::default();
         }
         parts.pieces += pieces;
-        parts.by_path.insert(path.to_owned(), Known { content, stamp, held });
-    }
-
-    /// There is no such part file any more.
-    pub(super) fn forget(&self, path: &Path) {
-        self.parts().forget(path);
+        parts.by_path.insert(path.to_owned(), Known { content, stamp, held: held.clone() });
     }
 
     fn parts(&self) -> MutexGuard<'_, Parts> {
@@ -87,10 +91,10 @@ impl Parts {
     }
 }
 
-fn is_settled(stamp: FileStamp) -> bool {
+fn is_settled(stamp: FileStamp, at: SystemTime) -> bool {
     let written = u64::try_from(stamp.mtime_ns).ok().map(Duration::from_nanos);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok();
+    let at = at.duration_since(SystemTime::UNIX_EPOCH).ok();
     // A time in the future says nothing.
-    let age = now.zip(written).and_then(|(now, written)| now.checked_sub(written));
+    let age = at.zip(written).and_then(|(at, written)| at.checked_sub(written));
     age.is_some_and(|age| age >= SETTLED)
 }

@@ -8,7 +8,7 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use super::{
@@ -39,8 +39,8 @@ pub struct SinkOptions {
     pub committer: Committer,
     /// Told how far the check of what is there has come, from any thread.
     pub progress: Option<Arc<dyn Fn(ResumeProgress) + Send + Sync>>,
-    /// What part files held when they were let go of: what has not changed since is not checked again. Downloads that are
-    /// tried again share one.
+    /// What part files hold that were checked: what has not changed since is not checked again. Downloads that are tried
+    /// again share one.
     pub known: KnownParts,
     /// How many threads check what is there; all cores by default.
     pub threads: Option<NonZeroUsize>,
@@ -269,7 +269,7 @@ impl Opening<'_> {
         let part = self.part(file, None);
         let fail = |error| self.error("preparing", &self.names.part, error);
         let stamp = FileStamp::of_file(&part.file).map_err(fail)?;
-        let len = stamp.len;
+        let (len, at) = (stamp.len, SystemTime::now());
         if self.has_manifest() {
             self.store_manifest()?;
         }
@@ -285,8 +285,7 @@ impl Opening<'_> {
             let threads = self.options.threads;
             held = held_pieces(&part.file, self.manifest, threads, &report, self.cancel)
                 .ok_or_else(|| self.cancelled())?;
-            // Opening may fail yet, and be tried again.
-            self.options.known.note(&part.path, self.manifest.id(), stamp, held.clone());
+            self.options.known.note(&part.path, self.manifest.id(), (stamp, at), &held);
         }
         if verify_piece(self.manifest, PieceIndex(0), []).is_ok() {
             // Of an empty content nothing is missing.

@@ -45,10 +45,12 @@ impl Part {
     /// Refuses to write what nobody would find: all names of the file are gone.
     pub(super) fn check_there(&self) -> Result<(), SinkError> {
         let fail = |error| self.error("writing", &self.path, error);
-        match sys::is_removed(&self.file.metadata().map_err(fail)?) {
-            true => Err(fail(io::Error::new(ErrorKind::NotFound, "it was removed meanwhile"))),
-            false => Ok(()),
+        let metadata = self.file.metadata().map_err(fail)?;
+        // Some file systems do not count names.
+        if sys::is_removed(&metadata) && !sys::is_at(&metadata, &self.path).map_err(fail)? {
+            return Err(fail(io::Error::new(ErrorKind::NotFound, "it was removed meanwhile")));
         }
+        Ok(())
     }
 
     /// Makes the bytes permanent.

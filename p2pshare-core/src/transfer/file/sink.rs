@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Committer, FileStamp, KnownParts, PartialSource, SinkOptions,
+    Committer, FileStamp, PartialSource, SinkOptions,
     discard::discard,
     open::{self, Opened},
     part::Part,
@@ -54,7 +54,6 @@ struct Inner {
     /// Held by who writes. The system lets only one write to a file at a time, and those who wait there burn time.
     writing: Mutex<()>,
     committer: Committer,
-    known: KnownParts,
     complete: bool,
 }
 
@@ -81,7 +80,7 @@ impl FileSink {
         let path = target.to_owned();
         let work = move || {
             let opened = open::open(&path, &manifest, &options, &flag)?;
-            Ok(Self::new(manifest, opened, options))
+            Ok(Self::new(manifest, opened, options.committer))
         };
         blocking(target, work).await
     }
@@ -107,7 +106,7 @@ impl FileSink {
         let work = move || {
             let _turn = turn;
             let opened = open::open(&path, &manifest, &options, &AtomicBool::new(false))?;
-            let sink = Self::new(manifest, opened, options);
+            let sink = Self::new(manifest, opened, options.committer);
             if !sink.already_complete() {
                 sink.inner.put(PieceIndex(0), &data)?;
                 sink.inner.committer.commit_unsynced(&sink.inner.part)?;
@@ -174,7 +173,7 @@ impl FileSink {
         )
     }
 
-    fn new(manifest: Manifest, opened: Opened, options: SinkOptions) -> Self {
+    fn new(manifest: Manifest, opened: Opened, committer: Committer) -> Self {
         Self {
             inner: Arc::new(Inner {
                 manifest,
@@ -184,8 +183,7 @@ impl FileSink {
                     available_parallelism().map_or(2, |n| n.get().max(2)),
                 )),
                 writing: Mutex::new(()),
-                committer: options.committer,
-                known: options.known,
+                committer,
                 complete: opened.complete,
             }),
         }
@@ -247,23 +245,6 @@ impl Inner {
             .map_err(|error| part.error("writing", &part.path, error))?;
         self.held.insert(piece);
         Ok(())
-    }
-}
-
-impl Drop for Inner {
-    /// Once nobody writes to the part file any more, and before its lock is gone.
-    fn drop(&mut self) {
-        let Self { manifest, part, held, known, complete, .. } = self;
-        if *complete {
-            return;
-        }
-        let is_left = part.renamed.get().is_none() && part.check().is_ok();
-        match FileStamp::of_file(&part.file) {
-            Ok(stamp) if is_left => {
-                known.note(&part.path, manifest.id(), stamp, held.view().snapshot());
-            }
-            _ => known.forget(&part.path),
-        }
     }
 }
 
