@@ -33,6 +33,13 @@ const SHORTEST_BEAT: Duration = Duration::from_secs(1);
 /// And never further apart: a peer is taken for offline after 90 seconds.
 const LONGEST_BEAT: Duration = Duration::from_secs(60);
 
+/// How often all that the index has of the peer is compared with what it should have. It may have been restored from a
+/// copy, which nothing else tells where the number of files is the same.
+const COMPARE_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long that is spared for each file: after the index was away, and besides.
+const COMPARE_ONE: [Duration; 2] = [Duration::from_millis(6), Duration::from_millis(60)];
+
 /// No number of files was told yet.
 pub(super) const UNTOLD: u64 = u64::MAX;
 
@@ -49,6 +56,24 @@ pub(super) struct Presence {
     pub(super) published: AtomicU64,
 }
 
+/// When all that the index has was compared last.
+#[derive(Default)]
+struct Compared {
+    at: Option<Instant>,
+    /// The index was away since.
+    was_away: bool,
+}
+
+impl Compared {
+    /// Whether it is time to compare so many files.
+    fn is_due(&self, files: u64) -> bool {
+        let files = u32::try_from(files).unwrap_or(u32::MAX);
+        let [after_away, besides] = COMPARE_ONE.map(|one| one.saturating_mul(files));
+        let spared = if self.was_away { after_away } else { COMPARE_EVERY + besides };
+        self.at.is_none_or(|at| at.elapsed() >= spared)
+    }
+}
+
 impl Presence {
     /// Keeps the peer online until `stop` is cancelled, or the session ends.
     pub(super) async fn run(&self, stop: &CancellationToken) -> Result<(), DaemonError> {
@@ -57,9 +82,10 @@ impl Presence {
 
     async fn stay(&self) -> Result<(), DaemonError> {
         let mut changes = self.catalog.changes().await?;
-        let mut ready = false;
+        let (mut ready, mut compared) = (false, Compared::default());
         loop {
-            let ended = self.online(&mut changes, &mut ready).await;
+            compared.was_away = true;
+            let ended = self.online(&mut changes, &mut ready, &mut compared).await;
             let Err(error) = ended;
             if error.is_logged_out() {
                 return Err(DaemonError::LoggedOut);
@@ -78,6 +104,7 @@ impl Presence {
         &self,
         changes: &mut CatalogChanges,
         ready: &mut bool,
+        compared: &mut Compared,
     ) -> Result<std::convert::Infallible, DaemonError> {
         refresh_keys(&self.peer, &self.guard).await?;
         let (announced, told) = announce(&self.peer, self.listen, &self.advertise).await?;
@@ -94,6 +121,11 @@ impl Presence {
         }
         let mut next = Instant::now() + beat;
         loop {
+            if compared.is_due(self.catalog.published_count().await?) {
+                // What fails is not tried again at once.
+                *compared = Compared { at: Some(Instant::now()), was_away: false };
+                self.beating(beat, self.compare()).await?;
+            }
             tokio::select! {
                 changed = changes.changed() => {
                     changed?;
@@ -138,6 +170,16 @@ impl Presence {
         self.metrics.set_shares(shares.len() as u64);
         self.recount(false).await?;
         Ok(beat_of(answer.heartbeat_seconds))
+    }
+
+    /// Compares all that the index has with what it should have.
+    async fn compare(&self) -> Result<(), DaemonError> {
+        let publisher = self.peer.publisher(self.catalog.clone());
+        let repaired = publisher.reconcile_all(&|_| ()).await?;
+        if repaired.differing > 0 {
+            tracing::info!(files = repaired.differing, "the index had something else of this peer");
+        }
+        self.tell(&repaired.report, repaired.differing > 0).await
     }
 
     async fn publish(&self) -> Result<(), DaemonError> {

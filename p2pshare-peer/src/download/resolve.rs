@@ -81,7 +81,7 @@ pub enum ResolveError {
         here: String,
     },
     /// One file name for several files.
-    #[error("{} is a file, so only one file can go there: name a folder with -o", .0.display())]
+    #[error("{} is a file, where a folder is needed: name one with -o", .0.display())]
     NotAFolder(PathBuf),
 }
 

@@ -113,6 +113,33 @@ fn a_peer_publishes_everything_to_an_index_that_has_forgotten_it() {
     bob.ok(["get", "alice:/film 7"]);
 }
 
+/// With as many files as there are now, but other ones.
+#[test]
+fn an_index_that_was_restored_is_told_what_has_changed_since() {
+    let mut index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    alice.share_file("old", b"old");
+    index.stop(Signal::TERM).expect_code(0);
+    let database = index.dir().join("index.db");
+    let backup = fs::read(&database).unwrap();
+    index.go_on();
+    let mut serving = alice.serve(&[]);
+    alice.ok(["unshare", "old"]);
+    alice.share_file("new", b"new");
+    until("the new one is there", || online(&bob, "new").map(drop));
+
+    index.kill();
+    for name in ["index.db-wal", "index.db-shm"] {
+        let _ = fs::remove_file(index.dir().join(name));
+    }
+    fs::write(&database, backup).unwrap();
+    serving.process.wait_for_event("warning");
+    index.go_on();
+    until("it is told again", || online(&bob, "new").map(drop));
+    bob.fails(4, ["search", "old"]);
+    bob.ok(["get", "alice:/new"]);
+}
+
 #[test]
 fn an_index_in_memory_starts_empty_and_is_filled_again() {
     let mut index = Index::start_with(&["--store", "memory:"]);
