@@ -19,7 +19,7 @@ use p2pshare_core::{
     content::ContentId,
     identity::{PeerKey, Username},
     index::{
-        IndexConfig,
+        Index, IndexConfig,
         model::KeptSessions,
         store::{CatalogStore, UserStore},
     },
@@ -92,15 +92,31 @@ async fn users_are_seen_with_what_is_theirs() {
     }
 }
 
+/// An operator who shares two files, and alice, who shares three.
+struct Shared {
+    store: Arc<MemoryStore>,
+    inner: Index,
+    index: TestIndex,
+    alice: Login,
+    peers: [PeerKey; 2],
+}
+
+impl Shared {
+    async fn new() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let inner = index_over(store.clone(), cheap_passwords(), IndexConfig::default());
+        let api = router(inner.clone(), HttpOptions::default());
+        let index = start_router(inner.clone(), api, ServerOptions::default()).await;
+        let [root, alice] = [index.user("root").await, index.user("alice").await];
+        let peers = [announced(&index, &root, 2).await, announced(&index, &alice, 3).await];
+        Self { store, inner, index, alice, peers }
+    }
+}
+
 /// As when whoever disabled the account did not wait for its end.
 #[tokio::test]
 async fn what_was_left_of_a_disabled_account_is_withdrawn_later() {
-    let store = Arc::new(MemoryStore::new());
-    let inner = index_over(store.clone(), cheap_passwords(), IndexConfig::default());
-    let api = router(inner.clone(), HttpOptions::default());
-    let index = start_router(inner.clone(), api, ServerOptions::default()).await;
-    let [root, alice] = [index.user("root").await, index.user("alice").await];
-    let peers = [announced(&index, &root, 2).await, announced(&index, &alice, 3).await];
+    let Shared { store, inner, peers, .. } = Shared::new().await;
     let left = async || {
         let mut left = Vec::new();
         for peer in &peers {
@@ -117,12 +133,7 @@ async fn what_was_left_of_a_disabled_account_is_withdrawn_later() {
 /// As when the index ended while it deleted the account.
 #[tokio::test]
 async fn an_account_that_was_to_be_deleted_is_deleted_later() {
-    let store = Arc::new(MemoryStore::new());
-    let inner = index_over(store.clone(), cheap_passwords(), IndexConfig::default());
-    let api = router(inner.clone(), HttpOptions::default());
-    let index = start_router(inner.clone(), api, ServerOptions::default()).await;
-    let [root, alice] = [index.user("root").await, index.user("alice").await];
-    let peers = [announced(&index, &root, 2).await, announced(&index, &alice, 3).await];
+    let Shared { store, inner, index, alice, peers } = Shared::new().await;
     let name: Username = "alice".parse().unwrap();
     let gone = store.set_verifier(&name, &Verifier::gone(), None, KeptSessions::None).await;
     assert!(gone.unwrap());

@@ -30,7 +30,7 @@ impl Catalog {
             return Ok(vec![PutOutcome::NoShare; files.len()]);
         };
         let gone = self.gone_apart(share).await?;
-        // Before it is seen whether the files are still there: if all is as it was by then, none of them is.
+        // Before the files are looked at: those of what was there for a moment only are gone by then.
         let is_usurped = self.is_usurped(share).await?;
         let apart = self.apart_from(share).await?;
         let met: Vec<_> = files.iter().map(|file| (file.key.clone(), file.stamp.inode)).collect();

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream;
 use p2pshare_core::content::{Manifest, hash_bytes};
-use p2pshare_core::transfer::MemorySource;
+use p2pshare_core::transfer::{MemorySource, PushOffer, PushReceiver, PushTarget, TransferError};
 use p2pshare_proto::v1;
 use p2pshare_proto::v1::push_request::Event;
 use p2pshare_proto::v1::transfer_client::TransferClient;
@@ -98,6 +99,37 @@ async fn too_much_of_a_manifest_is_refused() {
     let forged = push(&server, vec![offer(&manifest, "a"), part(&manifest, &forged)]).await;
     assert_eq!(kind(&forged), "manifest id");
     assert!(inbox.sinks.lock().unwrap().is_empty());
+}
+
+/// Takes nothing that is longer than a piece.
+struct Narrow;
+
+#[async_trait]
+impl PushReceiver for Narrow {
+    fn check_length(&self, length: u64) -> Result<(), TransferError> {
+        match length > PIECE as u64 {
+            true => Err(TransferError::Refused("it is too long".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    async fn accept(&self, _: &PushOffer) -> Result<PushTarget, TransferError> {
+        Err(TransferError::Refused("it is not wanted".to_owned()))
+    }
+}
+
+/// The manifest of a long one is long, and not waited for.
+#[tokio::test]
+async fn what_is_too_long_is_refused_before_its_manifest() {
+    let mut setup = Setup::plain(&MemorySource::new());
+    setup.receiver = Some(Arc::new(Narrow));
+    let server = setup.start().await;
+    let long = hash_bytes(&bytes(2 * PIECE));
+    let status = push(&server, vec![offer(&long, "a")]).await;
+    assert_eq!((kind(&status), status.message()), ("refused", "it is too long"));
+    let short = hash_bytes(&bytes(PIECE));
+    let status = push(&server, vec![offer(&short, "a"), part(&short, &[])]).await;
+    assert_eq!((kind(&status), status.message()), ("refused", "it is not wanted"));
 }
 
 #[tokio::test]

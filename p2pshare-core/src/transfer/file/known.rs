@@ -14,11 +14,11 @@ use crate::content::{ContentId, PieceSet};
 const MAX_PARTS: usize = 4096;
 const MAX_PIECES: u64 = 128 << 20;
 
-/// Shorter ones are hashed as soon as looked up.
+/// Shorter ones are not kept: to hash them is little work.
 const MIN_LEN: u64 = 64 << 20;
 
 /// Some file systems note the time of a modification in steps of two seconds: what was written to later than this before it
-/// is let go of could be changed by somebody else without a trace.
+/// was looked at could be changed after that without a trace.
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// What part files of unfinished downloads hold, as it was found by hashing them, so that a download that is tried again and
@@ -44,7 +44,7 @@ struct Known {
 }
 
 impl KnownParts {
-    /// What a part file holds, if it was let go of in this state.
+    /// What a part file holds, if it was hashed in this state.
     pub(super) fn find(
         &self,
         path: &Path,
