@@ -133,6 +133,7 @@ impl Peer {
         let options = ServeOptions {
             listen: ([127, 0, 0, 1], 0).into(),
             advertise: Vec::new(),
+            port_mapping: false,
             receiver,
             upload_slots: upload_slots(UPLOAD_SLOTS),
             slots_for: Vec::new(),

@@ -10,6 +10,7 @@ pub mod net;
 
 pub mod lan;
 pub mod metrics;
+mod port_mapping;
 
 pub mod account;
 pub mod guard;

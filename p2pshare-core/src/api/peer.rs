@@ -50,6 +50,10 @@ pub struct Heartbeat {
     pub heartbeat_seconds: u32,
     /// How many entries the peer has in the catalog.
     pub entries: u64,
+    /// The IP address that the index saw the request come from, if it saw one: a peer that came from another before has
+    /// moved, and announces itself anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_from: Option<String>,
     /// The index's keys, as in what it says of itself: a peer that knows others asks there.
     #[serde(default)]
     pub keys: Vec<IndexKeyId>,

@@ -77,7 +77,12 @@ impl Index {
     }
 
     /// The caller's peer is still there. Written with many others in one go, by [`Index::maintain`].
-    pub async fn heartbeat(&self, caller: &Caller, peer: PeerId) -> Result<Heartbeat, IndexError> {
+    pub async fn heartbeat(
+        &self,
+        caller: &Caller,
+        peer: PeerId,
+        seen_from: Option<String>,
+    ) -> Result<Heartbeat, IndexError> {
         let known = self.own_peer(caller, &peer).await?;
         if known.last_seen.is_none() {
             return Err(not_found(peer));
@@ -86,7 +91,7 @@ impl Index {
         let now = self.now();
         self.presence().seen.insert(peer, now);
         let keys = self.public_keys().iter().map(IndexPublicKey::key_id).collect();
-        Ok(Heartbeat { heartbeat_seconds: self.heartbeat_seconds(), entries, keys })
+        Ok(Heartbeat { heartbeat_seconds: self.heartbeat_seconds(), entries, seen_from, keys })
     }
 
     /// Where the caller's peer announced that it can be reached; nowhere if it is offline.

@@ -74,8 +74,11 @@ impl DownloadServer {
         if stop.run_until_cancelled(self.wanted()).await.is_none() {
             return Ok(());
         }
-        let any = || addresses::any_port(self.peer.client().url());
-        let listener = listen(options.listen.unwrap_or_else(any)).await?;
+        let address = match options.listen {
+            Some(address) => address,
+            None => addresses::any_port(self.peer.client().url()).await,
+        };
+        let listener = listen(address).await?;
         let address = listener.local_addr().map_err(DaemonError::Serve)?;
         let security = match options.insecure {
             true => ServerSecurity::Plain,
@@ -138,11 +141,11 @@ impl DownloadServer {
         address: SocketAddr,
         told: &mut Told,
     ) -> Result<Infallible, DaemonError> {
-        let (announced, _) = addresses::announce(&self.peer, address, &[]).await?;
+        let place = addresses::announce(&self.peer, address, &[], None).await?;
         // Others may have come to be known for the announce.
         self.guard.replace_keys(self.peer.index_keys().current());
         let beating = async {
-            let mut seconds = announced.heartbeat_seconds;
+            let mut seconds = place.announced.heartbeat_seconds;
             loop {
                 sleep(beat_of(seconds)).await;
                 seconds = beat(&self.peer, &self.guard).await?.heartbeat_seconds;

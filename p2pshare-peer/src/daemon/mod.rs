@@ -13,7 +13,7 @@ pub use reserved::{SlotUsers, SlotsFor};
 
 use std::{
     fmt, io,
-    net::SocketAddr,
+    net::{SocketAddr, SocketAddrV4},
     num::NonZeroUsize,
     sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
@@ -37,6 +37,7 @@ use crate::{
     lan::LanSwitch,
     metrics::{Metered, PeerMetrics},
     net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, Uploads, serve},
+    port_mapping::{HomeRouter, PortMapper},
     publish::{AnnounceFailure, OwnPeer, PublishError},
     share::Sharer,
     watch::WatchEvent,
@@ -52,6 +53,8 @@ pub struct ServeOptions {
     pub listen: SocketAddr,
     /// Where others can reach this peer, best first; empty: found out.
     pub advertise: Vec<PeerAddr>,
+    /// Ask the router of this network to let others in, if one is between this peer and the index.
+    pub port_mapping: bool,
     /// Who takes pushes; `None`: they are refused.
     pub receiver: Option<Arc<dyn PushReceiver>>,
     /// Uploads at a time: see [`upload_slots`].
@@ -105,6 +108,13 @@ pub enum DaemonEvent {
     Published {
         /// Files that the index knows of it now.
         total: u64,
+    },
+    /// Others reach it elsewhere now.
+    Moved {
+        /// Where it told others to reach it.
+        addresses: Vec<PeerAddr>,
+        /// The address at which the router lets others in, if it does.
+        let_in: Option<SocketAddrV4>,
     },
     /// It is not online for now, for this reason; that is tried again.
     Offline(String),
@@ -240,6 +250,7 @@ impl Daemon {
             catalog: self.catalog.clone(),
             listen: address,
             advertise: options.advertise.clone(),
+            mapper: PortMapper::default(),
             events: events.clone(),
             refused: Mutex::default(),
             published: AtomicU64::new(presence::UNTOLD),
@@ -257,13 +268,19 @@ impl Daemon {
                 stop.run_until_cancelled(lan.announce(self.peer.id(), address)).await;
             }
         };
+        // Nobody is let in from afar to where everybody on the way could read along.
+        let let_in = async {
+            if options.port_mapping && !options.insecure {
+                Box::pin(presence.mapper.run(&HomeRouter, &stop)).await;
+            }
+        };
         let online = async {
             let ended = Box::pin(presence.run(&stop)).await;
             stop.cancel();
             ended
         };
-        let (served, online, (), (), (), (), ()) =
-            tokio::join!(serving, online, upkeep, watch, partial, reserved, nearby);
+        let (served, online, (), (), (), (), (), ()) =
+            tokio::join!(serving, online, upkeep, watch, partial, reserved, nearby, let_in);
         options.metrics.set_online(false);
         if !online.as_ref().is_err_and(DaemonError::is_logged_out) {
             goodbye(&self.peer).await;

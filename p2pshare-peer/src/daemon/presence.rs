@@ -1,7 +1,8 @@
 //! Staying online at the index, and keeping it told of what is shared.
 
 use std::{
-    net::SocketAddr,
+    mem,
+    net::{SocketAddr, SocketAddrV4},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,14 +14,22 @@ use p2pshare_core::{
     api::{Heartbeat, ProblemKind},
     identity::PeerAddr,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{DaemonError, DaemonEvent, DaemonEvents, addresses::announce, refused::LastRefused};
+use super::{
+    DaemonError, DaemonEvent, DaemonEvents,
+    addresses::{Place, announce},
+    refused::LastRefused,
+};
 use crate::{
     catalog::{Catalog, CatalogChanges},
     guard::GrantGuard,
     metrics::PeerMetrics,
+    port_mapping::PortMapper,
     publish::{OwnPeer, PublishError, PublishReport},
 };
 
@@ -49,6 +58,8 @@ pub(super) struct Presence {
     pub(super) catalog: Catalog,
     pub(super) listen: SocketAddr,
     pub(super) advertise: Vec<PeerAddr>,
+    /// Where a way in for others is asked for.
+    pub(super) mapper: PortMapper,
     pub(super) events: DaemonEvents,
     pub(super) metrics: PeerMetrics,
     pub(super) refused: Mutex<LastRefused>,
@@ -107,15 +118,17 @@ impl Presence {
         compared: &mut Compared,
     ) -> Result<std::convert::Infallible, DaemonError> {
         refresh_keys(&self.peer, &self.guard).await?;
-        let (announced, told) = announce(&self.peer, self.listen, &self.advertise).await?;
-        let mut beat = beat_of(announced.heartbeat_seconds);
+        let mut outside = self.mapper.outside();
+        let mut place = self.announce(&mut outside).await?;
+        let mut beat = beat_of(place.announced.heartbeat_seconds);
         self.beating(beat, self.publish()).await?;
         self.beating(beat, self.beat()).await?;
         if !*ready {
             *ready = true;
             let published = self.catalog.published_count().await?;
             self.published.store(published, Relaxed);
-            (self.events)(DaemonEvent::Ready { listen: self.listen, addresses: told, published });
+            let addresses = place.addresses.clone();
+            (self.events)(DaemonEvent::Ready { listen: self.listen, addresses, published });
         } else {
             (self.events)(DaemonEvent::Online);
         }
@@ -132,11 +145,44 @@ impl Presence {
                     self.beating(beat, self.publish()).await?;
                 }
                 () = sleep_until(next) => {
-                    beat = self.beating(beat, self.beat()).await?;
+                    let answer = self.beating(beat, self.beat()).await?;
+                    beat = beat_of(answer.heartbeat_seconds);
                     next = Instant::now() + beat;
+                    // Its line has got another address, or it has come to another network.
+                    if answer.seen_from.is_some() && answer.seen_from != place.announced.seen_from {
+                        self.move_to(&mut place, &mut outside).await?;
+                    }
                 }
+                // The sender lives as long as `self`.
+                _ = outside.changed() => self.move_to(&mut place, &mut outside).await?,
             }
         }
+    }
+
+    /// Tells the index where the peer is, and asks the router for a way in if that takes one.
+    async fn announce(
+        &self,
+        outside: &mut watch::Receiver<Option<SocketAddrV4>>,
+    ) -> Result<Place, DaemonError> {
+        let let_in = *outside.borrow_and_update();
+        let place = announce(&self.peer, self.listen, &self.advertise, let_in).await?;
+        self.mapper.want(place.way);
+        Ok(place)
+    }
+
+    /// The same for a peer that is online and is reached elsewhere from now on.
+    async fn move_to(
+        &self,
+        place: &mut Place,
+        outside: &mut watch::Receiver<Option<SocketAddrV4>>,
+    ) -> Result<(), DaemonError> {
+        let new = self.announce(outside).await?;
+        let before = mem::replace(place, new);
+        if (&before.addresses, before.let_in) != (&place.addresses, place.let_in) {
+            let (addresses, let_in) = (place.addresses.clone(), place.let_in);
+            (self.events)(DaemonEvent::Moved { addresses, let_in });
+        }
+        Ok(())
     }
 
     /// Does what may take long, as publishing over a slow line does, and says meanwhile that the peer is there.
@@ -155,8 +201,8 @@ impl Presence {
         }
     }
 
-    /// Says that the peer is there, does what the answer asks for, and gives the time to the next beat.
-    async fn beat(&self) -> Result<Duration, DaemonError> {
+    /// Says that the peer is there, and does what the answer asks for.
+    async fn beat(&self) -> Result<Heartbeat, DaemonError> {
         let answer = beat(&self.peer, &self.guard).await?;
         let publisher = self.peer.publisher(self.catalog.clone());
         let shares = self.catalog.shares().await?;
@@ -169,7 +215,7 @@ impl Presence {
         self.metrics.set_online(true);
         self.metrics.set_shares(shares.len() as u64);
         self.recount(false).await?;
-        Ok(beat_of(answer.heartbeat_seconds))
+        Ok(answer)
     }
 
     /// Compares all that the index has with what it should have.

@@ -63,6 +63,8 @@ pub struct NodeOptions {
     pub listen: SocketAddr,
     /// Where others can reach this peer, best first; empty: found out.
     pub advertise: Vec<PeerAddr>,
+    /// Ask the router of this network to let others in, if one is between this peer and the index.
+    pub port_mapping: bool,
     /// Serve and connect without TLS.
     pub insecure: bool,
     /// What others may take of this peer.

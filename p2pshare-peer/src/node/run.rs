@@ -199,6 +199,7 @@ impl Node {
         let options = ServeOptions {
             listen: inner.options.listen,
             advertise: inner.options.advertise.clone(),
+            port_mapping: inner.options.port_mapping,
             receiver: Some(inner.inbox.clone()),
             upload_slots: inner.slots.clone(),
             slots_for: inner.options.slots_for.clone(),

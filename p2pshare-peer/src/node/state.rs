@@ -105,6 +105,7 @@ impl Node {
                 live.online = true;
                 live.trouble = None;
             }
+            DaemonEvent::Moved { addresses, .. } => live.addresses.clone_from(addresses),
             DaemonEvent::Online => {
                 live.online = true;
                 live.trouble = None;

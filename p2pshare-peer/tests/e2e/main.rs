@@ -25,6 +25,7 @@ mod nearby;
 mod page;
 mod page_access;
 mod push;
+mod router;
 mod session;
 mod signals;
 mod sources;

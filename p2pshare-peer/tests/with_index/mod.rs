@@ -88,6 +88,7 @@ pub(crate) async fn serve(
     let mut options = ServeOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: Vec::new(),
+        port_mapping: false,
         receiver: None,
         upload_slots: upload_slots(NonZeroUsize::MIN),
         slots_for: Vec::new(),

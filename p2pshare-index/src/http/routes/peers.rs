@@ -42,10 +42,14 @@ async fn announce(
     Path(peer): Path<PeerId>,
     Json(request): Json<Announce>,
 ) -> Answer<Json<Announced>> {
-    let seen_from = origin.client.0.map(|address| address.to_string());
+    let seen_from = seen_from(&origin);
     let announced = app.index.announce(&caller, peer, &request, seen_from).await;
     let announced = noted(&origin, "announce", caller.user.as_str(), announced)?;
     Ok(Json(announced))
+}
+
+fn seen_from(origin: &Origin) -> Option<String> {
+    origin.client.0.map(|address| address.to_string())
 }
 
 /// A peer of one's own is still there. To be called every so many seconds as the answer says.
@@ -60,9 +64,11 @@ async fn announce(
 async fn heartbeat(
     State(app): State<App>,
     LoggedIn(caller): LoggedIn,
+    origin: Origin,
     Path(peer): Path<PeerId>,
 ) -> Answer<Json<Heartbeat>> {
-    let heartbeat = app.index.heartbeat(&caller, peer).await?;
+    let seen_from = seen_from(&origin);
+    let heartbeat = app.index.heartbeat(&caller, peer, seen_from).await?;
     app.options.metrics.heartbeat();
     Ok(Json(heartbeat))
 }

@@ -120,6 +120,10 @@ pub struct ServeArgs {
     /// Do not tell the local network that this peer is there, and do not look for others there.
     #[arg(long, env = "P2PSHARE_NO_LAN")]
     pub no_lan: bool,
+    /// Do not ask the router to let others in. It is asked (by PCP, NAT-PMP or UPnP) if it is between this peer and its
+    /// index, unless --advertise says where others reach the peer.
+    #[arg(long, env = "P2PSHARE_NO_PORT_MAPPING")]
+    pub no_port_mapping: bool,
     /// Serve without encryption. Only for tests on one machine or a network you trust.
     #[arg(long, env = "P2PSHARE_INSECURE")]
     pub insecure: bool,

@@ -146,6 +146,7 @@ fn options(
     Ok(NodeOptions {
         listen: args.listen,
         advertise: args.advertise,
+        port_mapping: !args.no_port_mapping,
         insecure: args.insecure,
         limits: ServerLimits::default(),
         slots_for: [args.user_slots, args.group_slots].concat(),
@@ -180,6 +181,15 @@ fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
                 }),
             );
             tell_manager(NotifyState::Ready);
+        }
+        DaemonEvent::Moved { addresses, let_in } => {
+            let told: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+            let told = told.join(", ");
+            output.note(match let_in {
+                Some(_) => format!("The router lets others in: they reach it at {told}."),
+                None => format!("Others reach it at {told} now."),
+            });
+            output.event("moved", json!({ "addresses": addresses, "let_in": let_in }));
         }
         DaemonEvent::Published { total } => {
             output.note(format!("Published: the index knows {} of yours.", count(*total, "file")));

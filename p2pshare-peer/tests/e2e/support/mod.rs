@@ -2,6 +2,7 @@
 
 mod files;
 mod index;
+mod namespace;
 mod page;
 mod peer;
 mod process;
@@ -10,6 +11,7 @@ use std::process::Command;
 
 pub(crate) use files::{MIB, assert_bytes, b3sum, noise, parts, tree};
 pub(crate) use index::Index;
+pub(crate) use namespace::{Namespace, skip};
 pub(crate) use page::{Answer, Page, path_of};
 pub(crate) use peer::{PASSWORD, Peer, Serving};
 pub(crate) use process::{Ended, Process, until};

@@ -112,8 +112,8 @@ fn judge(addresses: &[AddressCheck]) -> Check {
     }
     if has(Reached::No) {
         return Check::fail(NAME, told).advice(
-            "let the port through firewall and router (port forwarding), or name the address from outside with \
-             serve --advertise HOST:PORT",
+            "let the port through firewall and router (UPnP or port forwarding), or name the address from outside \
+             with serve --advertise HOST:PORT",
         );
     }
     Check::warn(NAME, told).advice("have somebody in another place try to fetch from you")
