@@ -70,6 +70,18 @@ pub struct Reachability {
     pub addresses: Vec<AddressCheck>,
 }
 
+impl Reachability {
+    /// Whether the peer can be reached: one address is enough.
+    pub fn verdict(&self) -> Reached {
+        let has = |reached| self.addresses.iter().any(|check| check.reached == reached);
+        match () {
+            () if has(Reached::Yes) => Reached::Yes,
+            () if has(Reached::No) => Reached::No,
+            () => Reached::NotTried,
+        }
+    }
+}
+
 /// Whether the index could reach a peer at one of its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -20,6 +20,7 @@ use std::{
 };
 
 use p2pshare_core::{
+    api::AddressCheck,
     identity::{PeerAddr, Username},
     path::SharePath,
     time::SystemClock,
@@ -115,6 +116,11 @@ pub enum DaemonEvent {
         addresses: Vec<PeerAddr>,
         /// The address at which the router lets others in, if it does.
         let_in: Option<SocketAddrV4>,
+    },
+    /// The index could not reach it: others cannot fetch from it.
+    Unreachable {
+        /// Why not, for each address that the index tried.
+        tried: Vec<AddressCheck>,
     },
     /// It is not online for now, for this reason; that is tried again.
     Offline(String),

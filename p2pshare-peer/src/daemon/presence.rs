@@ -11,7 +11,7 @@ use std::{
 };
 
 use p2pshare_core::{
-    api::{Heartbeat, ProblemKind},
+    api::{Heartbeat, ProblemKind, Reached},
     identity::PeerAddr,
 };
 use tokio::{
@@ -75,6 +75,16 @@ struct Compared {
     was_away: bool,
 }
 
+/// What is known from one time online to the next.
+#[derive(Default)]
+struct Course {
+    /// It was online before.
+    is_ready: bool,
+    compared: Compared,
+    /// The addresses of which it is known whether others reach the peer there.
+    tried: Vec<PeerAddr>,
+}
+
 impl Compared {
     /// Whether it is time to compare so many files.
     fn is_due(&self, files: u64) -> bool {
@@ -93,16 +103,16 @@ impl Presence {
 
     async fn stay(&self) -> Result<(), DaemonError> {
         let mut changes = self.catalog.changes().await?;
-        let (mut ready, mut compared) = (false, Compared::default());
+        let mut course = Course::default();
         loop {
-            compared.was_away = true;
-            let ended = self.online(&mut changes, &mut ready, &mut compared).await;
+            course.compared.was_away = true;
+            let ended = self.online(&mut changes, &mut course).await;
             let Err(error) = ended;
             if error.is_logged_out() {
                 return Err(DaemonError::LoggedOut);
             }
             // What is wrong at the start is wrong for good, unless it is only that the index is away.
-            if !ready && !is_passing(&error) {
+            if !course.is_ready && !is_passing(&error) {
                 return Err(error);
             }
             self.trouble(&error);
@@ -114,8 +124,7 @@ impl Presence {
     async fn online(
         &self,
         changes: &mut CatalogChanges,
-        ready: &mut bool,
-        compared: &mut Compared,
+        course: &mut Course,
     ) -> Result<std::convert::Infallible, DaemonError> {
         refresh_keys(&self.peer, &self.guard).await?;
         let mut outside = self.mapper.outside();
@@ -123,8 +132,8 @@ impl Presence {
         let mut beat = beat_of(place.announced.heartbeat_seconds);
         self.beating(beat, self.publish()).await?;
         self.beating(beat, self.beat()).await?;
-        if !*ready {
-            *ready = true;
+        if !course.is_ready {
+            course.is_ready = true;
             let published = self.catalog.published_count().await?;
             self.published.store(published, Relaxed);
             let addresses = place.addresses.clone();
@@ -134,9 +143,9 @@ impl Presence {
         }
         let mut next = Instant::now() + beat;
         loop {
-            if compared.is_due(self.catalog.published_count().await?) {
+            if course.compared.is_due(self.catalog.published_count().await?) {
                 // What fails is not tried again at once.
-                *compared = Compared { at: Some(Instant::now()), was_away: false };
+                course.compared = Compared { at: Some(Instant::now()), was_away: false };
                 self.beating(beat, self.compare()).await?;
             }
             tokio::select! {
@@ -152,6 +161,7 @@ impl Presence {
                     if answer.seen_from.is_some() && answer.seen_from != place.announced.seen_from {
                         self.move_to(&mut place, &mut outside).await?;
                     }
+                    self.beating(beat, self.try_reach(&place, &mut course.tried)).await;
                 }
                 // The sender lives as long as `self`.
                 _ = outside.changed() => self.move_to(&mut place, &mut outside).await?,
@@ -183,6 +193,25 @@ impl Presence {
             (self.events)(DaemonEvent::Moved { addresses, let_in });
         }
         Ok(())
+    }
+
+    /// Has the index try once whether others reach the peer where it is, and tells if they do not. By the first beat a router
+    /// has had its time.
+    async fn try_reach(&self, place: &Place, tried: &mut Vec<PeerAddr>) {
+        if *tried == place.addresses {
+            return;
+        }
+        tried.clone_from(&place.addresses);
+        match self.peer.client().reachability(&self.peer.id()).await {
+            Ok(answer) if answer.verdict() == Reached::No => {
+                let tried = answer.addresses.into_iter();
+                let tried = tried.filter(|check| check.reached == Reached::No).collect();
+                (self.events)(DaemonEvent::Unreachable { tried });
+            }
+            Ok(_) => {}
+            // Not every index does it.
+            Err(error) => tracing::debug!(%error, "the index did not try to reach the peer"),
+        }
     }
 
     /// Does what may take long, as publishing over a slow line does, and says meanwhile that the peer is there.

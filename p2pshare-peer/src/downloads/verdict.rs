@@ -85,9 +85,27 @@ fn of_index(error: &ClientError, reason: Reason) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use p2pshare_core::{content::ContentId, transfer::TransferError};
+    use p2pshare_core::{
+        api::{Problem, ProblemKind},
+        content::ContentId,
+        transfer::TransferError,
+    };
 
     use super::*;
+
+    #[test]
+    fn only_what_the_index_refuses_fails() {
+        let says = |kind| ClientError::Problem(Box::new(Problem::new(kind, "so")));
+        let of = |error: ClientError| of_fetch(&FetchError::Index(error));
+        let page = ClientError::BadAnswer { url: "http://a".into(), reason: "502".into() };
+        assert!(matches!(of(page), Verdict::Waits(_)));
+        for kind in [ProblemKind::Unavailable, ProblemKind::Internal, ProblemKind::NotLoggedIn] {
+            assert!(matches!(of(says(kind)), Verdict::Waits(_)), "{kind:?}");
+        }
+        for kind in [ProblemKind::Forbidden, ProblemKind::InvalidRequest, ProblemKind::NotFound] {
+            assert!(matches!(of(says(kind)), Verdict::Fails(_)), "{kind:?}");
+        }
+    }
 
     #[test]
     fn what_may_pass_waits_and_the_rest_fails() {

@@ -53,13 +53,19 @@ impl ClientError {
     }
 
     /// Whether the same call may succeed later.
+    ///
+    /// An answer that makes no sense may be that of a proxy whose index starts anew, or of a network that wants to show a
+    /// page first.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::BadAnswer { .. } => true,
             Self::Problem(problem) => matches!(
                 problem.kind(),
                 Some(
-                    ProblemKind::Unavailable | ProblemKind::Timeout | ProblemKind::TooManyRequests
+                    ProblemKind::Unavailable
+                        | ProblemKind::Timeout
+                        | ProblemKind::TooManyRequests
+                        | ProblemKind::Internal
                 )
             ),
             _ => false,

@@ -217,8 +217,14 @@ impl IndexClient {
         if status.is_success() {
             return Ok(answer);
         }
-        let again =
-            matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        // The first two come from proxies before the index.
+        let again = matches!(
+            status,
+            StatusCode::BAD_GATEWAY
+                | StatusCode::GATEWAY_TIMEOUT
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::TOO_MANY_REQUESTS
+        );
         let error = match serde_json::from_slice::<Problem>(&answer) {
             Ok(problem) => ClientError::Problem(Box::new(problem)),
             Err(_) => ClientError::BadAnswer {

@@ -117,6 +117,7 @@ impl Node {
             DaemonEvent::Published { total } => live.published = *total,
             // What passes is told once, below: nobody would say when it is over.
             DaemonEvent::Trouble(_)
+            | DaemonEvent::Unreachable { .. }
             | DaemonEvent::LoggedOut
             | DaemonEvent::Watch(_)
             | DaemonEvent::Received(_)
@@ -124,6 +125,11 @@ impl Node {
         });
         if let DaemonEvent::Trouble(why) = event {
             self.inner.changes.warn(why.clone());
+        }
+        if matches!(event, DaemonEvent::Unreachable { .. }) {
+            self.inner.changes.warn(
+                "others cannot reach this peer: its port has to be let through firewall and router",
+            );
         }
         if matches!(
             event,

@@ -163,7 +163,9 @@ fn others_are_let_in(pcp: bool) {
     let bob = Peer::new(&town.nowhere, "bob");
     town.far.run(&bob, &town.url, &["register", "bob"]).wait().expect_code(0);
 
-    let closed = town.serve(home, &alice, &["--no-port-mapping"]);
+    let mut closed = town.serve(home, &alice, &["--no-port-mapping"]);
+    let told = closed.wait_for_event("unreachable");
+    assert_eq!(told["tried"][0]["address"], "tcp://5.5.5.1:7401", "{told}");
     town.far.run(&bob, &town.url, &["get", "alice:/film", "-o", "a"]).wait().expect_code(5);
     assert_eq!(town.open_ports(), 0);
     closed.stop(Signal::TERM).expect_code(0);

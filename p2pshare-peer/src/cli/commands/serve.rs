@@ -191,6 +191,20 @@ fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
             });
             output.event("moved", json!({ "addresses": addresses, "let_in": let_in }));
         }
+        DaemonEvent::Unreachable { tried } => {
+            let told: Vec<_> = tried
+                .iter()
+                .map(|check| {
+                    let why = check.reason.as_deref().unwrap_or("no reason is given");
+                    format!("{} ({})", check.address, visible(why))
+                })
+                .collect();
+            output.warn(format!(
+                "others cannot reach this peer, so nobody can fetch from it: {}; `p2pshare-peer doctor` says what helps",
+                told.join(", ")
+            ));
+            output.event("unreachable", json!({ "tried": tried }));
+        }
         DaemonEvent::Published { total } => {
             output.note(format!("Published: the index knows {} of yours.", count(*total, "file")));
             output.event("published", json!({ "total": total }));

@@ -1,7 +1,7 @@
 //! Whether others can reach this peer.
 
 use p2pshare_core::{
-    api::{AddressCheck, ProblemKind, Reached},
+    api::{ProblemKind, Reachability, Reached},
     process::listen_advice,
 };
 use tokio::net::TcpListener;
@@ -81,7 +81,7 @@ async fn reachable(context: &Context, session: &SavedSession, client: IndexClien
         Ok(answer) if answer.addresses.is_empty() => {
             Check::warn(NAME, "the peer announced no address: it only downloads")
         }
-        Ok(answer) => judge(&answer.addresses),
+        Ok(answer) => judge(&answer),
         Err(error) if error.kind() == Some(ProblemKind::NotFound) => {
             Check::warn(NAME, "the index does not know that this peer is online, or cannot try it")
                 .advice("wait until `serve` says that it is listening, and run this again")
@@ -90,10 +90,11 @@ async fn reachable(context: &Context, session: &SavedSession, client: IndexClien
     }
 }
 
-fn judge(addresses: &[AddressCheck]) -> Check {
+fn judge(answer: &Reachability) -> Check {
     const NAME: &str = "reachability";
 
-    let told: Vec<_> = addresses
+    let told: Vec<_> = answer
+        .addresses
         .iter()
         .map(|check| {
             let address = &check.address;
@@ -106,21 +107,21 @@ fn judge(addresses: &[AddressCheck]) -> Check {
         })
         .collect();
     let told = told.join("; ");
-    let has = |reached| addresses.iter().any(|check| check.reached == reached);
-    if has(Reached::Yes) {
-        return Check::ok(NAME, told);
-    }
-    if has(Reached::No) {
-        return Check::fail(NAME, told).advice(
+    match answer.verdict() {
+        Reached::Yes => Check::ok(NAME, told),
+        Reached::No => Check::fail(NAME, told).advice(
             "let the port through firewall and router (UPnP or port forwarding), or name the address from outside \
              with serve --advertise HOST:PORT",
-        );
+        ),
+        Reached::NotTried => Check::warn(NAME, told)
+            .advice("have somebody in another place try to fetch from you"),
     }
-    Check::warn(NAME, told).advice("have somebody in another place try to fetch from you")
 }
 
 #[cfg(test)]
 mod tests {
+    use p2pshare_core::api::AddressCheck;
+
     use super::{super::State, *};
 
     #[test]
@@ -132,10 +133,11 @@ mod tests {
         };
         let no = || check(Reached::No, Some("nothing listens there"));
         let untried = || check(Reached::NotTried, Some("another address"));
-        assert_eq!(judge(&[no(), check(Reached::Yes, None)]).state, State::Ok);
-        let failed = judge(&[no(), untried()]);
+        let judged = |addresses| judge(&Reachability { seen_from: None, addresses });
+        assert_eq!(judged(vec![no(), check(Reached::Yes, None)]).state, State::Ok);
+        let failed = judged(vec![no(), untried()]);
         assert_eq!(failed.state, State::Fail);
         assert!(failed.message.contains("nothing listens") && failed.advice.is_some());
-        assert_eq!(judge(&[untried()]).state, State::Warn);
+        assert_eq!(judged(vec![untried()]).state, State::Warn);
     }
 }
