@@ -49,7 +49,8 @@ use state::App;
 ///
 /// With [`HttpOptions::pages`] it has pages for people too: `/`, `/docs` and `/operator`.
 ///
-/// Somebody must run [`Index::maintain`], or heartbeats are never written.
+/// Somebody must run [`Index::maintain`], or heartbeats are never written. And the index must have the same signing keys
+/// at its next start, by which peers know it: [`keys`](crate::keys) keeps them in a file.
 pub fn router(index: Index, options: HttpOptions) -> Router {
     let app = App::new(index, options);
     let (mut router, _document) = routes::all().split_for_parts();
