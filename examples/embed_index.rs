@@ -11,12 +11,12 @@ use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, http::StatusCode, routing::get};
 use p2pshare_core::{
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner, SigningKeys},
-    backend::memory::MemoryStore,
+    auth::{Argon2Authenticator, Argon2Params},
+    backend::sqlite::SqliteStore,
     index::{Index, IndexConfig},
     time::SystemClock,
 };
-use p2pshare_index::{HttpOptions, router};
+use p2pshare_index::{HttpOptions, keys, router};
 use p2pshare_peer::index_client::{IndexClient, IndexUrl};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -26,11 +26,15 @@ const NAME: &str = "the chess club";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Any store, any way to check passwords, a key that signs grants, a clock: the rules are the library's.
+    // What must outlive a restart: the store, and the keys, by which peers know the index. An application keeps both in a
+    // folder that stays; this one goes with the example.
+    let folder = tempfile::tempdir()?;
+    let (store, key_file) = (folder.path().join("index.db"), folder.path().join("keys.json"));
+    // Any store, any way to check passwords, keys that sign grants, a clock: the rules are the library's.
     let index = Index::new(
-        Arc::new(MemoryStore::new()),
+        Arc::new(SqliteStore::open(&store)?),
         Arc::new(Argon2Authenticator::new(Argon2Params::default())),
-        SigningKeys::new(GrantSigner::generate()?),
+        keys::load_or_make(&key_file)?,
         Arc::new(SystemClock),
         IndexConfig { name: NAME.to_owned(), ..IndexConfig::default() },
     );
@@ -38,6 +42,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let maintenance = tokio::spawn({
         let (index, stop) = (index.clone(), stop.clone());
         async move { index.maintain(stop).await }
+    });
+    // `p2pshare-index keys rotate --key-file` changes the keys of an index that runs.
+    tokio::spawn({
+        let (watched, stop) = (keys::watch(index.clone(), key_file), stop.clone());
+        async move { stop.run_until_cancelled(watched).await }
     });
 
     // Nested and not merged: the index has a fallback and paths of its own, and so has the application.
