@@ -15,7 +15,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use p2pshare_core::{
     api::{Login, Register},
-    auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password, SigningKeys},
+    auth::{Argon2Authenticator, Argon2Params, Password},
     backend::sqlite::SqliteStore,
     content::hash_file,
     identity::Username,
@@ -23,7 +23,7 @@ use p2pshare_core::{
     time::SystemClock,
     transfer::{PushReceiver, RateLimit},
 };
-use p2pshare_index::{HttpOptions, ServerOptions, router};
+use p2pshare_index::{HttpOptions, ServerOptions, keys, router};
 use p2pshare_peer::{
     account::SavedSession,
     catalog::{Catalog, PartialSources},
@@ -174,7 +174,7 @@ pub async fn start_index(
     let index = Index::new(
         Arc::new(SqliteStore::open(&place.join("index.sqlite"))?),
         Arc::new(Argon2Authenticator::new(Argon2Params::default())),
-        SigningKeys::new(GrantSigner::generate()?),
+        keys::load_or_make(&place.join("keys.json"))?,
         Arc::new(SystemClock),
         IndexConfig::default(),
     );

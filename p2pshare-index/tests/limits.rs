@@ -309,7 +309,7 @@ async fn registrations_and_grants_are_limited() {
 async fn a_router_without_addresses_still_works() {
     let index = index(IndexConfig::default());
     let answer = tower::ServiceExt::oneshot(
-        router(index.clone(), HttpOptions::default()),
+        router(index, HttpOptions::default()),
         http::Request::post("/v1/users")
             .header("content-type", "application/json")
             .body(axum::body::Body::from(
@@ -320,11 +320,21 @@ async fn a_router_without_addresses_still_works() {
     .await
     .unwrap();
     assert_eq!(answer.status(), StatusCode::CREATED);
+}
 
-    let nested = axum::Router::new().nest("/p2p", router(index.clone(), HttpOptions::default()));
+#[tokio::test]
+async fn a_nested_router_leaves_the_rest_to_its_app() {
+    let index = index(IndexConfig::default());
+    let nested = axum::Router::new()
+        .nest("/p2p", router(index.clone(), HttpOptions::default()))
+        .fallback(async || "the app's own");
     let app = start_router(index, nested, ServerOptions::default()).await;
     let me = app.get("/p2p/v1/me").send().await.unwrap();
     assert_problem(me, ProblemKind::NotLoggedIn).await;
+    let no_call = app.get("/p2p/nothing").send().await.unwrap();
+    assert_problem(no_call, ProblemKind::NotFound).await;
+    let elsewhere = app.get("/v1/me").send().await.unwrap();
+    assert_eq!(elsewhere.text().await.unwrap(), "the app's own");
 }
 
 /// Whichever way they come in.

@@ -2,9 +2,12 @@
 
 use std::{fmt::Display, io, path::Path, process::ExitCode};
 
-use p2pshare_core::index::{IndexError, store::StoreError};
+use p2pshare_core::{
+    auth::SignerError,
+    index::{IndexError, store::StoreError},
+};
 
-use crate::TlsError;
+use crate::{TlsError, keys::KeysError, private_file::FileError};
 
 /// What went wrong, in words for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,15 @@ pub(super) enum CliError {
         /// What is wrong with it.
         what: String,
     },
+    /// A file that holds secrets, or a folder for them.
+    #[error(transparent)]
+    PrivateFile(#[from] FileError),
+    /// The file of the signing keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// No signing key can be made.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// The store.
     #[error("{store}: {source}")]
     Store {

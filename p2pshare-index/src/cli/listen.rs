@@ -8,9 +8,8 @@ use tokio::net::TcpListener;
 use super::{
     config::{Config, Data, Tls},
     error::CliError,
-    private_file,
 };
-use crate::{SelfSigned, TlsIdentity};
+use crate::{SelfSigned, TlsIdentity, private_file};
 
 /// Key and certificate of one's own making, in the data directory.
 const SELF_SIGNED: &str = "tls.pem";

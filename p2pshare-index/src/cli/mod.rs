@@ -8,7 +8,6 @@ mod keys;
 mod listen;
 mod logging;
 mod password;
-mod private_file;
 mod sections;
 mod serve;
 mod span;

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use p2pshare_core::{
-    auth::{Argon2Authenticator, Argon2Params, SigningKeys},
+    auth::{Argon2Authenticator, Argon2Params, GrantSigner, SigningKeys},
     index::Index,
     process::raise_file_limit,
     time::SystemClock,
@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     config::{Config, Data},
     error::CliError,
-    keys, listen, logging, print, private_file, runtime,
+    listen, logging, print, runtime,
 };
-use crate::{router, serve};
+use crate::{keys, private_file, router, serve};
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(config: Config, log: Log) -> Result<(), CliError> {
@@ -90,8 +90,8 @@ fn keys(data: &Data) -> Result<SigningKeys, CliError> {
         private_file::create_dir(dir)?;
     }
     match &data.key_file {
-        Some(path) => keys::load_or_make(path),
-        None => Ok(SigningKeys::new(keys::new_signer()?)),
+        Some(path) => Ok(keys::load_or_make(path)?),
+        None => Ok(SigningKeys::new(GrantSigner::generate()?)),
     }
 }
 

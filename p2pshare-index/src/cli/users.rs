@@ -19,9 +19,10 @@ use super::{
     error::CliError,
     logging,
     password::new_password,
-    print, private_file, runtime,
+    print, runtime,
     store::StoreUri,
 };
+use crate::private_file;
 
 /// Longest answer that is read.
 const MAX_ANSWER: u64 = 100;
@@ -115,7 +116,7 @@ async fn existing_or_new(data: &Data) -> Result<Index, CliError> {
 
 /// The key signs nothing here.
 fn over(store: Arc<dyn IndexStore>) -> Result<Index, CliError> {
-    let signer = GrantSigner::generate().map_err(|error| CliError::Failed(error.to_string()))?;
+    let signer = GrantSigner::generate()?;
     Ok(Index::new(
         store,
         Arc::new(Argon2Authenticator::new(Argon2Params::default())),

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Once,
 };
 
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -53,10 +54,21 @@ impl FromRequestParts<App> for ClientAddr {
     }
 }
 
-/// The address at the other end of the connection itself.
+/// The address at the other end of the connection itself. That it is not known is told once: the app that the API is part
+/// of is served without it.
 fn connected(parts: &Parts) -> Option<IpAddr> {
-    let ConnectInfo(address) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
-    Some(address.ip().to_canonical())
+    static TOLD: Once = Once::new();
+
+    let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    if info.is_none() {
+        TOLD.call_once(|| {
+            tracing::warn!(
+                "requests come without the address of their client, so that all clients share the limits of one: serve the \
+                 router with into_make_service_with_connect_info::<SocketAddr>()"
+            );
+        });
+    }
+    info.map(|ConnectInfo(address)| address.ip().to_canonical())
 }
 
 /// Both ends of the way that a request came: for what only some addresses may have.

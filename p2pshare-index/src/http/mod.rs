@@ -37,13 +37,20 @@ use state::App;
 
 /// The whole API of an index as an axum router, to be served by [`serve`](crate::serve) or nested in another app.
 ///
-/// It needs the address of the client, for its limits and its log: an
+/// *Nested*, not merged: it has a fallback of its own, which says in JSON that there is no such call. `merge` panics when
+/// the app has a fallback too, or a route that the index has, and gives the app the index's fallback when it has none. Below
+/// a path, as `Router::nest("/files", router(index, options))`, each has its own, and the URL of the index that its users
+/// are given ends with that path: `https://example.org/files`.
+///
+/// It needs the address of the client, for its limits and its log: a
 /// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo) in the request's extensions, as [`serve`](crate::serve) and
-/// axum's `into_make_service_with_connect_info` put there. Without it all clients count as one address.
+/// axum's `into_make_service_with_connect_info` put there. Without it all clients count as one address, and the log warns
+/// of it once.
 ///
 /// With [`HttpOptions::pages`] it has pages for people too: `/`, `/docs` and `/operator`.
 ///
-/// Somebody must run [`Index::maintain`], or heartbeats are never written.
+/// Somebody must run [`Index::maintain`], or heartbeats are never written. And the index must have the same signing keys
+/// at its next start, by which peers know it: [`keys`](crate::keys) keeps them in a file.
 pub fn router(index: Index, options: HttpOptions) -> Router {
     let app = App::new(index, options);
     let (mut router, _document) = routes::all().split_for_parts();

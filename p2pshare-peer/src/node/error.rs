@@ -76,6 +76,9 @@ pub enum NodeError {
         #[source]
         error: io::Error,
     },
+    /// It runs already, or has run.
+    #[error("the peer runs already or has run, and runs once: when it has ended, open it again")]
+    RunTwice,
     /// Work in the background ended unexpectedly.
     #[error("the peer is stopping or has failed")]
     Interrupted,

@@ -22,7 +22,7 @@ mod transfers;
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use p2pshare_core::{
@@ -112,6 +112,8 @@ struct Inner {
     over: watch::Sender<Option<TokenHash>>,
     /// One login or logout at a time.
     signing: tokio::sync::Mutex<()>,
+    /// It runs, or has run.
+    ran: AtomicBool,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -160,6 +162,7 @@ impl Node {
             look: Notify::new(),
             over: watch::Sender::new(None),
             signing: tokio::sync::Mutex::new(()),
+            ran: AtomicBool::new(false),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             dir,

@@ -37,17 +37,27 @@ impl Node {
     ///
     /// `events` are those of the daemon, each time that one runs.
     ///
+    /// Once for each node that was opened: when it ends, downloads, scans and pushes end too, and none begins any more.
+    /// After that the data directory can be [opened](Self::open) again.
+    ///
+    /// Cancellation: dropping the future, instead of cancelling `stop`, cuts off whoever is served and tells the index no
+    /// goodbye. What runs in the background goes on: scans and pushes to their end, downloads until the last handle on the
+    /// node is dropped.
+    ///
     /// # Errors
     ///
-    /// [`NodeError::Daemon`] and others when the first daemon does not start; what fails later is told as trouble, and
-    /// tried again. Without `stay`: [`NodeError::Session`] when nobody is logged in, [`DaemonError::LoggedOut`] once that
-    /// is so.
+    /// [`NodeError::RunTwice`] when it runs already, or has run. [`NodeError::Daemon`] and others when the first daemon does
+    /// not start; what fails later is told as trouble, and tried again. Without `stay`: [`NodeError::Session`] when nobody is
+    /// logged in, [`DaemonError::LoggedOut`] once that is so.
     pub async fn run(
         &self,
         stay: bool,
         events: DaemonEvents,
         stop: CancellationToken,
     ) -> Result<(), NodeError> {
+        if self.inner.ran.swap(true, Relaxed) {
+            return Err(NodeError::RunTwice);
+        }
         self.inner.inbox.tell(events.clone());
         let follow = self.follow_catalog();
         let work = self.sessions(stay, events, &stop);

@@ -10,7 +10,8 @@ use p2pshare_core::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::cli::{error::CliError, private_file};
+use super::KeysError;
+use crate::private_file;
 
 /// What the file holds, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -28,35 +29,36 @@ struct KeyEntry {
     private_key: Zeroizing<String>,
 }
 
-/// Reads the keys, or makes the first one.
-pub(in crate::cli) fn load_or_make(path: &Path) -> Result<SigningKeys, CliError> {
+/// Reads the keys, or makes the first one and keeps it there, readable by its owner only. Of several processes that do
+/// this at once, all have the same. Blocks.
+///
+/// The folder must be there.
+///
+/// # Errors
+/// [`KeysError`]. A file that cannot be used is left as it is: it may be what peers know the index by.
+pub fn load_or_make(path: &Path) -> Result<SigningKeys, KeysError> {
     if let Some(keys) = load(path)? {
         return Ok(keys);
     }
-    let first = SigningKeys::new(new_signer()?);
+    let first = SigningKeys::new(GrantSigner::generate()?);
     let kept = private_file::create_or_read(path, &to_bytes(&first)?)?;
     tracing::info!(path = %path.display(), "made the key that signs grants");
     parse(path, &kept)
 }
 
 /// Reads the keys, `None` if there is no file.
-pub(super) fn load(path: &Path) -> Result<Option<SigningKeys>, CliError> {
+pub(crate) fn load(path: &Path) -> Result<Option<SigningKeys>, KeysError> {
     private_file::read(path)?.map(|bytes| parse(path, &bytes)).transpose()
 }
 
 /// Writes the keys in place of those before, whole or not at all.
-pub(super) fn save(path: &Path, keys: &SigningKeys) -> Result<(), CliError> {
-    private_file::replace(path, &to_bytes(keys)?)
-}
-
-/// A new key.
-pub(in crate::cli) fn new_signer() -> Result<GrantSigner, CliError> {
-    GrantSigner::generate().map_err(|error| CliError::Failed(error.to_string()))
+pub(crate) fn save(path: &Path, keys: &SigningKeys) -> Result<(), KeysError> {
+    Ok(private_file::replace(path, &to_bytes(keys)?)?)
 }
 
 /// Reads the bytes of the file.
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<SigningKeys, CliError> {
-    let fail = |what: String| CliError::file(path, what);
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<SigningKeys, KeysError> {
+    let fail = |what: String| KeysError::file(path, what);
     let file: KeyFile =
         serde_json::from_slice(bytes).map_err(|error| fail(format!("it is damaged: {error}")))?;
     let keys = file.keys.into_iter().map(|entry| {
@@ -67,11 +69,11 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<SigningKeys, CliError> 
             .map_err(|error| fail(error.to_string()))?;
         Ok(SigningKey { signs_from: entry.signs_from, signer })
     });
-    SigningKeys::from_parts(keys.collect::<Result<_, CliError>>()?, file.successions)
+    SigningKeys::from_parts(keys.collect::<Result<_, KeysError>>()?, file.successions)
         .map_err(|error| fail(error.to_string()))
 }
 
-fn to_bytes(keys: &SigningKeys) -> Result<Zeroizing<Vec<u8>>, CliError> {
+fn to_bytes(keys: &SigningKeys) -> Result<Zeroizing<Vec<u8>>, KeysError> {
     let entry = |key: &SigningKey| KeyEntry {
         signs_from: key.signs_from,
         private_key: Zeroizing::new(BASE64.encode(&key.signer.to_pkcs8_der())),
@@ -80,9 +82,7 @@ fn to_bytes(keys: &SigningKeys) -> Result<Zeroizing<Vec<u8>>, CliError> {
         keys: keys.keys().iter().map(entry).collect(),
         successions: keys.successions().to_vec(),
     };
-    serde_json::to_vec_pretty(&file)
-        .map(Zeroizing::new)
-        .map_err(|error| CliError::Failed(format!("the keys cannot be written: {error}")))
+    serde_json::to_vec_pretty(&file).map(Zeroizing::new).map_err(KeysError::Text)
 }
 
 #[cfg(test)]
@@ -103,7 +103,8 @@ mod tests {
         let first = keys.published(now, DAY);
         assert_eq!(first, load_or_make(&path).unwrap().published(now, DAY));
 
-        keys.add(new_signer().unwrap(), Timestamp::from_secs(2_000_000), now, DAY).unwrap();
+        keys.add(GrantSigner::generate().unwrap(), Timestamp::from_secs(2_000_000), now, DAY)
+            .unwrap();
         save(&path, &keys).unwrap();
         let again = load(&path).unwrap().unwrap();
         assert_eq!(again.published(now, DAY), keys.published(now, DAY));

@@ -1,15 +1,9 @@
 //! `keys`: the keys that sign grants.
 
-mod file;
-mod watch;
-
-pub(super) use file::{load_or_make, new_signer};
-pub(super) use watch::watch;
-
 use std::{path::Path, time::Duration};
 
 use p2pshare_core::{
-    auth::SigningKeys,
+    auth::{GrantSigner, SigningKeys},
     time::{Clock, SystemClock, Timestamp},
 };
 use serde_json::json;
@@ -18,8 +12,12 @@ use super::{
     args::{KeysArgs, KeysCommand},
     config::for_tool,
     error::CliError,
-    logging, print, private_file,
+    logging, print,
     span::Span,
+};
+use crate::{
+    keys::{load, save},
+    private_file,
 };
 
 /// Longer than any grant: the configuration of the index that runs is not known here.
@@ -73,7 +71,7 @@ fn rotate(path: &Path, after: Span, distrust_old: bool) -> Result<(), CliError> 
     // Of two at the same time the second adds to what the first has written.
     let _lock = private_file::lock(path)?;
     let mut keys = existing(path)?;
-    let signer = new_signer()?;
+    let signer = GrantSigner::generate()?;
     let id = signer.key_id();
     let now = SystemClock.now();
     let from = if distrust_old { now } else { now.saturating_add(after.0) };
@@ -83,7 +81,7 @@ fn rotate(path: &Path, after: Span, distrust_old: bool) -> Result<(), CliError> 
         keys.add(signer, from, now, LONGEST_GRANT)
             .map_err(|error| CliError::Failed(error.to_string()))?;
     }
-    file::save(path, &keys)?;
+    save(path, &keys)?;
     tracing::info!(target: "audit", event = "admin-rotate-keys", key = %id, client = "console", outcome = "done");
     print(&format!("the key {id} signs from {from} on; an index that runs follows at once"))?;
     if distrust_old {
@@ -93,7 +91,7 @@ fn rotate(path: &Path, after: Span, distrust_old: bool) -> Result<(), CliError> 
 }
 
 fn existing(path: &Path) -> Result<SigningKeys, CliError> {
-    file::load(path)?.ok_or_else(|| {
+    load(path)?.ok_or_else(|| {
         CliError::file(
             path,
             "there is no such file: `p2pshare-index serve` makes it at its first start",

@@ -1,6 +1,7 @@
 //! Files that hold secrets: readable by their owner only, written whole or not at all.
 
 use std::{
+    fmt::Display,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -8,28 +9,40 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::error::CliError;
-
 /// Largest secret file that is read.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// Why a file or folder cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {what}", path.display())]
+pub(crate) struct FileError {
+    pub(crate) path: PathBuf,
+    pub(crate) what: String,
+}
+
+impl FileError {
+    fn new(path: &Path, what: impl Display) -> Self {
+        Self { path: path.to_path_buf(), what: what.to_string() }
+    }
+}
+
 /// Makes a folder and those above it, if they are not there. A new one is readable by its owner only.
-pub(super) fn create_dir(path: &Path) -> Result<(), CliError> {
+pub(crate) fn create_dir(path: &Path) -> Result<(), FileError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
         .create(path)
-        .map_err(|error| CliError::file(path, format_args!("the folder cannot be made: {error}")))
+        .map_err(|error| FileError::new(path, format_args!("the folder cannot be made: {error}")))
 }
 
 /// Reads a secret, `None` if there is no such file.
 ///
 /// # Errors
 /// If others than its owner may read or write it, or it cannot be read.
-pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> {
-    let fail = |error: io::Error| CliError::file(path, format_args!("it cannot be read: {error}"));
+pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
+    let fail = |error: io::Error| FileError::new(path, format_args!("it cannot be read: {error}"));
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -38,7 +51,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> 
     let metadata = file.metadata().map_err(fail)?;
     check_mode(path, &metadata)?;
     if metadata.len() > MAX_BYTES {
-        return Err(CliError::file(path, "it is far too large to be a key"));
+        return Err(FileError::new(path, "it is far too large to be a key"));
     }
     let mut bytes =
         Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)));
@@ -48,7 +61,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> 
 
 /// Writes a new secret, unless the file is there already, and reads what is there then: of several processes that do
 /// this at once, one wins and all have the same.
-pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, CliError> {
+pub(crate) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, FileError> {
     // Unlike a rename, a link never replaces what is there.
     match write(path, bytes, |temporary| fs::hard_link(temporary, path)) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -56,12 +69,12 @@ pub(super) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<
         }
         _ => {}
     }
-    read(path)?.ok_or_else(|| CliError::file(path, "it vanished while it was being made"))
+    read(path)?.ok_or_else(|| FileError::new(path, "it vanished while it was being made"))
 }
 
 /// Writes a secret in place of what is there. It belongs to whom that belonged: an operator who is root changes the keys of
 /// an index that is not. Where a link leads to it, the link stays.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let replaced = behind_links(path)
         .and_then(|path| write(&path, bytes, |temporary| fs::rename(temporary, &path)));
     replaced.map_err(|error| not_written(path, &error))
@@ -69,9 +82,9 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 
 /// Waits until no other process holds the lock of a secret, and holds it until the value is dropped. A file beside it is
 /// what is locked, for a secret is replaced and not changed.
-pub(super) fn lock(path: &Path) -> Result<File, CliError> {
+pub(crate) fn lock(path: &Path) -> Result<File, FileError> {
     let fail = |at: &Path, error: io::Error| {
-        CliError::file(at, format_args!("it cannot be locked: {error}"))
+        FileError::new(at, format_args!("it cannot be locked: {error}"))
     };
     let path = behind_links(path).map_err(|error| fail(path, error))?;
     let lock = path.with_extension("lock");
@@ -110,8 +123,8 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn not_written(path: &Path, error: &io::Error) -> CliError {
-    CliError::file(path, format_args!("it cannot be written: {error}"))
+fn not_written(path: &Path, error: &io::Error) -> FileError {
+    FileError::new(path, format_args!("it cannot be written: {error}"))
 }
 
 /// Writes a file beside `path`, lets `place` put it there, and sees to it that it lasts.
@@ -158,14 +171,14 @@ fn keep_owner(_: &Path, _: &File) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), CliError> {
+fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), FileError> {
     use std::os::unix::fs::PermissionsExt;
 
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    Err(CliError::file(
+    Err(FileError::new(
         path,
         format_args!(
             "others on this machine may use it (mode {mode:03o}), and it holds a secret: \
@@ -175,7 +188,7 @@ fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), CliError> {
 }
 
 #[cfg(not(unix))]
-fn check_mode(_path: &Path, _metadata: &fs::Metadata) -> Result<(), CliError> {
+fn check_mode(_path: &Path, _metadata: &fs::Metadata) -> Result<(), FileError> {
     Ok(())
 }
 

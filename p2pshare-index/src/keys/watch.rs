@@ -9,16 +9,17 @@ use p2pshare_core::index::Index;
 use tokio::time::{MissedTickBehavior, interval};
 use zeroize::Zeroizing;
 
-use super::file;
-use crate::cli::{error::CliError, private_file};
+use super::{KeysError, file};
+use crate::private_file::{self, FileError};
 
 /// How often the file is read. Much shorter than the time that a new key is told of before it signs.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Gives the index the keys of the file whenever they change. Never ends.
 ///
-/// A file that is away or damaged changes nothing: the index goes on with the keys that it has, and says so once.
-pub(in crate::cli) async fn watch(index: Index, path: PathBuf) {
+/// A file that is away or damaged changes nothing: the index goes on with the keys that it has, and the log says so once.
+/// Dropping the future ends it.
+pub async fn watch(index: Index, path: PathBuf) {
     let mut seen = None;
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -26,12 +27,8 @@ pub(in crate::cli) async fn watch(index: Index, path: PathBuf) {
         ticks.tick().await;
         let at = path.clone();
         let read = tokio::task::spawn_blocking(move || private_file::read(&at)).await;
-        let now = match read {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(error)) => Err(error.to_string()),
-            // Only when the runtime ends.
-            Err(_) => return,
-        };
+        // Only when the runtime ends.
+        let Ok(now) = read else { return };
         if seen.as_ref() == Some(&now) {
             continue;
         }
@@ -45,12 +42,12 @@ pub(in crate::cli) async fn watch(index: Index, path: PathBuf) {
 fn take(
     index: &Index,
     path: &Path,
-    read: &Result<Option<Zeroizing<Vec<u8>>>, String>,
-) -> Result<(), CliError> {
+    read: &Result<Option<Zeroizing<Vec<u8>>>, FileError>,
+) -> Result<(), KeysError> {
     let bytes = match read {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err(CliError::file(path, "the file is away")),
-        Err(error) => return Err(CliError::Failed(error.clone())),
+        Ok(None) => return Err(KeysError::file(path, "the file is away")),
+        Err(error) => return Err(error.clone().into()),
     };
     let keys = file::parse(path, bytes)?;
     tracing::debug!(keys = keys.keys().len(), "read the signing keys");
