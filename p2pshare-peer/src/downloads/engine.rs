@@ -316,7 +316,11 @@ impl Engine {
     fn note_end(&self, id: DownloadId, ended: Ended) {
         let mut state = self.state();
         match (ended, state.live.get_mut(&id)) {
-            (Ended::Waits(reason), Some(live)) => live.wait(reason, &self.options),
+            (Ended::Waits(reason), Some(live)) => {
+                // It may have ended before it was measured.
+                live.note_gain();
+                live.wait(reason, &self.options);
+            }
             (Ended::Over | Ended::Stopped, _) => drop(state.live.remove(&id)),
             (Ended::Waits(_), None) => {}
         }
@@ -337,13 +341,9 @@ impl Engine {
             let before = live.meter.rate();
             let received = attempt.progress.received();
             live.meter.note(received, now);
-            if live.meter.rate() > 0 || before > 0 || live.meter.stalled(now).is_some() {
+            let cleared = live.note_gain();
+            if cleared || live.meter.rate() > 0 || before > 0 || live.meter.stalled(now).is_some() {
                 moved.push(*id);
-            }
-            if attempt.gained() > 0 {
-                // Whatever kept it waiting is over.
-                live.attempts = 0;
-                live.reason = None;
             }
         }
         self.hub.changed(moved);
@@ -381,6 +381,17 @@ impl Live {
             attempts: 0,
             meter: Meter::default(),
             reason: None,
+        }
+    }
+
+    /// Once something new has come, whatever kept it waiting is over. Says whether it told why it waited until now.
+    fn note_gain(&mut self) -> bool {
+        match &self.phase {
+            Phase::Runs { attempt, .. } if attempt.has_gained() => {
+                self.attempts = 0;
+                self.reason.take().is_some()
+            }
+            _ => false,
         }
     }
 

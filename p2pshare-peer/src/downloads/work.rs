@@ -54,6 +54,8 @@ pub(super) enum Ended {
 pub(super) struct Attempt {
     pub(super) progress: JobProgress,
     resolving: AtomicBool,
+    /// Whether a file is complete since it began.
+    completed: AtomicBool,
     /// What the queue says is held of the files that are fetched at the moment.
     held: Mutex<HashMap<u64, u64>>,
 }
@@ -71,6 +73,11 @@ impl Attempt {
             file.verified().saturating_sub(held.get(number).copied().unwrap_or(0))
         });
         gained.sum()
+    }
+
+    /// Whether anything is there that was not before it began. What is small comes whole and is never seen to grow.
+    pub(super) fn has_gained(&self) -> bool {
+        self.completed.load(Relaxed) || self.gained() > 0
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
@@ -298,7 +305,9 @@ impl Results<'_> {
             Ok(Arrived { how, stamp }) => {
                 let there = matches!(how, Fetched::AlreadyThere);
                 self.pass().without_space = 0;
-                return store.file_done(id, number, stamp, there).await;
+                store.file_done(id, number, stamp, there).await?;
+                self.work.attempt.completed.store(true, Relaxed);
+                return Ok(());
             }
             Err(error) => error,
         };

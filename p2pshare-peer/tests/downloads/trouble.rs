@@ -4,7 +4,9 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use p2pshare_core::testing::{Fault, sample};
 use p2pshare_peer::download::Cause;
-use p2pshare_peer::downloads::{DownloadState, FileFilter, FileState, ManagerOptions};
+use p2pshare_peer::downloads::{
+    DownloadState, DownloadView, FileFilter, FileState, ManagerOptions,
+};
 
 use crate::support::{
     MIB, Peer, Seeder, files_below, parts_below, start_index, wait_for, wait_for_state,
@@ -37,6 +39,29 @@ async fn without_a_source_it_waits_and_goes_on_when_one_comes() {
     let done = wait_for_state(&manager, id, DownloadState::Done).await;
     assert_eq!((done.files_done, done.error), (4, None));
     assert_eq!(files_below(&bob.folder("got")).len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_small_files_come_it_waits_for_no_source_any_more() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    let sizes = std::iter::once(10).chain(std::iter::repeat_n(MIB, 10));
+    let files: Vec<_> =
+        (0..).zip(sizes).map(|(n, size)| (format!("Box/{n}"), sample(size, n))).collect();
+    seeder.share_all(&files).await;
+    seeder.go().await;
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    let id = bob.add(&manager, "got", "alice:/Box").await;
+    wait_for(&manager, id, |view| view.error.is_some()).await;
+    // The first comes long before the others.
+    seeder.limit(1);
+    seeder.come().await;
+    let comes = |view: &DownloadView| view.files_done > 0 && view.error.is_none();
+    let coming = wait_for(&manager, id, comes).await;
+    assert_eq!((coming.state, coming.cause), (DownloadState::Running, None));
+    seeder.rate.set(None);
+    wait_for_state(&manager, id, DownloadState::Done).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
