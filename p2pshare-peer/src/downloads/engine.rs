@@ -1,7 +1,7 @@
 //! What runs: attempts at downloads, so many at a time, and those that wait to be tried again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -78,6 +78,8 @@ struct State {
     session: Option<Arc<Session>>,
     /// The downloads that have begun and are neither paused nor settled.
     live: HashMap<DownloadId, Live>,
+    /// Those that somebody has asked for again since they were tried.
+    asked: HashSet<DownloadId>,
 }
 
 /// A download whose next attempt is due.
@@ -216,27 +218,34 @@ impl Engine {
             cancel.cancel();
             closed(ended).await;
         }
-        self.state().live.remove(&id);
+        let mut state = self.state();
+        state.live.remove(&id);
+        state.asked.remove(&id);
     }
 
     pub(super) async fn halt_all(&self) {
         let running: Vec<_> = self.state().live.values().filter_map(Live::running).collect();
         running.iter().for_each(|(cancel, _)| cancel.cancel());
         join_all(running.into_iter().map(|(_, ended)| closed(ended))).await;
-        self.state().live.clear();
+        let mut state = self.state();
+        state.live.clear();
+        state.asked.clear();
     }
 
-    /// A download that waits is tried now.
+    /// Somebody asks for a download: one that waits is tried now.
     pub(super) fn hurry(&self, id: DownloadId) {
-        if let Some(live) = self.state().live.get_mut(&id)
-            && let Phase::Waits { until } = &mut live.phase
-        {
-            *until = Instant::now();
+        let mut state = self.state();
+        match state.live.get_mut(&id).map(|live| &mut live.phase) {
+            Some(Phase::Runs { .. }) => return,
+            Some(Phase::Waits { until }) => *until = Instant::now(),
+            None => {}
         }
+        state.asked.insert(id);
+        drop(state);
         self.look_again();
     }
 
-    /// The same for whoever asks for it again: why it waited is of no interest until it is known whether it still does.
+    /// The same for whoever wants all of it: why it waited is of no interest until it is known whether it still does.
     pub(super) fn try_afresh(&self, id: DownloadId) {
         if let Some(live) = self.state().live.get_mut(&id) {
             live.reason = None;
@@ -300,10 +309,11 @@ impl Engine {
         let again = live.attempts > 0;
         live.phase = Phase::Runs { attempt: attempt.clone(), cancel: cancel.clone(), ended };
         live.meter = Meter::default();
+        let asked = state.asked.remove(&id);
         drop(state);
         self.hub.changed([id]);
 
-        let work = Work { engine: self.clone(), session, id, again, attempt, cancel };
+        let work = Work { engine: self.clone(), session, id, again, asked, attempt, cancel };
         let engine = self.clone();
         tokio::spawn(async move {
             let work = tokio::spawn(Box::pin(work.run()));

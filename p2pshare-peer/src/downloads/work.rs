@@ -24,6 +24,7 @@ use super::{
     DownloadId,
     cells::{KEPT_CELLS, cells_of},
     engine::{Engine, Session},
+    folder,
     store::{DownloadRow, FileRow, Saved},
     verdict::{self, Reason, Verdict},
 };
@@ -91,6 +92,8 @@ pub(super) struct Work {
     pub(super) id: DownloadId,
     /// It was tried before: only what has sources is tried now.
     pub(super) again: bool,
+    /// Somebody asked for it since it was tried the last time.
+    pub(super) asked: bool,
     pub(super) attempt: Arc<Attempt>,
     pub(super) cancel: CancellationToken,
 }
@@ -157,6 +160,12 @@ impl Work {
     }
 
     async fn fetch(&self, row: DownloadRow) -> DatabaseResult<Ended> {
+        let checked = self.cancel.run_until_cancelled(folder::check(&row, self.asked)).await;
+        match checked {
+            None => return Ok(Ended::Stopped),
+            Some(Err(reason)) => return Ok(Ended::Waits(reason)),
+            Some(Ok(())) => {}
+        }
         let stop = self.cancel.child_token();
         let results = Results { work: self, stop: stop.clone(), pass: Mutex::default() };
         let options = DownloadOptions {

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use p2pshare_core::testing::{Fault, sample};
 use p2pshare_peer::download::Cause;
 use p2pshare_peer::downloads::{
-    DownloadState, DownloadView, FileFilter, FileState, ManagerOptions,
+    DownloadState, DownloadView, FileFilter, FileState, ManagerOptions, NewDownload,
 };
 
 use crate::support::{
@@ -166,4 +166,38 @@ async fn what_nobody_shares_any_more_fails_and_what_is_in_the_way_stays() {
     // What is given up after it failed is cleared away as well.
     manager.cancel(id).await.unwrap();
     assert!(parts_below(&bob.folder("got")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_gone_is_waited_for_and_made_again_only_when_asked_for() {
+    let index = start_index().await;
+    let (there, away) = (Seeder::start("alice", &index).await, Seeder::start("dora", &index).await);
+    there.share("a", &sample(10, 1)).await;
+    away.share("b", &sample(20, 2)).await;
+    away.go().await;
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    let mut ids = Vec::new();
+    for folder in ["back", "again"] {
+        let targets = vec!["alice:/a".parse().unwrap(), "dora:/b".parse().unwrap()];
+        let new = NewDownload { targets, ..bob.new_download(folder, "alice:/a") };
+        let id = manager.add(new).await.unwrap().id;
+        wait_for(&manager, id, |view| view.files_done == 1 && view.error.is_some()).await;
+        // As if its disk was away.
+        std::fs::rename(bob.folder(folder), bob.folder("away").with_extension(folder)).unwrap();
+        let is_missed = |view: &DownloadView| {
+            view.error.as_ref().is_some_and(|why| why.contains("is not there"))
+        };
+        let missed = wait_for(&manager, id, is_missed).await;
+        assert_eq!((missed.state, missed.cause), (DownloadState::Running, Some(Cause::Place)));
+        ids.push(id);
+    }
+    away.come().await;
+    manager.resume(ids[1]).await.unwrap();
+    wait_for_state(&manager, ids[1], DownloadState::Done).await;
+    assert_eq!(files_below(&bob.folder("again")).into_keys().collect::<Vec<_>>(), ["b"]);
+    assert!(!bob.folder("back").exists());
+    std::fs::rename(bob.folder("away.back"), bob.folder("back")).unwrap();
+    wait_for_state(&manager, ids[0], DownloadState::Done).await;
+    assert_eq!(files_below(&bob.folder("back")).len(), 2);
 }
