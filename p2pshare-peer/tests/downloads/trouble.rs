@@ -201,3 +201,21 @@ async fn a_folder_that_is_gone_is_waited_for_and_made_again_only_when_asked_for(
     wait_for_state(&manager, ids[0], DownloadState::Done).await;
     assert_eq!(files_below(&bob.folder("back")).len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_be_written_nowhere_is_not_fetched() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    seeder.share_all(&[("Box/a".into(), sample(10, 1)), ("b".into(), sample(10, 2))]).await;
+    // What is fetched is wrong, and fails for that.
+    seeder.faults.set([Fault::CorruptByte(0)]);
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    std::fs::create_dir(bob.folder("got")).unwrap();
+    std::fs::write(bob.folder("got/Box"), "mine").unwrap();
+    for (what, cause) in [("alice:/Box", Cause::Place), ("alice:/b", Cause::Verification)] {
+        let id = bob.add(&manager, "got", what).await;
+        let failed = wait_for_state(&manager, id, DownloadState::Failed).await;
+        assert_eq!(failed.cause, Some(cause), "{failed:?}");
+    }
+}
