@@ -36,8 +36,8 @@ use crate::download::{
 /// How long a file that has begun to come waits for its sources before others have its place.
 const LULL: Duration = Duration::from_secs(15);
 
-/// After so many files in a row that found no space the disk is full, and the others are not fetched in vain.
-const FULL: u32 = 64;
+/// After so many files in a row that could not be written the disk is full or away: the others would come in vain.
+const IN_VAIN: u32 = 64;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Work {
                     Verdict::Waits(reason) => return Ok(Ended::Waits(reason)),
                     Verdict::Stopped => return Ok(Ended::Stopped),
                     Verdict::Fails(reason)
-                    | Verdict::NoSpace(reason)
+                    | Verdict::NoPlace(reason)
                     | Verdict::AllFail(reason) => {
                         store.fail(self.id, reason, SystemClock.now()).await?;
                         return Ok(Ended::Over);
@@ -293,8 +293,8 @@ struct Results<'a> {
 struct Pass {
     /// Why some of the files wait.
     reason: Option<Reason>,
-    /// Files for which there was no space, since the last for which there was.
-    without_space: u32,
+    /// Files that could not be written, since the last that could.
+    in_vain: u32,
     /// Why the whole download has failed.
     fatal: Option<Reason>,
 }
@@ -313,7 +313,7 @@ impl Results<'_> {
         let error = match result {
             Ok(Arrived { how, stamp }) => {
                 let there = matches!(how, Fetched::AlreadyThere);
-                self.pass().without_space = 0;
+                self.pass().in_vain = 0;
                 store.file_done(id, number, stamp, there).await?;
                 self.work.attempt.completed.store(true, Relaxed);
                 return Ok(());
@@ -325,14 +325,14 @@ impl Results<'_> {
             Verdict::Stopped => {}
             Verdict::Waits(reason) => self.waits(reason),
             Verdict::Fails(reason) => store.file_failed(id, number, reason).await?,
-            Verdict::NoSpace(reason) => {
-                let without_space = {
+            Verdict::NoPlace(reason) => {
+                let in_vain = {
                     let mut pass = self.pass();
-                    pass.without_space += 1;
-                    pass.without_space
+                    pass.in_vain += 1;
+                    pass.in_vain
                 };
                 store.file_failed(id, number, reason.clone()).await?;
-                if without_space >= FULL {
+                if in_vain >= IN_VAIN {
                     self.end(reason);
                 }
             }

@@ -219,3 +219,21 @@ async fn what_can_be_written_nowhere_is_not_fetched() {
         assert_eq!(failed.cause, Some(cause), "{failed:?}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_that_takes_nothing_ends_the_download_before_all_is_fetched_for_it() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    let files: Vec<_> = (0..500).map(|n| (format!("Box/{n}"), sample(10, n))).collect();
+    seeder.share_all(&files).await;
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    // Of this one it is only known when it is made.
+    let new = NewDownload { folder: "/proc/none".into(), ..bob.new_download("got", "alice:/Box") };
+    let id = manager.add(new).await.unwrap().id;
+    let failed = wait_for_state(&manager, id, DownloadState::Failed).await;
+    assert_eq!((failed.files_done, failed.cause), (0, Some(Cause::Place)));
+    assert!((64..500).contains(&failed.files_failed), "{failed:?}");
+    assert!(failed.error.unwrap().contains("making the folder /proc/none failed"));
+}
