@@ -203,7 +203,14 @@ fn downloads_are_listed_and_changed() {
     let ended = get.stop(rustix::process::Signal::INT).expect_code(1);
     assert!(ended.error().0.contains("background"), "{}", ended.story());
     assert_eq!(bob.ok(["downloads"]).all("download").len(), 2);
+    // What does not fit one keeps nothing from the others.
+    let ended = bob.run(["downloads", "cancel", "777", &number]).expect_code(4);
+    assert!(ended.one("failed")["error"].as_str().unwrap().contains("777"));
+    assert!(ended.error().0.contains("1 download of 2"), "{}", ended.story());
+    state("cancelled");
     bob.ok(["downloads", "cancel", "--all"]);
+    let ended = bob.run(["downloads", "forget", "777", &number]).expect_code(4);
+    assert_eq!(ended.one("forgotten")["forgotten"], 1);
     bob.ok(["downloads", "forget", "--all"]);
     assert!(listed(&bob).is_empty());
     assert!(bob.fails(4, ["downloads", "pause", "777"]).contains("777"));
