@@ -148,6 +148,27 @@ fn the_same_get_again_joins_the_download_that_waits() {
 }
 
 #[test]
+fn whatever_a_download_waits_for_is_told_to_whoever_follows_it() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let film = noise(8 * MIB, 6);
+    let id = alice.share_file("film.mkv", &film);
+    let (_serving, page) = alice.serve_slowly(MIB / 2);
+    let mut here = bob.start(["get", &id, "--here"]);
+    until_done(&mut here, 0);
+    page.hold_uploads();
+    let _node = with_page(&bob);
+    let mut get = bob.start(["get", &id, "--wait", "100"]);
+    get.wait_for("what it waits for", |lines| {
+        lines.iter().any(|line| line.contains("being downloaded already")).then_some(())
+    });
+    page.limit_uploads(None);
+    here.wait().expect_code(0);
+    get.wait().expect_code(0);
+    assert_bytes(&bob.path("film.mkv"), &film);
+}
+
+#[test]
 fn a_handed_over_download_survives_a_kill() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
