@@ -13,7 +13,6 @@ use p2pshare_core::{
     transfer::FileStamp,
 };
 
-use super::Wanted;
 use crate::share::open_file;
 
 /// Ends the hashing of a file that nobody waits for any more.
@@ -24,18 +23,6 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// Says of each whether nothing is there under its name, asking for all at once.
-pub(super) async fn are_free(wanted: impl Iterator<Item = &Wanted>) -> Vec<bool> {
-    let targets: Vec<_> = wanted.map(|one| one.target.clone()).collect();
-    let count = targets.len();
-    let look = move || targets.iter().map(|target| is_free(target)).collect();
-    tokio::task::spawn_blocking(look).await.unwrap_or_else(|_| vec![false; count])
-}
-
-fn is_free(path: &Path) -> bool {
-    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Hashes what is there under a name; `None` if nothing is. With it what the file was, if it was the same all the time.

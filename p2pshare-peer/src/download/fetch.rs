@@ -30,6 +30,7 @@ use super::{
     is_away,
     locator::{Age, Locator},
     patience::Deadline,
+    place::Place,
 };
 use crate::index_client::ClientError;
 
@@ -121,11 +122,11 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     /// Fetches a content. While nobody gives it, as when its only source has just gone, it is tried again for as long as
-    /// patience says. If its name is `free` nothing was there a moment ago.
+    /// patience says.
     pub(super) async fn fetch(
         &self,
         wanted: &Wanted,
-        free: bool,
+        place: &Place,
         file: &FileProgress,
     ) -> Result<Arrived, FetchError> {
         // Waiting for another one that fetches the same counts too.
@@ -137,7 +138,7 @@ impl Fetcher {
         }
         loop {
             let result = match wanted.is_small() {
-                true => self.small(wanted, free, file, until, &mut turn).await,
+                true => self.small(wanted, place, file, until, &mut turn).await,
                 false => self.pieces(wanted, file, until).await,
             };
             match (result, until.pause()) {
@@ -156,17 +157,18 @@ impl Fetcher {
         }
     }
 
-    /// Fetches a content that, as the index was told, has at most one piece: in one call, without a manifest. If its
-    /// name is `free` nothing was there a moment ago.
+    /// Fetches a content that, as the index was told, has at most one piece: in one call, without a manifest.
     async fn small(
         &self,
         wanted: &Wanted,
-        free: bool,
+        place: &Place,
         file: &FileProgress,
         until: Deadline,
         turn: &mut Option<Turn>,
     ) -> Result<Arrived, FetchError> {
-        if !free && let Some(there) = self.there(wanted).await? {
+        if !place.is_free
+            && let Some(there) = self.there(wanted).await?
+        {
             return Ok(there);
         }
         let empty = hash_bytes(b"");
@@ -174,12 +176,12 @@ impl Fetcher {
             let stamp = self.keep(wanted, empty, vec![Bytes::new()]).await?;
             return Ok(Arrived { how: Fetched::Empty, stamp });
         }
-        let fetched = match self.small_from(wanted, Age::Granted, until, turn).await {
+        let fetched = match self.small_from(wanted, place, Age::Granted, until, turn).await {
             // What was known of the sources may be old.
             Err(FetchError::Download(
                 first @ (DownloadError::NoSources { .. } | DownloadError::AllFailed { .. }),
             )) => {
-                let again = self.small_from(wanted, Age::Fresh, until, turn).await;
+                let again = self.small_from(wanted, place, Age::Fresh, until, turn).await;
                 // A source that finds its file changed withdraws it at once: the first answer says more.
                 again.map_err(|error| match is_changed(&first) && is_gone(&error) {
                     true => first.into(),
@@ -198,11 +200,15 @@ impl Fetcher {
     async fn small_from(
         &self,
         wanted: &Wanted,
+        place: &Place,
         age: Age,
         until: Deadline,
         turn: &mut Option<Turn>,
     ) -> Result<Option<Arrived>, FetchError> {
         let candidates = self.candidates(&wanted.content, age, until).await?;
+        if !candidates.is_empty() {
+            place.check()?;
+        }
         let got =
             download_small(&wanted.content, &candidates, &self.swarm, |_, _| (), &self.cancel)
                 .await?;

@@ -19,8 +19,8 @@ use tracing::{Instrument, field::Empty};
 
 use super::{
     Copies, JobProgress, Locator, Wanted,
-    existing::are_free,
     fetch::{Arrived, FetchError, Fetched, Fetcher},
+    place::{self, Place},
 };
 use crate::catalog::PartialSources;
 
@@ -200,19 +200,19 @@ impl Job<'_> {
             if let Some(Err(error)) = self.fetcher.cancel.run_until_cancelled(primed).await {
                 tracing::debug!(%error, "asking for many contents at once failed");
             }
-            let free = are_free(group.iter().map(|(_, one)| one)).await;
-            let group = stream::iter(group.into_iter().zip(free));
-            let fetch = |((number, one), free)| self.fetch(number, one, free);
+            let places = place::look_at(group.iter().map(|(_, one)| one)).await;
+            let group = stream::iter(group.into_iter().zip(places));
+            let fetch = |((number, one), place)| self.fetch(number, one, place);
             group.for_each_concurrent(SMALL_AT_ONCE, fetch).await;
         }
     }
 
     async fn fetch_large(&self, wanted: BoxStream<'_, (u64, Wanted)>) {
-        let fetch = |(number, one)| self.fetch(number, one, false);
+        let fetch = |(number, one)| self.fetch(number, one, Place::default());
         wanted.for_each_concurrent(LARGE_AT_ONCE, fetch).await;
     }
 
-    async fn fetch(&self, number: u64, wanted: Wanted, free: bool) {
+    async fn fetch(&self, number: u64, wanted: Wanted, place: Place) {
         let file = self.progress.begin(number, &wanted);
         let span = tracing::info_span!(
             target: p2pshare_telemetry::TARGET,
@@ -224,7 +224,7 @@ impl Job<'_> {
             if self.fetcher.cancel.is_cancelled() {
                 Err(DownloadError::Cancelled.into())
             } else {
-                self.fetcher.fetch(&wanted, free, &file).await
+                self.fetcher.fetch(&wanted, &place, &file).await
             }
         };
         let result = fetched.instrument(span.clone()).await;

@@ -10,6 +10,7 @@ mod fetch;
 mod job;
 mod locator;
 mod patience;
+mod place;
 mod progress;
 mod resolve;
 mod target;

@@ -73,7 +73,8 @@ impl DownloadManager {
         self.view(id).await
     }
 
-    /// Lets a paused download go on. One that waits for a source looks for one now.
+    /// Lets a paused download go on. One that waits for a source looks for one now; one whose folder is gone makes it
+    /// again.
     ///
     /// # Errors
     ///
@@ -83,8 +84,7 @@ impl DownloadManager {
             let session = engine.session()?;
             let from = &[Saved::Paused];
             match engine.store.shift(session.account, id, from, Saved::Queued).await? {
-                Moved::From(_) => {}
-                Moved::Stays(Saved::Queued | Saved::Running) => engine.hurry(id),
+                Moved::From(_) | Moved::Stays(Saved::Queued | Saved::Running) => engine.hurry(id),
                 done @ Moved::Stays(Saved::Done) => {
                     return Err(refused(id, done, "there is nothing left to fetch"));
                 }
@@ -136,7 +136,10 @@ impl DownloadManager {
             let session = engine.session()?;
             match engine.store.retry(session.account, id).await? {
                 // The attempt that failed may be about to end still.
-                Moved::From(_) => engine.halt(id).await,
+                Moved::From(_) => {
+                    engine.halt(id).await;
+                    engine.hurry(id);
+                }
                 other => {
                     let instead = "only what failed or was cancelled is retried";
                     return Err(refused(id, other, instead));

@@ -1,7 +1,7 @@
 //! What runs: attempts at downloads, so many at a time, and those that wait to be tried again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -78,6 +78,8 @@ struct State {
     session: Option<Arc<Session>>,
     /// The downloads that have begun and are neither paused nor settled.
     live: HashMap<DownloadId, Live>,
+    /// Those that somebody has asked for again since they were tried.
+    asked: HashSet<DownloadId>,
 }
 
 /// A download whose next attempt is due.
@@ -216,27 +218,34 @@ impl Engine {
             cancel.cancel();
             closed(ended).await;
         }
-        self.state().live.remove(&id);
+        let mut state = self.state();
+        state.live.remove(&id);
+        state.asked.remove(&id);
     }
 
     pub(super) async fn halt_all(&self) {
         let running: Vec<_> = self.state().live.values().filter_map(Live::running).collect();
         running.iter().for_each(|(cancel, _)| cancel.cancel());
         join_all(running.into_iter().map(|(_, ended)| closed(ended))).await;
-        self.state().live.clear();
+        let mut state = self.state();
+        state.live.clear();
+        state.asked.clear();
     }
 
-    /// A download that waits is tried now.
+    /// Somebody asks for a download: one that waits is tried now.
     pub(super) fn hurry(&self, id: DownloadId) {
-        if let Some(live) = self.state().live.get_mut(&id)
-            && let Phase::Waits { until } = &mut live.phase
-        {
-            *until = Instant::now();
+        let mut state = self.state();
+        match state.live.get_mut(&id).map(|live| &mut live.phase) {
+            Some(Phase::Runs { .. }) => return,
+            Some(Phase::Waits { until }) => *until = Instant::now(),
+            None => {}
         }
+        state.asked.insert(id);
+        drop(state);
         self.look_again();
     }
 
-    /// The same for whoever asks for it again: why it waited is of no interest until it is known whether it still does.
+    /// The same for whoever wants all of it: why it waited is of no interest until it is known whether it still does.
     pub(super) fn try_afresh(&self, id: DownloadId) {
         if let Some(live) = self.state().live.get_mut(&id) {
             live.reason = None;
@@ -300,10 +309,11 @@ impl Engine {
         let again = live.attempts > 0;
         live.phase = Phase::Runs { attempt: attempt.clone(), cancel: cancel.clone(), ended };
         live.meter = Meter::default();
+        let asked = state.asked.remove(&id);
         drop(state);
         self.hub.changed([id]);
 
-        let work = Work { engine: self.clone(), session, id, again, attempt, cancel };
+        let work = Work { engine: self.clone(), session, id, again, asked, attempt, cancel };
         let engine = self.clone();
         tokio::spawn(async move {
             let work = tokio::spawn(Box::pin(work.run()));
@@ -316,7 +326,11 @@ impl Engine {
     fn note_end(&self, id: DownloadId, ended: Ended) {
         let mut state = self.state();
         match (ended, state.live.get_mut(&id)) {
-            (Ended::Waits(reason), Some(live)) => live.wait(reason, &self.options),
+            (Ended::Waits(reason), Some(live)) => {
+                // It may have ended before it was measured.
+                live.note_gain();
+                live.wait(reason, &self.options);
+            }
             (Ended::Over | Ended::Stopped, _) => drop(state.live.remove(&id)),
             (Ended::Waits(_), None) => {}
         }
@@ -337,13 +351,9 @@ impl Engine {
             let before = live.meter.rate();
             let received = attempt.progress.received();
             live.meter.note(received, now);
-            if live.meter.rate() > 0 || before > 0 || live.meter.stalled(now).is_some() {
+            let cleared = live.note_gain();
+            if cleared || live.meter.rate() > 0 || before > 0 || live.meter.stalled(now).is_some() {
                 moved.push(*id);
-            }
-            if attempt.gained() > 0 {
-                // Whatever kept it waiting is over.
-                live.attempts = 0;
-                live.reason = None;
             }
         }
         self.hub.changed(moved);
@@ -381,6 +391,17 @@ impl Live {
             attempts: 0,
             meter: Meter::default(),
             reason: None,
+        }
+    }
+
+    /// Once something new has come, whatever kept it waiting is over. Says whether it told why it waited until now.
+    fn note_gain(&mut self) -> bool {
+        match &self.phase {
+            Phase::Runs { attempt, .. } if attempt.has_gained() => {
+                self.attempts = 0;
+                self.reason.take().is_some()
+            }
+            _ => false,
         }
     }
 

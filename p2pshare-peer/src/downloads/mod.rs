@@ -9,6 +9,7 @@ mod changes;
 mod clear;
 mod engine;
 mod error;
+mod folder;
 mod look;
 mod manager;
 mod options;

@@ -1,5 +1,7 @@
 //! What becomes of a file that could not be fetched.
 
+use std::io::{self, ErrorKind};
+
 use p2pshare_core::{swarm::DownloadError, transfer::SinkError};
 
 use crate::{
@@ -39,8 +41,8 @@ pub(super) enum Verdict {
     Waits(Reason),
     /// It has failed.
     Fails(Reason),
-    /// It has failed, for the disk is full; a smaller one may fit.
-    NoSpace(Reason),
+    /// It has failed, for nothing can be written where it is to go; a smaller one may fit, or one that goes elsewhere.
+    NoPlace(Reason),
     /// The whole download has failed: the others would too.
     AllFail(Reason),
 }
@@ -61,10 +63,31 @@ pub(super) fn of_fetch(error: &FetchError) -> Verdict {
         }
         FetchError::Download(DownloadError::Sink(SinkError::Locked(_))) => Verdict::Waits(reason),
         FetchError::Download(DownloadError::Sink(SinkError::NoSpace(_))) => {
-            Verdict::NoSpace(reason)
+            Verdict::NoPlace(reason)
+        }
+        FetchError::Download(DownloadError::Sink(SinkError::Io { error, .. }))
+            if !is_of_its_own(error) =>
+        {
+            Verdict::NoPlace(reason)
         }
         _ => Verdict::Fails(reason),
     }
+}
+
+/// Whether a failure of the file system is about one file, its name, its length or what is in its way: it says nothing of
+/// others, and may be there for ever.
+fn is_of_its_own(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput
+            | ErrorKind::FileTooLarge
+            | ErrorKind::AlreadyExists
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            // Not the system's.
+            | ErrorKind::Other
+    )
 }
 
 pub(super) fn of_resolve(error: &ResolveError) -> Verdict {
@@ -127,7 +150,13 @@ mod tests {
         let gone = FetchError::NotFound(ContentId::of(b""));
         assert!(matches!(of_fetch(&gone), Verdict::Fails(_)));
         let full = SinkError::NoSpace("x".into());
-        assert!(matches!(of_fetch(&full.into()), Verdict::NoSpace(_)));
+        assert!(matches!(of_fetch(&full.into()), Verdict::NoPlace(_)));
+        let io = |kind: ErrorKind| {
+            let error = SinkError::Io { what: "opening", path: "x".into(), error: kind.into() };
+            of_fetch(&error.into())
+        };
+        assert!(matches!(io(ErrorKind::ReadOnlyFilesystem), Verdict::NoPlace(_)));
+        assert!(matches!(io(ErrorKind::InvalidFilename), Verdict::Fails(_)));
         let too_large = SinkError::NoRoom { path: "x".into(), missing: 2, free: 1 };
         assert!(matches!(of_fetch(&too_large.into()), Verdict::Fails(_)));
         assert_eq!(of_fetch(&DownloadError::Cancelled.into()), Verdict::Stopped);

@@ -24,6 +24,7 @@ use super::{
     DownloadId,
     cells::{KEPT_CELLS, cells_of},
     engine::{Engine, Session},
+    folder,
     store::{DownloadRow, FileRow, Saved},
     verdict::{self, Reason, Verdict},
 };
@@ -35,8 +36,8 @@ use crate::download::{
 /// How long a file that has begun to come waits for its sources before others have its place.
 const LULL: Duration = Duration::from_secs(15);
 
-/// After so many files in a row that found no space the disk is full, and the others are not fetched in vain.
-const FULL: u32 = 64;
+/// After so many files in a row that could not be written the disk is full or away: the others would come in vain.
+const IN_VAIN: u32 = 64;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(super) enum Ended {
 pub(super) struct Attempt {
     pub(super) progress: JobProgress,
     resolving: AtomicBool,
+    /// Whether a file is complete since it began.
+    completed: AtomicBool,
     /// What the queue says is held of the files that are fetched at the moment.
     held: Mutex<HashMap<u64, u64>>,
 }
@@ -73,6 +76,11 @@ impl Attempt {
         gained.sum()
     }
 
+    /// Whether anything is there that was not before it began. What is small comes whole and is never seen to grow.
+    pub(super) fn has_gained(&self) -> bool {
+        self.completed.load(Relaxed) || self.gained() > 0
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,6 +92,8 @@ pub(super) struct Work {
     pub(super) id: DownloadId,
     /// It was tried before: only what has sources is tried now.
     pub(super) again: bool,
+    /// Somebody asked for it since it was tried the last time.
+    pub(super) asked: bool,
     pub(super) attempt: Arc<Attempt>,
     pub(super) cancel: CancellationToken,
 }
@@ -121,7 +131,7 @@ impl Work {
                     Verdict::Waits(reason) => return Ok(Ended::Waits(reason)),
                     Verdict::Stopped => return Ok(Ended::Stopped),
                     Verdict::Fails(reason)
-                    | Verdict::NoSpace(reason)
+                    | Verdict::NoPlace(reason)
                     | Verdict::AllFail(reason) => {
                         store.fail(self.id, reason, SystemClock.now()).await?;
                         return Ok(Ended::Over);
@@ -150,6 +160,12 @@ impl Work {
     }
 
     async fn fetch(&self, row: DownloadRow) -> DatabaseResult<Ended> {
+        let checked = self.cancel.run_until_cancelled(folder::check(&row, self.asked)).await;
+        match checked {
+            None => return Ok(Ended::Stopped),
+            Some(Err(reason)) => return Ok(Ended::Waits(reason)),
+            Some(Ok(())) => {}
+        }
         let stop = self.cancel.child_token();
         let results = Results { work: self, stop: stop.clone(), pass: Mutex::default() };
         let options = DownloadOptions {
@@ -277,8 +293,8 @@ struct Results<'a> {
 struct Pass {
     /// Why some of the files wait.
     reason: Option<Reason>,
-    /// Files for which there was no space, since the last for which there was.
-    without_space: u32,
+    /// Files that could not be written, since the last that could.
+    in_vain: u32,
     /// Why the whole download has failed.
     fatal: Option<Reason>,
 }
@@ -297,8 +313,10 @@ impl Results<'_> {
         let error = match result {
             Ok(Arrived { how, stamp }) => {
                 let there = matches!(how, Fetched::AlreadyThere);
-                self.pass().without_space = 0;
-                return store.file_done(id, number, stamp, there).await;
+                self.pass().in_vain = 0;
+                store.file_done(id, number, stamp, there).await?;
+                self.work.attempt.completed.store(true, Relaxed);
+                return Ok(());
             }
             Err(error) => error,
         };
@@ -307,14 +325,14 @@ impl Results<'_> {
             Verdict::Stopped => {}
             Verdict::Waits(reason) => self.waits(reason),
             Verdict::Fails(reason) => store.file_failed(id, number, reason).await?,
-            Verdict::NoSpace(reason) => {
-                let without_space = {
+            Verdict::NoPlace(reason) => {
+                let in_vain = {
                     let mut pass = self.pass();
-                    pass.without_space += 1;
-                    pass.without_space
+                    pass.in_vain += 1;
+                    pass.in_vain
                 };
                 store.file_failed(id, number, reason.clone()).await?;
-                if without_space >= FULL {
+                if in_vain >= IN_VAIN {
                     self.end(reason);
                 }
             }

@@ -4,7 +4,9 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use p2pshare_core::testing::{Fault, sample};
 use p2pshare_peer::download::Cause;
-use p2pshare_peer::downloads::{DownloadState, FileFilter, FileState, ManagerOptions};
+use p2pshare_peer::downloads::{
+    DownloadState, DownloadView, FileFilter, FileState, ManagerOptions, NewDownload,
+};
 
 use crate::support::{
     MIB, Peer, Seeder, files_below, parts_below, start_index, wait_for, wait_for_state,
@@ -37,6 +39,29 @@ async fn without_a_source_it_waits_and_goes_on_when_one_comes() {
     let done = wait_for_state(&manager, id, DownloadState::Done).await;
     assert_eq!((done.files_done, done.error), (4, None));
     assert_eq!(files_below(&bob.folder("got")).len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_small_files_come_it_waits_for_no_source_any_more() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    let sizes = std::iter::once(10).chain(std::iter::repeat_n(MIB, 10));
+    let files: Vec<_> =
+        (0..).zip(sizes).map(|(n, size)| (format!("Box/{n}"), sample(size, n))).collect();
+    seeder.share_all(&files).await;
+    seeder.go().await;
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    let id = bob.add(&manager, "got", "alice:/Box").await;
+    wait_for(&manager, id, |view| view.error.is_some()).await;
+    // The first comes long before the others.
+    seeder.limit(1);
+    seeder.come().await;
+    let comes = |view: &DownloadView| view.files_done > 0 && view.error.is_none();
+    let coming = wait_for(&manager, id, comes).await;
+    assert_eq!((coming.state, coming.cause), (DownloadState::Running, None));
+    seeder.rate.set(None);
+    wait_for_state(&manager, id, DownloadState::Done).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,4 +166,74 @@ async fn what_nobody_shares_any_more_fails_and_what_is_in_the_way_stays() {
     // What is given up after it failed is cleared away as well.
     manager.cancel(id).await.unwrap();
     assert!(parts_below(&bob.folder("got")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_gone_is_waited_for_and_made_again_only_when_asked_for() {
+    let index = start_index().await;
+    let (there, away) = (Seeder::start("alice", &index).await, Seeder::start("dora", &index).await);
+    there.share("a", &sample(10, 1)).await;
+    away.share("b", &sample(20, 2)).await;
+    away.go().await;
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    let mut ids = Vec::new();
+    for folder in ["back", "again"] {
+        let targets = vec!["alice:/a".parse().unwrap(), "dora:/b".parse().unwrap()];
+        let new = NewDownload { targets, ..bob.new_download(folder, "alice:/a") };
+        let id = manager.add(new).await.unwrap().id;
+        wait_for(&manager, id, |view| view.files_done == 1 && view.error.is_some()).await;
+        // As if its disk was away.
+        std::fs::rename(bob.folder(folder), bob.folder("away").with_extension(folder)).unwrap();
+        let is_missed = |view: &DownloadView| {
+            view.error.as_ref().is_some_and(|why| why.contains("is not there"))
+        };
+        let missed = wait_for(&manager, id, is_missed).await;
+        assert_eq!((missed.state, missed.cause), (DownloadState::Running, Some(Cause::Place)));
+        ids.push(id);
+    }
+    away.come().await;
+    manager.resume(ids[1]).await.unwrap();
+    wait_for_state(&manager, ids[1], DownloadState::Done).await;
+    assert_eq!(files_below(&bob.folder("again")).into_keys().collect::<Vec<_>>(), ["b"]);
+    assert!(!bob.folder("back").exists());
+    std::fs::rename(bob.folder("away.back"), bob.folder("back")).unwrap();
+    wait_for_state(&manager, ids[0], DownloadState::Done).await;
+    assert_eq!(files_below(&bob.folder("back")).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_be_written_nowhere_is_not_fetched() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    seeder.share_all(&[("Box/a".into(), sample(10, 1)), ("b".into(), sample(10, 2))]).await;
+    // What is fetched is wrong, and fails for that.
+    seeder.faults.set([Fault::CorruptByte(0)]);
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    std::fs::create_dir(bob.folder("got")).unwrap();
+    std::fs::write(bob.folder("got/Box"), "mine").unwrap();
+    for (what, cause) in [("alice:/Box", Cause::Place), ("alice:/b", Cause::Verification)] {
+        let id = bob.add(&manager, "got", what).await;
+        let failed = wait_for_state(&manager, id, DownloadState::Failed).await;
+        assert_eq!(failed.cause, Some(cause), "{failed:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_that_takes_nothing_ends_the_download_before_all_is_fetched_for_it() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    let files: Vec<_> = (0..500).map(|n| (format!("Box/{n}"), sample(10, n))).collect();
+    seeder.share_all(&files).await;
+    let bob = Peer::start("bob", &index).await;
+    let manager = bob.open().await;
+    // Of this one it is only known when it is made.
+    let new = NewDownload { folder: "/proc/none".into(), ..bob.new_download("got", "alice:/Box") };
+    let id = manager.add(new).await.unwrap().id;
+    let failed = wait_for_state(&manager, id, DownloadState::Failed).await;
+    assert_eq!((failed.files_done, failed.cause), (0, Some(Cause::Place)));
+    assert!((64..500).contains(&failed.files_failed), "{failed:?}");
+    assert!(failed.error.unwrap().contains("making the folder /proc/none failed"));
 }

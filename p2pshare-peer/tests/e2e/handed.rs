@@ -148,6 +148,27 @@ fn the_same_get_again_joins_the_download_that_waits() {
 }
 
 #[test]
+fn whatever_a_download_waits_for_is_told_to_whoever_follows_it() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let film = noise(8 * MIB, 6);
+    let id = alice.share_file("film.mkv", &film);
+    let (_serving, page) = alice.serve_slowly(MIB / 2);
+    let mut here = bob.start(["get", &id, "--here"]);
+    until_done(&mut here, 0);
+    page.hold_uploads();
+    let _node = with_page(&bob);
+    let mut get = bob.start(["get", &id, "--wait", "100"]);
+    get.wait_for("what it waits for", |lines| {
+        lines.iter().any(|line| line.contains("being downloaded already")).then_some(())
+    });
+    page.limit_uploads(None);
+    here.wait().expect_code(0);
+    get.wait().expect_code(0);
+    assert_bytes(&bob.path("film.mkv"), &film);
+}
+
+#[test]
 fn a_handed_over_download_survives_a_kill() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
@@ -203,7 +224,14 @@ fn downloads_are_listed_and_changed() {
     let ended = get.stop(rustix::process::Signal::INT).expect_code(1);
     assert!(ended.error().0.contains("background"), "{}", ended.story());
     assert_eq!(bob.ok(["downloads"]).all("download").len(), 2);
+    // What does not fit one keeps nothing from the others.
+    let ended = bob.run(["downloads", "cancel", "777", &number]).expect_code(4);
+    assert!(ended.one("failed")["error"].as_str().unwrap().contains("777"));
+    assert!(ended.error().0.contains("1 download of 2"), "{}", ended.story());
+    state("cancelled");
     bob.ok(["downloads", "cancel", "--all"]);
+    let ended = bob.run(["downloads", "forget", "777", &number]).expect_code(4);
+    assert_eq!(ended.one("forgotten")["forgotten"], 1);
     bob.ok(["downloads", "forget", "--all"]);
     assert!(listed(&bob).is_empty());
     assert!(bob.fails(4, ["downloads", "pause", "777"]).contains("777"));

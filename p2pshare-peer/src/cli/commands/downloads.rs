@@ -2,14 +2,14 @@
 
 use p2pshare_core::{api::ProblemKind, content::ContentId, text::visible};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::running::logged_in;
 use crate::{
     cli::{
         args::{DownloadsArgs, DownloadsCommand, DownloadsOf},
         context::Context,
-        exit::CliError,
+        exit::{CliError, Exit},
         output::{bytes, count, one_line},
         progress::Pace,
     },
@@ -214,7 +214,9 @@ async fn change(
         return Ok(());
     }
     let mut changed = 0;
-    for id in numbers(node, &which, action == "retry").await? {
+    let ids = numbers(node, &which, action == "retry").await?;
+    let mut failures = Failures::new(context, &which, ids.len());
+    for id in ids {
         let done: Result<Download, _> =
             node.post(&format!("/downloads/{id}/{action}"), NO_BODY).await;
         match done {
@@ -225,30 +227,85 @@ async fn change(
                 }
                 context.output.event("download", download);
             }
-            // Of all, those that it cannot be done with are not meant.
-            Err(error) if which.all && is_conflict(&error) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => failures.note(id, error)?,
         }
     }
     if which.all {
         context.output.line(format!("{}: {}.", past(action), count(changed, "download")));
         context.output.event("changed", Changed { changed });
     }
-    Ok(())
+    failures.end()
 }
 
 async fn forget(context: &Context, node: &LocalClient, which: DownloadsOf) -> Result<(), CliError> {
     let mut forgotten = 0;
-    for id in numbers(node, &which, true).await? {
+    let ids = numbers(node, &which, true).await?;
+    let mut failures = Failures::new(context, &which, ids.len());
+    for id in ids {
         match node.delete(&format!("/downloads/{id}")).await {
             Ok(()) => forgotten += 1,
-            Err(error) if which.all && is_conflict(&error) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => failures.note(id, error)?,
         }
     }
     context.output.line(format!("Forgotten: {}.", count(forgotten, "download")));
-    context.output.event("forgotten", serde_json::json!({ "forgotten": forgotten }));
-    Ok(())
+    context.output.event("forgotten", json!({ "forgotten": forgotten }));
+    failures.end()
+}
+
+/// The downloads with which something could not be done. They keep it from no others.
+struct Failures<'a> {
+    context: &'a Context,
+    /// All downloads are meant.
+    all: bool,
+    /// How many are meant.
+    of: usize,
+    failed: u64,
+    first: Option<CliError>,
+}
+
+impl<'a> Failures<'a> {
+    fn new(context: &'a Context, which: &DownloadsOf, of: usize) -> Self {
+        Self { context, all: which.all, of, failed: 0, first: None }
+    }
+
+    /// Tells of a download, unless it is the only one.
+    ///
+    /// # Errors
+    ///
+    /// Those that the others would meet too.
+    fn note(&mut self, id: DownloadId, error: LocalClientError) -> Result<(), CliError> {
+        if self.all && is_conflict(&error) {
+            // Of all, those that it cannot be done with are not meant.
+            return Ok(());
+        }
+        let is_away = matches!(error, LocalClientError::Away(_));
+        let error = CliError::from(error);
+        if is_away || error.exit == Exit::NotLoggedIn {
+            return Err(error);
+        }
+        let output = self.context.output;
+        if self.of > 1 {
+            match output.is_json() {
+                true => output.event("failed", json!({ "download": id, "error": error.message })),
+                false => output.warn(one_line(&error.message)),
+            }
+        }
+        self.failed += 1;
+        self.first.get_or_insert(error);
+        Ok(())
+    }
+
+    /// How the command ends: as the first of them.
+    fn end(self) -> Result<(), CliError> {
+        match self.first {
+            None => Ok(()),
+            Some(error) if self.of == 1 => Err(error),
+            Some(error) => {
+                let message = format!("{} of {} failed", count(self.failed, "download"), self.of);
+                Err(CliError { message, ..error })
+            }
+        }
+    }
 }
 
 /// The downloads that are meant, by their numbers.

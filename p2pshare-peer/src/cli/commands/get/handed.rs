@@ -23,7 +23,7 @@ use crate::{
     local::client::{LocalClient, LocalClientError},
 };
 
-/// A peer that is gone may be back in a moment, as when it is updated.
+/// A peer that is gone may be back in a moment, as when it is updated, and so may an index.
 const COMES_BACK: Duration = Duration::from_secs(20);
 
 /// Files that are asked for at once.
@@ -109,7 +109,7 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    /// Shows how far the download is until it is settled, or has waited for a source for so long.
+    /// Shows how far the download is until it is settled, or has waited for a source, or whatever else, for so long.
     async fn follow(&mut self, shown: &Progress, wait: Duration) -> Result<Download, CliError> {
         let mut waiting: Option<Instant> = None;
         loop {
@@ -123,19 +123,15 @@ impl Follower<'_> {
                 return Ok(download);
             }
             self.is_paused = download.state == DownloadState::Paused;
-            shown.status(match (download.state, download.cause) {
-                (DownloadState::Paused, _) => "is paused",
-                (DownloadState::Queued, _) => "is queued",
-                (_, Some(Cause::NoSource)) => "waits for a source",
-                _ => "",
-            });
-            let no_source = download.cause == Some(Cause::NoSource);
-            match (no_source, waiting) {
-                (false, _) => waiting = None,
-                (true, Some(since)) if since.elapsed() >= wait => return Ok(download),
-                (true, None) if wait.is_zero() => return Ok(download),
-                (true, Some(_)) => {}
-                (true, None) => waiting = Some(Instant::now()),
+            shown.status(&status(&download));
+            match patience(&download, wait) {
+                None => waiting = None,
+                Some(patience) => {
+                    let since = *waiting.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= patience {
+                        return Ok(download);
+                    }
+                }
             }
             sleep(SHOW_EVERY).await;
         }
@@ -257,6 +253,26 @@ impl Follower<'_> {
     }
 }
 
+/// What is said of a download that is not settled.
+fn status(download: &Download) -> String {
+    match (download.state, &download.error) {
+        (DownloadState::Paused, _) => "is paused".to_owned(),
+        (DownloadState::Queued, _) => "is queued".to_owned(),
+        (_, Some(_)) if download.cause == Some(Cause::NoSource) => "waits for a source".to_owned(),
+        (_, Some(error)) => format!("waits: {}", one_line(error)),
+        (_, None) => String::new(),
+    }
+}
+
+/// How long a download is followed while it waits as it does now; `None`: it does not.
+fn patience(download: &Download, wait: Duration) -> Option<Duration> {
+    download.error.as_ref()?;
+    Some(match download.cause {
+        Some(Cause::NoSource) => wait,
+        _ => wait.max(COMES_BACK),
+    })
+}
+
 /// How the command ends, with the same codes as without a running peer.
 fn result(
     download: &Download,
@@ -276,16 +292,20 @@ fn result(
     let exit = exit_of(cause);
     let why = download.error.clone().or(file_error).unwrap_or_else(|| "it failed".to_owned());
     let several = download.files > 1 && failed > 0;
-    let message = match several {
+    let waits = !download.state.is_settled();
+    let message = match several && !waits {
         true => format!("{} of {} failed", count(failed, "file"), download.files),
         false => why,
     };
     let error = CliError::new(exit, message);
     Err(match exit {
-        Exit::NoSource if !download.state.is_settled() => error.hint(format!(
-            "download {} waits for a source in the background; wait for it with --wait SECONDS, or end it: p2pshare-peer downloads cancel {}",
-            download.id, download.id
-        )),
+        _ if waits => {
+            let for_what = if exit == Exit::NoSource { " for a source" } else { "" };
+            error.hint(format!(
+                "download {} waits{for_what} in the background; wait for it with --wait SECONDS, or end it: p2pshare-peer downloads cancel {}",
+                download.id, download.id
+            ))
+        }
         Exit::NoSource => error.hint(TRY_LATER),
         Exit::NotFound => error.hint("look for it with `search` or `browse`"),
         // The same command again does not help.
@@ -293,4 +313,47 @@ fn result(
         Exit::Failed if several => error.hint(CLEAR_WAY),
         _ => error,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(error: &str, cause: Option<Cause>) -> Download {
+        let told = json!({
+            "id": 7, "state": "running", "title": "Films", "folder": "/films",
+            "files": 2, "files_done": 1, "files_failed": 0, "bytes": 5, "bytes_done": 2, "rate": 0,
+            "eta_seconds": null, "sources": 0, "queued_at": null, "error": error, "cause": cause,
+        });
+        serde_json::from_value(told).unwrap()
+    }
+
+    #[test]
+    fn whatever_a_download_waits_for_ends_the_patience_with_it() {
+        let long = Duration::from_secs(100);
+        let no_source = waiting("nobody is online", Some(Cause::NoSource));
+        assert_eq!(patience(&no_source, Duration::ZERO), Some(Duration::ZERO));
+        assert_eq!(status(&no_source), "waits for a source");
+        let away = waiting("the index:\ncannot be reached", Some(Cause::Other));
+        assert_eq!(patience(&away, Duration::ZERO), Some(COMES_BACK));
+        assert_eq!(patience(&away, long), Some(long));
+        assert_eq!(status(&away), "waits: the index: cannot be reached");
+        let mut runs = away;
+        (runs.error, runs.cause) = (None, None);
+        assert_eq!((patience(&runs, long), status(&runs)), (None, String::new()));
+    }
+
+    #[test]
+    fn what_it_waits_for_is_told_at_the_end() {
+        for (cause, exit) in [
+            (Some(Cause::NoSource), Exit::NoSource),
+            (Some(Cause::LoggedOut), Exit::NotLoggedIn),
+            (None, Exit::Failed),
+        ] {
+            let error = result(&waiting("so it is", cause), 1, None).unwrap_err();
+            assert_eq!((error.exit, error.message.as_str()), (exit, "so it is"));
+            let hint = error.hint.unwrap();
+            assert!(hint.contains("download 7 waits") && hint.contains("background"), "{hint}");
+        }
+    }
 }
