@@ -119,7 +119,8 @@ pub struct GetArgs {
     /// Most bytes a second to send to others while downloading, such as 5MB. No limit unless set; 0: none.
     #[arg(long, env = "P2PSHARE_UPLOAD_LIMIT", value_name = "RATE", value_parser = parse_size)]
     pub upload_limit: Option<u64>,
-    /// Seconds to wait for a source when none is online.
+    /// Seconds to wait for a source when none is online. In the running peer also for whatever else a download waits for,
+    /// which is given two minutes at least; it goes on in the background.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,
     /// Do not look for sources in the local network.

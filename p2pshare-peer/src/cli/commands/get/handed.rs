@@ -23,8 +23,12 @@ use crate::{
     local::client::{LocalClient, LocalClientError},
 };
 
-/// A peer that is gone may be back in a moment, as when it is updated, and so may an index.
+/// A peer that is gone may be back in a moment, as when it is updated.
 const COMES_BACK: Duration = Duration::from_secs(20);
+
+/// What a download waits for besides sources, such as an index that starts anew, may be over by itself; and it takes a
+/// while to look at a large file of which a part is there.
+const PASSES: Duration = Duration::from_secs(120);
 
 /// Files that are asked for at once.
 const PAGE: usize = 500;
@@ -269,7 +273,7 @@ fn patience(download: &Download, wait: Duration) -> Option<Duration> {
     download.error.as_ref()?;
     Some(match download.cause {
         Some(Cause::NoSource) => wait,
-        _ => wait.max(COMES_BACK),
+        _ => wait.max(PASSES),
     })
 }
 
@@ -330,12 +334,12 @@ mod tests {
 
     #[test]
     fn whatever_a_download_waits_for_ends_the_patience_with_it() {
-        let long = Duration::from_secs(100);
+        let long = PASSES * 2;
         let no_source = waiting("nobody is online", Some(Cause::NoSource));
         assert_eq!(patience(&no_source, Duration::ZERO), Some(Duration::ZERO));
         assert_eq!(status(&no_source), "waits for a source");
         let away = waiting("the index:\ncannot be reached", Some(Cause::Other));
-        assert_eq!(patience(&away, Duration::ZERO), Some(COMES_BACK));
+        assert_eq!(patience(&away, Duration::ZERO), Some(PASSES));
         assert_eq!(patience(&away, long), Some(long));
         assert_eq!(status(&away), "waits: the index: cannot be reached");
         let mut runs = away;
