@@ -126,20 +126,24 @@ impl LiveInbox {
 
 #[async_trait]
 impl PushReceiver for LiveInbox {
-    async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError> {
-        match self.current() {
-            Some(inbox) => {
-                let accepted = inbox.accept(offer).await;
-                if let Err(error) = &accepted {
-                    self.refused(offer, &error.to_string());
-                }
-                accepted
-            }
-            None => Err(TransferError::Refused(
-                "this peer does not take files from others: it serves without an inbox".to_owned(),
-            )),
-        }
+    fn check_length(&self, length: u64) -> Result<(), TransferError> {
+        self.current().ok_or_else(closed)?.check_length(length)
     }
+
+    async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError> {
+        let inbox = self.current().ok_or_else(closed)?;
+        let accepted = inbox.accept(offer).await;
+        if let Err(error) = &accepted {
+            self.refused(offer, &error.to_string());
+        }
+        accepted
+    }
+}
+
+fn closed() -> TransferError {
+    TransferError::Refused(
+        "this peer does not take files from others: it serves without an inbox".to_owned(),
+    )
 }
 
 impl Node {
@@ -196,4 +200,23 @@ fn newest(root: &Path) -> Vec<ReceivedView> {
 fn entries(folder: &Path) -> impl Iterator<Item = (PathBuf, String)> + use<> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| (entry.path(), entry.file_name().to_string_lossy().into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_taken_is_refused_by_its_length_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = LiveInbox::new(changes::Sender::default());
+        let refused = |length| inbox.check_length(length).map_err(|error| error.to_string());
+        assert!(refused(0).unwrap_err().contains("without an inbox"));
+        inbox.set(Some(folder.path())).unwrap();
+        let most = InboxOptions::default().max_bytes;
+        assert_eq!(refused(most), Ok(()));
+        assert!(refused(most + 1).unwrap_err().contains("takes at most"));
+        inbox.set(None).unwrap();
+        assert!(refused(0).unwrap_err().contains("without an inbox"));
+    }
 }
