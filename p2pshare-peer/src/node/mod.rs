@@ -131,7 +131,11 @@ impl Node {
         let catalog = Catalog::open(&dir.catalog())?;
         let changes = changes::Sender::default();
         let inbox = Arc::new(inbox::LiveInbox::new(changes.clone()));
-        inbox.set(now.inbox.as_deref())?;
+        inbox.set(match &options.given.inbox {
+            Some(_) => inbox.open(now.inbox.as_deref())?,
+            // That the disk of one that was set before is away is no reason to be offline.
+            None => inbox.reopen(now.inbox.as_deref()),
+        });
         // Of what turns out to have changed the daemon hears too, when somebody asks for it.
         let (shared, _): (_, ChangedFiles) =
             CatalogSource::new(catalog.clone(), ReadOptions::default());

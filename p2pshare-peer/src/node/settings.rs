@@ -256,7 +256,7 @@ impl Node {
                 make(&now.drop_folder)?;
             }
             if now.inbox != before.inbox {
-                inner.inbox.set(now.inbox.as_deref())?;
+                inner.inbox.set(inner.inbox.open(now.inbox.as_deref())?);
             }
             inner.settings.keep(kept, now.clone())?;
             inner.slots.resize(now.slots());
