@@ -17,6 +17,8 @@ mod run;
 mod settings;
 mod shares;
 mod state;
+#[cfg(test)]
+mod tests;
 mod transfers;
 
 use std::{
