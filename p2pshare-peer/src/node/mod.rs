@@ -128,6 +128,9 @@ impl Node {
     }
 
     fn open_blocking(dir: DataDir, options: NodeOptions) -> Result<Self, NodeError> {
+        if let Err(error) = dir.clear_reading() {
+            tracing::warn!(%error, "what other processes have read stays for now");
+        }
         let settings = settings::Store::open(&dir, options.given.clone())?;
         let now = settings.current();
         let catalog = Catalog::open(&dir.catalog())?;
