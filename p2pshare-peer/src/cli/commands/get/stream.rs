@@ -7,6 +7,7 @@ use futures::StreamExt;
 use p2pshare_core::text::visible;
 use tokio_util::sync::CancellationToken;
 
+use super::{found::find_two, stopped};
 use crate::{
     cli::{
         args::GetArgs,
@@ -15,7 +16,7 @@ use crate::{
         progress::Progress,
         values::rate,
     },
-    download::{Found, Target, find},
+    download::{Found, Target},
     downloads::{Connection, DownloadManager, ManagerOptions, ReadError},
     local::client::LocalClient,
     publish::OwnPeer,
@@ -33,7 +34,8 @@ pub(super) async fn get(
     if context.output.is_json() {
         return Err(usage("standard output is for the content: leave out --json"));
     }
-    let found = find(me.client(), what).await?;
+    let found = cancel.run_until_cancelled(find_two(me.client(), what)).await;
+    let found = found.ok_or_else(stopped)??;
     let [file] = found.as_slice() else {
         return Err(
             usage("only one file can go to standard output").hint("name one, or a folder with -o")
@@ -51,7 +53,7 @@ pub(super) async fn get(
     shown.finish();
     match done {
         Ok(()) | Err(Ended::ReaderGone) => Ok(()),
-        Err(Ended::Stopped) => Err(CliError::failed("stopped")),
+        Err(Ended::Stopped) => Err(stopped()),
         Err(Ended::Failed(error)) => Err(error),
     }
 }
