@@ -1,5 +1,7 @@
 //! The peer's data directory: its key, its session, its catalog.
 
+mod reading;
+
 use std::{
     ffi::OsStr,
     fs::{self, DirBuilder, File, OpenOptions},
@@ -9,6 +11,8 @@ use std::{
 };
 
 use p2pshare_core::identity::{KeyError, PeerKey};
+
+pub use reading::ReadingFolder;
 
 /// Name of the file with the peer's private key, PKCS #8 in DER.
 const KEY_FILE: &str = "peer.key";
@@ -139,25 +143,6 @@ impl DataDir {
         Ok(None)
     }
 
-    /// A folder in which this process keeps what it reads while it downloads it, for as long as the lock lives. What
-    /// another one left there is of no more use. `None` when too many processes do so at the moment.
-    pub fn reading_folder(&self) -> Result<Option<(PathBuf, DownloadLock)>, DataDirError> {
-        for number in 1..=DOWNLOADERS {
-            if let Some(file) = self.try_lock(&format!("read-{number}.lock"))? {
-                let path = self.path.join(format!("{READING_FOLDER}{number}"));
-                match fs::remove_dir_all(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(io_error("emptying", &path, error));
-                    }
-                    _ => {}
-                }
-                fs::create_dir(&path).map_err(|error| io_error("making", &path, error))?;
-                return Ok(Some((path, DownloadLock { _file: file })));
-            }
-        }
-        Ok(None)
-    }
-
     /// The key in a file; a new one the first time.
     fn key_in(&self, name: &str) -> Result<PeerKey, DataDirError> {
         let path = self.path.join(name);
@@ -255,7 +240,7 @@ pub struct ServeLock {
     _file: File,
 }
 
-/// The right to use a key for serving downloads, or a folder for reading.
+/// The right to use a key for serving downloads.
 #[derive(Debug)]
 pub struct DownloadLock {
     _file: File,
@@ -380,8 +365,8 @@ mod tests {
         assert!(!is_data_dir(dir.path()));
         dir.peer_key().unwrap();
         assert!(is_data_dir(dir.path()));
-        let (reading, _lock) = dir.reading_folder().unwrap().unwrap();
-        assert!(is_made_by_peer(reading.file_name().unwrap()));
+        let reading = dir.reading_folder().unwrap().unwrap();
+        assert!(is_made_by_peer(reading.path().file_name().unwrap()));
         assert!(is_made_by_peer(dir.cache().file_name().unwrap()));
         assert!(!is_made_by_peer("downloads".as_ref()));
     }

@@ -126,6 +126,28 @@ impl Drop for Live {
 }
 
 #[tokio::test]
+async fn what_is_done_at_a_share_is_told_from_its_begin_to_its_end() {
+    let setting = Setting::new();
+    setting.write("kept", "kept");
+    let live = Live::begin(setting).await;
+    live.setting.write("new", "new");
+    live.until_shared(&[("kept", b"kept"), ("new", b"new")]).await;
+    live.until("it rests", async || {
+        matches!(live.told.lock().unwrap().last(), Some(WatchEvent::Rested { .. }))
+    })
+    .await;
+    let told = live.told.lock().unwrap();
+    let is_hashing = |event: &WatchEvent| {
+        matches!(event, WatchEvent::Step { event: ShareEvent::Hashing { .. }, .. })
+    };
+    let at = told.iter().rposition(is_hashing).unwrap();
+    let is_for_hashing =
+        |event: &&WatchEvent| matches!(event, WatchEvent::Begun { files, .. } if *files > 0);
+    let begun = told[..at].iter().rfind(is_for_hashing);
+    assert!(matches!(begun, Some(WatchEvent::Begun { files: 1, bytes: 3, .. })), "{begun:?}");
+}
+
+#[tokio::test]
 async fn what_is_new_changed_renamed_or_gone_is_followed() {
     let setting = Setting::new();
     setting.write("kept", "kept");

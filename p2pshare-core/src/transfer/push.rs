@@ -38,10 +38,7 @@ pub struct PushTarget {
 #[async_trait]
 pub trait PushReceiver: Send + Sync {
     /// Refuses contents of a length that it never takes, before the manifest of one is sent: that of a large one is long.
-    /// Takes any by default.
-    fn check_length(&self, _length: u64) -> Result<(), TransferError> {
-        Ok(())
-    }
+    fn check_length(&self, length: u64) -> Result<(), TransferError>;
 
     /// Accepts an offer or refuses it.
     async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError>;

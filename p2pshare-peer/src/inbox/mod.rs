@@ -123,9 +123,23 @@ struct Reservation {
 
 impl Inbox {
     /// Takes pushes into this folder, and makes it if it is not there. Blocks.
-    pub fn open(path: &Path, mut options: InboxOptions) -> Result<Self, InboxError> {
+    pub fn open(path: &Path, options: InboxOptions) -> Result<Self, InboxError> {
+        Self::open_made(path, options, fs::create_dir_all(path))
+    }
+
+    /// The same for a folder that was an inbox before. The folders in which it lies are not made: its disk may be away.
+    /// Blocks.
+    pub fn reopen(path: &Path, options: InboxOptions) -> Result<Self, InboxError> {
+        Self::open_made(path, options, place::make_again(path))
+    }
+
+    fn open_made(
+        path: &Path,
+        mut options: InboxOptions,
+        made: io::Result<()>,
+    ) -> Result<Self, InboxError> {
         let open = || {
-            fs::create_dir_all(path)?;
+            made?;
             let root = path.canonicalize()?;
             // Tells now rather than at the first push that nothing can be written.
             tempfile::tempfile_in(&root)?;

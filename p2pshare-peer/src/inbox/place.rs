@@ -21,6 +21,15 @@ pub(super) fn place(root: &Path, from: &Username, name: &SharePath) -> io::Resul
     Ok(folder.join(name.file_name()))
 }
 
+/// Makes a folder that was there before, if it is gone, but not the folders in which it lies. It may be a link to one.
+/// Blocks.
+pub(super) fn make_again(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(_) if folder.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
 /// The folder with this path below `root`, made where it is missing. Whatever else than a folder is in the way, a link to
 /// a folder among it, is an error. Blocks.
 pub(crate) fn make_folders<'a>(

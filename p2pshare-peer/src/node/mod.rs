@@ -12,11 +12,14 @@ mod dropped;
 mod error;
 mod folders;
 mod inbox;
+mod progress;
 mod pushes;
 mod run;
 mod settings;
 mod shares;
 mod state;
+#[cfg(test)]
+mod tests;
 mod transfers;
 
 use std::{
@@ -38,9 +41,10 @@ pub use changes::{Changes, Notice, Topic};
 pub use error::NodeError;
 pub use folders::{FolderItem, FolderView};
 pub use inbox::{InboxView, ReceivedView};
+pub use progress::{ScanState, ScanView};
 pub use pushes::{PushId, PushState, PushView};
 pub use settings::{Settings, SettingsChange, SettingsView};
-pub use shares::{ScanState, ScanView, ShareView, SharesView};
+pub use shares::{ShareView, SharesView};
 pub use state::{AccountView, State};
 pub use transfers::{LinkView, RunningUpload, UploadsView, WaitingUpload};
 
@@ -128,12 +132,19 @@ impl Node {
     }
 
     fn open_blocking(dir: DataDir, options: NodeOptions) -> Result<Self, NodeError> {
+        if let Err(error) = dir.clear_reading() {
+            tracing::warn!(%error, "what other processes have read stays for now");
+        }
         let settings = settings::Store::open(&dir, options.given.clone())?;
         let now = settings.current();
         let catalog = Catalog::open(&dir.catalog())?;
         let changes = changes::Sender::default();
         let inbox = Arc::new(inbox::LiveInbox::new(changes.clone()));
-        inbox.set(now.inbox.as_deref())?;
+        inbox.set(match &options.given.inbox {
+            Some(_) => inbox.open(now.inbox.as_deref())?,
+            // That the disk of one that was set before is away is no reason to be offline.
+            None => inbox.reopen(now.inbox.as_deref()),
+        });
         // Of what turns out to have changed the daemon hears too, when somebody asks for it.
         let (shared, _): (_, ChangedFiles) =
             CatalogSource::new(catalog.clone(), ReadOptions::default());

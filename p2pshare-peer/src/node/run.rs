@@ -1,6 +1,7 @@
 //! Running: a daemon while somebody is logged in, and waiting for a login otherwise.
 
 use std::{
+    convert::Infallible,
     future::pending,
     sync::{
         Arc,
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Node, NodeError, Topic, account::Link, state::Live};
 use crate::{
     account::{SavedSession, SavedSessionError},
+    catalog::CatalogError,
     daemon::{Daemon, DaemonError, DaemonEvent, DaemonEvents, ServeOptions},
     download::Serving,
     downloads::Connection,
@@ -63,7 +65,7 @@ impl Node {
         let work = self.sessions(stay, events, &stop);
         let done = tokio::select! {
             done = Box::pin(work) => done,
-            never = follow => never,
+            () = follow => unreachable!("it never ends"),
         };
         self.close().await;
         done
@@ -288,12 +290,21 @@ impl Node {
         stop.run_until_cancelled(wait).await;
     }
 
-    /// Tells when another process changes what is shared.
-    async fn follow_catalog(&self) -> Result<(), NodeError> {
+    /// Tells when another process changes what is shared, for ever: what fails is tried again.
+    pub(super) async fn follow_catalog(&self) {
+        loop {
+            let Err(error) = self.tell_catalog().await;
+            tracing::warn!(%error, "changes of the catalog are not noticed for now");
+            sleep(TRY_AGAIN).await;
+        }
+    }
+
+    async fn tell_catalog(&self) -> Result<Infallible, CatalogError> {
         let mut changes = self.inner.catalog.changes().await?;
         loop {
-            changes.changed().await?;
+            // At first of what may have changed while nobody looked.
             self.inner.changes.tell(Topic::Shares);
+            changes.changed().await?;
         }
     }
 

@@ -155,6 +155,8 @@ pub(super) struct Store {
     dir: DataDir,
     given: SettingsChange,
     state: Mutex<(SettingsChange, Settings)>,
+    /// One change at a time, from when it is checked until it holds: it would be lost in one that was checked before.
+    changing: Mutex<()>,
 }
 
 impl Store {
@@ -169,7 +171,8 @@ impl Store {
             })?,
         };
         let now = effective(dir, &kept, &given)?;
-        Ok(Self { dir: dir.clone(), given, state: Mutex::new((kept, now)) })
+        let state = Mutex::new((kept, now));
+        Ok(Self { dir: dir.clone(), given, state, changing: Mutex::default() })
     }
 
     pub(super) fn current(&self) -> Settings {
@@ -246,6 +249,7 @@ impl Node {
         let node = self.clone();
         let changed = tokio::task::spawn_blocking(move || {
             let inner = &node.inner;
+            let _one = lock(&inner.settings.changing);
             let before = inner.settings.current();
             let named_drop = change.drop_folder.is_some();
             let (kept, now) = inner.settings.check(change)?;
@@ -255,9 +259,10 @@ impl Node {
             if named_drop && now.drop_folder != before.drop_folder {
                 make(&now.drop_folder)?;
             }
-            if now.inbox != before.inbox {
-                inner.inbox.set(now.inbox.as_deref())?;
-            }
+            let inbox = match now.inbox != before.inbox {
+                true => Some(inner.inbox.open(now.inbox.as_deref())?),
+                false => None,
+            };
             inner.settings.keep(kept, now.clone())?;
             inner.slots.resize(now.slots());
             inner.upload_limit.set(now.upload_rate());
@@ -266,7 +271,8 @@ impl Node {
             }
             inner.downloads.set_limits(now.download_rate(), now.at_once());
             inner.changes.tell(Topic::State);
-            if now.inbox != before.inbox {
+            if let Some(inbox) = inbox {
+                inner.inbox.set(inbox);
                 inner.changes.tell(Topic::Inbox);
             }
             Ok(node.settings())

@@ -14,7 +14,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Node, NodeError, Topic, absolute, lock, text};
+use super::{
+    Node, NodeError, Topic, absolute, lock,
+    progress::{Followed, Progress, ScanView},
+    text,
+};
 use crate::{
     catalog::{Share, ShareId, ShareTotals},
     share::{NamedGroup, ShareError, ShareEvent, ShareOptions, absent},
@@ -24,36 +28,8 @@ use crate::{
 /// Counting the files of shares takes time in proportion to them: the counts may be so old.
 const COUNTED_FOR: Duration = Duration::from_secs(1);
 
-/// While something is hashed it is told so often.
-const TELL_EVERY: Duration = Duration::from_millis(250);
-
 /// Files that are passed over in a scan are named up to this number; the log has them all.
 const MAX_NAMED: u64 = 5;
-
-/// How far a scan is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScanState {
-    /// Files are looked for and compared with what is known.
-    Scanning,
-    /// What is new is hashed.
-    Hashing,
-}
-
-/// A scan that runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ScanView {
-    /// How far it is.
-    pub state: ScanState,
-    /// Files found, and then those to be hashed.
-    pub files: u64,
-    /// Of them those that are done.
-    pub files_done: u64,
-    /// Bytes to be hashed.
-    pub bytes: u64,
-    /// Bytes that are.
-    pub bytes_done: u64,
-}
 
 /// A file or folder that is shared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,8 +75,7 @@ pub struct SharesView {
 #[derive(Default)]
 pub(super) struct Scans {
     running: Mutex<HashMap<ShareId, Arc<Scan>>>,
-    /// Steps of those who follow changes.
-    followed: Mutex<HashMap<ShareId, Arc<Scan>>>,
+    followed: Followed,
     counts: tokio::sync::Mutex<Option<(Instant, Vec<Counted>)>>,
     /// Something has changed since the counts were made.
     outdated: AtomicBool,
@@ -110,63 +85,11 @@ pub(super) struct Scans {
 type Counted = (Share, ShareTotals, Option<ContentId>);
 
 struct Scan {
-    progress: Mutex<ScanView>,
-    told: Mutex<Instant>,
+    progress: Progress,
     skipped: AtomicU64,
     /// It was asked for again meanwhile.
     again: Mutex<bool>,
     cancel: CancellationToken,
-}
-
-impl Scan {
-    fn new(cancel: CancellationToken) -> Self {
-        Self {
-            progress: Mutex::new(ScanView {
-                state: ScanState::Scanning,
-                files: 0,
-                files_done: 0,
-                bytes: 0,
-                bytes_done: 0,
-            }),
-            told: Mutex::new(Instant::now()),
-            skipped: AtomicU64::new(0),
-            again: Mutex::new(false),
-            cancel,
-        }
-    }
-
-    /// Notes a step; `true` if it is time to tell.
-    fn note(&self, event: &ShareEvent) -> bool {
-        let mut progress = lock(&self.progress);
-        match event {
-            ShareEvent::Scanning { files } => progress.files = *files,
-            ShareEvent::Scanned { to_hash, bytes, .. } => {
-                *progress = ScanView {
-                    state: ScanState::Hashing,
-                    files: *to_hash,
-                    files_done: 0,
-                    bytes: *bytes,
-                    bytes_done: 0,
-                };
-                return true;
-            }
-            ShareEvent::Hashed { bytes } => {
-                progress.bytes_done = progress.bytes_done.saturating_add(*bytes);
-            }
-            ShareEvent::Retrying { bytes, .. } => {
-                progress.bytes_done = progress.bytes_done.saturating_sub(*bytes);
-            }
-            ShareEvent::Shared { hashed: true, .. } => progress.files_done += 1,
-            _ => return false,
-        }
-        drop(progress);
-        let mut told = lock(&self.told);
-        let due = told.elapsed() >= TELL_EVERY;
-        if due {
-            *told = Instant::now();
-        }
-        due
-    }
 }
 
 impl Node {
@@ -268,18 +191,13 @@ impl Node {
     pub(super) fn note_watch(&self, event: &WatchEvent) {
         let scans = &self.inner.shares;
         let tell = match event {
-            WatchEvent::Step { share, event } => {
-                let mut followed = lock(&scans.followed);
-                let scan = followed
-                    .entry(*share)
-                    .or_insert_with(|| Arc::new(Scan::new(CancellationToken::new())));
-                scan.note(event)
+            WatchEvent::Begun { share, files, bytes } => {
+                scans.followed.begin(*share, *files, *bytes);
+                *files > 0
             }
-            WatchEvent::Followed { share, .. } => {
-                lock(&scans.followed).remove(&share.id);
-                true
-            }
-            WatchEvent::Unchanged { share } => lock(&scans.followed).remove(share).is_some(),
+            WatchEvent::Step { share, event } => scans.followed.note(*share, event),
+            WatchEvent::Rested { share } => scans.followed.end(*share),
+            WatchEvent::Followed { .. } => true,
             WatchEvent::Absent { share, usurped } => {
                 self.inner.changes.warn(absent(share, *usurped));
                 true
@@ -307,8 +225,7 @@ impl Node {
 
     fn view(&self, (share, totals, content): &Counted) -> ShareView {
         let scans = &self.inner.shares;
-        let scan = lock(&scans.running).get(&share.id).cloned();
-        let scan = scan.or_else(|| lock(&scans.followed).get(&share.id).cloned());
+        let scan = lock(&scans.running).get(&share.id).map(|scan| scan.progress.view());
         ShareView {
             id: share.id.number(),
             path: text(&share.root),
@@ -322,7 +239,7 @@ impl Node {
             hidden: share.hidden,
             refused: share.refused.clone(),
             unpublished: totals.pending,
-            scan: scan.map(|scan| lock(&scan.progress).clone()),
+            scan: scan.or_else(|| scans.followed.view(share.id)),
         }
     }
 
@@ -333,7 +250,12 @@ impl Node {
             *lock(&scan.again) = true;
             return;
         }
-        let scan = Arc::new(Scan::new(self.inner.stop.child_token()));
+        let scan = Arc::new(Scan {
+            progress: Progress::new(),
+            skipped: AtomicU64::new(0),
+            again: Mutex::new(false),
+            cancel: self.inner.stop.child_token(),
+        });
         running.insert(id, scan.clone());
         drop(running);
         let node = self.clone();
@@ -352,6 +274,7 @@ impl Node {
     }
 
     async fn scan_once(&self, id: ShareId, scan: &Arc<Scan>) {
+        scan.progress.restart();
         scan.skipped.store(0, Relaxed);
         let (changes, noted) = (self.inner.changes.clone(), scan.clone());
         let events = move |event: ShareEvent| {
@@ -360,7 +283,7 @@ impl Node {
             {
                 changes.warn(format!("{} is not shared: {reason}", visible(&text(local))));
             }
-            if noted.note(&event) {
+            if noted.progress.note(&event) {
                 changes.tell(Topic::Shares);
             }
         };

@@ -134,13 +134,11 @@ fn lock(files: &Mutex<HashSet<u64>>) -> MutexGuard<'_, HashSet<u64>> {
     files.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells what has come into the catalog, or that nothing has.
+/// Tells what has come into the catalog, if anything has.
 pub(super) fn tell(events: &WatchEvents, report: &ShareReport) {
     let ShareReport { share, hashed, moved, removed, .. } = report;
     if hashed + moved + removed > 0 {
         let (hashed, moved, removed) = (*hashed, *moved, *removed);
         events(WatchEvent::Followed { share: share.clone(), hashed, moved, removed });
-    } else {
-        events(WatchEvent::Unchanged { share: share.id });
     }
 }

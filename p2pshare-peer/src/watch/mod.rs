@@ -11,6 +11,7 @@ mod following;
 mod hashing;
 mod place;
 mod round;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -59,6 +60,15 @@ impl Default for WatchOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WatchEvent {
+    /// Something begins at a share, beside what may be done there already.
+    Begun {
+        /// The share.
+        share: ShareId,
+        /// Files that are to be hashed; none if it is looked at.
+        files: u64,
+        /// Their length in bytes.
+        bytes: u64,
+    },
     /// A step of looking at a share or of hashing what is new in it.
     Step {
         /// The share.
@@ -77,8 +87,8 @@ pub enum WatchEvent {
         /// Files that are shared no more.
         removed: u64,
     },
-    /// A share was looked at, and the catalog has nothing new of it.
-    Unchanged {
+    /// Nothing is done at a share any more, for now.
+    Rested {
         /// The share.
         share: ShareId,
     },

@@ -15,12 +15,13 @@ use super::{
     feed::Feed,
     follow::{Folders, Refused},
     hashing::{Hashing, tell},
+    tasks::Tasks,
 };
 use crate::{
     catalog::{Catalog, CatalogLock, Share, ShareId},
     share::{
-        Look, Looked, Part, Priority, Quiet, Scope, ShareError, ShareEvent, ShareEvents, Sharer,
-        SkipReason,
+        Fresh, Look, Looked, Part, Priority, Quiet, Scope, ShareError, ShareEvent, ShareEvents,
+        Sharer, SkipReason,
     },
 };
 
@@ -37,6 +38,7 @@ pub(super) struct Work {
     stop: CancellationToken,
     folders: Arc<Mutex<Folders>>,
     hashing: Hashing,
+    tasks: Tasks,
     faults: Arc<Mutex<HashMap<PathBuf, String>>>,
 }
 
@@ -50,8 +52,9 @@ impl Work {
         stop: CancellationToken,
     ) -> Self {
         let hashing = Hashing::new(sharer.clone(), events.clone(), stop.clone());
+        let tasks = Tasks::new(events.clone());
         let (folders, faults) = (Arc::new(Mutex::new(folders)), Arc::default());
-        Self { sharer, options, events, feed, stop, folders, hashing, faults }
+        Self { sharer, options, events, feed, stop, folders, hashing, tasks, faults }
     }
 
     pub(super) fn catalog(&self) -> &Catalog {
@@ -84,6 +87,8 @@ impl Work {
 
     /// Looks at parts of shares. What was not left alone yet is noted to be looked at again.
     pub(super) async fn look(&self, parts: Vec<Part>) -> Result<Vec<Looked>, ShareError> {
+        let begin = |part: &Part| self.tasks.begin(part.share.id, 0, 0);
+        let _tasks: Vec<_> = parts.iter().map(begin).collect();
         let busy = |share: ShareId, key: &[u8]| {
             self.hashing.has(share, key) || self.feed.is_writing(share, key)
         };
@@ -115,6 +120,8 @@ impl Work {
         lock: Option<CatalogLock>,
     ) -> Result<(), ShareError> {
         let share = looked.report.share;
+        let bytes = looked.unhashed.iter().map(Fresh::len).fold(0, u64::saturating_add);
+        let _task = self.tasks.begin(share.id, looked.unhashed.len() as u64, bytes);
         let done = self.hashing.hash(&share, looked.unhashed, &self.steps(share.id)).await;
         drop(lock);
         if done? {

@@ -68,6 +68,10 @@ impl PieceSource for Counted {
 
 #[async_trait]
 impl PushReceiver for Counted {
+    fn check_length(&self, length: u64) -> Result<(), TransferError> {
+        self.inbox.check_length(length)
+    }
+
     async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError> {
         self.asked.fetch_add(1, Relaxed);
         self.inbox.accept(offer).await

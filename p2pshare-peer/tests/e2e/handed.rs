@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
-    support::{Index, MIB, Peer, Serving, assert_bytes, b3sum, noise, parts, tree, until},
+    support::{Index, MIB, Peer, Process, Serving, assert_bytes, b3sum, noise, parts, tree, until},
     swarm::until_done,
 };
 
@@ -221,7 +222,7 @@ fn downloads_are_listed_and_changed() {
     // Whoever stops following stops nothing.
     let mut get = bob.start(["get", &id, "-o", "again/"]);
     get.wait_for_event("begun");
-    let ended = get.stop(rustix::process::Signal::INT).expect_code(1);
+    let ended = get.stop(Signal::INT).expect_code(1);
     assert!(ended.error().0.contains("background"), "{}", ended.story());
     assert_eq!(bob.ok(["downloads"]).all("download").len(), 2);
     // What does not fit one keeps nothing from the others.
@@ -260,10 +261,43 @@ fn a_content_is_written_to_standard_output() {
         assert_eq!(read(&["get", &id, "-o", "-", "--json"]).0, Some(2));
     };
     both();
+    assert_eq!(reading(&bob), 0);
     let _node = with_page(&bob);
     both();
     assert!(read(&["get", &id, "-o", "-", "--here"]) == (Some(0), film.clone()));
     assert!(tree(&bob.home()).is_empty());
+    assert_eq!(reading(&bob), 0);
+}
+
+/// How many folders there are for what commands read.
+fn reading(peer: &Peer) -> usize {
+    let entries = fs::read_dir(peer.data_dir()).unwrap().map(Result::unwrap);
+    let is_reading = |entry: &fs::DirEntry| {
+        entry.file_name().to_string_lossy().starts_with("read-") && entry.path().is_dir()
+    };
+    entries.filter(is_reading).count()
+}
+
+#[test]
+fn nothing_stays_of_what_is_not_read_to_its_end() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let id = alice.share_file("film.mkv", &noise(16 * MIB, 5));
+    let (_serving, _page) = alice.serve_slowly(MIB);
+    let read = || {
+        let process = Process::start(bob.command(["get", &id, "-o", "-"]));
+        until("some of it has come", || (!process.stdout().is_empty()).then_some(()));
+        assert_eq!(reading(&bob), 1);
+        process
+    };
+    read().stop(Signal::INT).expect_code(1);
+    assert_eq!(reading(&bob), 0);
+
+    // Who is killed cannot tidy up.
+    read().kill();
+    assert_eq!(reading(&bob), 1);
+    bob.serve(&[]).stop().expect_code(0);
+    assert_eq!(reading(&bob), 0);
 }
 
 #[test]

@@ -127,6 +127,34 @@ fn an_inbox_that_is_removed_is_made_again_unless_its_disk_is_away() {
 }
 
 #[test]
+fn a_peer_whose_inbox_was_set_on_its_page_serves_while_the_disk_is_away() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let disk = alice.path("disk");
+    let inbox = disk.join("inbox");
+    let serving = alice.serve(&["--ui", "127.0.0.1:0"]);
+    Page::of(&alice).ok("PUT /api/settings", &json!({ "inbox": inbox }));
+    serving.stop().expect_code(0);
+    fs::remove_dir_all(&disk).unwrap();
+
+    let serving = alice.serve(&[]);
+    fs::write(bob.path("gift"), b"gift").unwrap();
+    let said = bob.fails(5, ["push", "gift", "alice"]);
+    assert!(said.contains("inbox is not there at the moment"), "{said}");
+    assert!(!disk.exists());
+    fs::create_dir(&disk).unwrap();
+    bob.ok(["push", "gift", "alice"]);
+    assert_bytes(&inbox.join("bob/gift"), b"gift");
+    serving.stop().expect_code(0);
+
+    // What was given for this run alone is wrong, and is told at once.
+    fs::write(alice.path("file"), b"").unwrap();
+    let within = alice.path("file/inbox");
+    let args = ["serve", "--listen", "127.0.0.1:0", "--inbox", within.to_str().unwrap()];
+    assert!(alice.fails(1, args).contains("cannot be used as inbox"));
+}
+
+#[test]
 fn awkward_names_are_pushed() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));

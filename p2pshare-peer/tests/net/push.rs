@@ -72,6 +72,10 @@ struct Pondering {
 
 #[async_trait]
 impl PushReceiver for Pondering {
+    fn check_length(&self, length: u64) -> Result<(), TransferError> {
+        self.inbox.check_length(length)
+    }
+
     async fn accept(&self, offer: &PushOffer) -> Result<PushTarget, TransferError> {
         self.heard.notified().await;
         self.inbox.accept(offer).await

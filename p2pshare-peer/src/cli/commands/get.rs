@@ -1,5 +1,6 @@
 //! `get`: by the running peer if there is one, else here.
 
+mod found;
 mod handed;
 mod stream;
 
@@ -25,6 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::found::{find_two, goes_into_folder};
 use super::{catalog::open_catalog, choose::targets, serve::lan};
 use crate::{
     catalog::{CatalogSource, PartialSources},
@@ -39,7 +41,7 @@ use crate::{
     data_dir::DownloadLock,
     download::{
         Cause, DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
-        ResolveError, Serving, resolve, run,
+        Serving, resolve, run,
     },
     local::client::LocalClient,
     publish::OwnPeer,
@@ -94,11 +96,20 @@ pub(crate) async fn get(
         let me = context.own_peer(&session, client)?;
         return Box::pin(stream::get(context, args, &what, me, node, cancel)).await;
     }
-    let resolved = resolve(&client, &what, args.output.as_deref());
-    let Some(wanted) = cancel.run_until_cancelled(resolved).await else {
-        return Err(CliError::failed("stopped"));
+    let node = match node {
+        Some(node) => {
+            // It lists all by itself.
+            let found = cancel.run_until_cancelled(find_two(&client, &what)).await;
+            let several = found.ok_or_else(stopped)??.len() > 1;
+            if goes_into_folder(args.output.as_deref(), several) {
+                return Box::pin(handed::get(context, args, &what, node, cancel)).await;
+            }
+            Some(node)
+        }
+        None => None,
     };
-    let wanted = wanted?;
+    let resolved = resolve(&client, &what, args.output.as_deref());
+    let wanted = cancel.run_until_cancelled(resolved).await.ok_or_else(stopped)??;
     // The running peer knows folders alone: what gets a name of its own is done here.
     let is_named = matches!(wanted.as_slice(), [one] if Some(&one.target) == args.output.as_ref());
     if let Some(node) = node.filter(|_| !is_named) {
@@ -161,6 +172,10 @@ pub(crate) async fn get(
         served.end().await;
     }
     conclude(context, files, args.wait, report)
+}
+
+fn stopped() -> CliError {
+    CliError::failed("stopped")
 }
 
 /// The running peer downloads as its own options say: whoever says otherwise wants it done here. It is told paths as
@@ -375,27 +390,5 @@ fn exit_of(cause: Cause) -> Exit {
         Cause::NotFound => Exit::NotFound,
         Cause::LoggedOut => Exit::NotLoggedIn,
         Cause::Place | Cause::Other => Exit::Failed,
-    }
-}
-
-impl From<ResolveError> for CliError {
-    fn from(error: ResolveError) -> Self {
-        match error {
-            ResolveError::Index(error) => error.into(),
-            ResolveError::NotFound(_) => Self::new(Exit::NotFound, error.to_string())
-                .hint("look for it with `search` or `browse`"),
-            ResolveError::OtherIndex { ref link, .. } => {
-                let hint = format!(
-                    "log in there: p2pshare-peer --index '{}' login USER; or, if both are the same index: get {}",
-                    link.index(),
-                    link.content()
-                );
-                Self::new(Exit::NotLoggedIn, error.to_string()).hint(hint)
-            }
-            ResolveError::NoEnd(_) => Self::failed(error),
-            ResolveError::TooMany(_) | ResolveError::NotAFolder(_) => {
-                Self::new(Exit::Usage, error.to_string())
-            }
-        }
     }
 }

@@ -95,6 +95,6 @@ pub(super) fn show_watch(output: Output, event: &WatchEvent) {
         )),
         WatchEvent::Absent { share, usurped } => output.warn(absent(share, *usurped)),
         WatchEvent::Trouble(what) => output.warn(visible(what)),
-        WatchEvent::Step { .. } | WatchEvent::Unchanged { .. } => {}
+        WatchEvent::Begun { .. } | WatchEvent::Step { .. } | WatchEvent::Rested { .. } => {}
     }
 }

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use p2pshare_core::text::visible;
 use tokio_util::sync::CancellationToken;
 
+use super::{found::find_two, stopped};
 use crate::{
     cli::{
         args::GetArgs,
@@ -15,7 +16,7 @@ use crate::{
         progress::Progress,
         values::rate,
     },
-    download::{Found, Target, find},
+    download::{Found, Target},
     downloads::{Connection, DownloadManager, ManagerOptions, ReadError},
     local::client::LocalClient,
     publish::OwnPeer,
@@ -33,7 +34,8 @@ pub(super) async fn get(
     if context.output.is_json() {
         return Err(usage("standard output is for the content: leave out --json"));
     }
-    let found = find(me.client(), what).await?;
+    let found = cancel.run_until_cancelled(find_two(me.client(), what)).await;
+    let found = found.ok_or_else(stopped)??;
     let [file] = found.as_slice() else {
         return Err(
             usage("only one file can go to standard output").hint("name one, or a folder with -o")
@@ -41,25 +43,26 @@ pub(super) async fn get(
     };
     let name = file.name.file_name().to_owned();
     let shown = context.output.progress(visible(&name).to_string(), Some(file.size));
-    let work = async {
-        match node {
-            Some(node) => through(&node, file, &name, &shown).await,
-            None => Box::pin(here(context, &args, me, file, &shown)).await,
+    let done = match node {
+        Some(node) => {
+            let through = through(&node, file, &name, &shown);
+            cancel.run_until_cancelled(through).await.unwrap_or(Err(Ended::Stopped))
         }
+        None => Box::pin(here(context, &args, me, file, &shown, cancel)).await,
     };
-    let done = cancel.run_until_cancelled(work).await;
     shown.finish();
     match done {
-        None => Err(CliError::failed("stopped")),
-        Some(Err(Ended::ReaderGone)) => Ok(()),
-        Some(Err(Ended::Failed(error))) => Err(error),
-        Some(Ok(())) => Ok(()),
+        Ok(()) | Err(Ended::ReaderGone) => Ok(()),
+        Err(Ended::Stopped) => Err(stopped()),
+        Err(Ended::Failed(error)) => Err(error),
     }
 }
 
 enum Ended {
     /// Whoever reads wants no more, as `head`.
     ReaderGone,
+    /// It was told to stop.
+    Stopped,
     Failed(CliError),
 }
 
@@ -90,20 +93,34 @@ async fn here(
     me: OwnPeer,
     file: &Found,
     shown: &Progress,
+    cancel: &CancellationToken,
 ) -> Result<(), Ended> {
-    let Some((folder, _lock)) = context.dir.reading_folder()? else {
+    // Dropped last, once nothing is written there.
+    let Some(folder) = context.dir.reading_folder()? else {
         return Err(CliError::failed("too many commands read contents at the moment").into());
     };
     let options = ManagerOptions {
         limit: rate(args.download_limit).bytes_per_second(),
-        ..ManagerOptions::new(folder.join("cache"))
+        ..ManagerOptions::new(folder.path().join("cache"))
     };
-    let opened = tokio::task::spawn_blocking(move || {
-        DownloadManager::open(&folder.join("downloads.sqlite"), options)
-    });
+    let queue = folder.path().join("downloads.sqlite");
+    let opened = tokio::task::spawn_blocking(move || DownloadManager::open(&queue, options));
     let manager = opened.await.map_err(CliError::failed)?.map_err(CliError::failed)?;
     let pool = Arc::new(context.peer_pool(args.insecure, None)?);
     let connection = Connection { me, pool, serving: None };
+    let copy = Box::pin(copy(&manager, connection, file, shown));
+    let copied = cancel.run_until_cancelled(copy).await;
+    manager.close().await;
+    copied.unwrap_or(Err(Ended::Stopped))
+}
+
+/// Downloads the content, and writes it as it comes.
+async fn copy(
+    manager: &DownloadManager,
+    connection: Connection,
+    file: &Found,
+    shown: &Progress,
+) -> Result<(), Ended> {
     manager.connect(Some(connection)).await.map_err(CliError::failed)?;
     let reader = manager.reader(file.content, Some(file.size)).await?;
     let mut bytes = reader.read(0..reader.len()).or_else(|error| match reader.is_empty() {
@@ -114,8 +131,6 @@ async fn here(
     while let Some(part) = bytes.next().await {
         done = put(part?, done, reader.len(), shown).await?;
     }
-    drop((bytes, reader));
-    manager.close().await;
     Ok(())
 }
 
