@@ -49,7 +49,7 @@ impl Discovery for Changing {
 #[tokio::test(start_paused = true)]
 async fn sources_that_come_later_are_used() {
     let data = content(40);
-    let down = Err(DiscoveryError("the index does not answer".into()));
+    let down = Err(DiscoveryError::new("the index does not answer"));
     let dies = TransferError::Unavailable("gone".into());
     let first = candidate(1, Throttled::new(faulty(&data, Fault::Fail(1_000_000, dies)), MIB));
     let second = candidate(2, full(&data));
@@ -59,7 +59,7 @@ async fn sources_that_come_later_are_used() {
     assert_eq!(sink.finished(), Some(data));
     assert!(report.sources.len() == 2 && failure(&report, 1).is_some());
 
-    let down = Changing(Mutex::new([Err(DiscoveryError("the index is down".into()))].into()));
+    let down = Changing(Mutex::new([Err(DiscoveryError::new("the index is down"))].into()));
     let error = download(&MemorySink::new(hash_bytes(b"x")), down, options()).await.unwrap_err();
     assert!(error.to_string().contains("the index is down"), "{error}");
 }

@@ -146,7 +146,7 @@ impl Coordinator {
         let (discovery, content) = (self.discovery.clone(), self.board.content);
         let search = async move {
             let found = timeout(DISCOVERY_PATIENCE, discovery.sources(&content)).await;
-            found.unwrap_or_else(|_| Err(DiscoveryError("no answer came in time".into())))
+            found.unwrap_or_else(|_| Err(DiscoveryError::new("no answer came in time")))
         };
         self.search = Some(search.boxed());
     }
