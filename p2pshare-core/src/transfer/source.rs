@@ -77,6 +77,7 @@ pub struct HaveUpdate {
 
 /// A step of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FetchEvent {
     /// The source is busy; so many requests are served before this one.
     Queued {
