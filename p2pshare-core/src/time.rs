@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 /// A point in time: milliseconds since the Unix epoch (1970-01-01T00:00:00Z), negative before it.
 ///
@@ -123,6 +124,16 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// A time that is as good as for ever: a year.
+pub(crate) const AGES: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The moment that comes so long after `begin`. A wait of more than a year ends after a year, so that one may be as long
+/// as can be told, for "never".
+#[must_use]
+pub fn later(begin: Instant, wait: Duration) -> Instant {
+    begin + wait.min(AGES)
+}
+
 /// Tells what time it is.
 ///
 /// A clock may jump either way, as a system's clock does: whoever compares two readings must not assume an order.
@@ -194,6 +205,13 @@ mod tests {
         assert_eq!(lowest.saturating_sub(Duration::MAX), lowest);
         assert_eq!(Timestamp::from_millis(-1).as_secs(), -1);
         assert_eq!(Timestamp::from_secs(i64::MAX), Timestamp::MAX);
+    }
+
+    #[test]
+    fn a_wait_may_be_endless() {
+        let begin = Instant::now();
+        assert_eq!(later(begin, Duration::from_secs(5)).duration_since(begin).as_secs(), 5);
+        assert_eq!(later(begin, Duration::MAX).duration_since(begin), AGES);
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Discovery for Changing {
 #[tokio::test(start_paused = true)]
 async fn sources_that_come_later_are_used() {
     let data = content(40);
-    let down = Err(DiscoveryError("the index does not answer".into()));
+    let down = Err(DiscoveryError::new("the index does not answer"));
     let dies = TransferError::Unavailable("gone".into());
     let first = candidate(1, Throttled::new(faulty(&data, Fault::Fail(1_000_000, dies)), MIB));
     let second = candidate(2, full(&data));
@@ -59,9 +59,34 @@ async fn sources_that_come_later_are_used() {
     assert_eq!(sink.finished(), Some(data));
     assert!(report.sources.len() == 2 && failure(&report, 1).is_some());
 
-    let down = Changing(Mutex::new([Err(DiscoveryError("the index is down".into()))].into()));
+    let down = Changing(Mutex::new([Err(DiscoveryError::new("the index is down"))].into()));
     let error = download(&MemorySink::new(hash_bytes(b"x")), down, options()).await.unwrap_err();
     assert!(error.to_string().contains("the index is down"), "{error}");
+}
+
+/// Counts how often it was asked.
+struct Counting(Vec<Candidate>, Arc<AtomicU32>);
+
+#[async_trait]
+impl Discovery for Counting {
+    async fn sources(&self, _: &ContentId) -> Result<Vec<Candidate>, DiscoveryError> {
+        self.1.fetch_add(1, Relaxed);
+        Ok(self.0.clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_are_not_looked_for_without_a_pause() {
+    let data = content(3);
+    let asked = Arc::new(AtomicU32::new(0));
+    let sources = vec![candidate(1, Throttled::new(full(&data), MIB))];
+    let hasty =
+        DownloadOptions { first_refresh: Duration::ZERO, refresh: Duration::ZERO, ..options() };
+    let sink = sink(&data);
+    let report = download(&sink, Counting(sources, asked.clone()), hasty).await.unwrap();
+    assert_eq!(sink.finished(), Some(data));
+    let (asked, most) = (asked.load(Relaxed), report.elapsed.as_millis() / 100 + 1);
+    assert!(u128::from(asked) <= most, "asked {asked} times");
 }
 
 #[tokio::test(start_paused = true)]

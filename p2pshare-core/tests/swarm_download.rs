@@ -11,7 +11,10 @@ use std::{
 
 use p2pshare_core::{
     content::{PIECE_LEN, hash_bytes},
-    swarm::{DownloadError, DownloadOptions, Downloader, SwarmEvent, SwarmEvents, SwarmLimits},
+    swarm::{
+        DownloadError, DownloadOptions, Downloader, PlannerConfig, SwarmEvent, SwarmEvents,
+        SwarmLimits,
+    },
     testing::{Fault, FaultySource, sample},
     transfer::{MemorySink, MemorySource, PieceSink, TransferError},
 };
@@ -269,6 +272,45 @@ async fn a_place_in_a_queue_is_told_and_waited_for() {
     }
     assert!(positions.starts_with(&[40, 39, 38]), "{positions:?}");
     assert_eq!(pieces, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_time_may_be_endless() {
+    let never = Duration::MAX;
+    let planner = PlannerConfig {
+        run_time: never,
+        swarm_run_time: never,
+        min_gain: never,
+        first_backoff: never,
+        max_backoff: never,
+        recheck: never,
+        ..PlannerConfig::default()
+    };
+    let options = DownloadOptions {
+        first_refresh: never,
+        refresh: never,
+        answer: never,
+        stall: never,
+        queue_stall: never,
+        patience: never,
+        lull: never,
+        starving_patience: never,
+        rest: never,
+        planner,
+        ..options()
+    };
+    let data = content(20);
+    let dies = TransferError::Unavailable("the connection was closed".into());
+    let sources = vec![
+        candidate(1, MemorySource::new()),
+        candidate(2, Throttled::new(faulty(&data, Fault::Fail(1_500_000, dies)), MIB)),
+        candidate(3, Throttled::new(full(&data), 4.0 * MIB).queued(2)),
+        candidate(4, Throttled::new(full(&data), MIB)),
+    ];
+    let sink = sink(&data);
+    let report = download(&sink, sources, options).await.unwrap();
+    assert_eq!(sink.finished(), Some(data));
+    assert!(failure(&report, 1).is_some() && failure(&report, 2).is_some());
 }
 
 #[tokio::test(start_paused = true)]

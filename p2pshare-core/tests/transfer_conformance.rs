@@ -25,6 +25,9 @@ mod file_source {
 mod file_source_in_odd_segments {
     p2pshare_core::source_conformance!(super::odd_file_source);
 }
+mod shared_source {
+    p2pshare_core::source_conformance!(super::shared_source);
+}
 mod partial_memory_source {
     p2pshare_core::partial_source_conformance!(super::partial_memory_source);
 }
@@ -37,6 +40,9 @@ mod file_sink_as_source {
 mod memory_sink {
     p2pshare_core::sink_conformance!(super::memory_sink);
 }
+mod shared_sink {
+    p2pshare_core::sink_conformance!(super::shared_sink);
+}
 mod file_sink {
     p2pshare_core::sink_conformance!(super::file_sink);
 }
@@ -47,6 +53,11 @@ async fn memory_source(contents: Vec<Bytes>) -> SourceFixture {
         source.insert(content);
     }
     SourceFixture { source: Arc::new(source), keep: Box::new(()) }
+}
+
+async fn shared_source(contents: Vec<Bytes>) -> SourceFixture {
+    let fixture = memory_source(contents).await;
+    SourceFixture { source: Arc::new(fixture.source), keep: fixture.keep }
 }
 
 async fn file_source(contents: Vec<Bytes>) -> SourceFixture {
@@ -134,6 +145,11 @@ async fn memory_sink(manifest: Manifest) -> SinkFixture {
         read: Box::new(move || reading.finished()),
         keep: Box::new(()),
     }
+}
+
+async fn shared_sink(manifest: Manifest) -> SinkFixture {
+    let fixture = memory_sink(manifest).await;
+    SinkFixture { sink: Arc::new(fixture.sink), read: fixture.read, keep: fixture.keep }
 }
 
 async fn file_sink(manifest: Manifest) -> SinkFixture {

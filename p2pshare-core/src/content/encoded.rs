@@ -26,6 +26,7 @@ const PART_LEN: usize = 64 << 10;
 
 /// Why a stored manifest cannot be used. Fetch the manifest again, or hash the file again.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestReadError {
     /// Reading failed; the manifest may be good.
     #[error("the stored manifest could not be read: {0}")]

@@ -22,6 +22,7 @@ const MAX_THREADS: usize = 256;
 
 /// Why a file could not be hashed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HashError {
     /// The file could not be read.
     #[error("the file could not be read: {0}; check that it is readable and try again")]

@@ -12,6 +12,7 @@ pub struct ContentId([u8; 32]);
 
 /// Why something is not a content id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ContentIdError {
     /// The text has the wrong length.
     #[error(

@@ -28,6 +28,7 @@ struct Inner {
 
 /// Why a manifest is refused. The one who sent it sent something wrong; another source may have the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestError {
     /// Longer than any content.
     #[error(transparent)]

@@ -19,6 +19,7 @@ pub struct PieceRun {
 
 /// Why a run of pieces is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PieceRunError {
     /// A run without pieces.
     #[error("the run of pieces at {start} is empty; leave it out")]

@@ -19,6 +19,7 @@ pub struct PieceSet {
 
 /// Why a set of pieces from outside is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PieceSetError {
     /// No content has so many pieces.
     #[error("a content has at most {MAX_PIECE_COUNT} pieces, not {piece_count}")]

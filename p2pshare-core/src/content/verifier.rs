@@ -17,6 +17,7 @@ pub struct PieceVerifier {
 
 /// Why a piece is refused. Its bytes must be dropped and fetched from another source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PieceMismatch {
     /// The content has no such piece.
     #[error("the content has no piece {piece}, its last is {last}")]

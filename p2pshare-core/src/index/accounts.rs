@@ -90,8 +90,8 @@ impl Index {
         // A login beside it may store the same password anew; then it is checked against that.
         for _ in 0..2 {
             let checked = self.confirm(caller, current.clone()).await?.verifier;
-            if self.store().set_verifier(&caller.user, &verifier, Some(&checked), kept).await? {
-                self.inner.sessions.forget(&caller.user);
+            let setting = self.store().set_verifier(&caller.user, &verifier, Some(&checked), kept);
+            if self.inner.sessions.changing(&caller.user, setting).await? {
                 return Ok(());
             }
         }
@@ -121,8 +121,8 @@ impl Index {
             let Some(now) = self.same_account(account).await? else { return Ok(false) };
             let (gone, kept) = (Verifier::gone(), KeptSessions::None);
             // A login beside it may store the same password anew.
-            if self.store().set_verifier(&now.name, &gone, Some(&now.verifier), kept).await? {
-                self.inner.sessions.forget(&now.name);
+            let setting = self.store().set_verifier(&now.name, &gone, Some(&now.verifier), kept);
+            if self.inner.sessions.changing(&now.name, setting).await? {
                 return Ok(true);
             }
         }
@@ -132,8 +132,8 @@ impl Index {
     pub(super) async fn end_deletion(&self, account: &User) -> StoreResult<()> {
         self.withdraw_in_parts(&account.name, WITHDRAWN_AT_ONCE).await?;
         if self.same_account(account).await?.is_some_and(|user| user.is_leaving()) {
-            self.store().delete_user(&account.name).await?;
-            self.inner.sessions.forget(&account.name);
+            let deleting = self.store().delete_user(&account.name);
+            self.inner.sessions.changing(&account.name, deleting).await?;
         }
         Ok(())
     }
@@ -203,8 +203,8 @@ impl Index {
         username: &Username,
         disabled: bool,
     ) -> Result<(), IndexError> {
-        let known = self.store().set_disabled(username, disabled).await?;
-        self.inner.sessions.forget(username);
+        let setting = self.store().set_disabled(username, disabled);
+        let known = self.inner.sessions.changing(username, setting).await?;
         found(known, username)?;
         if disabled {
             self.withdraw_in_parts(username, 0).await?;
@@ -217,8 +217,8 @@ impl Index {
     /// Cancellation: it may be disabled, and what it shares withdrawn; the same call again deletes it.
     pub async fn delete_user(&self, username: &Username) -> Result<(), IndexError> {
         self.set_disabled(username, true).await?;
-        let known = self.store().delete_user(username).await?;
-        self.inner.sessions.forget(username);
+        let deleting = self.store().delete_user(username);
+        let known = self.inner.sessions.changing(username, deleting).await?;
         found(known, username)
     }
 
@@ -228,8 +228,8 @@ impl Index {
         username: &Username,
         operator: bool,
     ) -> Result<(), IndexError> {
-        let known = self.store().set_operator(username, operator).await?;
-        self.inner.sessions.forget(username);
+        let setting = self.store().set_operator(username, operator);
+        let known = self.inner.sessions.changing(username, setting).await?;
         found(known, username)
     }
 
@@ -240,10 +240,9 @@ impl Index {
         password: Password,
     ) -> Result<(), IndexError> {
         let verifier = self.authenticator().enroll(username, password).await?;
-        let set = self.store().set_verifier(username, &verifier, None, KeptSessions::None);
-        found(set.await?, username)?;
-        self.inner.sessions.forget(username);
-        Ok(())
+        let setting = self.store().set_verifier(username, &verifier, None, KeptSessions::None);
+        let known = self.inner.sessions.changing(username, setting).await?;
+        found(known, username)
     }
 
     /// Whether the password is the caller's: asked again before what cannot be undone. Gives the account as it was when

@@ -14,6 +14,7 @@ use crate::{
 
 /// Something that a caller named and that is not there for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Thing {
     /// A user.
     User(Username),

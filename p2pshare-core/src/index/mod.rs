@@ -74,6 +74,7 @@ impl Index {
         clock: Arc<dyn Clock>,
         config: IndexConfig,
     ) -> Self {
+        let config = config.in_range();
         let inner = Inner {
             store,
             authenticator,

@@ -1,7 +1,8 @@
 //! Sessions that were looked up a moment ago.
 //!
 //! A request costs the store one lookup less while its session is here. What this process does to sessions is seen at
-//! once, what another process over the same store does when a session has been here for its time.
+//! once, what another process over the same store does when a session has been here for its time. So is what the store
+//! still does of a change after its caller has given it up.
 
 use std::{
     collections::HashMap,
@@ -33,6 +34,18 @@ struct State {
 pub(super) struct LookedUp {
     at: Timestamp,
     forgotten: u64,
+}
+
+/// Forgets what is known of a user when it is dropped.
+struct Forgets<'a> {
+    cache: &'a SessionCache,
+    user: &'a Username,
+}
+
+impl Drop for Forgets<'_> {
+    fn drop(&mut self) {
+        self.cache.forget(self.user);
+    }
 }
 
 impl SessionCache {
@@ -68,8 +81,14 @@ impl SessionCache {
         state.sessions.insert(open.session.token, (open.clone(), looked_up.at));
     }
 
-    /// Forgets what it knows of a user: to be called when the store has changed it.
-    pub(super) fn forget(&self, user: &Username) {
+    /// Has the store change what it keeps of a user, and then forgets what is known of them here. Also when that fails or
+    /// is given up: it may have been done all the same.
+    pub(super) async fn changing<T>(&self, user: &Username, change: impl Future<Output = T>) -> T {
+        let _forgets = Forgets { cache: self, user };
+        change.await
+    }
+
+    fn forget(&self, user: &Username) {
         let mut state = self.lock();
         state.forgotten += 1;
         state.sessions.retain(|_, (open, _)| open.session.user != *user);
@@ -83,6 +102,10 @@ impl SessionCache {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use futures::FutureExt;
+
     use super::*;
     use crate::index::model::Session;
 
@@ -137,5 +160,23 @@ mod tests {
         cache.keep(cache.find(&open.session.token, at(10)).unwrap_err(), &open);
         cache.forget(&open.session.user);
         assert!(cache.find(&open.session.token, at(10)).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_change_that_failed_or_was_given_up_may_be_done() {
+        let cache = SessionCache::new(LASTS);
+        let open = open(1, 100);
+        let (token, user) = (open.session.token, &open.session.user);
+        let keep = || cache.keep(cache.find(&token, at(10)).unwrap_err(), &open);
+        keep();
+        assert!(cache.find(&token, at(10)).is_ok());
+        assert_eq!(
+            cache.changing(user, async { Err::<(), _>("broken off") }).await,
+            Err("broken off")
+        );
+        assert!(cache.find(&token, at(10)).is_err());
+        keep();
+        assert!(cache.changing(user, pending::<()>()).now_or_never().is_none());
+        assert!(cache.find(&token, at(10)).is_err());
     }
 }

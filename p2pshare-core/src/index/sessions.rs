@@ -86,15 +86,15 @@ impl Index {
 
     /// Ends the caller's session.
     pub async fn log_out(&self, caller: &Caller) -> Result<(), IndexError> {
-        self.store().end_session(&caller.session).await?;
-        self.inner.sessions.forget(&caller.user);
+        let ending = self.store().end_session(&caller.session);
+        self.inner.sessions.changing(&caller.user, ending).await?;
         Ok(())
     }
 
     /// Ends all sessions of the caller, this one among them.
     pub async fn log_out_everywhere(&self, caller: &Caller) -> Result<SessionsEnded, IndexError> {
-        let ended = self.store().end_sessions(&caller.user, None).await?;
-        self.inner.sessions.forget(&caller.user);
+        let ending = self.store().end_sessions(&caller.user, None);
+        let ended = self.inner.sessions.changing(&caller.user, ending).await?;
         Ok(SessionsEnded { ended })
     }
 

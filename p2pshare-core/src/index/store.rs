@@ -1,8 +1,9 @@
 //! The traits of an index store, and their laws.
 //!
 //! A store keeps what it is told and answers what it is asked; every rule (who may do what) is in
-//! [`Index`](super::Index). Each law below is a test of the suite in `testing::store`, which every backend passes;
-//! [`backend::memory`](crate::backend::memory) is the reference that the others are held against.
+//! [`Index`](super::Index). Each law below is a test of the suite in `testing::store`, which every backend passes, but
+//! for what becomes of a store whose process or machine is killed: that is tried in the tests of each backend that
+//! outlives one. [`backend::memory`](crate::backend::memory) is the reference that the others are held against.
 //!
 //! # Laws of every method
 //!

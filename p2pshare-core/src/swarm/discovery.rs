@@ -1,6 +1,6 @@
 //! Where sources come from.
 
-use std::{fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -28,9 +28,39 @@ pub struct Candidate {
 }
 
 /// Why sources could not be looked up.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("looking for sources failed: {0}")]
-pub struct DiscoveryError(pub String);
+#[derive(Clone, Debug)]
+pub struct DiscoveryError {
+    reason: String,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl DiscoveryError {
+    /// A failure for a reason that is told as it is.
+    #[must_use]
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), cause: None }
+    }
+
+    /// A failure that came of another, told in the other's words.
+    #[must_use]
+    pub fn caused_by(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self { reason: cause.to_string(), cause: Some(Arc::new(cause)) }
+    }
+}
+
+impl fmt::Display for DiscoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "looking for sources failed: {}", self.reason)
+    }
+}
+
+// By hand: a derived one would give the `Arc`, which is of no use to whoever looks for a certain type.
+impl Error for DiscoveryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let cause = self.cause.as_deref()?;
+        Some(cause)
+    }
+}
 
 #[async_trait]
 impl Discovery for Vec<Candidate> {
@@ -45,5 +75,21 @@ impl fmt::Debug for Candidate {
             .field("id", &self.id)
             .field("label", &self.label)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_and_given() {
+        let error = DiscoveryError::caused_by(io::Error::from(io::ErrorKind::TimedOut));
+        assert_eq!(error.to_string(), "looking for sources failed: timed out");
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        assert_eq!(cause.map(io::Error::kind), Some(io::ErrorKind::TimedOut));
+        assert!(DiscoveryError::new("no").source().is_none());
     }
 }

@@ -13,6 +13,7 @@ pub enum DownloadError {
     #[error("{}", no_sources(discovery.as_ref()))]
     NoSources {
         /// Why the last look for sources failed, if it did.
+        #[source]
         discovery: Option<DiscoveryError>,
     },
     /// Every source failed.

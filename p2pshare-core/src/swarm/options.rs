@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use super::{PlannerConfig, ReadCursors};
 use crate::content::PIECE_LEN;
 
-/// The settings of one download.
+/// The settings of one download. A time may be [`Duration::MAX`]: never.
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
     /// How many sources are used at the same time, at least 1; besides, up to as many in whose queues it waits.
@@ -18,7 +18,7 @@ pub struct DownloadOptions {
     /// How soon after the first look sources are looked for again. It doubles each time, up to `refresh`: when many begin
     /// to download at once they find each other soon.
     pub first_refresh: Duration,
-    /// How often sources are looked for in the long run.
+    /// How often sources are looked for in the long run, at most ten times a second.
     pub refresh: Duration,
     /// A source that does not answer for so long has failed.
     pub answer: Duration,

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     content::{ContentId, Manifest, PIECE_LEN, PieceRun},
+    time::later,
     transfer::{
         FetchEvent, HaveStream, PieceSource, QueueNews, SegmentStream, SmallFetch, TransferError,
         fetch_small,
@@ -136,7 +137,7 @@ impl PieceSource for Watched {
             Waiting { inner, patience: stall, since: Instant::now(), queue: QueueNews::default() };
         let watched = stream::unfold(Some(waiting), move |waiting| async move {
             let mut waiting = waiting?;
-            let deadline = waiting.since + waiting.patience;
+            let deadline = later(waiting.since, waiting.patience);
             let event = match timeout_at(deadline, waiting.inner.next()).await {
                 Err(_) => return Some((Err(TransferError::Stalled(waiting.patience)), None)),
                 Ok(event) => event?,

@@ -37,6 +37,7 @@ macro_rules! sink_conformance {
             a_new_sink_holds_nothing,
             wrong_pieces_change_nothing,
             a_piece_may_come_twice,
+            a_held_piece_takes_any_bytes,
             pieces_may_come_at_once,
             a_put_that_nobody_polls_holds_up_no_other,
             an_incomplete_content_is_not_finished,
@@ -58,6 +59,7 @@ pub async fn sink_conformance(make: &impl AsyncFn(Manifest) -> SinkFixture) {
     a_new_sink_holds_nothing(make).await;
     wrong_pieces_change_nothing(make).await;
     a_piece_may_come_twice(make).await;
+    a_held_piece_takes_any_bytes(make).await;
     pieces_may_come_at_once(make).await;
     a_put_that_nobody_polls_holds_up_no_other(make).await;
     an_incomplete_content_is_not_finished(make).await;
@@ -148,6 +150,32 @@ pub async fn a_piece_may_come_twice(make: &impl AsyncFn(Manifest) -> SinkFixture
     sink.finish().await.expect("all pieces are there");
     put(&*sink, &content, PieceIndex(1)).await;
     assert!(read().expect("it is finished") == content);
+}
+
+/// A piece that is held takes any bytes and stays as it is, also after the end, and that of an empty content.
+pub async fn a_held_piece_takes_any_bytes(make: &impl AsyncFn(Manifest) -> SinkFixture) {
+    for len in [0, 1, PIECE_LEN + 5] {
+        let content = sample(len, 1);
+        let SinkFixture { sink, read, keep: _keep } = make(hash_bytes(&content)).await;
+        let pieces: Vec<_> = layout(&content).all().iter().collect();
+        for piece in &pieces {
+            put(&*sink, &content, *piece).await;
+        }
+        let put_any = async || {
+            for piece in &pieces {
+                for len in [0, 1, PIECE_LEN, PIECE_LEN + 1] {
+                    let result = sink.put(*piece, vec![sample(len, 2), Bytes::new()]).await;
+                    result.expect("the piece is held");
+                }
+                sink.put(*piece, Vec::new()).await.expect("the piece is held");
+            }
+        };
+        put_any().await;
+        assert!(sink.held().is_full());
+        sink.finish().await.expect("all pieces are there");
+        put_any().await;
+        assert!(read().expect("it is finished") == content, "{len} bytes");
+    }
 }
 
 /// Pieces may be put from several tasks at once, the same one too.

@@ -3,10 +3,10 @@
 //! `make` is an async function that gives a source of the contents it is given. A test file is one line,
 //! `source_conformance!(make)`, or calls [`source_conformance`] in a test of its own.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
-use futures::{StreamExt, future::join_all};
+use futures::{StreamExt, future::join_all, stream};
 
 use super::{SIZES, sample};
 use crate::{
@@ -31,6 +31,7 @@ macro_rules! source_conformance {
             whole_contents_are_had,
             whole_contents_are_fetched,
             runs_come_in_the_order_asked,
+            a_choice_is_out_of_what_was_named,
             unknown_contents_are_not_found,
             runs_outside_are_refused,
             a_dropped_fetch_harms_no_other,
@@ -50,6 +51,7 @@ pub async fn source_conformance(make: &impl AsyncFn(Vec<Bytes>) -> SourceFixture
     whole_contents_are_had(make).await;
     whole_contents_are_fetched(make).await;
     runs_come_in_the_order_asked(make).await;
+    a_choice_is_out_of_what_was_named(make).await;
     unknown_contents_are_not_found(make).await;
     runs_outside_are_refused(make).await;
     a_dropped_fetch_harms_no_other(make).await;
@@ -106,6 +108,21 @@ pub async fn runs_come_in_the_order_asked(make: &impl AsyncFn(Vec<Bytes>) -> Sou
     };
     let expected = [piece(5, 7), piece(0, 1), piece(2, 4)].concat();
     assert!(got == expected);
+}
+
+/// Of what is left to it a source gives as many pieces as were asked for, each once, out of those that were named. It says
+/// which before the first byte and after the last place in its queue, or gives what was asked for.
+pub async fn a_choice_is_out_of_what_was_named(make: &impl AsyncFn(Vec<Bytes>) -> SourceFixture) {
+    let content = sample(6 * PIECE_LEN + 17, 1);
+    let fixture = make(vec![content.clone()]).await;
+    let (asked, others) = ([run(5, 2), run(0, 1)], [run(1, 2), run(4, 1)]);
+    // Those who ask at the same time may each get something else.
+    let fetches = (0..4).map(|_| check_choice(&*fixture.source, &content, &asked, &others));
+    join_all(fetches).await;
+    let stream = fixture.source.fetch_any(&ContentId::of(&content), &asked, &[]).await;
+    let stream = stream.expect("a source serves its content");
+    let pieces = collect(layout(&content), &asked, stream).await;
+    assert_eq!(pieces.expect("an honest fetch").len(), 3);
 }
 
 /// What the source does not have is not found.
@@ -221,6 +238,44 @@ pub(super) async fn fetch_error(
     let error = stream.next().await?.err()?;
     assert!(stream.next().await.is_none(), "the stream goes on after an error");
     Some(error)
+}
+
+/// Fetches with others named, and checks what is said to be chosen and what comes.
+async fn check_choice(
+    source: &dyn PieceSource,
+    content: &Bytes,
+    asked: &[PieceRun],
+    others: &[PieceRun],
+) {
+    let stream = source.fetch_any(&ContentId::of(content), asked, others).await;
+    let mut stream = stream.expect("a source serves its content");
+    let (mut chosen, mut segments) = (None, Vec::new());
+    while let Some(event) = stream.next().await {
+        match event.expect("nothing fails") {
+            FetchEvent::Queued { .. } => {
+                assert!(chosen.is_none() && segments.is_empty(), "queued after it had chosen");
+            }
+            FetchEvent::Chosen { runs } => {
+                assert!(segments.is_empty(), "chosen after the first segment");
+                assert!(chosen.replace(runs).is_none(), "chosen twice");
+            }
+            FetchEvent::Segment(segment) => segments.push(Ok(FetchEvent::Segment(segment))),
+        }
+    }
+    let gives = chosen.unwrap_or_else(|| asked.to_vec());
+    let pieces = |runs: &[PieceRun]| -> Vec<_> { runs.iter().flat_map(PieceRun::iter).collect() };
+    let (given, asked) = (pieces(&gives), pieces(asked));
+    let named: BTreeSet<_> = asked.iter().copied().chain(pieces(others)).collect();
+    let different: BTreeSet<_> = given.iter().copied().collect();
+    assert_eq!(given.len(), asked.len(), "more or fewer than were asked for: {gives:?}");
+    assert_eq!(different.len(), given.len(), "a piece twice: {gives:?}");
+    assert!(different.is_subset(&named), "a piece that was not named: {gives:?}");
+    let layout = layout(content);
+    let came = collect(layout, &gives, stream::iter(segments).boxed()).await;
+    for (piece, data) in came.expect("what was chosen comes") {
+        let start = usize::try_from(layout.piece_offset(piece)).expect("a small content");
+        assert!(data.concat() == content[start..start + layout.piece_len(piece)], "{piece}");
+    }
 }
 
 pub(super) fn layout(content: &Bytes) -> Layout {

@@ -44,7 +44,7 @@ pub enum TransferError {
     Protocol(String),
     /// Reading failed at the source.
     #[error("the source could not read its file: {0}")]
-    Io(Arc<io::Error>),
+    Io(#[source] Arc<io::Error>),
 }
 
 impl TransferError {
@@ -129,5 +129,20 @@ impl SinkError {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace(target.to_owned()),
             _ => Self::Io { what, path: path.to_owned(), error },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_said_is_the_cause() {
+        let error = TransferError::from(io::Error::other("the disk is on fire"));
+        assert_eq!(error.to_string(), "the source could not read its file: the disk is on fire");
+        let cause = error.source().map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some("the disk is on fire"));
     }
 }

@@ -43,6 +43,7 @@ pub struct Admission {
 
 /// Why a call was not let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AccessDenied {
     /// There is no credential, or it is not valid.
     #[error("{0}")]

@@ -1,5 +1,7 @@
 //! The trait of whatever pieces are written to.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -33,4 +35,25 @@ pub trait PieceSink: Send + Sync {
 
     /// Makes the content permanent. [`SinkError::Incomplete`] while pieces are missing.
     async fn finish(&self) -> Result<(), SinkError>;
+}
+
+/// A shared sink is a sink.
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: PieceSink + ?Sized> PieceSink for Arc<S> {
+    fn manifest(&self) -> &Manifest {
+        (**self).manifest()
+    }
+
+    fn held(&self) -> PieceSet {
+        (**self).held()
+    }
+
+    async fn put(&self, piece: PieceIndex, data: Vec<Bytes>) -> Result<(), SinkError> {
+        (**self).put(piece, data).await
+    }
+
+    async fn finish(&self) -> Result<(), SinkError> {
+        (**self).finish().await
+    }
 }

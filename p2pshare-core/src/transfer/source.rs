@@ -1,5 +1,7 @@
 //! The trait of whatever has pieces: a local file, memory, another peer.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -60,6 +62,36 @@ pub trait PieceSource: Send + Sync {
     }
 }
 
+/// A shared source is a source.
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: PieceSource + ?Sized> PieceSource for Arc<S> {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        (**self).manifest(content).await
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        (**self).have(content).await
+    }
+
+    async fn fetch(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        (**self).fetch(content, runs).await
+    }
+
+    async fn fetch_any(
+        &self,
+        content: &ContentId,
+        runs: &[PieceRun],
+        others: &[PieceRun],
+    ) -> Result<SegmentStream, TransferError> {
+        (**self).fetch_any(content, runs, others).await
+    }
+}
+
 /// What [`PieceSource::have`] answers.
 pub type HaveStream = BoxStream<'static, Result<HaveUpdate, TransferError>>;
 
@@ -77,6 +109,7 @@ pub struct HaveUpdate {
 
 /// A step of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FetchEvent {
     /// The source is busy; so many requests are served before this one.
     Queued {
@@ -99,4 +132,64 @@ pub struct Segment {
     pub offset: u64,
     /// The bytes.
     pub data: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source that refuses everything, and says which call it was.
+    struct Refusing;
+
+    fn refused<T>(call: &str) -> Result<T, TransferError> {
+        Err(TransferError::Refused(call.to_owned()))
+    }
+
+    #[async_trait]
+    impl PieceSource for Refusing {
+        async fn manifest(&self, _: &ContentId) -> Result<Manifest, TransferError> {
+            refused("manifest")
+        }
+
+        async fn have(&self, _: &ContentId) -> Result<HaveStream, TransferError> {
+            refused("have")
+        }
+
+        async fn fetch(
+            &self,
+            _: &ContentId,
+            _: &[PieceRun],
+        ) -> Result<SegmentStream, TransferError> {
+            refused("fetch")
+        }
+
+        async fn fetch_any(
+            &self,
+            _: &ContentId,
+            _: &[PieceRun],
+            _: &[PieceRun],
+        ) -> Result<SegmentStream, TransferError> {
+            refused("fetch_any")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shared_source_hands_on_each_call() {
+        async fn check(source: impl PieceSource) {
+            let id = ContentId::of(b"any");
+            let errors = [
+                source.manifest(&id).await.err(),
+                source.have(&id).await.err(),
+                source.fetch(&id, &[]).await.err(),
+                source.fetch_any(&id, &[], &[]).await.err(),
+            ];
+            for (error, call) in errors.into_iter().zip(["manifest", "have", "fetch", "fetch_any"])
+            {
+                let handed_on = matches!(&error, Some(TransferError::Refused(it)) if it == call);
+                assert!(handed_on, "{call}: {error:?}");
+            }
+        }
+        check(Arc::new(Refusing)).await;
+        check(Arc::new(Refusing) as Arc<dyn PieceSource>).await;
+    }
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -33,6 +34,9 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// How long an index that may not be the only one over its store relies on a session that it looked up.
 const SHARED_SESSION_CACHE: Duration = Duration::from_secs(2);
+
+/// The most that the timeouts of the server can be.
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,8 +226,6 @@ fn tls(server: &ServerSection) -> Result<Tls, CliError> {
 }
 
 fn index(community: CommunitySection, limits: &LimitsSection) -> Result<IndexConfig, CliError> {
-    const DAY: u64 = 24 * 60 * 60;
-
     let default = IndexConfig::default();
     let name = community.name.unwrap_or(default.name);
     if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
@@ -238,19 +240,19 @@ fn index(community: CommunitySection, limits: &LimitsSection) -> Result<IndexCon
             "session-lifetime",
             community.session_lifetime,
             default.session_lifetime,
-            (60, 3650 * DAY),
+            &IndexConfig::SESSION_LIFETIMES,
         )?,
         grant_lifetime: span(
             "grant-lifetime",
             community.grant_lifetime,
             default.grant_lifetime,
-            (10, DAY),
+            &IndexConfig::GRANT_LIFETIMES,
         )?,
         heartbeat_every: span(
             "heartbeat-every",
             community.heartbeat_every,
             default.heartbeat_every,
-            (1, 60),
+            &IndexConfig::HEARTBEATS,
         )?,
         unbound_grants: community.unbound_grants.unwrap_or(default.unbound_grants),
         entries_per_user: limits.files_per_user.unwrap_or(default.entries_per_user),
@@ -342,7 +344,7 @@ fn serving(server: &ServerSection, metrics: Metrics) -> Result<ServerOptions, Cl
             "shutdown-timeout",
             server.shutdown_timeout,
             default.shutdown_timeout,
-            (0, 3600),
+            &(Duration::ZERO..=HOUR),
         )?,
         metrics,
         ..default
@@ -350,17 +352,16 @@ fn serving(server: &ServerSection, metrics: Metrics) -> Result<ServerOptions, Cl
 }
 
 fn timeout(name: &str, given: Option<Span>, default: Duration) -> Result<Duration, CliError> {
-    span(name, given, default, (1, 3600))
+    span(name, given, default, &(Duration::from_secs(1)..=HOUR))
 }
 
-/// A length of time within bounds, in seconds.
+/// A length of time within bounds.
 fn span(
     name: &str,
     given: Option<Span>,
     default: Duration,
-    (least, most): (u64, u64),
+    bounds: &RangeInclusive<Duration>,
 ) -> Result<Duration, CliError> {
-    let bounds = Duration::from_secs(least)..=Duration::from_secs(most);
     match given {
         None => Ok(default),
         Some(Span(span)) if bounds.contains(&span) => Ok(span),

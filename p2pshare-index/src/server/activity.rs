@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use p2pshare_core::time::later;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
@@ -30,7 +31,7 @@ impl Activity {
     /// before.
     pub(super) fn new(first: Duration, idle_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State { running: 0, closes_at: after(first) }),
+            state: Mutex::new(State { running: 0, closes_at: later(Instant::now(), first) }),
             ended: Notify::new(),
             idle_timeout,
         })
@@ -70,18 +71,11 @@ impl Drop for Running {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.running = state.running.saturating_sub(1);
-        state.closes_at = after(self.0.idle_timeout);
+        state.closes_at = later(Instant::now(), self.0.idle_timeout);
         if state.running == 0 {
             self.0.ended.notify_one();
         }
     }
-}
-
-/// The time after so long; a year is as good as for ever.
-fn after(duration: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-    Instant::now() + duration.min(YEAR)
 }
 
 #[cfg(test)]

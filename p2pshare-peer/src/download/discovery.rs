@@ -22,6 +22,6 @@ pub(super) struct IndexDiscovery {
 impl Discovery for IndexDiscovery {
     async fn sources(&self, content: &ContentId) -> Result<Vec<Candidate>, DiscoveryError> {
         let found = self.locator.candidates(content, Age::Fresh, self.own).await;
-        found.map(Option::unwrap_or_default).map_err(|error| DiscoveryError(error.to_string()))
+        found.map(Option::unwrap_or_default).map_err(DiscoveryError::caused_by)
     }
 }

@@ -159,13 +159,13 @@ impl Reading {
                         self.segments = None;
                         Ok(())
                     }
-                    Some(Ok(FetchEvent::Queued { .. } | FetchEvent::Chosen { .. })) => Ok(()),
                     Some(Ok(FetchEvent::Segment(segment))) => {
                         match self.take(segment.offset, &segment.data) {
                             Some(bytes) => return Some(Ok(bytes)),
                             None => Ok(()),
                         }
                     }
+                    Some(Ok(_)) => Ok(()),
                     Some(Err(error)) => self.elsewhere(Some(error)).await,
                 },
             };

@@ -59,7 +59,7 @@ pub(crate) fn denied_status(denied: &AccessDenied) -> Status {
         AccessDenied::Unauthenticated(message) => {
             status(Code::Unauthenticated, message, "unauthenticated")
         }
-        AccessDenied::Forbidden(message) => status(Code::PermissionDenied, message, "forbidden"),
+        denied => status(Code::PermissionDenied, &denied.to_string(), "forbidden"),
     }
 }
 

@@ -82,19 +82,18 @@ pub(crate) fn have_updates_out(update: HaveUpdate) -> Vec<v1::HaveUpdate> {
         .collect()
 }
 
-pub(crate) fn fetch_event_out(event: FetchEvent) -> Encoded {
+/// `None` for what the protocol has no message for: the type may grow.
+pub(crate) fn fetch_event_out(event: FetchEvent) -> Option<Encoded> {
     use v1::fetch_response::Event;
-    match event {
-        FetchEvent::Queued { position } => {
-            let event = Some(Event::Queued(v1::Queued { position }));
-            Encoded::message(&v1::FetchResponse { event })
+    let event = match event {
+        FetchEvent::Queued { position } => Event::Queued(v1::Queued { position }),
+        FetchEvent::Chosen { runs } => Event::Chosen(v1::Chosen { runs: runs_out(runs) }),
+        FetchEvent::Segment(segment) => {
+            return Some(Encoded::segment(SegmentField::FETCH, segment));
         }
-        FetchEvent::Chosen { runs } => {
-            let event = Some(Event::Chosen(v1::Chosen { runs: runs_out(runs) }));
-            Encoded::message(&v1::FetchResponse { event })
-        }
-        FetchEvent::Segment(segment) => Encoded::segment(SegmentField::FETCH, segment),
-    }
+        _ => return None,
+    };
+    Some(Encoded::message(&v1::FetchResponse { event: Some(event) }))
 }
 
 pub(crate) fn fetch_event_in(part: Part<v1::FetchResponse>) -> Result<FetchEvent, TransferError> {

@@ -87,6 +87,7 @@ pub(super) async fn hash(
             HashError::Io(error) => return Err(NotHashed::Skip(failed(&error))),
             HashError::NotAFile => return Err(NotHashed::Skip(SkipReason::Special)),
             HashError::TooLong(_) => return Err(NotHashed::Skip(SkipReason::TooLong)),
+            other => return Err(NotHashed::Skip(SkipReason::Unreadable(other.to_string()))),
         }
         if attempt < ATTEMPTS {
             let bytes = done.load(Ordering::Relaxed);

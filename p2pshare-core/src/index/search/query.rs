@@ -22,6 +22,7 @@ pub struct Query {
 
 /// A query that is too long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum QueryError {
     /// Too many words.
     #[error("the search has more than {MAX_QUERY_WORDS} words: leave some out")]

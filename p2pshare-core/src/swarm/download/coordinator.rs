@@ -20,6 +20,7 @@ use crate::{
         Candidate, Discovery, DiscoveryError, DownloadError, Report, SourceId, SourceReport,
         cursor::CursorsView,
     },
+    time::later,
     transfer::TransferError,
 };
 
@@ -28,6 +29,9 @@ const DISCOVERY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// While nobody delivers, sources are looked for at least so often.
 const ANXIOUS_REFRESH: Duration = Duration::from_secs(3);
+
+/// Sources are looked for no more often than this.
+const LEAST_REFRESH: Duration = Duration::from_millis(100);
 
 /// A source that has had nothing that is missing for so long makes room for one that waits.
 const IDLE: Duration = Duration::from_secs(10);
@@ -103,7 +107,7 @@ impl Coordinator {
     /// Waits for the next thing that happens.
     async fn step(&mut self) -> Result<(), DownloadError> {
         let board = self.board.clone();
-        let refresh = self.searched_at + self.refresh_interval();
+        let refresh = later(self.searched_at, self.refresh_interval());
         let searching = self.search.is_some();
         let search = async {
             match &mut self.search {
@@ -131,6 +135,7 @@ impl Coordinator {
         let options = &self.board.options;
         let doublings = self.searches.saturating_sub(1).min(31);
         let refresh = options.first_refresh.saturating_mul(1 << doublings).min(options.refresh);
+        let refresh = refresh.max(LEAST_REFRESH);
         if self.is_anyone(Standing::Good) {
             return refresh;
         }
@@ -141,7 +146,7 @@ impl Coordinator {
         let (discovery, content) = (self.discovery.clone(), self.board.content);
         let search = async move {
             let found = timeout(DISCOVERY_PATIENCE, discovery.sources(&content)).await;
-            found.unwrap_or_else(|_| Err(DiscoveryError("no answer came in time".into())))
+            found.unwrap_or_else(|_| Err(DiscoveryError::new("no answer came in time")))
         };
         self.search = Some(search.boxed());
     }

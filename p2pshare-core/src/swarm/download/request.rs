@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::{
     content::{ContentId, Layout, PIECE_LEN, PieceIndex, PieceRun},
     swarm::Assignment,
+    time::later,
     transfer::{FetchEvent, PieceAssembler, PieceSource, QueueNews, SegmentStream, TransferError},
 };
 
@@ -125,7 +126,7 @@ impl Request {
 
     /// The source has shown a sign of life: it has so long for the next.
     pub(super) fn alive(&mut self, patience: Duration) {
-        self.deadline = Instant::now() + patience;
+        self.deadline = later(Instant::now(), patience);
         self.patience = patience;
     }
 

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     content::PieceSet,
     swarm::{Candidate, Failure, SourceId, SwarmEvent},
+    time::later,
     transfer::{SinkError, TransferError},
 };
 
@@ -112,5 +113,5 @@ fn punish(board: &Board, id: SourceId, error: &TransferError) -> Instant {
     };
     // What it was to fetch is there for others now.
     state.wake_all();
-    board.started + retry_at
+    later(board.started, retry_at)
 }

@@ -166,7 +166,7 @@ impl Planner {
         let speed = source.meter.estimate(now)?;
         let overdue = |other: &Source| {
             let oldest = other.queue.front().map(|order| now.saturating_sub(order.since));
-            oldest.is_some_and(|age| age > self.config.run_time * 2)
+            oldest.is_some_and(|age| age > self.config.run_time.saturating_mul(2))
         };
         let slow = |other: &Source| {
             let theirs = other.meter.estimate(now).unwrap_or(speed);

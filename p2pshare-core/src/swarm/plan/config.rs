@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::time::AGES;
+
 /// The planner's settings. The defaults are good for anything from a slow line to loopback.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannerConfig {
@@ -56,6 +58,11 @@ impl PlannerConfig {
     pub(super) fn backoff(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(20);
         let pause = self.first_backoff.saturating_mul(1 << doublings);
-        pause.min(self.max_backoff)
+        pause.min(self.longest_backoff())
+    }
+
+    /// The longest pause, before jitter: short enough to be made longer by that.
+    pub(super) fn longest_backoff(&self) -> Duration {
+        self.max_backoff.min(AGES)
     }
 }

@@ -263,7 +263,7 @@ impl Planner {
         };
         source.failures = source.failures.saturating_add(1);
         let pause = match failure {
-            Failure::Lasting => self.config.max_backoff,
+            Failure::Lasting => self.config.longest_backoff(),
             Failure::Passing | Failure::NotHeld(_) => self.config.backoff(source.failures),
         };
         source.retry_at = now.saturating_add(pause.mul_f64(jitter));

@@ -95,6 +95,7 @@ macro_rules! __store_laws {
                 counts_are_of_now,
                 writes_are_read_at_once,
                 a_dropped_write_is_done_or_not,
+                a_lease_is_held_by_one_or_by_all,
             }
             users {
                 an_account_is_kept_as_given,
@@ -124,6 +125,7 @@ macro_rules! __store_laws {
                 no_more_sessions_remain_than_are_kept,
                 one_session_is_ended,
                 all_sessions_of_a_user_are_ended,
+                sessions_of_a_user_are_in_order,
                 expired_sessions_are_purged,
             }
             peers {
@@ -154,6 +156,7 @@ macro_rules! __store_laws {
                 no_publish_slips_past_the_end_of_a_membership,
                 batches_at_once_do_not_mix,
                 entries_are_paged_in_order,
+                dated_entries_are_paged_alike,
                 entries_are_counted,
                 known_paths_are_counted,
             }

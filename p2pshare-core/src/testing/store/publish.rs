@@ -231,6 +231,39 @@ pub async fn entries_are_paged_in_order(store: Store) {
     assert_eq!(ok(store.entries(&peer_id(9), None, 9).await), []);
 }
 
+/// With their times come the same entries in the same pages, each with the time that it was published.
+pub async fn dated_entries_are_paged_alike(store: Store) {
+    add_users_with_peers(&store, &["alice", "bob"]).await;
+    share(&store, "bob", 2, &[entry("a a", 1)]).await;
+    let mut expected = Vec::new();
+    for (seconds, text) in (101..).zip(["A", "a", "a b", "a!", "a/b", "é", "日本"]) {
+        publish(&store, "alice", 1, &[Publish(entry(text, 1))], seconds).await;
+        expected.push((entry(text, 1), at(seconds)));
+    }
+    let changed = entry_for("a b", 2, &Visibility::Unlisted);
+    let later = [Publish(entry("a", 1)), Publish(changed.clone())];
+    publish(&store, "alice", 1, &later, 200).await;
+    expected[2] = (changed, at(200));
+    for limit in [1, 3, 7, 100] {
+        let mut seen: Vec<(Entry, Timestamp)> = Vec::new();
+        loop {
+            let after = seen.last().map(|(entry, _)| entry.path.clone());
+            let dated = ok(store.dated_entries(&peer_id(1), after.as_ref(), limit).await);
+            let entries = ok(store.entries(&peer_id(1), after.as_ref(), limit).await);
+            assert!(dated.iter().map(|(entry, _)| entry).eq(&entries), "limit {limit}");
+            if dated.is_empty() {
+                break;
+            }
+            seen.extend(dated);
+        }
+        assert_eq!(seen, expected, "limit {limit}");
+    }
+    let after_a_missing_one = store.dated_entries(&peer_id(1), Some(&path("a/a")), 1).await;
+    assert_eq!(ok(after_a_missing_one), [(entry("a/b", 1), at(105))]);
+    assert_eq!(ok(store.dated_entries(&peer_id(1), None, 0).await), []);
+    assert_eq!(ok(store.dated_entries(&peer_id(9), None, 9).await), []);
+}
+
 /// Entries are counted for each peer, and for all peers of a user.
 pub async fn entries_are_counted(store: Store) {
     add_users(&store, &["alice", "bob"]).await;

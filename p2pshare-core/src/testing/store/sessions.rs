@@ -161,6 +161,22 @@ pub async fn all_sessions_of_a_user_are_ended(store: Store) {
     assert_eq!(ok(store.end_sessions(&user("nobody"), None).await), 0);
 }
 
+/// The sessions of a user are told as they were given, ended or not, in order of token, until they are purged.
+pub async fn sessions_of_a_user_are_in_order(store: Store) {
+    add_users(&store, &["alice", "bob"]).await;
+    let ended = Session { expires_at: at(150), ..session(2, "alice", 110) };
+    let own = [session(1, "alice", 120), ended, session(3, "alice", 100)];
+    for session in own.iter().rev().chain([&session(9, "bob", 100)]) {
+        assert!(open(&store, session, 9).await);
+    }
+    assert_eq!(ok(store.sessions_of(&user("alice")).await), own);
+    assert_eq!(ok(store.sessions_of(&user("bob")).await), [session(9, "bob", 100)]);
+    assert_eq!(ok(store.sessions_of(&user("nobody")).await), []);
+    assert_eq!(ok(store.purge_sessions(at(150)).await), 1);
+    let left = [own[0].clone(), own[2].clone()];
+    assert_eq!(ok(store.sessions_of(&user("alice")).await), left);
+}
+
 /// Purging forgets what ended at the time given or before, and nothing else.
 pub async fn expired_sessions_are_purged(store: Store) {
     add_users(&store, &["alice"]).await;

@@ -1,6 +1,8 @@
 //! Laws of [`IndexStore`](crate::index::store::IndexStore) as a whole.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+use tokio::time::timeout;
 
 use super::fixture::*;
 use crate::{
@@ -89,6 +91,29 @@ pub async fn a_dropped_write_is_done_or_not(store: Store) {
         assert_eq!(ok(store.count_entries(&id).await), 0, "nothing comes after its peer is gone");
         add_peer(&store, 1, "alice").await;
     }
+}
+
+/// A lease is one holder's until it ends, who may keep it; or everybody's always, in a store that one process has.
+pub async fn a_lease_is_held_by_one_or_by_all(store: Store) {
+    const LONG: Duration = Duration::from_secs(600);
+    let take = async |name: &str, holder: &str, lasts: Duration| {
+        ok(store.lease(name, holder, lasts).await)
+    };
+    assert!(take("work", "$one", LONG).await);
+    let shared = take("work", "two", LONG).await;
+    assert!(take("work", "$one", LONG).await, "who has it keeps it");
+    assert!(take("other", "two", LONG).await, "another is another's");
+    let tasks = (0..8).map(|number| {
+        let store = store.clone();
+        async move { ok(store.lease("raced for", &number.to_string(), LONG).await) }
+    });
+    let holders = at_once(tasks).await.into_iter().filter(|taken| *taken).count();
+    assert_eq!(holders, if shared { 8 } else { 1 });
+    // Here until now.
+    assert!(take("work", "$one", Duration::ZERO).await);
+    let taken = async { while !take("work", "two", LONG).await {} };
+    timeout(Duration::from_secs(60), taken).await.expect("a lease that ended is free");
+    assert_eq!(take("work", "$one", LONG).await, shared);
 }
 
 /// Polls a future so many times, unless it is done before, and drops it.

@@ -80,8 +80,8 @@ impl Spread {
         slots.run(user, move || async move {
             let chosen = spreading.choose(&runs, &others);
             let stream = source.fetch(&content, &chosen).await?;
-            let told = (!others.is_empty()).then_some(Ok(FetchEvent::Chosen { runs: chosen }));
-            Ok(stream::iter(told).chain(spreading.follow(stream)).boxed())
+            let told = (!others.is_empty()).then_some(FetchEvent::Chosen { runs: chosen });
+            Ok(tell(told, spreading.follow(stream)))
         })
     }
 
@@ -155,6 +155,21 @@ impl Spreading {
         })
         .boxed()
     }
+}
+
+/// The stream, and what was chosen before the first event of it that is no place in a queue, or its end: a source may
+/// have a queue of its own.
+fn tell(chosen: Option<FetchEvent>, stream: SegmentStream) -> SegmentStream {
+    let mut chosen = chosen.map(Ok);
+    let events = stream.map(Some).chain(stream::iter([None]));
+    let told = events.flat_map(move |event| {
+        let told = match event {
+            Some(Ok(FetchEvent::Queued { .. })) => None,
+            _ => chosen.take(),
+        };
+        stream::iter(told.into_iter().chain(event))
+    });
+    told.boxed()
 }
 
 impl Drop for Spreading {

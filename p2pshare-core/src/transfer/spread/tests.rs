@@ -1,11 +1,15 @@
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::transfer::MemorySource;
+use crate::{
+    content::Manifest,
+    transfer::{HaveStream, MemorySource},
+};
 
 fn run(start: u32, count: u32) -> PieceRun {
     PieceRun::new(PieceIndex(start), count)
@@ -128,6 +132,55 @@ async fn the_stream_says_what_was_chosen_when_the_slot_is_there() {
     assert_eq!(chosen(second.next().await), [1]);
     drop(second);
     assert!(spread.is_empty());
+}
+
+/// A source with a queue of its own, which then gives these.
+struct Queueing(Vec<Result<FetchEvent, TransferError>>);
+
+#[async_trait]
+impl PieceSource for Queueing {
+    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
+        Err(TransferError::NotFound(*content))
+    }
+
+    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
+        Err(TransferError::NotFound(*content))
+    }
+
+    async fn fetch(&self, _: &ContentId, _: &[PieceRun]) -> Result<SegmentStream, TransferError> {
+        let queue = [2, 1].map(|position| Ok(FetchEvent::Queued { position }));
+        Ok(stream::iter(queue.into_iter().chain(self.0.clone())).boxed())
+    }
+}
+
+#[tokio::test]
+async fn what_was_chosen_comes_after_the_places_in_the_queue_of_the_source() {
+    let segment = || Ok(FetchEvent::Segment(Segment { offset: 0, data: Bytes::from_static(b"x") }));
+    let what = |event: &Result<FetchEvent, TransferError>| match event {
+        Ok(FetchEvent::Queued { .. }) => "queued",
+        Ok(FetchEvent::Chosen { .. }) => "chosen",
+        Ok(FetchEvent::Segment(_)) => "segment",
+        Err(_) => "error",
+    };
+    let rests: [(Vec<_>, &[&str]); 4] = [
+        (vec![segment(), segment()], &["chosen", "segment", "segment"]),
+        (vec![segment(), Err(TransferError::Changed)], &["chosen", "segment", "error"]),
+        (vec![Err(TransferError::Changed)], &["chosen", "error"]),
+        (vec![], &["chosen"]),
+    ];
+    for (rest, told) in rests {
+        for others in [vec![run(1, 3)], vec![]] {
+            let chooses = !others.is_empty();
+            let told = told.iter().filter(|told| **told != "chosen" || chooses);
+            let slots = UploadSlots::new(NonZeroUsize::MIN, 8);
+            let source = Arc::new(Queueing(rest.clone()));
+            let wish = (vec![run(0, 1)], others);
+            let user = "a".parse().unwrap();
+            let stream = Spread::default().serve(&slots, user, source, content(), wish).unwrap();
+            let events: Vec<_> = stream.map(|event| what(&event)).collect().await;
+            assert!(events.iter().eq(["queued", "queued"].iter().chain(told)), "{events:?}");
+        }
+    }
 }
 
 proptest! {

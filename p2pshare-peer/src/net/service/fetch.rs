@@ -51,11 +51,11 @@ impl Fetch {
                 match &event {
                     FetchEvent::Queued { position } => listed.queued(*position),
                     FetchEvent::Segment(segment) => listed.sent(segment.data.len() as u64),
-                    FetchEvent::Chosen { .. } => {}
+                    _ => {}
                 }
             }
             let queued = matches!(event, FetchEvent::Queued { .. });
-            let answer = wire::fetch_event_out(event);
+            let Some(answer) = wire::fetch_event_out(event) else { continue };
             match queued {
                 true => answers.tell(answer),
                 false => answers.send(answer).await?,

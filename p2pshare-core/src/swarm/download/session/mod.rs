@@ -18,6 +18,7 @@ use super::{
 use crate::{
     content::{PieceIndex, PieceSet},
     swarm::{Candidate, Next, SourceId, SwarmEvent, small::within},
+    time::later,
     transfer::{
         FetchEvent, HaveStream, PieceSource, Segment, SegmentStream, SinkError, TransferError,
     },
@@ -164,7 +165,7 @@ impl<'a> Session<'a> {
                     self.note_standing(true);
                 }
                 Next::Wait { until } => {
-                    self.ask_at = Some(self.board.started + until);
+                    self.ask_at = Some(later(self.board.started, until));
                     let useful =
                         self.current.is_some() || self.board.state().planner.is_useful(self.id);
                     if !useful && self.have_broke {
