@@ -23,26 +23,31 @@ pub(super) struct Place {
 }
 
 /// Announces a peer that listens on `listen`: at `advertise`, or, if that is empty, where it seems to be reached, which is
-/// `outside` if a router lets others in there.
+/// `outside` if a router lets others in there. From where the index sees the peer is known if it has told it (`seen_from`).
 pub(super) async fn announce(
     peer: &OwnPeer,
     listen: SocketAddr,
     advertise: &[PeerAddr],
     outside: Option<SocketAddrV4>,
+    seen_from: Option<&str>,
 ) -> Result<Place, AnnounceFailure> {
     if !advertise.is_empty() {
         let announced = peer.announce(advertise.to_vec()).await?;
         return Ok(Place { announced, addresses: advertise.to_vec(), let_in: None, way: None });
     }
     let own = towards(peer.client().url()).await;
-    let guessed = guess(listen, own);
-    let announced = peer.announce(guessed.clone()).await?;
-    let seen = announced.seen_from.as_deref().and_then(|text| text.parse().ok());
+    let seen = |text: Option<&str>| text.and_then(|text| text.parse().ok());
+    let place = |seen: Option<IpAddr>| {
+        // What the router gave when it had another address is of no use.
+        let let_in = outside.filter(|outside| Some(IpAddr::V4(*outside.ip())) == seen);
+        (with_seen(guess(listen, own), seen, listen, let_in), let_in)
+    };
+    let (first, _) = place(seen(seen_from));
+    let announced = peer.announce(first.clone()).await?;
+    let seen = seen(announced.seen_from.as_deref());
     let way = way_in(listen, own, seen);
-    // What the router gave when it had another address is of no use.
-    let let_in = outside.filter(|outside| Some(IpAddr::V4(*outside.ip())) == seen);
-    let addresses = with_seen(guessed.clone(), seen, listen, let_in);
-    let announced = match addresses == guessed {
+    let (addresses, let_in) = place(seen);
+    let announced = match addresses == first {
         true => announced,
         false => peer.announce(addresses.clone()).await?,
     };
@@ -72,8 +77,8 @@ fn guess(listen: SocketAddr, own: Option<IpAddr>) -> Vec<PeerAddr> {
     PeerAddr::from_socket(SocketAddr::new(own, listen.port())).into_iter().collect()
 }
 
-/// Adds the address that the index saw this peer come from, in front: what the index sees, others may reach. Its port is
-/// the one that a router lets in, if there is one, and else the peer's own.
+/// Adds the address that the index saw this peer come from, in front: what the index sees, others may reach. First with
+/// the port that a router lets in, if there is one; but it may let in another one too, which somebody has told it by hand.
 fn with_seen(
     mut addresses: Vec<PeerAddr>,
     seen: Option<IpAddr>,
@@ -82,11 +87,12 @@ fn with_seen(
 ) -> Vec<PeerAddr> {
     let own = seen.filter(|_| listen.ip().is_unspecified());
     let own = own.map(|seen| SocketAddr::new(seen, listen.port()));
-    let from_afar = let_in.map(SocketAddr::V4).or(own);
-    if let Some(address) = from_afar.and_then(PeerAddr::from_socket)
-        && !addresses.contains(&address)
-    {
-        addresses.insert(0, address);
+    for from_afar in own.into_iter().chain(let_in.map(SocketAddr::V4)) {
+        if let Some(address) = PeerAddr::from_socket(from_afar)
+            && !addresses.contains(&address)
+        {
+            addresses.insert(0, address);
+        }
     }
     addresses
 }
@@ -172,14 +178,14 @@ mod tests {
     #[test]
     fn what_a_router_lets_in_is_where_others_come() {
         let outside = Some("192.0.2.7:40000".parse().unwrap());
-        for (listen, inside) in
-            [("0.0.0.0:7401", "10.0.0.2:7401"), ("10.0.0.3:7401", "10.0.0.3:7401")]
-        {
+        let (let_in, own) = ("tcp://192.0.2.7:40000", "tcp://192.0.2.7:7401");
+        for (listen, expected) in [
+            ("0.0.0.0:7401", vec![let_in, own, "tcp://10.0.0.2:7401"]),
+            ("10.0.0.3:7401", vec![let_in, "tcp://10.0.0.3:7401"]),
+        ] {
             let listen = listen.parse().unwrap();
             let told = guess(listen, ip("10.0.0.2"));
-            let inside = format!("tcp://{inside}");
-            let seen = with_seen(told, ip("192.0.2.7"), listen, outside);
-            assert_eq!(texts(&seen), ["tcp://192.0.2.7:40000", &inside]);
+            assert_eq!(texts(&with_seen(told, ip("192.0.2.7"), listen, outside)), expected);
         }
     }
 

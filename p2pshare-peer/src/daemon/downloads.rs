@@ -141,7 +141,7 @@ impl DownloadServer {
         address: SocketAddr,
         told: &mut Told,
     ) -> Result<Infallible, DaemonError> {
-        let place = addresses::announce(&self.peer, address, &[], None).await?;
+        let place = addresses::announce(&self.peer, address, &[], None, None).await?;
         // Others may have come to be known for the announce.
         self.guard.replace_keys(self.peer.index_keys().current());
         let beating = async {

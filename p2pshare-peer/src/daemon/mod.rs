@@ -2,6 +2,7 @@
 
 mod addresses;
 mod downloads;
+mod moving;
 mod partial;
 mod presence;
 mod refused;
@@ -256,6 +257,7 @@ impl Daemon {
             catalog: self.catalog.clone(),
             listen: address,
             advertise: options.advertise.clone(),
+            insecure: options.insecure,
             mapper: PortMapper::default(),
             events: events.clone(),
             refused: Mutex::default(),

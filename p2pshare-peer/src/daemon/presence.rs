@@ -1,8 +1,7 @@
 //! Staying online at the index, and keeping it told of what is shared.
 
 use std::{
-    mem,
-    net::{SocketAddr, SocketAddrV4},
+    net::SocketAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,20 +10,13 @@ use std::{
 };
 
 use p2pshare_core::{
-    api::{Heartbeat, ProblemKind, Reached},
+    api::{Heartbeat, ProblemKind},
     identity::PeerAddr,
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    DaemonError, DaemonEvent, DaemonEvents,
-    addresses::{Place, announce},
-    refused::LastRefused,
-};
+use super::{DaemonError, DaemonEvent, DaemonEvents, refused::LastRefused};
 use crate::{
     catalog::{Catalog, CatalogChanges},
     guard::GrantGuard,
@@ -58,6 +50,8 @@ pub(super) struct Presence {
     pub(super) catalog: Catalog,
     pub(super) listen: SocketAddr,
     pub(super) advertise: Vec<PeerAddr>,
+    /// It serves without TLS.
+    pub(super) insecure: bool,
     /// Where a way in for others is asked for.
     pub(super) mapper: PortMapper,
     pub(super) events: DaemonEvents,
@@ -127,16 +121,18 @@ impl Presence {
         course: &mut Course,
     ) -> Result<std::convert::Infallible, DaemonError> {
         refresh_keys(&self.peer, &self.guard).await?;
-        let mut outside = self.mapper.outside();
-        let mut place = self.announce(&mut outside).await?;
-        let mut beat = beat_of(place.announced.heartbeat_seconds);
+        if course.is_ready {
+            self.mapper.look_again();
+        }
+        let mut whereabouts = self.arrive().await?;
+        let mut beat = beat_of(whereabouts.place.announced.heartbeat_seconds);
         self.beating(beat, self.publish()).await?;
         self.beating(beat, self.beat()).await?;
         if !course.is_ready {
             course.is_ready = true;
             let published = self.catalog.published_count().await?;
             self.published.store(published, Relaxed);
-            let addresses = place.addresses.clone();
+            let addresses = whereabouts.place.addresses.clone();
             (self.events)(DaemonEvent::Ready { listen: self.listen, addresses, published });
         } else {
             (self.events)(DaemonEvent::Online);
@@ -157,60 +153,16 @@ impl Presence {
                     let answer = self.beating(beat, self.beat()).await?;
                     beat = beat_of(answer.heartbeat_seconds);
                     next = Instant::now() + beat;
-                    // Its line has got another address, or it has come to another network.
-                    if answer.seen_from.is_some() && answer.seen_from != place.announced.seen_from {
-                        self.move_to(&mut place, &mut outside).await?;
-                    }
-                    self.beating(beat, self.try_reach(&place, &mut course.tried)).await;
+                    self.note_seen(&mut whereabouts, answer.seen_from).await?;
+                    let trying = self.try_reach(&whereabouts.place, &mut course.tried);
+                    self.beating(beat, trying).await;
                 }
                 // The sender lives as long as `self`.
-                _ = outside.changed() => self.move_to(&mut place, &mut outside).await?,
+                _ = whereabouts.outside.changed() => {
+                    let seen_from = whereabouts.place.announced.seen_from.clone();
+                    self.move_to(&mut whereabouts, seen_from).await?;
+                }
             }
-        }
-    }
-
-    /// Tells the index where the peer is, and asks the router for a way in if that takes one.
-    async fn announce(
-        &self,
-        outside: &mut watch::Receiver<Option<SocketAddrV4>>,
-    ) -> Result<Place, DaemonError> {
-        let let_in = *outside.borrow_and_update();
-        let place = announce(&self.peer, self.listen, &self.advertise, let_in).await?;
-        self.mapper.want(place.way);
-        Ok(place)
-    }
-
-    /// The same for a peer that is online and is reached elsewhere from now on.
-    async fn move_to(
-        &self,
-        place: &mut Place,
-        outside: &mut watch::Receiver<Option<SocketAddrV4>>,
-    ) -> Result<(), DaemonError> {
-        let new = self.announce(outside).await?;
-        let before = mem::replace(place, new);
-        if (&before.addresses, before.let_in) != (&place.addresses, place.let_in) {
-            let (addresses, let_in) = (place.addresses.clone(), place.let_in);
-            (self.events)(DaemonEvent::Moved { addresses, let_in });
-        }
-        Ok(())
-    }
-
-    /// Has the index try once whether others reach the peer where it is, and tells if they do not. By the first beat a router
-    /// has had its time.
-    async fn try_reach(&self, place: &Place, tried: &mut Vec<PeerAddr>) {
-        if *tried == place.addresses {
-            return;
-        }
-        tried.clone_from(&place.addresses);
-        match self.peer.client().reachability(&self.peer.id()).await {
-            Ok(answer) if answer.verdict() == Reached::No => {
-                let tried = answer.addresses.into_iter();
-                let tried = tried.filter(|check| check.reached == Reached::No).collect();
-                (self.events)(DaemonEvent::Unreachable { tried });
-            }
-            Ok(_) => {}
-            // Not every index does it.
-            Err(error) => tracing::debug!(%error, "the index did not try to reach the peer"),
         }
     }
 

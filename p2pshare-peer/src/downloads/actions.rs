@@ -73,8 +73,8 @@ impl DownloadManager {
         self.view(id).await
     }
 
-    /// Lets a paused download go on. One that waits for a source looks for one now; one whose folder is gone makes it
-    /// again.
+    /// Lets a paused download go on. One that waits for a source looks for one now; one that waits for its folder, which
+    /// is gone, makes it again.
     ///
     /// # Errors
     ///
@@ -84,7 +84,8 @@ impl DownloadManager {
             let session = engine.session()?;
             let from = &[Saved::Paused];
             match engine.store.shift(session.account, id, from, Saved::Queued).await? {
-                Moved::From(_) | Moved::Stays(Saved::Queued | Saved::Running) => engine.hurry(id),
+                Moved::From(_) => {}
+                Moved::Stays(Saved::Queued | Saved::Running) => engine.hurry(id),
                 done @ Moved::Stays(Saved::Done) => {
                     return Err(refused(id, done, "there is nothing left to fetch"));
                 }
@@ -136,10 +137,7 @@ impl DownloadManager {
             let session = engine.session()?;
             match engine.store.retry(session.account, id).await? {
                 // The attempt that failed may be about to end still.
-                Moved::From(_) => {
-                    engine.halt(id).await;
-                    engine.hurry(id);
-                }
+                Moved::From(_) => engine.halt(id).await,
                 other => {
                     let instead = "only what failed or was cancelled is retried";
                     return Err(refused(id, other, instead));
@@ -228,6 +226,10 @@ impl DownloadManager {
 fn refused(id: DownloadId, moved: Moved, instead: &'static str) -> DownloadsError {
     match moved {
         Moved::Stays(state) | Moved::From(state) => {
+            let instead = match state {
+                Saved::Cancelling => "what has come of it is being removed, try again in a moment",
+                _ => instead,
+            };
             DownloadsError::State { id, state: state.shown(), instead }
         }
         Moved::Missing => DownloadsError::NotFound(id),

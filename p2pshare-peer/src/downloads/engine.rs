@@ -1,7 +1,7 @@
 //! What runs: attempts at downloads, so many at a time, and those that wait to be tried again.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -78,8 +78,6 @@ struct State {
     session: Option<Arc<Session>>,
     /// The downloads that have begun and are neither paused nor settled.
     live: HashMap<DownloadId, Live>,
-    /// Those that somebody has asked for again since they were tried.
-    asked: HashSet<DownloadId>,
 }
 
 /// A download whose next attempt is due.
@@ -98,6 +96,18 @@ pub(super) struct Live {
     meter: Meter,
     /// Why it waited the last time.
     reason: Option<Reason>,
+    folder: Folder,
+}
+
+/// What is known of the folder of a download that has begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Folder {
+    /// It was there, or was not looked at.
+    There,
+    /// It was not, which is told.
+    Gone,
+    /// Somebody who could see that asks for the download all the same: it is to be made again.
+    Wanted,
 }
 
 enum Phase {
@@ -218,30 +228,26 @@ impl Engine {
             cancel.cancel();
             closed(ended).await;
         }
-        let mut state = self.state();
-        state.live.remove(&id);
-        state.asked.remove(&id);
+        self.state().live.remove(&id);
     }
 
     pub(super) async fn halt_all(&self) {
         let running: Vec<_> = self.state().live.values().filter_map(Live::running).collect();
         running.iter().for_each(|(cancel, _)| cancel.cancel());
         join_all(running.into_iter().map(|(_, ended)| closed(ended))).await;
-        let mut state = self.state();
-        state.live.clear();
-        state.asked.clear();
+        self.state().live.clear();
     }
 
     /// Somebody asks for a download: one that waits is tried now.
     pub(super) fn hurry(&self, id: DownloadId) {
-        let mut state = self.state();
-        match state.live.get_mut(&id).map(|live| &mut live.phase) {
-            Some(Phase::Runs { .. }) => return,
-            Some(Phase::Waits { until }) => *until = Instant::now(),
-            None => {}
+        if let Some(live) = self.state().live.get_mut(&id)
+            && let Phase::Waits { until } = &mut live.phase
+        {
+            *until = Instant::now();
+            if live.folder == Folder::Gone {
+                live.folder = Folder::Wanted;
+            }
         }
-        state.asked.insert(id);
-        drop(state);
         self.look_again();
     }
 
@@ -309,11 +315,12 @@ impl Engine {
         let again = live.attempts > 0;
         live.phase = Phase::Runs { attempt: attempt.clone(), cancel: cancel.clone(), ended };
         live.meter = Meter::default();
-        let asked = state.asked.remove(&id);
+        let makes_folder = live.folder == Folder::Wanted;
         drop(state);
         self.hub.changed([id]);
 
-        let work = Work { engine: self.clone(), session, id, again, asked, attempt, cancel };
+        let engine = self.clone();
+        let work = Work { engine, session, id, again, makes_folder, attempt, cancel };
         let engine = self.clone();
         tokio::spawn(async move {
             let work = tokio::spawn(Box::pin(work.run()));
@@ -329,10 +336,15 @@ impl Engine {
             (Ended::Waits(reason), Some(live)) => {
                 // It may have ended before it was measured.
                 live.note_gain();
+                live.folder = Folder::There;
+                live.wait(reason, &self.options);
+            }
+            (Ended::FolderGone(reason), Some(live)) => {
+                live.folder = Folder::Gone;
                 live.wait(reason, &self.options);
             }
             (Ended::Over | Ended::Stopped, _) => drop(state.live.remove(&id)),
-            (Ended::Waits(_), None) => {}
+            (Ended::Waits(_) | Ended::FolderGone(_), None) => {}
         }
         drop(state);
         self.hub.changed([id]);
@@ -391,6 +403,7 @@ impl Live {
             attempts: 0,
             meter: Meter::default(),
             reason: None,
+            folder: Folder::There,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -17,6 +18,7 @@ use p2pshare_core::{
     content::PIECE_LEN,
     swarm::DownloadError,
     time::{Clock, SystemClock},
+    transfer::SinkError,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +50,8 @@ pub(super) enum Ended {
     Stopped,
     /// It is to be tried again, and why.
     Waits(Reason),
+    /// The same, for its folder is not there.
+    FolderGone(Reason),
 }
 
 /// An attempt that runs, as others see it.
@@ -92,8 +96,8 @@ pub(super) struct Work {
     pub(super) id: DownloadId,
     /// It was tried before: only what has sources is tried now.
     pub(super) again: bool,
-    /// Somebody asked for it since it was tried the last time.
-    pub(super) asked: bool,
+    /// Its folder, which is gone, is to be made again.
+    pub(super) makes_folder: bool,
     pub(super) attempt: Arc<Attempt>,
     pub(super) cancel: CancellationToken,
 }
@@ -160,14 +164,15 @@ impl Work {
     }
 
     async fn fetch(&self, row: DownloadRow) -> DatabaseResult<Ended> {
-        let checked = self.cancel.run_until_cancelled(folder::check(&row, self.asked)).await;
-        match checked {
+        let checking = folder::check(&row, self.makes_folder);
+        match self.cancel.run_until_cancelled(checking).await {
             None => return Ok(Ended::Stopped),
-            Some(Err(reason)) => return Ok(Ended::Waits(reason)),
+            Some(Err(reason)) => return Ok(Ended::FolderGone(reason)),
             Some(Ok(())) => {}
         }
         let stop = self.cancel.child_token();
-        let results = Results { work: self, stop: stop.clone(), pass: Mutex::default() };
+        let results =
+            Results { work: self, folder: &row.folder, stop: stop.clone(), pass: Mutex::default() };
         let options = DownloadOptions {
             overwrite: row.overwrite,
             durability: self.engine.options.durability,
@@ -284,6 +289,8 @@ impl From<DatabaseError> for Unresolved {
 /// Notes what becomes of the files.
 struct Results<'a> {
     work: &'a Work,
+    /// Where the download goes.
+    folder: &'a Path,
     /// Ends the attempt.
     stop: CancellationToken,
     pass: Mutex<Pass>,
@@ -332,13 +339,19 @@ impl Results<'_> {
                     pass.in_vain
                 };
                 store.file_failed(id, number, reason.clone()).await?;
-                if in_vain >= IN_VAIN {
+                if in_vain.is_multiple_of(IN_VAIN) && self.takes_nothing(&error).await {
                     self.end(reason);
                 }
             }
             Verdict::AllFail(reason) => self.end(reason),
         }
         Ok(())
+    }
+
+    /// Whether a file that could not be written was not for the disk or the whole folder, but for a folder in it.
+    async fn takes_nothing(&self, error: &FetchError) -> bool {
+        matches!(error, FetchError::Download(DownloadError::Sink(SinkError::NoSpace(_))))
+            || folder::takes_nothing(self.folder).await
     }
 
     /// The others would fail too.

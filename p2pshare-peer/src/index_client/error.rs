@@ -59,15 +59,17 @@ impl ClientError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::BadAnswer { .. } => true,
-            Self::Problem(problem) => matches!(
-                problem.kind(),
-                Some(
+            Self::Problem(problem) => match problem.kind() {
+                Some(kind) => matches!(
+                    kind,
                     ProblemKind::Unavailable
                         | ProblemKind::Timeout
                         | ProblemKind::TooManyRequests
                         | ProblemKind::Internal
-                )
-            ),
+                ),
+                // Of a proxy, or of a later version.
+                None => problem.status >= 500,
+            },
             _ => false,
         }
     }

@@ -272,10 +272,8 @@ impl Failure {
     }
 
     fn may_repeat(&self, repeat: Repeat) -> bool {
-        // A problem document says that the index did nothing.
-        let harmless = repeat == Repeat::Safe
-            || !self.reached
-            || matches!(self.error, ClientError::Problem(_));
+        // A problem of the index's own says that it did nothing.
+        let harmless = repeat == Repeat::Safe || !self.reached || self.error.kind().is_some();
         self.again && harmless
     }
 }

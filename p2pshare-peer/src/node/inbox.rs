@@ -167,6 +167,9 @@ impl LiveInbox {
 
     /// Where pushes go, after a look whether a folder that was away is back.
     async fn look(&self) -> Place {
+        if !matches!(self.place(), Place::Away { .. }) {
+            return self.place();
+        }
         let _one = self.looking.lock().await;
         let place = self.place();
         let Place::Away { folder, .. } = &place else {

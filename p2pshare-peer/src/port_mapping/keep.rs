@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{
-    sync::watch,
-    time::{Instant, sleep, timeout},
+    sync::{Notify, watch},
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -78,15 +78,22 @@ pub(crate) trait Router: Sync {
 pub(crate) struct PortMapper {
     wanted: watch::Sender<Option<WayIn>>,
     outside: watch::Sender<Option<SocketAddrV4>>,
+    /// The router is asked now, not when it is time.
+    again: Notify,
 }
 
-/// A mapping, and when the router forgets it.
+/// A mapping, and since when the router has kept it.
 type Held<L> = Option<(Mapped<L>, Instant)>;
 
 impl PortMapper {
     /// From now on this is wanted; `None`: nothing.
     pub(crate) fn want(&self, way: Option<WayIn>) {
         self.wanted.send_if_modified(|now| mem::replace(now, way) != way);
+    }
+
+    /// The router may have forgotten what it gave: the machine may have slept.
+    pub(crate) fn look_again(&self) {
+        self.again.notify_one();
     }
 
     /// The address from outside that leads to the peer, while there is one.
@@ -131,50 +138,52 @@ impl PortMapper {
         let mut failures = 0_u32;
         loop {
             let before = held.as_ref().map(|(mapped, _)| mapped);
-            let pause = match timeout(PATIENCE, router.map(way.inside, before)).await {
+            let (why, is_useless) = match timeout(PATIENCE, router.map(way.inside, before)).await {
                 Ok(Ok(mapped)) if *mapped.outside.ip() == way.seen => {
                     self.tell(Some(mapped.outside));
-                    let ends = Instant::now() + mapped.lasts;
                     let pause = RENEW_EVERY.min(mapped.lasts / 2);
-                    *held = Some((mapped, ends));
+                    *held = Some((mapped, Instant::now()));
                     failures = 0;
-                    pause
+                    self.rest(pause).await;
+                    continue;
                 }
                 // It has another way out: another router is in front of it, or the index is reached by a private network
                 // (VPN), which must not be told where its user is.
                 Ok(Ok(mapped)) => {
-                    tracing::info!(
-                        outside = %mapped.outside.ip(), seen = %way.seen,
-                        "the router's port is of no use: the index is not reached by that router's address"
-                    );
+                    let why = format!("the index is not reached from {}", mapped.outside.ip());
+                    give_back(router, mapped).await;
+                    (why, true)
+                }
+                Ok(Err(error)) => (error.to_string(), false),
+                Err(_) => ("it does not answer".to_owned(), false),
+            };
+            if failures == 0 {
+                tracing::info!(why, "the router gives no port of use");
+            }
+            let pause = match is_useless {
+                true => ASK_AGAIN,
+                false => TRY_AGAIN.saturating_mul(1 << failures.min(8)).min(ASK_AGAIN),
+            };
+            failures += 1;
+            // What was given before holds until its end.
+            let left =
+                held.as_ref().map(|(mapped, since)| mapped.lasts.saturating_sub(since.elapsed()));
+            let pause = match left {
+                Some(left) if !left.is_zero() => pause.min(left),
+                _ => {
                     self.tell(None);
                     *held = None;
-                    give_back(router, mapped).await;
-                    ASK_AGAIN
-                }
-                asked => {
-                    let why = match asked {
-                        Ok(Err(error)) => error.to_string(),
-                        _ => "it does not answer".to_owned(),
-                    };
-                    if failures == 0 {
-                        tracing::info!(why, "the router gives no port");
-                    }
-                    let pause = TRY_AGAIN.saturating_mul(1 << failures.min(8)).min(ASK_AGAIN);
-                    failures += 1;
-                    // What it gave before holds until its end.
-                    match held.as_ref().map(|(_, ends)| ends.duration_since(Instant::now())) {
-                        Some(left) if !left.is_zero() => pause.min(left),
-                        _ => {
-                            self.tell(None);
-                            *held = None;
-                            pause
-                        }
-                    }
+                    pause
                 }
             };
-            sleep(pause.max(Duration::from_secs(1))).await;
+            self.rest(pause).await;
         }
+    }
+
+    /// Waits so long, or until it is to look again.
+    async fn rest(&self, pause: Duration) {
+        let again = self.again.notified();
+        let _ = timeout(pause.max(Duration::from_secs(1)), again).await;
     }
 
     fn tell(&self, outside: Option<SocketAddrV4>) {
@@ -312,6 +321,28 @@ mod tests {
                 assert!((1795..=1860).contains(&held), "{held} s");
                 *router.down.lock().unwrap() = false;
                 assert_eq!(next(&mut outside).await.unwrap(), "192.0.2.7:7402");
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_router_that_answers_takes_nothing_away() {
+        let router = Fake::new("192.0.2.7");
+        beside(&router, |mapper| {
+            let router = &router;
+            async move {
+                let mut outside = mapper.outside();
+                mapper.want(way("10.0.0.2:7401", "192.0.2.7"));
+                next(&mut outside).await;
+                *router.ip.lock().unwrap() = "198.51.100.9";
+                mapper.look_again();
+                settle().await;
+                assert_eq!(router.asked(), [None, Some(7402)], "it was not asked at once");
+                assert!(outside.borrow().is_some());
+                let begun = Instant::now();
+                assert_eq!(next(&mut outside).await, None);
+                assert_eq!(begun.elapsed().as_secs() / 10, 180);
             }
         })
         .await;

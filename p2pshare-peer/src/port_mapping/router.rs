@@ -9,9 +9,10 @@ use std::{
 use async_trait::async_trait;
 use crab_nat::{
     InternetProtocol, PortMapping, PortMappingOptions, PortMappingType, TimeoutConfig, natpmp,
+    pcp::{self, BaseMapRequest},
 };
 use igd_next::{
-    AddPortError, GatewayIpVersion, PortMappingProtocol, SearchOptions,
+    AddAnyPortError, AddPortError, GatewayIpVersion, PortMappingProtocol, SearchOptions,
     aio::{
         Gateway,
         tokio::{Tokio, search_gateway},
@@ -22,6 +23,9 @@ use super::keep::{MapError, Mapped, Router};
 
 /// How long a router keeps a mapping that is not renewed, in seconds.
 const LASTS: u32 = 1800;
+
+/// One for less is no use.
+const SHORTEST: u32 = 60;
 
 /// Some routers keep a mapping until it is given back, and take no other. It is asked for again all the same.
 const FOR_GOOD: u32 = 0;
@@ -62,21 +66,21 @@ impl Router for HomeRouter {
         before: Option<&Mapped<Lease>>,
     ) -> Result<Mapped<Lease>, MapError> {
         let port = before.map_or(inside.port(), |before| before.outside.port());
-        let renewed = match before {
-            Some(Mapped { lease: Lease::Pcp(mapping), .. }) => Some(mapping.clone()),
-            _ => None,
-        };
-        // Who answered by UPnP is not asked for the other every time.
-        let pcp = match before {
-            Some(Mapped { lease: Lease::Upnp(_), .. }) => Err("not asked again".to_owned()),
-            _ => by_pcp(inside, port, renewed).await,
-        };
-        match pcp {
-            Ok(mapped) => Ok(mapped),
-            Err(pcp) => by_upnp(inside, port)
-                .await
-                .map_err(|upnp| MapError(format!("PCP and NAT-PMP: {pcp}; UPnP: {upnp}"))),
+        match before.map(|before| &before.lease) {
+            Some(Lease::Pcp(mapping)) => renew_by_pcp(mapping).await,
+            Some(Lease::Upnp(gateway)) => match at(gateway, inside, port).await {
+                Ok(mapped) => Ok(mapped),
+                // When it starts anew it may be asked elsewhere. Another machine that answers first is not meant.
+                Err(_) => by_upnp(inside, port, Some(gateway.addr.ip())).await,
+            },
+            None => match by_pcp(inside, port).await {
+                Ok(mapped) => Ok(mapped),
+                Err(pcp) => by_upnp(inside, port, None)
+                    .await
+                    .map_err(|upnp| format!("PCP and NAT-PMP: {pcp}; UPnP: {upnp}")),
+            },
         }
+        .map_err(MapError)
     }
 
     async fn release(&self, mapped: Mapped<Lease>) {
@@ -93,30 +97,43 @@ impl Router for HomeRouter {
     }
 }
 
-async fn by_pcp(
-    inside: SocketAddrV4,
-    port: u16,
-    before: Option<PortMapping>,
-) -> Result<Mapped<Lease>, String> {
-    let mapping = match before {
-        Some(mut mapping) => {
-            mapping.renew().await.map_err(|error| error.to_string())?;
-            mapping
+async fn by_pcp(inside: SocketAddrV4, port: u16) -> Result<Mapped<Lease>, String> {
+    let gateway = gateway().await?;
+    let own = NonZeroU16::new(inside.port()).ok_or("no port is listened on")?;
+    let ip = IpAddr::V4(*inside.ip());
+    let options = for_a_while(NonZeroU16::new(port));
+    let mapping = PortMapping::new(gateway.into(), ip, InternetProtocol::Tcp, own, options).await;
+    given(mapping.map_err(|error| error.to_string())?).await
+}
+
+async fn renew_by_pcp(before: &PortMapping) -> Result<Mapped<Lease>, String> {
+    let (gateway, protocol) = (before.gateway(), before.protocol());
+    let options = for_a_while(Some(before.external_port()));
+    let renewed = match before.mapping_type() {
+        PortMappingType::Pcp { client, nonce, external_ip } => {
+            let base = BaseMapRequest::new(gateway, client, protocol, before.internal_port());
+            let renewed = pcp::port_mapping(base, Some(nonce), Some(external_ip), options).await;
+            renewed.map_err(|error| error.to_string())
         }
-        None => {
-            let gateway = gateway().await?;
-            let own = NonZeroU16::new(inside.port()).ok_or("no port is listened on")?;
-            let options = PortMappingOptions {
-                external_port: NonZeroU16::new(port),
-                lifetime_seconds: Some(LASTS),
-                timeout_config: Some(ASK),
-            };
-            let ip = IpAddr::V4(*inside.ip());
-            PortMapping::new(gateway.into(), ip, InternetProtocol::Tcp, own, options)
-                .await
-                .map_err(|error| error.to_string())?
+        PortMappingType::NatPmp => {
+            let own = before.internal_port();
+            let renewed = natpmp::port_mapping(gateway, protocol, own, options).await;
+            renewed.map_err(|error| error.to_string())
         }
     };
+    given(renewed?).await
+}
+
+fn for_a_while(external_port: Option<NonZeroU16>) -> PortMappingOptions {
+    PortMappingOptions { external_port, lifetime_seconds: Some(LASTS), timeout_config: Some(ASK) }
+}
+
+/// What a gateway has given by PCP or NAT-PMP.
+async fn given(mapping: PortMapping) -> Result<Mapped<Lease>, String> {
+    let lasts = mapping.lifetime().min(LASTS);
+    if lasts < SHORTEST {
+        return Err(format!("a port for {lasts} s is of no use"));
+    }
     let ip = match mapping.mapping_type() {
         PortMappingType::Pcp { external_ip, .. } => external_ip.to_canonical(),
         PortMappingType::NatPmp => natpmp::external_address(mapping.gateway(), Some(ASK))
@@ -127,7 +144,7 @@ async fn by_pcp(
     let IpAddr::V4(ip) = ip else { return Err(format!("{ip} is not an address of IPv4")) };
     Ok(Mapped {
         outside: SocketAddrV4::new(ip, mapping.external_port().get()),
-        lasts: Duration::from_secs(mapping.lifetime().into()),
+        lasts: Duration::from_secs(lasts.into()),
         lease: Lease::Pcp(mapping),
     })
 }
@@ -139,21 +156,38 @@ async fn gateway() -> Result<Ipv4Addr, String> {
     gateway.ipv4.first().copied().ok_or_else(|| "the gateway has no address of IPv4".to_owned())
 }
 
-async fn by_upnp(inside: SocketAddrV4, port: u16) -> Result<Mapped<Lease>, String> {
+/// Asks the first router that answers, or the one with this address and no other.
+async fn by_upnp(
+    inside: SocketAddrV4,
+    port: u16,
+    only: Option<IpAddr>,
+) -> Result<Mapped<Lease>, String> {
     let mut options = SearchOptions::default();
     options.bind_addr = (*inside.ip(), 0).into();
     options.timeout = Some(SEARCH);
     options.gateway_ip_version = GatewayIpVersion::V4;
     let gateway = search_gateway(options).await.map_err(|error| error.to_string())?;
+    if only.is_some_and(|only| gateway.addr.ip() != only) {
+        return Err(format!("{} answers, which is another", gateway.addr));
+    }
+    at(&gateway, inside, port).await
+}
+
+/// Asks this router by UPnP.
+async fn at(
+    gateway: &Gateway<Tokio>,
+    inside: SocketAddrV4,
+    port: u16,
+) -> Result<Mapped<Lease>, String> {
     let ip = match gateway.get_external_ip().await.map_err(|error| error.to_string())? {
         IpAddr::V4(ip) => ip,
         IpAddr::V6(ip) => return Err(format!("{ip} is not an address of IPv4")),
     };
-    let port = add_port(&gateway, inside, port).await?;
+    let port = add_port(gateway, inside, port).await?;
     Ok(Mapped {
         outside: SocketAddrV4::new(ip, port),
         lasts: Duration::from_secs(LASTS.into()),
-        lease: Lease::Upnp(Box::new(gateway)),
+        lease: Lease::Upnp(Box::new(gateway.clone())),
     })
 }
 
@@ -172,11 +206,13 @@ async fn add_port(
         added = gateway.add_port(TCP, port, inside.into(), lasts, NAME).await;
     }
     match added {
-        Ok(()) => Ok(port),
-        Err(AddPortError::PortInUse | AddPortError::SamePortValuesRequired) => {
-            let any = gateway.add_any_port(TCP, inside.into(), lasts, NAME).await;
-            any.map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
+        Ok(()) => return Ok(port),
+        Err(AddPortError::PortInUse | AddPortError::SamePortValuesRequired) => {}
+        Err(error) => return Err(error.to_string()),
     }
+    let mut any = gateway.add_any_port(TCP, inside.into(), lasts, NAME).await;
+    if matches!(any, Err(AddAnyPortError::OnlyPermanentLeasesSupported)) {
+        any = gateway.add_any_port(TCP, inside.into(), FOR_GOOD, NAME).await;
+    }
+    any.map_err(|error| error.to_string())
 }

@@ -34,9 +34,6 @@ pub(in crate::local) const MAX_PAGE: usize = 1000;
 const DEFAULT_CELLS: usize = 200;
 const MAX_CELLS: usize = 4096;
 
-/// Things that can be named in one request.
-const MAX_TARGETS: usize = 10_000;
-
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/downloads", get(list).post(add))
@@ -90,9 +87,6 @@ async fn add(
     State(app): State<App>,
     Json(new): Json<NewDownload>,
 ) -> Answer<(StatusCode, Json<Begun>)> {
-    if new.what.len() > MAX_TARGETS {
-        return Err(Failure::invalid(format!("at most {MAX_TARGETS} things can be named at once")));
-    }
     let targets =
         new.what.iter().map(|what| Target::from_str(what)).collect::<Result<Vec<_>, _>>()?;
     let folder = new.folder.as_deref().filter(|folder| !folder.is_empty());
