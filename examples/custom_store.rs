@@ -325,6 +325,15 @@ impl GroupStore for MeteredStore {
         self.meter("add_member", self.inner.add_member(name, user)).await
     }
 
+    async fn withdraw_shared(
+        &self,
+        name: &GroupName,
+        user: &Username,
+        limit: u32,
+    ) -> StoreResult<u64> {
+        self.meter("withdraw_shared", self.inner.withdraw_shared(name, user, limit)).await
+    }
+
     async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool> {
         self.meter("remove_member", self.inner.remove_member(name, user)).await
     }

@@ -72,6 +72,10 @@ pub(super) async fn folder<S: Shelf>(
         _ => None,
     };
     let room = limit - listing.len();
+    if room == 0 {
+        // To find that no file has a place here would take a walk over all that is below.
+        return Ok(listing);
+    }
     let files = walk.files_in(&place, after, room).await?;
     listing.extend(files.into_iter().map(FileListing::File));
     Ok(listing)

@@ -15,7 +15,7 @@ use crate::{
 const ACCOUNTS_PER_PAGE: u32 = 1000;
 
 /// Entries of an account that are withdrawn in one write when it is deleted.
-const WITHDRAWN_AT_ONCE: u32 = 1000;
+pub(super) const WITHDRAWN_AT_ONCE: u32 = 1000;
 
 impl Index {
     /// Makes an account, if registration is open or the invite code is good. The first account of an index that takes

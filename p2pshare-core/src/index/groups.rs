@@ -3,7 +3,10 @@
 //! For whoever is not a member, a group does not exist: each of these calls answers them as it would for a name that
 //! nobody took.
 
-use super::{Caller, Index, IndexError, Thing, model::GroupRecord};
+use super::{
+    Caller, Index, IndexError, Thing, accounts::WITHDRAWN_AT_ONCE, model::GroupRecord,
+    store::StoreResult,
+};
 use crate::{
     api::{Group, GroupList, GroupMembers},
     identity::{GroupName, Username},
@@ -84,6 +87,7 @@ impl Index {
         if *user != caller.user && group.owner != caller.user {
             return Err(OWNER_ONLY);
         }
+        self.withdraw_shared(name, user).await?;
         if self.store().remove_member(name, user).await? {
             Ok(())
         } else {
@@ -109,7 +113,22 @@ impl Index {
     /// Deletes a group of the caller's, with everything that was shared with it.
     pub async fn delete_group(&self, caller: &Caller, name: &GroupName) -> Result<(), IndexError> {
         self.owned_group(caller, name).await?;
+        for member in self.store().members(name).await? {
+            self.withdraw_shared(name, &member).await?;
+        }
         self.store().delete_group(name).await?;
+        Ok(())
+    }
+
+    /// Withdraws what a member shared with a group, in parts: all at once would hold up whoever else writes, and may be
+    /// more than a store does in one step.
+    async fn withdraw_shared(&self, name: &GroupName, user: &Username) -> StoreResult<()> {
+        // Who publishes meanwhile does not keep it from its end.
+        for _ in 0..=self.config().entries_per_user / u64::from(WITHDRAWN_AT_ONCE) {
+            if self.store().withdraw_shared(name, user, WITHDRAWN_AT_ONCE).await? == 0 {
+                break;
+            }
+        }
         Ok(())
     }
 

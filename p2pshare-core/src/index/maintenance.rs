@@ -6,7 +6,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Index, store::StoreResult};
-use crate::identity::Username;
+use crate::{identity::Username, time::Timestamp};
 
 /// Heartbeats are written this often.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(2);
@@ -16,6 +16,9 @@ const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Accounts that are looked at together.
 const ACCOUNTS: u32 = 1000;
+
+/// How far the clocks of indexes over one store may be apart.
+const CLOCKS: Duration = Duration::from_secs(3600);
 
 /// Peers forgotten in one write: one can have very many files, and others wait meanwhile.
 const PURGE_PEERS: u32 = 1;
@@ -57,29 +60,40 @@ impl Index {
     /// disabled them did not wait. Deletes those of which that has begun.
     async fn end_accounts(&self) -> StoreResult<()> {
         let mut after: Option<Username> = None;
+        let mut all = Ok(());
         loop {
             let page = self.store().users(after.as_ref(), ACCOUNTS).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { return all };
             after = Some(last.name.clone());
             for user in &page {
-                if user.is_leaving() {
-                    self.end_deletion(user).await?;
-                } else if user.disabled {
-                    self.withdraw_in_parts(&user.name, 0).await?;
-                }
+                let ended = match user.is_leaving() {
+                    true => self.end_deletion(user).await,
+                    false if user.disabled => self.withdraw_in_parts(&user.name, 0).await,
+                    false => continue,
+                };
+                all = all.and(ended);
             }
         }
     }
 
     /// Forgets sessions and invites that have ended, peers that have long been away, accounts that are being deleted, and
     /// what disabled ones still share. Changes no answer but for the entries of those.
+    /// One that fails keeps it from none of the others.
     pub async fn purge(&self) -> StoreResult<()> {
         let now = self.now();
-        self.store().purge_sessions(now).await?;
-        self.store().purge_invites(now).await?;
+        let sessions = self.store().purge_sessions(now).await;
+        let invites = self.store().purge_invites(now).await;
+        // No peers yet, but partial sources: those that have ended by every index's clock.
+        let ended = self.store().purge_peers(now.saturating_sub(CLOCKS), 0).await;
+        let peers = self.purge_peers(now).await;
+        let accounts = self.end_accounts().await;
+        sessions.and(invites).and(ended).and(peers).and(accounts)
+    }
+
+    async fn purge_peers(&self, now: Timestamp) -> StoreResult<()> {
         let before = now.saturating_sub(self.config().forget_peers_after);
         while self.store().purge_peers(before, PURGE_PEERS).await? == u64::from(PURGE_PEERS) {}
-        self.end_accounts().await
+        Ok(())
     }
 }
 

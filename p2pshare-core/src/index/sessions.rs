@@ -53,7 +53,10 @@ impl Index {
             created_at: now,
             expires_at: now.saturating_add(self.config().session_lifetime),
         };
-        if !self.store().open_session(&session, &verifier, self.config().sessions_per_user).await? {
+        let most = self.config().sessions_per_user;
+        // Beyond these the oldest ones end.
+        let opening = self.store().open_session(&session, &verifier, most);
+        if !self.inner.sessions.changing(&user.name, opening).await? {
             // Disabled, deleted, or its password changed since it was read above.
             return Err(IndexError::WrongCredentials);
         }

@@ -47,7 +47,8 @@ use state::App;
 /// axum's `into_make_service_with_connect_info` put there. Without it all clients count as one address, and the log warns
 /// of it once.
 ///
-/// With [`HttpOptions::pages`] it has pages for people too: `/`, `/docs` and `/operator`.
+/// With [`HttpOptions::pages`] it has pages for people too: `/`, `/docs` and `/operator`. They are for an index at the root
+/// of its host: their links and the URL that they tell have no path.
 ///
 /// Somebody must run [`Index::maintain`], or heartbeats are never written. And the index must have the same signing keys
 /// at its next start, by which peers know it: [`keys`](crate::keys) keeps them in a file.

@@ -138,10 +138,17 @@ impl Entries {
 
     /// Removes the entries of which this is true.
     pub(super) fn remove_where(&mut self, gone: impl Fn(&Shared) -> bool) {
-        let keys: Vec<Key> = self.all().filter(|shared| gone(shared)).map(Shared::key).collect();
-        for (peer, path) in keys {
-            self.remove(&peer, &path);
+        self.remove_some(usize::MAX, gone);
+    }
+
+    /// Removes at most so many of those, and says how many.
+    pub(super) fn remove_some(&mut self, most: usize, gone: impl Fn(&Shared) -> bool) -> usize {
+        let these = self.all().filter(|shared| gone(shared)).take(most);
+        let keys: Vec<Key> = these.map(Shared::key).collect();
+        for (peer, path) in &keys {
+            self.remove(peer, path);
         }
+        keys.len()
     }
 
     /// Removes the entries of a peer.

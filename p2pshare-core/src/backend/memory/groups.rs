@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, State};
+use super::{MemoryStore, State, entries::Shared};
 use crate::{
     api::Visibility,
     identity::{GroupName, Username},
@@ -51,6 +51,18 @@ impl GroupStore for MemoryStore {
 
     async fn add_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool> {
         Ok(self.lock()?.add_member(name, user))
+    }
+
+    async fn withdraw_shared(
+        &self,
+        name: &GroupName,
+        user: &Username,
+        limit: u32,
+    ) -> StoreResult<u64> {
+        let shared_with = Visibility::Group(name.clone());
+        let is_it =
+            |shared: &Shared| shared.owner == *user && shared.entry.visibility == shared_with;
+        Ok(self.lock()?.entries.remove_some(limit as usize, is_it) as u64)
     }
 
     async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool> {

@@ -61,6 +61,15 @@ impl GroupStore for MongoStore {
         Ok(transact!(&self.database, add, name, user))
     }
 
+    async fn withdraw_shared(
+        &self,
+        name: &GroupName,
+        user: &Username,
+        limit: u32,
+    ) -> StoreResult<u64> {
+        Ok(transact!(&self.database, withdraw, name, user, limit))
+    }
+
     async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool> {
         Ok(transact!(&self.database, remove, name, user))
     }
@@ -120,6 +129,17 @@ async fn join(tx: &mut Tx<'_>, group: &GroupName, user: &Username) -> MongoResul
 
 async fn add(tx: &mut Tx<'_>, group: &GroupName, user: &Username) -> MongoResult<bool> {
     Ok(hold(tx, doc! { "_id": group.as_str() }).await? && join(tx, group, user).await?)
+}
+
+async fn withdraw(
+    tx: &mut Tx<'_>,
+    group: &GroupName,
+    user: &Username,
+    limit: u32,
+) -> MongoResult<u64> {
+    let shared_with = Visibility::Group(group.clone()).to_string();
+    let which = doc! { "o": user.as_str(), "v": shared_with };
+    catalog::forget_some(tx, which, by("owner"), limit).await
 }
 
 async fn remove(tx: &mut Tx<'_>, group: &GroupName, user: &Username) -> MongoResult<bool> {

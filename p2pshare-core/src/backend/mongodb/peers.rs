@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use mongodb::{
     bson::{Document, doc},
-    options::ReturnDocument,
+    options::{Hint, ReturnDocument},
 };
 
 use super::{
-    MongoStore,
+    MongoStore, catalog,
     database::{MongoError, MongoResult, Tx, patiently, transact},
     documents::{Bytes32, PeerDoc, announced, of_peer},
     many, users,
@@ -22,6 +22,9 @@ use crate::{
     },
     time::Timestamp,
 };
+
+/// Entries of peers that are forgotten, deleted in one transaction.
+const PURGED_AT_ONCE: u32 = 1000;
 
 /// Heartbeats in one write.
 const HEARTBEATS: usize = 1000;
@@ -82,6 +85,8 @@ impl PeerStore for MongoStore {
         if limit == 0 {
             return Ok(0);
         }
+        // What one of them shares may be more than a transaction takes.
+        while transact!(&self.database, purge_some, before, limit) > 0 {}
         Ok(transact!(&self.database, purge, before, limit))
     }
 }
@@ -170,15 +175,30 @@ pub(super) async fn delete(tx: &mut Tx<'_>, peer: Bytes32) -> MongoResult<bool> 
 }
 
 async fn purge(tx: &mut Tx<'_>, before: Timestamp, limit: u32) -> MongoResult<u64> {
+    let gone = silent(tx, before, limit).await?;
+    for peer in &gone {
+        delete(tx, peer.id).await?;
+    }
+    Ok(gone.len() as u64)
+}
+
+/// Deletes some entries of peers that are to be forgotten, and says how many.
+async fn purge_some(tx: &mut Tx<'_>, before: Timestamp, limit: u32) -> MongoResult<u64> {
+    let gone = silent(tx, before, limit).await?;
+    let Some(peer) = gone.iter().find(|peer| peer.entries > 0) else { return Ok(0) };
+    let in_order = Hint::Keys(doc! { "_id": 1 });
+    // Should it have been heard meanwhile, this conflicts: its counts are changed too.
+    catalog::forget_some(tx, of_peer(peer.id), in_order, PURGED_AT_ONCE).await
+}
+
+/// The first peers of which nothing was heard since.
+async fn silent(tx: &mut Tx<'_>, before: Timestamp, limit: u32) -> MongoResult<Vec<PeerDoc>> {
     let find = tx.database.peers.find(doc! { "heard": { "$lt": before.as_millis() } });
     let find = find.sort(doc! { "heard": 1, "_id": 1 }).limit(limit.into());
     let mut silent = find.session(&mut tx.session).await?;
-    let mut gone = Vec::new();
+    let mut found = Vec::new();
     while silent.advance(&mut tx.session).await? {
-        gone.push(silent.deserialize_current()?.id);
+        found.push(silent.deserialize_current()?);
     }
-    for peer in &gone {
-        delete(tx, *peer).await?;
-    }
-    Ok(gone.len() as u64)
+    Ok(found)
 }

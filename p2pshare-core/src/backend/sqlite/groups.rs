@@ -73,6 +73,22 @@ impl GroupStore for SqliteStore {
         Ok(self.database.write(add).await?)
     }
 
+    async fn withdraw_shared(
+        &self,
+        name: &GroupName,
+        user: &Username,
+        limit: u32,
+    ) -> StoreResult<u64> {
+        let (name, user) = (name.clone(), user.clone());
+        let withdraw = move |c: &Connection| {
+            let sql = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE \
+                           owner = (SELECT id FROM users WHERE name = ?2) AND \
+                           scope = (SELECT id FROM groups WHERE name = ?1) LIMIT ?3)";
+            Ok(rows::execute(c, sql, (name.as_str(), user.as_str(), limit))? as u64)
+        };
+        Ok(self.database.write(withdraw).await?)
+    }
+
     async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool> {
         let (name, user) = (name.clone(), user.clone());
         let remove = move |c: &Connection| {

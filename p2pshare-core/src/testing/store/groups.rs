@@ -116,6 +116,34 @@ pub async fn leaving_withdraws_what_was_shared(store: Store) {
     assert_eq!(ok(store.count_user_entries(&user("bob")).await), 3, "joining brings nothing back");
 }
 
+/// Before a membership ends what was shared can be withdrawn in parts, if the store does that at all; nothing else is.
+pub async fn what_was_shared_is_withdrawn_in_parts(store: Store) {
+    a_club(&store).await;
+    let more: Vec<_> =
+        (0..4).map(|n| entry_for(&format!("more/{n}"), 1, &shared_with("club"))).collect();
+    share(&store, "bob", 2, &more).await;
+    let before = entry_paths(&store, 2).await;
+    let withdraw = async |name: &str, who: &str, limit| {
+        ok(store.withdraw_shared(&group(name), &user(who), limit).await)
+    };
+    assert_eq!(withdraw("club", "bob", 0).await, 0);
+    assert_eq!(withdraw("missing", "bob", 9).await, 0);
+    assert_eq!(withdraw("club", "nobody", 9).await, 0);
+    assert_eq!(entry_paths(&store, 2).await, before);
+    let first = withdraw("club", "bob", 3).await;
+    if first > 0 {
+        assert_eq!(first, 3);
+        assert_eq!(ok(store.count_entries(&peer_id(2)).await), before.len() as u64 - 3);
+        assert_eq!(withdraw("club", "bob", 3).await, 2);
+        assert_eq!(withdraw("club", "bob", 3).await, 0);
+        assert_eq!(entry_paths(&store, 2).await, paths(&["other", "public"]));
+    }
+    assert_eq!(members(&store, "club").await, ["alice", "bob", "carol"]);
+    for number in [1, 3] {
+        assert_eq!(entry_paths(&store, number).await, paths(&["club", "other", "public"]));
+    }
+}
+
 /// The owner is not removed, nor is who is no member.
 pub async fn the_owner_stays(store: Store) {
     a_club(&store).await;

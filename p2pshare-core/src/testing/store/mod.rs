@@ -232,6 +232,7 @@ macro_rules! __store_laws {
                 groups_and_members_are_in_order,
                 a_member_joins_once,
                 leaving_withdraws_what_was_shared,
+                what_was_shared_is_withdrawn_in_parts,
                 the_owner_stays,
                 a_group_is_given_to_a_member,
                 no_invite_outlives_its_makers_ownership,

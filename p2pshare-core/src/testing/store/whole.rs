@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::fixture::*;
 use crate::{
@@ -111,7 +111,11 @@ pub async fn a_lease_is_held_by_one_or_by_all(store: Store) {
     assert_eq!(holders, if shared { 8 } else { 1 });
     // Here until now.
     assert!(take("work", "$one", Duration::ZERO).await);
-    let taken = async { while !take("work", "two", LONG).await {} };
+    let taken = async {
+        while !take("work", "two", LONG).await {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
     timeout(Duration::from_secs(60), taken).await.expect("a lease that ended is free");
     assert_eq!(take("work", "$one", LONG).await, shared);
 }

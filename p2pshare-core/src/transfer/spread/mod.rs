@@ -8,10 +8,13 @@ mod tests;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
 
 use super::{FetchEvent, PieceSource, Segment, SegmentStream, TransferError, UploadSlots};
 use crate::{
@@ -24,6 +27,9 @@ const MAX_OTHERS: usize = 8192;
 
 /// Who asks for more pieces at once gets what he asks for.
 const MAX_CHOSEN: usize = 1024;
+
+/// What was chosen is told so soon, unless the source has a queue.
+const SOON: Duration = Duration::from_secs(1);
 
 /// What was given is forgotten when it is this much.
 const MAX_GIVEN: usize = 1 << 20;
@@ -80,8 +86,11 @@ impl Spread {
         slots.run(user, move || async move {
             let chosen = spreading.choose(&runs, &others);
             let stream = source.fetch(&content, &chosen).await?;
-            let told = (!others.is_empty()).then_some(FetchEvent::Chosen { runs: chosen });
-            Ok(tell(told, spreading.follow(stream)))
+            let stream = spreading.follow(stream);
+            Ok(match others.is_empty() {
+                true => stream,
+                false => tell(FetchEvent::Chosen { runs: chosen }, stream),
+            })
         })
     }
 
@@ -157,17 +166,35 @@ impl Spreading {
     }
 }
 
-/// The stream, and what was chosen before the first event of it that is no place in a queue, or its end: a source may
-/// have a queue of its own.
-fn tell(chosen: Option<FetchEvent>, stream: SegmentStream) -> SegmentStream {
-    let mut chosen = chosen.map(Ok);
-    let events = stream.map(Some).chain(stream::iter([None]));
-    let told = events.flat_map(move |event| {
-        let told = match event {
-            Some(Ok(FetchEvent::Queued { .. })) => None,
-            _ => chosen.take(),
-        };
-        stream::iter(told.into_iter().chain(event))
+/// The stream, and what was chosen before anything of it that is no place in a queue, or its end: a source may have a queue
+/// of its own. Without one that is told soon, so that whoever waits notices a source that hangs.
+fn tell(chosen: FetchEvent, stream: SegmentStream) -> SegmentStream {
+    let telling = (stream.peekable(), Some(chosen), Some(Instant::now() + SOON));
+    let told = stream::unfold(telling, |(mut stream, mut chosen, mut soon)| async move {
+        loop {
+            if chosen.is_none() {
+                let event = stream.next().await;
+                // What is known is not taken back.
+                if matches!(event, Some(Ok(FetchEvent::Queued { .. }))) {
+                    continue;
+                }
+                return Some((event?, (stream, None, None)));
+            }
+            let mut next = Pin::new(&mut stream);
+            let is_queued = match soon {
+                Some(soon) => timeout_at(soon, next.as_mut().peek()).await.ok().flatten(),
+                None => next.as_mut().peek().await,
+            }
+            .is_some_and(|event| matches!(event, Ok(FetchEvent::Queued { .. })));
+            let event = match is_queued {
+                true => {
+                    soon = None;
+                    stream.next().await?
+                }
+                false => Ok(chosen.take()?),
+            };
+            return Some((event, (stream, chosen, soon)));
+        }
     });
     told.boxed()
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use mongodb::bson::{Bson, doc};
 
-pub(super) use publish::forget;
+pub(super) use publish::{forget, forget_some};
 
 use super::{
     MongoStore, by,

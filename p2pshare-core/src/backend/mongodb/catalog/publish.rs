@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use mongodb::{
     bson::{Document, doc},
-    options::ReturnDocument,
+    options::{Hint, ReturnDocument},
 };
 use serde::Deserialize;
 
@@ -204,18 +204,19 @@ impl Sums {
     }
 }
 
+/// What is read of an entry that is deleted.
+#[derive(Deserialize)]
+struct Gone {
+    #[serde(rename = "_id")]
+    key: EntryKey,
+    s: i64,
+}
+
 /// Deletes entries of peers that remain.
 pub(in crate::backend::mongodb) async fn forget(
     tx: &mut Tx<'_>,
     which: Document,
 ) -> MongoResult<()> {
-    #[derive(Deserialize)]
-    struct Gone {
-        #[serde(rename = "_id")]
-        key: EntryKey,
-        s: i64,
-    }
-
     let find = tx.database.entries.find(which.clone()).projection(doc! { "s": 1 });
     let find = find.hint(by("owner")).batch_size(5000);
     let mut found = find.session(&mut tx.session).await?.with_type::<Gone>();
@@ -227,12 +228,47 @@ pub(in crate::backend::mongodb) async fn forget(
     if peers.is_empty() {
         return Ok(());
     }
-    for (peer, sums) in &peers {
+    count(tx, &peers).await?;
+    let delete = tx.database.entries.delete_many(which).hint(by("owner"));
+    delete.session(&mut tx.session).await?;
+    Ok(())
+}
+
+/// Deletes the first of these entries of peers that remain, as this index has them, at most `limit`. Says how many.
+pub(in crate::backend::mongodb) async fn forget_some(
+    tx: &mut Tx<'_>,
+    which: Document,
+    hint: Hint,
+    limit: u32,
+) -> MongoResult<u64> {
+    if limit == 0 {
+        // The server would take it for no limit.
+        return Ok(0);
+    }
+    let find = tx.database.entries.find(which).projection(doc! { "s": 1 });
+    let find = find.hint(hint).limit(limit.into());
+    let mut found = find.session(&mut tx.session).await?.with_type::<Gone>();
+    let mut peers: HashMap<Bytes32, Sums> = HashMap::new();
+    let mut keys = Vec::new();
+    while found.advance(&mut tx.session).await? {
+        let gone = found.deserialize_current()?;
+        peers.entry(gone.key.p).or_default().add(-1, gone.s);
+        keys.push(doc! { "p": gone.key.p, "t": gone.key.t });
+    }
+    count(tx, &peers).await?;
+    let deleted = keys.len() as u64;
+    for keys in keys.chunks(1000) {
+        let delete = tx.database.entries.delete_many(doc! { "_id": { "$in": keys } });
+        delete.session(&mut tx.session).await?;
+    }
+    Ok(deleted)
+}
+
+async fn count(tx: &mut Tx<'_>, peers: &HashMap<Bytes32, Sums>) -> MongoResult<()> {
+    for (peer, sums) in peers {
         let update = doc! { "$inc": sums.document() };
         let count = tx.database.peers.update_one(doc! { "_id": *peer }, update);
         count.session(&mut tx.session).await?;
     }
-    let delete = tx.database.entries.delete_many(which).hint(by("owner"));
-    delete.session(&mut tx.session).await?;
     Ok(())
 }
