@@ -328,10 +328,10 @@ impl GroupStore for MeteredStore {
     async fn withdraw_shared(
         &self,
         name: &GroupName,
-        user: &Username,
+        users: &[Username],
         limit: u32,
     ) -> StoreResult<u64> {
-        self.meter("withdraw_shared", self.inner.withdraw_shared(name, user, limit)).await
+        self.meter("withdraw_shared", self.inner.withdraw_shared(name, users, limit)).await
     }
 
     async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool> {

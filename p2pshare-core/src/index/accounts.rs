@@ -132,6 +132,7 @@ impl Index {
     pub(super) async fn end_deletion(&self, account: &User) -> StoreResult<()> {
         self.withdraw_in_parts(&account.name, WITHDRAWN_AT_ONCE).await?;
         if self.same_account(account).await?.is_some_and(|user| user.is_leaving()) {
+            self.withdraw_owned(&account.name).await?;
             let deleting = self.store().delete_user(&account.name);
             self.inner.sessions.changing(&account.name, deleting).await?;
         }
@@ -217,6 +218,7 @@ impl Index {
     /// Cancellation: it may be disabled, and what it shares withdrawn; the same call again deletes it.
     pub async fn delete_user(&self, username: &Username) -> Result<(), IndexError> {
         self.set_disabled(username, true).await?;
+        self.withdraw_owned(username).await?;
         let deleting = self.store().delete_user(username);
         let known = self.inner.sessions.changing(username, deleting).await?;
         found(known, username)

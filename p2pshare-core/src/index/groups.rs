@@ -12,6 +12,12 @@ use crate::{
     identity::{GroupName, Username},
 };
 
+/// Members of whom it is withdrawn together what they shared.
+const MEMBERS: usize = 1000;
+
+/// So many parts are withdrawn at most: far more than a group has.
+const PARTS: u32 = 100_000;
+
 const OWNER_ONLY: IndexError = IndexError::Forbidden("only the group's owner may do this");
 
 impl Index {
@@ -87,7 +93,7 @@ impl Index {
         if *user != caller.user && group.owner != caller.user {
             return Err(OWNER_ONLY);
         }
-        self.withdraw_shared(name, user).await?;
+        self.withdraw_shared(name, std::slice::from_ref(user)).await?;
         if self.store().remove_member(name, user).await? {
             Ok(())
         } else {
@@ -113,19 +119,35 @@ impl Index {
     /// Deletes a group of the caller's, with everything that was shared with it.
     pub async fn delete_group(&self, caller: &Caller, name: &GroupName) -> Result<(), IndexError> {
         self.owned_group(caller, name).await?;
-        for member in self.store().members(name).await? {
-            self.withdraw_shared(name, &member).await?;
-        }
+        self.withdraw_group(name).await?;
         self.store().delete_group(name).await?;
         Ok(())
     }
 
-    /// Withdraws what a member shared with a group, in parts: all at once would hold up whoever else writes, and may be
-    /// more than a store does in one step.
-    async fn withdraw_shared(&self, name: &GroupName, user: &Username) -> StoreResult<()> {
+    /// Withdraws what is shared with the groups that a user owns, which end with the account.
+    pub(super) async fn withdraw_owned(&self, user: &Username) -> StoreResult<()> {
+        for group in self.store().groups_of(user).await? {
+            if group.owner == *user {
+                self.withdraw_group(&group.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn withdraw_group(&self, name: &GroupName) -> StoreResult<()> {
+        for members in self.store().members(name).await?.chunks(MEMBERS) {
+            self.withdraw_shared(name, members).await?;
+        }
+        Ok(())
+    }
+
+    /// Withdraws what members shared with a group, in parts: all at once would hold up whoever else writes, and may be
+    /// more than a store does in one step. The rest goes with the membership.
+    async fn withdraw_shared(&self, name: &GroupName, members: &[Username]) -> StoreResult<()> {
         // Who publishes meanwhile does not keep it from its end.
-        for _ in 0..=self.config().entries_per_user / u64::from(WITHDRAWN_AT_ONCE) {
-            if self.store().withdraw_shared(name, user, WITHDRAWN_AT_ONCE).await? == 0 {
+        for _ in 0..PARTS {
+            let withdrawn = self.store().withdraw_shared(name, members, WITHDRAWN_AT_ONCE).await?;
+            if withdrawn < u64::from(WITHDRAWN_AT_ONCE) {
                 break;
             }
         }

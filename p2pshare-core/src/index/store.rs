@@ -301,12 +301,12 @@ pub trait GroupStore: Send + Sync {
     /// Adds a member. `false`: no such group or user, or a member already.
     async fn add_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool>;
 
-    /// Withdraws what a user has shared with a group, at most `limit` entries, and says how many that were: before a
-    /// membership is ended that has very much, which a store may not do in one step. One that does need not (0).
+    /// Withdraws what these users have shared with a group, at most `limit` entries, and says how many that were: before
+    /// memberships are ended that have very much, which a store may not do in one step. One that does need not (0).
     async fn withdraw_shared(
         &self,
         _name: &GroupName,
-        _user: &Username,
+        _users: &[Username],
         _limit: u32,
     ) -> StoreResult<u64> {
         Ok(0)

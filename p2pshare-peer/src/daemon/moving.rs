@@ -13,6 +13,7 @@ use super::{
     addresses::{Place, announce},
     presence::Presence,
 };
+use crate::index_client::ClientError;
 
 /// A peer moves no more often than this for what the index sees: some lines have several ways out.
 const MOVE_EVERY: Duration = Duration::from_secs(60);
@@ -95,7 +96,9 @@ impl Presence {
         let (client, id) = (self.peer.client(), self.peer.id());
         let trying = client.reachability(&id);
         let Ok(answer) = timeout(TRY_PATIENCE, trying).await else { return };
-        if answer.as_ref().is_err_and(|error| error.is_passing()) {
+        // An answer that makes no sense is one: a proxy may let nothing through that it does not know.
+        let is_odd = |error: &ClientError| matches!(error, ClientError::BadAnswer { .. });
+        if answer.as_ref().is_err_and(|error| error.is_passing() && !is_odd(error)) {
             return;
         }
         tried.clone_from(&place.addresses);

@@ -1,6 +1,7 @@
 //! Staying online at the index, and keeping it told of what is shared.
 
 use std::{
+    mem,
     net::SocketAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -12,6 +13,7 @@ use std::{
 use p2pshare_core::{
     api::{Heartbeat, ProblemKind},
     identity::PeerAddr,
+    time::{Clock, SystemClock},
 };
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,9 @@ use crate::{
 
 /// After a failure it is tried again so soon.
 pub(super) const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// Who has not beaten for so long has slept.
+const ASLEEP: Duration = Duration::from_secs(300);
 
 /// Heartbeats are never closer than this, whatever the index says.
 const SHORTEST_BEAT: Duration = Duration::from_secs(1);
@@ -121,9 +126,6 @@ impl Presence {
         course: &mut Course,
     ) -> Result<std::convert::Infallible, DaemonError> {
         refresh_keys(&self.peer, &self.guard).await?;
-        if course.is_ready {
-            self.mapper.look_again();
-        }
         let mut whereabouts = self.arrive().await?;
         let mut beat = beat_of(whereabouts.place.announced.heartbeat_seconds);
         self.beating(beat, self.publish()).await?;
@@ -136,7 +138,9 @@ impl Presence {
             (self.events)(DaemonEvent::Ready { listen: self.listen, addresses, published });
         } else {
             (self.events)(DaemonEvent::Online);
+            self.mapper.look_again();
         }
+        let mut beaten = SystemClock.now();
         let mut next = Instant::now() + beat;
         loop {
             if course.compared.is_due(self.catalog.published_count().await?) {
@@ -153,6 +157,10 @@ impl Presence {
                     let answer = self.beating(beat, self.beat()).await?;
                     beat = beat_of(answer.heartbeat_seconds);
                     next = Instant::now() + beat;
+                    // While the machine sleeps the router forgets, and the time that is waited for stands still.
+                    if SystemClock.now().since(mem::replace(&mut beaten, SystemClock.now())) > ASLEEP {
+                        self.mapper.look_again();
+                    }
                     self.note_seen(&mut whereabouts, answer.seen_from).await?;
                     let trying = self.try_reach(&whereabouts.place, &mut course.tried);
                     self.beating(beat, trying).await;

@@ -85,7 +85,7 @@ impl DownloadManager {
             let from = &[Saved::Paused];
             match engine.store.shift(session.account, id, from, Saved::Queued).await? {
                 Moved::From(_) => {}
-                Moved::Stays(Saved::Queued | Saved::Running) => engine.hurry(id),
+                Moved::Stays(Saved::Queued | Saved::Running) => engine.resume(id),
                 done @ Moved::Stays(Saved::Done) => {
                     return Err(refused(id, done, "there is nothing left to fetch"));
                 }

@@ -244,14 +244,21 @@ impl Engine {
             && let Phase::Waits { until } = &mut live.phase
         {
             *until = Instant::now();
-            if live.folder == Folder::Gone {
-                live.folder = Folder::Wanted;
-            }
         }
         self.look_again();
     }
 
-    /// The same for whoever wants all of it: why it waited is of no interest until it is known whether it still does.
+    /// The same for whoever sees that its folder is gone, if it is, and wants it made again.
+    pub(super) fn resume(&self, id: DownloadId) {
+        if let Some(live) = self.state().live.get_mut(&id)
+            && live.folder == Folder::Gone
+        {
+            live.folder = Folder::Wanted;
+        }
+        self.hurry(id);
+    }
+
+    /// The same as `hurry` for whoever wants all of it: why it waited is of no interest until it is known whether it still does.
     pub(super) fn try_afresh(&self, id: DownloadId) {
         if let Some(live) = self.state().live.get_mut(&id) {
             live.reason = None;

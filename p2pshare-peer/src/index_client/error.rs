@@ -68,7 +68,7 @@ impl ClientError {
                         | ProblemKind::Internal
                 ),
                 // Of a proxy, or of a later version.
-                None => problem.status >= 500,
+                None => problem.status >= 500 || matches!(problem.status, 408 | 425 | 429),
             },
             _ => false,
         }

@@ -151,8 +151,13 @@ impl PortMapper {
                 // (VPN), which must not be told where its user is.
                 Ok(Ok(mapped)) => {
                     let why = format!("the index is not reached from {}", mapped.outside.ip());
-                    give_back(router, mapped).await;
-                    (why, true)
+                    // While its line comes back a router may tell any address: what is held is the same port.
+                    let is_held =
+                        before.is_some_and(|held| held.outside.port() == mapped.outside.port());
+                    if !is_held {
+                        give_back(router, mapped).await;
+                    }
+                    (why, before.is_none())
                 }
                 Ok(Err(error)) => (error.to_string(), false),
                 Err(_) => ("it does not answer".to_owned(), false),
@@ -170,11 +175,14 @@ impl PortMapper {
                 held.as_ref().map(|(mapped, since)| mapped.lasts.saturating_sub(since.elapsed()));
             let pause = match left {
                 Some(left) if !left.is_zero() => pause.min(left),
-                _ => {
+                // Another router may be there by now.
+                Some(_) => {
                     self.tell(None);
                     *held = None;
-                    pause
+                    failures = 0;
+                    Duration::ZERO
                 }
+                None => pause,
             };
             self.rest(pause).await;
         }

@@ -56,12 +56,13 @@ impl GroupStore for MemoryStore {
     async fn withdraw_shared(
         &self,
         name: &GroupName,
-        user: &Username,
+        users: &[Username],
         limit: u32,
     ) -> StoreResult<u64> {
         let shared_with = Visibility::Group(name.clone());
-        let is_it =
-            |shared: &Shared| shared.owner == *user && shared.entry.visibility == shared_with;
+        let is_it = |shared: &Shared| {
+            shared.entry.visibility == shared_with && users.contains(&shared.owner)
+        };
         Ok(self.lock()?.entries.remove_some(limit as usize, is_it) as u64)
     }
 

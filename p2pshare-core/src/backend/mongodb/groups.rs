@@ -64,10 +64,10 @@ impl GroupStore for MongoStore {
     async fn withdraw_shared(
         &self,
         name: &GroupName,
-        user: &Username,
+        users: &[Username],
         limit: u32,
     ) -> StoreResult<u64> {
-        Ok(transact!(&self.database, withdraw, name, user, limit))
+        Ok(transact!(&self.database, withdraw, name, users, limit))
     }
 
     async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool> {
@@ -134,11 +134,12 @@ async fn add(tx: &mut Tx<'_>, group: &GroupName, user: &Username) -> MongoResult
 async fn withdraw(
     tx: &mut Tx<'_>,
     group: &GroupName,
-    user: &Username,
+    users: &[Username],
     limit: u32,
 ) -> MongoResult<u64> {
     let shared_with = Visibility::Group(group.clone()).to_string();
-    let which = doc! { "o": user.as_str(), "v": shared_with };
+    let users: Vec<_> = users.iter().map(Username::as_str).collect();
+    let which = doc! { "o": { "$in": users }, "v": shared_with };
     catalog::forget_some(tx, which, by("owner"), limit).await
 }
 

@@ -3,7 +3,11 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row};
 
-use super::{SqliteStore, database::DatabaseResult, rows};
+use super::{
+    SqliteStore,
+    database::{DatabaseError, DatabaseResult},
+    rows,
+};
 use crate::{
     identity::{GroupName, Username},
     index::{
@@ -76,15 +80,16 @@ impl GroupStore for SqliteStore {
     async fn withdraw_shared(
         &self,
         name: &GroupName,
-        user: &Username,
+        users: &[Username],
         limit: u32,
     ) -> StoreResult<u64> {
-        let (name, user) = (name.clone(), user.clone());
+        let name = name.clone();
+        let users = serde_json::to_string(users).map_err(DatabaseError::corrupt)?;
         let withdraw = move |c: &Connection| {
             let sql = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE \
-                           owner = (SELECT id FROM users WHERE name = ?2) AND \
+                           owner IN (SELECT id FROM users WHERE name IN (SELECT value FROM json_each(?2))) AND \
                            scope = (SELECT id FROM groups WHERE name = ?1) LIMIT ?3)";
-            Ok(rows::execute(c, sql, (name.as_str(), user.as_str(), limit))? as u64)
+            Ok(rows::execute(c, sql, (name.as_str(), &users, limit))? as u64)
         };
         Ok(self.database.write(withdraw).await?)
     }

@@ -124,7 +124,7 @@ pub async fn what_was_shared_is_withdrawn_in_parts(store: Store) {
     share(&store, "bob", 2, &more).await;
     let before = entry_paths(&store, 2).await;
     let withdraw = async |name: &str, who: &str, limit| {
-        ok(store.withdraw_shared(&group(name), &user(who), limit).await)
+        ok(store.withdraw_shared(&group(name), &[user(who)], limit).await)
     };
     assert_eq!(withdraw("club", "bob", 0).await, 0);
     assert_eq!(withdraw("missing", "bob", 9).await, 0);
@@ -142,6 +142,9 @@ pub async fn what_was_shared_is_withdrawn_in_parts(store: Store) {
     for number in [1, 3] {
         assert_eq!(entry_paths(&store, number).await, paths(&["club", "other", "public"]));
     }
+    let all = ["carol", "bob", "alice"].map(user);
+    let rest = ok(store.withdraw_shared(&group("club"), &all, 9).await);
+    assert_eq!(rest, if first > 0 { 2 } else { 0 });
 }
 
 /// The owner is not removed, nor is who is no member.
