@@ -26,15 +26,13 @@ use super::{
     Connection, DownloadId, DownloadsError, ManagerOptions,
     changes::Hub,
     clear::Clearing,
+    live::{Live, Look},
     reading::Readings,
     store::{AccountId, Moved, Saved, Store},
     verdict::Reason,
     work::{Attempt, Ended, Work},
 };
-use crate::{
-    download::{Copies, Locator},
-    meter::Meter,
-};
+use crate::download::{Copies, Locator};
 
 /// How often what runs is measured.
 const MEASURE_EVERY: Duration = Duration::from_millis(250);
@@ -86,52 +84,6 @@ struct Due {
     id: DownloadId,
     /// The one before ended without anything new.
     again: bool,
-}
-
-/// A download that has begun.
-pub(super) struct Live {
-    phase: Phase,
-    /// Attempts that ended without anything new.
-    attempts: u32,
-    meter: Meter,
-    /// Why it waited the last time.
-    reason: Option<Reason>,
-    folder: Folder,
-}
-
-/// What is known of the folder of a download that has begun.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Folder {
-    /// It was there, or was not looked at.
-    There,
-    /// It was not, which is told.
-    Gone,
-    /// Somebody who could see that asks for the download all the same: it is to be made again.
-    Wanted,
-}
-
-enum Phase {
-    Runs {
-        attempt: Arc<Attempt>,
-        cancel: CancellationToken,
-        /// Closed once nothing of it runs any more.
-        ended: watch::Receiver<()>,
-    },
-    Waits {
-        until: Instant,
-    },
-}
-
-/// What is to be seen of a download that has begun.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Look {
-    /// What runs of it.
-    pub(super) attempt: Option<Arc<Attempt>>,
-    pub(super) rate: u64,
-    /// How long nothing has come, once that is no longer usual.
-    pub(super) stalled: Option<Duration>,
-    /// Why it waits, or did before this attempt.
-    pub(super) reason: Option<Reason>,
 }
 
 impl Engine {
@@ -240,30 +192,26 @@ impl Engine {
 
     /// Somebody asks for a download: one that waits is tried now.
     pub(super) fn hurry(&self, id: DownloadId) {
-        if let Some(live) = self.state().live.get_mut(&id)
-            && let Phase::Waits { until } = &mut live.phase
-        {
-            *until = Instant::now();
-        }
+        self.of(id, Live::hurry);
         self.look_again();
     }
 
     /// The same for whoever sees that its folder is gone, if it is, and wants it made again.
     pub(super) fn resume(&self, id: DownloadId) {
-        if let Some(live) = self.state().live.get_mut(&id)
-            && live.folder == Folder::Gone
-        {
-            live.folder = Folder::Wanted;
-        }
+        self.of(id, Live::want_folder);
         self.hurry(id);
     }
 
-    /// The same as `hurry` for whoever wants all of it: why it waited is of no interest until it is known whether it still does.
+    /// The same for whoever wants all of it: why it waited is of no interest until it is known whether it still does.
     pub(super) fn try_afresh(&self, id: DownloadId) {
-        if let Some(live) = self.state().live.get_mut(&id) {
-            live.reason = None;
-        }
+        self.of(id, Live::forget_reason);
         self.hurry(id);
+    }
+
+    fn of(&self, id: DownloadId, change: impl FnOnce(&mut Live)) {
+        if let Some(live) = self.state().live.get_mut(&id) {
+            change(live);
+        }
     }
 
     pub(super) fn look(&self, id: DownloadId) -> Option<Look> {
@@ -319,10 +267,8 @@ impl Engine {
         let (running, ended) = watch::channel(());
         let mut state = self.state();
         let live = state.live.entry(id).or_insert_with(Live::new);
-        let again = live.attempts > 0;
-        live.phase = Phase::Runs { attempt: attempt.clone(), cancel: cancel.clone(), ended };
-        live.meter = Meter::default();
-        let makes_folder = live.folder == Folder::Wanted;
+        let (again, makes_folder) = (live.is_tried_again(), live.makes_folder());
+        live.run(attempt.clone(), cancel.clone(), ended);
         drop(state);
         self.hub.changed([id]);
 
@@ -340,16 +286,8 @@ impl Engine {
     fn note_end(&self, id: DownloadId, ended: Ended) {
         let mut state = self.state();
         match (ended, state.live.get_mut(&id)) {
-            (Ended::Waits(reason), Some(live)) => {
-                // It may have ended before it was measured.
-                live.note_gain();
-                live.folder = Folder::There;
-                live.wait(reason, &self.options);
-            }
-            (Ended::FolderGone(reason), Some(live)) => {
-                live.folder = Folder::Gone;
-                live.wait(reason, &self.options);
-            }
+            (Ended::Waits(reason), Some(live)) => live.wait(reason, &self.options),
+            (Ended::FolderGone(reason), Some(live)) => live.wait_for_folder(reason, &self.options),
             (Ended::Over | Ended::Stopped, _) => drop(state.live.remove(&id)),
             (Ended::Waits(_) | Ended::FolderGone(_), None) => {}
         }
@@ -359,22 +297,15 @@ impl Engine {
     }
 
     fn is_anything_running(&self) -> bool {
-        self.state().live.values().any(|live| matches!(live.phase, Phase::Runs { .. }))
+        self.state().live.values().any(|live| live.waits_until().is_none())
     }
 
     fn measure(&self) {
         let now = Instant::now();
-        let mut moved = Vec::new();
-        for (id, live) in &mut self.state().live {
-            let Phase::Runs { attempt, .. } = &live.phase else { continue };
-            let before = live.meter.rate();
-            let received = attempt.progress.received();
-            live.meter.note(received, now);
-            let cleared = live.note_gain();
-            if cleared || live.meter.rate() > 0 || before > 0 || live.meter.stalled(now).is_some() {
-                moved.push(*id);
-            }
-        }
+        let mut state = self.state();
+        let moved = state.live.iter_mut().filter_map(|(id, live)| live.measure(now).then_some(*id));
+        let moved: Vec<_> = moved.collect();
+        drop(state);
         self.hub.changed(moved);
     }
 
@@ -389,70 +320,16 @@ impl State {
         let mut running = 0;
         let mut next: Option<(Instant, DownloadId, bool)> = None;
         for (id, live) in &self.live {
-            match &live.phase {
-                Phase::Runs { .. } => running += 1,
-                Phase::Waits { until } => {
-                    let waits = (*until, *id, live.attempts > 0);
+            match live.waits_until() {
+                None => running += 1,
+                Some(until) => {
+                    let waits = (until, *id, live.is_tried_again());
                     next = Some(next.map_or(waits, |next| next.min(waits)));
                 }
             }
         }
         let due = next.filter(|(until, ..)| *until <= now).map(|(_, id, again)| Due { id, again });
         (running, due, next.map(|(until, ..)| until))
-    }
-}
-
-impl Live {
-    /// One that is to go on at once.
-    fn new() -> Self {
-        Self {
-            phase: Phase::Waits { until: Instant::now() },
-            attempts: 0,
-            meter: Meter::default(),
-            reason: None,
-            folder: Folder::There,
-        }
-    }
-
-    /// Once something new has come, whatever kept it waiting is over. Says whether it told why it waited until now.
-    fn note_gain(&mut self) -> bool {
-        match &self.phase {
-            Phase::Runs { attempt, .. } if attempt.has_gained() => {
-                self.attempts = 0;
-                self.reason.take().is_some()
-            }
-            _ => false,
-        }
-    }
-
-    fn wait(&mut self, reason: Reason, options: &ManagerOptions) {
-        let doublings = self.attempts.min(20);
-        let pause = options.first_retry.saturating_mul(1 << doublings).min(options.longest_retry);
-        self.attempts += 1;
-        self.reason = Some(reason);
-        self.phase = Phase::Waits { until: Instant::now() + pause };
-    }
-
-    fn running(&self) -> Option<(CancellationToken, watch::Receiver<()>)> {
-        match &self.phase {
-            Phase::Runs { cancel, ended, .. } => Some((cancel.clone(), ended.clone())),
-            Phase::Waits { .. } => None,
-        }
-    }
-
-    fn look(&self) -> Look {
-        match &self.phase {
-            Phase::Runs { attempt, .. } => {
-                let stalled = self.meter.stalled(Instant::now());
-                Look {
-                    attempt: Some(attempt.clone()),
-                    rate: if stalled.is_some() { 0 } else { self.meter.rate() },
-                    stalled,
-                    reason: self.reason.clone(),
-                }
-            }
-            Phase::Waits { .. } => Look { reason: self.reason.clone(), ..Look::default() },
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use p2pshare_core::content::{ContentId, Layout};
 use super::{
     DownloadFile, DownloadState, DownloadView, FileState, PieceMap, SourceView,
     cells::{cells_of, resample},
-    engine::Look,
+    live::Look,
     store::{DownloadRow, FileRow, SavedFile},
     work::Attempt,
 };

@@ -10,6 +10,7 @@ mod clear;
 mod engine;
 mod error;
 mod folder;
+mod live;
 mod look;
 mod manager;
 mod options;
