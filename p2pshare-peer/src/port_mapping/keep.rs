@@ -273,6 +273,14 @@ mod tests {
         outside.borrow_and_update().map(|address| address.to_string())
     }
 
+    /// Wants a port, and gives what tells of it once it is there.
+    async fn mapped(mapper: &PortMapper) -> Receiver<Option<SocketAddrV4>> {
+        let mut outside = mapper.outside();
+        mapper.want(way("10.0.0.2:7401", "192.0.2.7"));
+        assert_eq!(next(&mut outside).await.unwrap(), "192.0.2.7:7402");
+        outside
+    }
+
     /// Lets everything happen that is due.
     async fn settle() {
         for _ in 0..20 {
@@ -297,9 +305,7 @@ mod tests {
     async fn a_port_is_renewed_as_long_as_it_is_wanted_and_given_back_then() {
         let router = Fake::new("192.0.2.7");
         beside(&router, |mapper| async move {
-            let mut outside = mapper.outside();
-            mapper.want(way("10.0.0.2:7401", "192.0.2.7"));
-            assert_eq!(next(&mut outside).await.unwrap(), "192.0.2.7:7402");
+            let mut outside = mapped(&mapper).await;
             advance(RENEW_EVERY * 3 + Duration::from_secs(1)).await;
             settle().await;
             mapper.want(way("10.0.0.2:9000", "192.0.2.7"));
@@ -319,16 +325,16 @@ mod tests {
         beside(&router, |mapper| {
             let router = &router;
             async move {
-                let mut outside = mapper.outside();
-                mapper.want(way("10.0.0.2:7401", "192.0.2.7"));
-                next(&mut outside).await;
+                let mut outside = mapped(&mapper).await;
                 *router.down.lock().unwrap() = true;
                 let begun = Instant::now();
                 assert_eq!(next(&mut outside).await, None);
                 let held = begun.elapsed().as_secs();
                 assert!((1795..=1860).contains(&held), "{held} s");
                 *router.down.lock().unwrap() = false;
+                let ended = Instant::now();
                 assert_eq!(next(&mut outside).await.unwrap(), "192.0.2.7:7402");
+                assert!(ended.elapsed() < TRY_AGAIN, "another router is looked for at once");
             }
         })
         .await;
@@ -340,14 +346,13 @@ mod tests {
         beside(&router, |mapper| {
             let router = &router;
             async move {
-                let mut outside = mapper.outside();
-                mapper.want(way("10.0.0.2:7401", "192.0.2.7"));
-                next(&mut outside).await;
+                let mut outside = mapped(&mapper).await;
                 *router.ip.lock().unwrap() = "198.51.100.9";
                 mapper.look_again();
                 settle().await;
                 assert_eq!(router.asked(), [None, Some(7402)], "it was not asked at once");
                 assert!(outside.borrow().is_some());
+                assert!(router.given_back().is_empty(), "it is the very port that is held");
                 let begun = Instant::now();
                 assert_eq!(next(&mut outside).await, None);
                 assert_eq!(begun.elapsed().as_secs() / 10, 180);

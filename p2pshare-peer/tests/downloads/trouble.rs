@@ -177,6 +177,8 @@ async fn a_folder_that_is_gone_is_waited_for_and_made_again_only_when_asked_for(
     away.go().await;
     let bob = Peer::start("bob", &index).await;
     let manager = bob.open().await;
+    let is_missed =
+        |view: &DownloadView| view.error.as_ref().is_some_and(|why| why.contains("is not there"));
     let mut ids = Vec::new();
     for folder in ["back", "again"] {
         let targets = vec!["alice:/a".parse().unwrap(), "dora:/b".parse().unwrap()];
@@ -185,13 +187,16 @@ async fn a_folder_that_is_gone_is_waited_for_and_made_again_only_when_asked_for(
         wait_for(&manager, id, |view| view.files_done == 1 && view.error.is_some()).await;
         // As if its disk was away.
         std::fs::rename(bob.folder(folder), bob.folder("away").with_extension(folder)).unwrap();
-        let is_missed = |view: &DownloadView| {
-            view.error.as_ref().is_some_and(|why| why.contains("is not there"))
-        };
         let missed = wait_for(&manager, id, is_missed).await;
         assert_eq!((missed.state, missed.cause), (DownloadState::Running, Some(Cause::Place)));
         ids.push(id);
     }
+    // Who asks for the same again may not know that.
+    let targets = vec!["alice:/a".parse().unwrap(), "dora:/b".parse().unwrap()];
+    let same = NewDownload { targets, ..bob.new_download("again", "alice:/a") };
+    assert_eq!(manager.add(same).await.unwrap().id, ids[1]);
+    wait_for(&manager, ids[1], is_missed).await;
+    assert!(!bob.folder("again").exists());
     away.come().await;
     manager.resume(ids[1]).await.unwrap();
     wait_for_state(&manager, ids[1], DownloadState::Done).await;
