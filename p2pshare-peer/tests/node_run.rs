@@ -6,9 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use p2pshare_peer::{
     data_dir::DataDir,
-    metrics::PeerMetrics,
-    net::ServerLimits,
-    node::{Node, NodeError, NodeOptions, SettingsChange},
+    node::{Node, NodeError, NodeOptions},
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -17,17 +15,7 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn options() -> NodeOptions {
-    NodeOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
-        advertise: Vec::new(),
-        port_mapping: false,
-        insecure: false,
-        limits: ServerLimits::default(),
-        slots_for: Vec::new(),
-        default_index: Vec::new(),
-        metrics: PeerMetrics::new(),
-        given: SettingsChange::default(),
-    }
+    NodeOptions::new(([127, 0, 0, 1], 0).into())
 }
 
 #[tokio::test]

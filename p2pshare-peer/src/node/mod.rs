@@ -83,6 +83,23 @@ pub struct NodeOptions {
     pub given: SettingsChange,
 }
 
+impl NodeOptions {
+    /// A node that listens here, and is as one is unless told otherwise: it asks no router to let others in.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            advertise: Vec::new(),
+            port_mapping: false,
+            insecure: false,
+            limits: ServerLimits::default(),
+            slots_for: Vec::new(),
+            default_index: Vec::new(),
+            metrics: PeerMetrics::new(),
+            given: SettingsChange::default(),
+        }
+    }
+}
+
 /// A running peer. A clone is another handle on the same.
 #[derive(Clone)]
 pub struct Node {

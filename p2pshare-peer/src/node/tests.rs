@@ -6,20 +6,10 @@ use rusqlite::Connection;
 use tokio::time::timeout;
 
 use super::{Node, NodeError, NodeOptions, SettingsChange, Topic, text};
-use crate::{data_dir::DataDir, metrics::PeerMetrics, net::ServerLimits};
+use crate::data_dir::DataDir;
 
 async fn open(folder: &Path) -> Node {
-    let options = NodeOptions {
-        listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        advertise: Vec::new(),
-        port_mapping: false,
-        insecure: false,
-        limits: ServerLimits::default(),
-        slots_for: Vec::new(),
-        default_index: Vec::new(),
-        metrics: PeerMetrics::new(),
-        given: SettingsChange::default(),
-    };
+    let options = NodeOptions::new((Ipv4Addr::LOCALHOST, 0).into());
     Node::open(DataDir::open(folder).unwrap(), options).await.unwrap()
 }
 
