@@ -7,10 +7,13 @@
 mod incoming;
 mod outgoing;
 mod parse;
+mod slices;
+mod untaken;
 
 pub(crate) use incoming::Incoming;
 pub(crate) use outgoing::{Encoded, OutgoingBody};
 pub(crate) use parse::{Parser, Part, SegmentField};
+pub(crate) use untaken::{Unsent, Untaken, WatchedBody};
 
 /// The call whose answer carries segments.
 pub(crate) const FETCH: &str = "/p2pshare.v1.Transfer/Fetch";

@@ -1,18 +1,20 @@
 //! What either end of a connection reads and writes.
 
-mod counted;
 mod forward;
 mod heads;
 mod lingering;
+mod prompt;
 mod read_ahead;
+mod traffic;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub(crate) use counted::{Counted, Received};
 pub(crate) use forward::forward_writes;
 pub(crate) use heads::HeadLimit;
 pub(crate) use lingering::Lingering;
+pub(crate) use prompt::Prompt;
 pub(crate) use read_ahead::ReadAhead;
+pub(crate) use traffic::{Counted, Traffic};
 
 /// A connection, encrypted or not. One virtual call for each read or write of up to a megabyte costs nothing.
 pub(crate) type BoxIo = Box<dyn Io>;

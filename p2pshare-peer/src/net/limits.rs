@@ -45,7 +45,7 @@ impl Default for Http2Settings {
             max_frame_size: 1 << 20,
             stream_window: 8 << 20,
             connection_window: 32 << 20,
-            send_buffer: 2 << 20,
+            send_buffer: 256 << 10,
             max_streams: 128,
             max_header_list: 16 << 10,
             ping_interval: Duration::from_secs(20),
@@ -70,8 +70,8 @@ pub struct ServerLimits {
     pub idle_timeout: Duration,
     /// How long a client may read nothing of a fetch, or send nothing of a push, before the call is given up.
     pub stall_timeout: Duration,
-    /// How many fetches given up for that a connection may leave unread before it is closed.
-    pub stalled_fetches: usize,
+    /// Of how many answers on one connection nothing may be read for that time, before the connection is closed.
+    pub unread_answers: usize,
     /// Most pushes at a time.
     pub pushes: usize,
     /// Most pushes at a time of one user.
@@ -91,7 +91,7 @@ impl Default for ServerLimits {
             answer_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(120),
             stall_timeout: Duration::from_secs(60),
-            stalled_fetches: 4,
+            unread_answers: 4,
             pushes: 16,
             // A peer itself pushes four at a time.
             pushes_per_user: 6,

@@ -5,6 +5,7 @@ mod connection;
 mod gate;
 mod handshake;
 mod requests;
+mod usage;
 
 use std::future::Future;
 use std::io;

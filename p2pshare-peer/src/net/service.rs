@@ -29,6 +29,7 @@ use super::limits::{MAX_OFFER, MAX_REQUEST, MAX_SEGMENT_MESSAGE, ServerLimits};
 use super::status::{denied_status, transfer_status};
 use super::uploads::Uploads;
 use super::wire;
+use pump::Reader;
 
 /// What a peer's server serves, and to whom.
 #[derive(Clone)]
@@ -52,20 +53,6 @@ impl fmt::Debug for ServerServices {
         f.debug_struct("ServerServices")
             .field("takes_pushes", &self.receiver.is_some())
             .finish_non_exhaustive()
-    }
-}
-
-/// Tells the connection of a call that the client left an answer unread. Each call finds its own in its extensions.
-#[derive(Clone)]
-pub(crate) struct StallReport(Arc<dyn Fn() + Send + Sync>);
-
-impl StallReport {
-    pub(crate) fn new(report: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Arc::new(report))
-    }
-
-    fn send(&self) {
-        (self.0)();
     }
 }
 
@@ -118,8 +105,8 @@ impl TransferService {
     }
 
     async fn fetch_pieces(&self, request: Request<Body>) -> Result<Answers<Encoded>, Status> {
-        let report = request.extensions().get::<StallReport>().cloned();
         let (metadata, extensions, body) = request.into_parts();
+        let reader = self.reader(&extensions);
         let messages = Incoming::<v1::FetchRequest>::of_request(body, None, MAX_REQUEST);
         let asked = messages.only().await?;
         let request = Request::from_parts(metadata, extensions, ());
@@ -138,7 +125,7 @@ impl TransferService {
             content,
             wish: wish.map_err(|error| transfer_status(&error))?,
         };
-        Ok(fetch::answer(work, self.stall_timeout, report))
+        Ok(fetch::answer(work, reader))
     }
 
     async fn push_pieces(&self, request: Request<Body>) -> Result<Answers<Encoded>, Status> {
@@ -150,7 +137,14 @@ impl TransferService {
         let admission = self.admit(&metadata, &extensions, Access::Push, offer.content)?;
         inbound.allow(MAX_SEGMENT_MESSAGE);
         let work = push::Push::new(self, admission, offer)?;
-        Ok(pump::spawn(self.answer_timeout, None, |answers| work.run(inbound, answers)))
+        Ok(pump::spawn(self.reader(&extensions), |answers| work.run(inbound, answers)))
+    }
+
+    /// Who reads the answer of a call.
+    fn reader(&self, extensions: &Extensions) -> Reader {
+        // Only this project's server sets it; under any other nothing is known of the answer.
+        let untaken = extensions.get().cloned().unwrap_or_default();
+        Reader { untaken, stall_timeout: self.stall_timeout }
     }
 
     /// Asks the guard. Every call does so before anything else is done for it.
@@ -205,12 +199,12 @@ impl Transfer for TransferService {
         &self,
         request: Request<v1::ManifestRequest>,
     ) -> Result<Response<Self::ManifestStream>, Status> {
-        let report = request.extensions().get::<StallReport>().cloned();
+        let reader = self.reader(request.extensions());
         let (content, _, source) = self.admit_fetch(&request, &request.get_ref().content_id)?;
         let manifest = source.manifest(&content).await;
         let manifest = manifest.map_err(|error| transfer_status(&error))?;
         // It is memory until it is read.
-        let parts = pump::spawn(self.stall_timeout, report, async |answers| {
+        let parts = pump::spawn(reader, async |answers| {
             for part in wire::manifest_parts(manifest) {
                 answers.send(part).await?;
             }

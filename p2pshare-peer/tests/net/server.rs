@@ -119,7 +119,7 @@ async fn who_does_that_again_and_again_loses_the_connection() {
     let id = memory.insert(bytes(32 * PIECE)).id();
     let mut setup = Setup::plain(&memory);
     setup.limits.stall_timeout = SHORT;
-    setup.limits.stalled_fetches = 1;
+    setup.limits.unread_answers = 1;
     let server = setup.start().await;
     let remote = source_of(&server.plain(), "anna");
     let mut streams = Vec::new();

@@ -1,43 +1,60 @@
 //! A line so slow that a frame takes longer than a peer may be silent.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use futures::future::join_all;
 use p2pshare_core::identity::{PeerAddr, PeerKey};
 use p2pshare_core::transfer::{MemorySource, PieceSource, TransferError};
-use p2pshare_peer::net::{ClientLimits, PeerConnector};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use p2pshare_peer::net::{ClientLimits, PeerConnector, PushProgress, PushProposal};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Setup, bytes, client_tls, segments, source_of, within};
+use crate::support::{Grants, Inbox, Setup, bytes, client_tls, name, segments, source_of, within};
 
-/// A line to a server that carries 4 KiB every 50 ms from it, or nothing while it is cut.
-async fn slow_line(to: SocketAddr, cut: Arc<AtomicBool>) -> SocketAddr {
+/// What a line carries in one direction.
+#[derive(Clone)]
+struct Pace {
+    /// So many bytes every 50 ms.
+    bytes: usize,
+    /// Nothing while it is cut.
+    cut: Arc<AtomicBool>,
+}
+
+impl Pace {
+    fn new(bytes: usize) -> Self {
+        Self { bytes, cut: Arc::default() }
+    }
+
+    async fn carry(self, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+        let mut part = vec![0; self.bytes];
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if self.cut.load(Relaxed) {
+                continue;
+            }
+            match from.read(&mut part).await {
+                Ok(len) if len > 0 && to.write_all(&part[..len]).await.is_ok() => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+/// A line to a server, with how fast it is up, to the server, and down.
+async fn line(to: SocketAddr, up: Pace, down: Pace) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((near, _)) = listener.accept().await {
-            let (mut near_read, mut near_write) = near.into_split();
+            let (near_read, near_write) = near.into_split();
             let far = TcpStream::connect(to).await.unwrap();
-            let (mut far_read, mut far_write) = far.into_split();
-            tokio::spawn(async move { tokio::io::copy(&mut near_read, &mut far_write).await });
-            let cut = cut.clone();
-            tokio::spawn(async move {
-                let mut part = [0; 4096];
-                loop {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    if cut.load(Relaxed) {
-                        continue;
-                    }
-                    match far_read.read(&mut part).await {
-                        Ok(len) if len > 0 => near_write.write_all(&part[..len]).await.unwrap(),
-                        _ => return,
-                    }
-                }
-            });
+            let (far_read, far_write) = far.into_split();
+            tokio::spawn(up.clone().carry(near_read, far_write));
+            tokio::spawn(down.clone().carry(far_read, near_write));
         }
     });
     addr
@@ -49,8 +66,9 @@ async fn a_slow_peer_is_not_silent_and_a_silent_one_is_given_up() {
     let data = bytes(600 << 10);
     let id = memory.insert(data.clone()).id();
     let server = Setup::tls(&memory).start().await;
-    let cut = Arc::new(AtomicBool::new(false));
-    let line = slow_line(server.addr, cut.clone()).await;
+    let down = Pace::new(4096);
+    let cut = down.cut.clone();
+    let line = line(server.addr, Pace::new(4096), down).await;
     // A segment takes more than three seconds.
     let stall_timeout = Duration::from_secs(2);
     let limits = ClientLimits { stall_timeout, ..ClientLimits::default() };
@@ -72,4 +90,57 @@ async fn a_slow_peer_is_not_silent_and_a_silent_one_is_given_up() {
         }
     };
     assert!(matches!(error, TransferError::Stalled(time) if time == stall_timeout), "{error:?}");
+}
+
+/// Many pushes share a line, so that each of them takes longer than a peer may be silent: some of what is sent is still on
+/// its way when all of it has been handed on.
+#[tokio::test]
+async fn pushes_over_a_slow_line_arrive_and_tell_how_far_they_are() {
+    const PUSHES: usize = 6;
+    const LEN: usize = 3 << 20;
+    // A megabyte a second. What the sockets take ahead is far less than what passes in this time.
+    const SPEED: usize = (1 << 20) / 20;
+    let patience = Duration::from_secs(8);
+    let memory = MemorySource::new();
+    let mut setup = Setup::tls(&memory);
+    setup.receiver = Some(Arc::new(Inbox::default()));
+    setup.limits.stall_timeout = patience;
+    let server = setup.start().await;
+    let line = line(server.addr, Pace::new(SPEED), Pace::new(SPEED)).await;
+    let limits = ClientLimits {
+        stall_timeout: patience,
+        answer_timeout: patience,
+        ..ClientLimits::default()
+    };
+    let security = client_tls(&PeerKey::generate().unwrap());
+    let addrs = vec![PeerAddr::from_socket(line).unwrap()];
+    let peer = PeerConnector::new(security, limits).peer(server.key.peer_id(), addrs);
+
+    let begun = Instant::now();
+    let (told, soonest) = (&Mutex::new(0), &Mutex::new(None));
+    let pushes = (0..PUSHES).map(|number| {
+        let (memory, peer) = (&memory, &peer);
+        async move {
+            let manifest = memory.insert(bytes(LEN + number));
+            let proposal = PushProposal { name: name(&format!("{number}")), manifest };
+            let progress = |progress| {
+                if let PushProgress::Sent { bytes } = progress {
+                    let mut told = told.lock().unwrap();
+                    *told += bytes;
+                    if *told >= (12 << 20) {
+                        soonest.lock().unwrap().get_or_insert(begun.elapsed());
+                    }
+                }
+            };
+            peer.push(&proposal, memory, &*Grants::of("anna"), &progress).await
+        }
+    });
+    for received in within(join_all(pushes)).await {
+        received.unwrap();
+    }
+    let all = (0..PUSHES).map(|number| LEN + number).sum::<usize>();
+    assert_eq!(*told.lock().unwrap(), all as u64);
+    // Not as soon as they are in memory: half of them has arrived by then.
+    let soonest = soonest.lock().unwrap().unwrap();
+    assert!(soonest > Duration::from_secs(3), "{soonest:?} of {:?}", begun.elapsed());
 }

@@ -24,7 +24,7 @@ use tower::Service;
 
 use super::watch::{Doubt, Watch};
 use crate::net::grpc::{Incoming, SegmentField};
-use crate::net::io::{BoxIo, Received};
+use crate::net::io::{BoxIo, Traffic};
 use crate::net::limits::{Http2Settings, MAX_CONTROL_MESSAGE};
 use crate::net::tls::host_name;
 
@@ -33,7 +33,7 @@ use crate::net::tls::host_name;
 pub(super) struct Channel {
     sender: SendRequest<Body>,
     origin: Uri,
-    received: Received,
+    traffic: Traffic,
     doubt: Doubt,
     uses: Uses,
     /// Cancelled when the connection has ended.
@@ -54,7 +54,7 @@ impl Channel {
     /// Begins to speak HTTP/2 with the peer.
     pub(super) async fn open(
         io: BoxIo,
-        received: Received,
+        traffic: Traffic,
         id: PeerId,
         settings: &Http2Settings,
     ) -> io::Result<Self> {
@@ -79,7 +79,7 @@ impl Channel {
             .path_and_query("/")
             .build()
             .map_err(io::Error::other)?;
-        Ok(Self { sender, origin, received, doubt: Doubt::default(), uses, ended })
+        Ok(Self { sender, origin, traffic, doubt: Doubt::default(), uses, ended })
     }
 
     /// Whether no new call should be made over it any more: it is closed, or silent while calls waited.
@@ -90,7 +90,7 @@ impl Channel {
     /// Begins to watch a call. Silence is no reason for doubt before this time.
     pub(super) fn watch(&self, patience: Duration) -> Watch {
         self.uses.fetch_add(1, Relaxed);
-        Watch::new(self.doubt.clone(), self.received.clone(), self.uses.clone(), patience)
+        Watch::new(self.doubt.clone(), self.traffic.clone(), self.uses.clone(), patience)
     }
 
     /// A client of the calls of the transfer service that carry no bytes of contents.
@@ -128,11 +128,6 @@ impl Channel {
         let answer = before_end(&self.ended, answer).await.map_err(Status::from_error)?;
         let answer = Incoming::of_answer(answer.map(Body::new), field, max_message)?;
         Ok(tonic::Response::new(answer.into_body()))
-    }
-
-    /// What has come over the connection, of whatever call.
-    pub(super) fn received(&self) -> Received {
-        self.received.clone()
     }
 
     /// The origin of calls to the peer.

@@ -18,7 +18,7 @@ use super::channel::Channel;
 use super::dial::first_to_connect;
 use super::nearby::Nearby;
 use super::remote::RemotePeer;
-use crate::net::io::{BoxIo, Counted, HeadLimit, ReadAhead, Received, TLS_BUFFER};
+use crate::net::io::{BoxIo, Counted, HeadLimit, Prompt, ReadAhead, TLS_BUFFER, Traffic};
 use crate::net::limits::ClientLimits;
 use crate::net::tls::{PeerTls, server_name};
 
@@ -193,8 +193,8 @@ impl PeerConnector {
         time: Duration,
     ) -> Result<Channel, String> {
         let connect = async {
-            let (io, received) = secure(id, tcp.await?, tls).await?;
-            Channel::open(io, received, id, &self.limits.http2).await
+            let (io, traffic) = secure(id, tcp.await?, tls).await?;
+            Channel::open(io, traffic, id, &self.limits.http2).await
         };
         match timeout(time, connect).await {
             Ok(Ok(channel)) => Ok(channel),
@@ -208,17 +208,18 @@ async fn secure(
     id: PeerId,
     stream: TcpStream,
     tls: Option<Arc<ClientConfig>>,
-) -> io::Result<(BoxIo, Received)> {
+) -> io::Result<(BoxIo, Traffic)> {
     stream.set_nodelay(true)?;
-    let (stream, received) = Counted::new(stream);
+    let (stream, traffic) = Counted::new(stream);
     let Some(config) = tls else {
-        return Ok((Box::new(HeadLimit::new(stream)), received));
+        return Ok((Box::new(HeadLimit::new(stream)), traffic));
     };
     let connector = TlsConnector::from(config);
     let connect = connector.connect_with(server_name(id), ReadAhead::new(stream), |tls| {
         tls.set_buffer_limit(Some(TLS_BUFFER));
     });
-    Ok((Box::new(HeadLimit::new(connect.await.map_err(explain)?)), received))
+    let stream = Prompt::new(connect.await.map_err(explain)?);
+    Ok((Box::new(HeadLimit::new(stream)), traffic))
 }
 
 async fn connect_tcp(host: &Host, port: u16) -> io::Result<TcpStream> {

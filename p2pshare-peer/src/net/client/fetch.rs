@@ -8,19 +8,13 @@ use futures::{StreamExt, stream};
 use p2pshare_core::content::{ContentId, PieceRun};
 use p2pshare_core::transfer::{FetchEvent, QueueNews, SegmentStream, TransferError};
 use p2pshare_proto::v1;
-use tokio::time::timeout;
-use tonic::Status;
 
 use super::source::RemoteSource;
 use super::watch::Watch;
 use crate::net::grpc::{Incoming, Part};
-use crate::net::io::Received;
 use crate::net::limits::MAX_RUNS;
 use crate::net::status::transfer_error;
 use crate::net::wire;
-
-/// A peer that sends fewer bytes than this in the time that it may stall has stalled.
-const SIGN_OF_LIFE: u64 = 512;
 
 /// Fetches the runs, in as many calls one after the other as their number takes, or others instead; these only fit into a
 /// call that is the only one.
@@ -34,14 +28,13 @@ pub(super) async fn fetch(
     let room = if runs.is_empty() { 0 } else { MAX_RUNS.saturating_sub(runs.len()) };
     let others = &others[..others.len().min(room)];
     let call = source.open_fetch(&content, &runs[..first], others);
-    let (messages, received, watch) = call.await?;
+    let (messages, watch) = call.await?;
     let mut rest = runs.into_iter();
     rest.by_ref().take(first).for_each(drop);
     let fetching = Fetching {
         source,
         content,
         messages,
-        received,
         watch,
         rest,
         may_choose: !others.is_empty(),
@@ -61,8 +54,6 @@ struct Fetching {
     source: RemoteSource,
     content: ContentId,
     messages: Incoming<v1::FetchResponse>,
-    /// What has come over the connection.
-    received: Received,
     watch: Watch,
     /// Runs that were not asked for yet.
     rest: IntoIter<PieceRun>,
@@ -89,7 +80,7 @@ impl Fetching {
                 if runs.is_empty() {
                     return Ok(None);
                 }
-                (self.messages, self.received, self.watch) =
+                (self.messages, self.watch) =
                     self.source.open_fetch(&self.content, &runs, &[]).await?;
                 (self.queued, self.call_begun) = (false, false);
                 self.queue = QueueNews::default();
@@ -123,25 +114,11 @@ impl Fetching {
     async fn part(&mut self) -> Result<Option<Part<v1::FetchResponse>>, TransferError> {
         let part = match self.queued {
             true => self.messages.next().await,
-            false => self.part_in_time().await?,
+            false => {
+                let time = self.source.stall_timeout();
+                self.watch.busy(time, self.messages.next()).await?
+            }
         };
         part.map_err(|status| transfer_error(&status, &self.content))
-    }
-
-    /// HTTP/2 gives a frame when all of it has come, which takes a slow line minutes. So a peer is silent only when hardly
-    /// anything comes over the connection: less than a few answers to pings.
-    async fn part_in_time(
-        &mut self,
-    ) -> Result<Result<Option<Part<v1::FetchResponse>>, Status>, TransferError> {
-        let time = self.source.stall_timeout();
-        loop {
-            let before = self.received.bytes();
-            if let Ok(part) = timeout(time, self.messages.next()).await {
-                return Ok(part);
-            }
-            if self.received.bytes().saturating_sub(before) < SIGN_OF_LIFE {
-                return Err(TransferError::Stalled(time));
-            }
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! Sending a content to another peer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -18,13 +20,19 @@ use tonic::body::Body;
 use super::grants::{GrantProvider, GrantRequest};
 use super::remote::{RemotePeer, Route};
 use super::watch::Watch;
-use crate::net::grpc::{self, Encoded, Incoming as Messages, OutgoingBody, Part, SegmentField};
+use crate::net::grpc::{
+    self, Encoded, Incoming as Messages, OutgoingBody, Part, SegmentField, Unsent, Untaken,
+    WatchedBody,
+};
 use crate::net::limits::MAX_CONTROL_MESSAGE;
 use crate::net::status::transfer_error;
 use crate::net::wire;
 
 /// How many messages wait for the socket at most.
 const AHEAD: usize = 4;
+
+/// How often it is told how much was sent.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// What is to be sent.
 #[derive(Clone, Debug)]
@@ -71,7 +79,7 @@ impl RemotePeer {
         grants: &dyn GrantProvider,
         progress: &(dyn Fn(PushProgress) + Send + Sync),
     ) -> Result<SharePath, TransferError> {
-        let mut push = self.open_push(proposal, grants).await?;
+        let mut push = self.open_push(proposal, grants, progress).await?;
         let parts = wire::manifest_parts(proposal.manifest.clone());
         let manifest = async |messages: &Sender| {
             for part in parts {
@@ -106,10 +114,8 @@ impl RemotePeer {
                         let mut events = source.fetch(&content, &runs).await?;
                         while let Some(event) = events.next().await {
                             if let FetchEvent::Segment(segment) = event? {
-                                let bytes = segment.data.len() as u64;
                                 let segment = Encoded::segment(SegmentField::PUSH, segment);
                                 messages.send(segment).await?;
-                                progress(PushProgress::Sent { bytes });
                             }
                         }
                         Ok(())
@@ -120,11 +126,12 @@ impl RemotePeer {
         }
     }
 
-    async fn open_push(
+    async fn open_push<'a>(
         &self,
         proposal: &PushProposal,
         grants: &dyn GrantProvider,
-    ) -> Result<Pushing, TransferError> {
+        progress: &'a (dyn Fn(PushProgress) + Send + Sync),
+    ) -> Result<Pushing<'a>, TransferError> {
         let request =
             GrantRequest { peer: self.id(), content: proposal.manifest.id(), access: Access::Push };
         let offer = v1::PushOffer {
@@ -137,45 +144,81 @@ impl RemotePeer {
             let (sender, receiver) = mpsc::channel(AHEAD);
             let offer = message(Outgoing::Offer(offer.clone()));
             let messages = ReceiverStream::new(receiver).map(Ok);
-            let request = grant.request(Body::new(OutgoingBody::of_request(messages)));
+            let untaken = Untaken::default();
+            let body = OutgoingBody::of_request(messages);
+            let sent = body.sent();
+            let body = WatchedBody::new(body, untaken.clone());
+            let request = grant.request(Body::new(body));
             let stall_timeout = limits.stall_timeout;
             async move {
                 // There is room: nothing was sent yet.
                 let _ = sender.try_send(offer);
                 let answers = channel.call(grpc::PUSH, request, None, MAX_CONTROL_MESSAGE).await?;
-                let messages = Sender { sender, stall_timeout };
-                Ok(answers.map(|answers| (messages, answers)))
+                let messages = Sender { sender, untaken, stall_timeout };
+                Ok(answers.map(|answers| (messages, answers, sent)))
             }
         });
-        let ((messages, answers), watch) = call.await?;
+        let ((messages, answers, sent), watch) = call.await?;
         let answer_timeout = limits.answer_timeout;
-        Ok(Pushing { messages, answers, watch, request, answer_timeout })
+        let told = Told { sent, bytes: 0, progress };
+        Ok(Pushing { messages, answers, watch, request, answer_timeout, told })
     }
 }
 
 /// A push that runs.
-struct Pushing {
+struct Pushing<'a> {
     messages: Sender,
     answers: Messages<v1::PushResponse>,
     watch: Watch,
     request: GrantRequest,
     answer_timeout: Duration,
+    told: Told<'a>,
 }
 
-impl Pushing {
+/// How much was sent, and told.
+struct Told<'a> {
+    sent: Arc<AtomicU64>,
+    bytes: u64,
+    progress: &'a (dyn Fn(PushProgress) + Send + Sync),
+}
+
+impl Told<'_> {
+    /// Tells it now and then while something is done.
+    async fn during<T>(&mut self, what: impl Future<Output = T>) -> T {
+        let mut what = std::pin::pin!(what);
+        loop {
+            let done = timeout(MOMENT, what.as_mut()).await;
+            self.tell();
+            if let Ok(done) = done {
+                return done;
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        let sent = self.sent.load(Relaxed);
+        let bytes = sent.saturating_sub(self.bytes);
+        if bytes > 0 {
+            self.bytes = sent;
+            (self.progress)(PushProgress::Sent { bytes });
+        }
+    }
+}
+
+impl Pushing<'_> {
     /// Sends what `feed` makes. An answer that comes before all is sent is given back, an error ends it.
     async fn feed(
         &mut self,
-        feed: impl AsyncFnOnce(&Sender) -> Result<(), Unsent>,
+        feed: impl AsyncFnOnce(&Sender) -> Result<(), NotFed>,
     ) -> Result<Option<Incoming>, TransferError> {
-        let Self { messages, answers, .. } = self;
+        let Self { messages, answers, told, .. } = self;
         let mut early = None;
-        let fed = {
+        let feeding = async {
             let mut fed = std::pin::pin!(feed(messages));
             loop {
                 tokio::select! {
                     biased;
-                    fed = fed.as_mut() => break fed,
+                    fed = fed.as_mut() => break Ok::<_, TransferError>(fed),
                     answer = answers.next(), if early.is_none() => {
                         let answer = answer.map_err(|status| transfer_error(&status, &self.request.content))?;
                         early = Some(event(answer)?);
@@ -183,11 +226,12 @@ impl Pushing {
                 }
             }
         };
-        match fed {
+        match told.during(feeding).await? {
             Ok(()) => Ok(early),
-            Err(Unsent::Error(error)) => Err(error),
+            Err(NotFed::Source(error)) => Err(error),
+            Err(NotFed::Unsent(Unsent::Stalled(time))) => Err(TransferError::Stalled(time)),
             // The peer ended the call: its answer says why.
-            Err(Unsent::Gone) => match self.answer().await {
+            Err(NotFed::Unsent(Unsent::Gone)) => match self.answer().await {
                 Ok(_) => Err(broken("the peer stopped to take what it wanted")),
                 Err(error) => Err(error),
             },
@@ -196,8 +240,7 @@ impl Pushing {
 
     async fn answer(&mut self) -> Result<Incoming, TransferError> {
         let time = self.answer_timeout;
-        let answer = timeout(time, self.answers.next()).await;
-        let answer = answer.map_err(|_| TransferError::Stalled(time))?;
+        let answer = self.told.during(self.watch.busy(time, self.answers.next())).await?;
         self.watch.alive();
         event(answer.map_err(|status| transfer_error(&status, &self.request.content))?)
     }
@@ -206,32 +249,33 @@ impl Pushing {
 /// Where the messages of a push go.
 struct Sender {
     sender: mpsc::Sender<Encoded>,
+    untaken: Untaken,
     stall_timeout: Duration,
 }
 
-/// Why something was not sent.
-enum Unsent {
-    /// The call has ended.
-    Gone,
-    /// This went wrong.
-    Error(TransferError),
+/// Why not all was sent.
+enum NotFed {
+    /// The receiver did not take it.
+    Unsent(Unsent),
+    /// What was to be sent is not there.
+    Source(TransferError),
 }
 
 impl Sender {
     async fn send(&self, message: Encoded) -> Result<(), Unsent> {
-        let sent = self.sender.send_timeout(message, self.stall_timeout);
-        sent.await.map_err(|error| match error {
-            mpsc::error::SendTimeoutError::Timeout(_) => {
-                TransferError::Stalled(self.stall_timeout).into()
-            }
-            mpsc::error::SendTimeoutError::Closed(_) => Unsent::Gone,
-        })
+        self.untaken.send(&self.sender, message, self.stall_timeout).await
     }
 }
 
-impl From<TransferError> for Unsent {
+impl From<Unsent> for NotFed {
+    fn from(unsent: Unsent) -> Self {
+        Self::Unsent(unsent)
+    }
+}
+
+impl From<TransferError> for NotFed {
     fn from(error: TransferError) -> Self {
-        Self::Error(error)
+        Self::Source(error)
     }
 }
 

@@ -9,7 +9,6 @@ use p2pshare_core::content::{ContentId, Manifest, ManifestBuilder, PieceRun};
 use p2pshare_core::identity::Access;
 use p2pshare_core::transfer::{HaveStream, HaveUpdate, PieceSource, SegmentStream, TransferError};
 use p2pshare_proto::v1;
-use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::{Status, Streaming};
 
@@ -19,7 +18,6 @@ use super::grants::{GrantProvider, GrantRequest};
 use super::remote::{RemotePeer, Route};
 use super::watch::Watch;
 use crate::net::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
-use crate::net::io::Received;
 use crate::net::limits::MAX_SEGMENT_MESSAGE;
 use crate::net::status::transfer_error;
 use crate::net::wire;
@@ -44,29 +42,25 @@ impl RemoteSource {
         &self.peer
     }
 
-    /// Begins to fetch runs, or others instead, few enough for one message. Also gives what tells whether the connection is alive, and what
-    /// has to be told so.
+    /// Begins to fetch runs, or others instead, few enough for one message. Also gives what has to be told what comes.
     pub(super) async fn open_fetch(
         &self,
         content: &ContentId,
         runs: &[PieceRun],
         others: &[PieceRun],
-    ) -> Result<(Incoming<v1::FetchResponse>, Received, Watch), TransferError> {
+    ) -> Result<(Incoming<v1::FetchResponse>, Watch), TransferError> {
         let message = Encoded::message(&v1::FetchRequest {
             content_id: wire::content_id_bytes(content),
             runs: wire::runs_out(runs.iter().copied()),
             others: wire::runs_out(others.iter().copied()),
         });
         let (grants, request) = (&*self.grants, self.request(content));
-        let mut received = Received::default();
         let call = self.peer.call(Route::Bulk, grants, request, |channel, grant| {
-            received = channel.received();
             let message = stream::iter([Ok(message.clone())]);
             let request = grant.request(Body::new(OutgoingBody::of_request(message)));
             channel.call(grpc::FETCH, request, Some(SegmentField::FETCH), MAX_SEGMENT_MESSAGE)
         });
-        let (messages, watch) = call.await?;
-        Ok((messages, received, watch))
+        call.await
     }
 
     /// How long a peer may stall.
@@ -78,11 +72,10 @@ impl RemoteSource {
     async fn next<T>(
         &self,
         messages: &mut Streaming<T>,
+        watch: &Watch,
         content: &ContentId,
     ) -> Result<Option<T>, TransferError> {
-        let time = self.stall_timeout();
-        let message = timeout(time, messages.message()).await;
-        let message = message.map_err(|_| TransferError::Stalled(time))?;
+        let message = watch.busy(self.stall_timeout(), messages.message()).await?;
         message.map_err(|status| transfer_error(&status, content))
     }
 
@@ -107,7 +100,7 @@ impl PieceSource for RemoteSource {
             async move { channel.transfer_client().manifest(request).await }
         });
         let (mut parts, mut watch) = call.await?;
-        let first = self.next(&mut parts, content).await?;
+        let first = self.next(&mut parts, &watch, content).await?;
         watch.alive();
         let head = first.as_ref().and_then(|part| part.head.as_ref());
         let (Some(first), Some(head)) = (&first, head) else {
@@ -116,7 +109,7 @@ impl PieceSource for RemoteSource {
         let mut builder = ManifestBuilder::new(*content, head.length, &head.tail)?;
         builder.push(&first.chaining_values)?;
         while builder.missing() > 0 {
-            let Some(part) = self.next(&mut parts, content).await? else {
+            let Some(part) = self.next(&mut parts, &watch, content).await? else {
                 break;
             };
             watch.alive();
@@ -126,7 +119,7 @@ impl PieceSource for RemoteSource {
             }
             builder.push(&part.chaining_values)?;
         }
-        if self.next(&mut parts, content).await?.is_some() {
+        if self.next(&mut parts, &watch, content).await?.is_some() {
             return Err(broken("the manifest goes on after its end"));
         }
         watch.over();

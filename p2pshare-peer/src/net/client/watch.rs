@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use p2pshare_core::transfer::TransferError;
 use tokio::time::Instant;
 
 use super::channel::Uses;
-use crate::net::io::Received;
+use crate::net::io::Traffic;
 
 /// Whether a connection is in doubt: it takes no new calls then, those that run go on. A clone is the same doubt.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +28,7 @@ impl Doubt {
 #[derive(Debug)]
 pub(super) struct Watch {
     doubt: Doubt,
-    received: Received,
+    traffic: Traffic,
     /// When it began to wait for what comes next.
     since: Instant,
     /// How long silence is no reason for doubt.
@@ -38,15 +39,24 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(doubt: Doubt, received: Received, uses: Uses, patience: Duration) -> Self {
+    pub(super) fn new(doubt: Doubt, traffic: Traffic, uses: Uses, patience: Duration) -> Self {
         let since = Instant::now();
-        Self { doubt, received, since, patience, answered: false, over: false, _uses: uses }
+        Self { doubt, traffic, since, patience, answered: false, over: false, _uses: uses }
     }
 
     /// Something has come for this call; it waits for more.
     pub(super) fn alive(&mut self) {
         self.answered = true;
         self.since = Instant::now();
+    }
+
+    /// What comes of the call, unless hardly anything passes over the connection for so long.
+    pub(super) async fn busy<T>(
+        &self,
+        time: Duration,
+        what: impl Future<Output = T>,
+    ) -> Result<T, TransferError> {
+        self.traffic.busy(time, what).await.ok_or(TransferError::Stalled(time))
     }
 
     /// Nothing is waited for any more.
@@ -58,7 +68,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let waited = self.since.elapsed();
-        let silent = self.received.silence().min(waited) >= self.patience;
+        let silent = self.traffic.silence().min(waited) >= self.patience;
         let ignored = !self.answered && waited >= self.patience.saturating_mul(2);
         if !self.over && (silent || ignored) {
             self.doubt.0.store(true, Relaxed);

@@ -1,6 +1,8 @@
 //! Messages on their way out.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -12,6 +14,7 @@ use prost::Message;
 use prost::encoding::{encode_varint, encoded_len_varint};
 use tonic::Status;
 
+use super::slices::SliceLen;
 use super::{DATA_TAG, HEAD, OFFSET_TAG, SegmentField};
 
 /// A message as it goes over the wire: what comes before the bytes of its segment, and these.
@@ -70,19 +73,55 @@ fn with_head(len: usize, room: usize) -> BytesMut {
 pub(crate) struct OutgoingBody<S> {
     /// `None` when they have ended.
     messages: Option<S>,
+    /// What is left of the message that was begun.
+    head: Bytes,
     data: Bytes,
+    slices: SliceLen,
+    /// How many bytes of segments were handed on.
+    sent: Arc<AtomicU64>,
     is_answer: bool,
 }
 
 impl<S> OutgoingBody<S> {
     /// The body of a request.
     pub(crate) fn of_request(messages: S) -> Self {
-        Self { messages: Some(messages), data: Bytes::new(), is_answer: false }
+        Self::new(messages, false)
     }
 
     /// The body of an answer.
     pub(crate) fn of_answer(messages: S) -> Self {
-        Self { messages: Some(messages), data: Bytes::new(), is_answer: true }
+        Self::new(messages, true)
+    }
+
+    fn new(messages: S, is_answer: bool) -> Self {
+        Self {
+            messages: Some(messages),
+            head: Bytes::new(),
+            data: Bytes::new(),
+            slices: SliceLen::default(),
+            sent: Arc::default(),
+            is_answer,
+        }
+    }
+
+    /// How many bytes of segments were handed on to HTTP/2, which has little room for them.
+    pub(crate) fn sent(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.sent)
+    }
+
+    /// The next slice of the message that was begun.
+    fn slice(&mut self) -> Option<Bytes> {
+        let is_data = self.head.is_empty();
+        let rest = if is_data { &mut self.data } else { &mut self.head };
+        if rest.is_empty() {
+            return None;
+        }
+        let slice = rest.split_to(self.slices.get().min(rest.len()));
+        self.slices.handed_on(slice.len());
+        if is_data {
+            self.sent.fetch_add(slice.len() as u64, Relaxed);
+        }
+        Some(slice)
     }
 }
 
@@ -94,20 +133,19 @@ impl<S: Stream<Item = Result<Encoded, Status>> + Unpin> Body for OutgoingBody<S>
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if !self.data.is_empty() {
-            let data = std::mem::take(&mut self.data);
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-        let Some(messages) = &mut self.messages else {
-            return Poll::Ready(None);
-        };
-        let end = match ready!(messages.poll_next_unpin(cx)) {
-            Some(Ok(Encoded { head, data })) => {
-                self.data = data;
-                return Poll::Ready(Some(Ok(Frame::data(head))));
+        self.slices.taken();
+        let end = loop {
+            if let Some(slice) = self.slice() {
+                return Poll::Ready(Some(Ok(Frame::data(slice))));
             }
-            Some(Err(status)) => status,
-            None => Status::ok(""),
+            let Some(messages) = &mut self.messages else {
+                return Poll::Ready(None);
+            };
+            match ready!(messages.poll_next_unpin(cx)) {
+                Some(Ok(Encoded { head, data })) => (self.head, self.data) = (head, data),
+                Some(Err(status)) => break status,
+                None => break Status::ok(""),
+            }
         };
         // What it holds is freed before the other end learns that it is over.
         self.messages = None;
@@ -120,6 +158,6 @@ impl<S: Stream<Item = Result<Encoded, Status>> + Unpin> Body for OutgoingBody<S>
     }
 
     fn is_end_stream(&self) -> bool {
-        self.messages.is_none() && self.data.is_empty()
+        self.messages.is_none() && self.head.is_empty() && self.data.is_empty()
     }
 }

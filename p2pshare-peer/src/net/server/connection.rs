@@ -2,17 +2,19 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use super::ServerSecurity;
-use super::calls::{Calls, Usage};
+use super::calls::Calls;
 use super::handshake::shake;
+use super::usage::Usage;
 use crate::net::io::Lingering;
 use crate::net::limits::{Http2Settings, ServerLimits};
 use crate::net::service::TransferService;
@@ -24,6 +26,9 @@ pub(super) struct Settings {
     pub(super) security: ServerSecurity,
     pub(super) limits: ServerLimits,
 }
+
+/// However short the time in which something must be read: how often a connection is looked at.
+const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 
 /// Serves one connection until the client leaves, has been idle for too long or breaks the rules, or `stop` and every
 /// call on it has ended.
@@ -47,9 +52,10 @@ async fn talk(stream: Lingering, settings: Arc<Settings>, stop: CancellationToke
         Ok(Err(error)) => return tracing::debug!(%error, "handshake failed"),
         Err(_) => return tracing::debug!("handshake took too long"),
     };
-    let usage = Arc::new(Usage::new(limits.stalled_fetches));
+    let usage = Arc::new(Usage::new());
     let calls = Calls::new(&settings, connection, Arc::clone(&usage));
     let mut served = pin!(http2_builder(&limits.http2).serve_connection(TokioIo::new(io), calls));
+    let mut looks = interval(limits.stall_timeout.max(SHORTEST_LOOK));
     let mut leaving = false;
     let mut grace_end = Instant::now();
     loop {
@@ -61,7 +67,12 @@ async fn talk(stream: Lingering, settings: Arc<Settings>, stop: CancellationToke
                 }
                 return;
             }
-            () = usage.abused() => return tracing::debug!("client reads nothing of what it asked for"),
+            _ = looks.tick() => {
+                if usage.unread(limits.stall_timeout) > limits.unread_answers {
+                    return tracing::debug!("client reads nothing of what it asked for");
+                }
+                continue;
+            }
             // Told to stop, or idle: no new calls, those that run may end.
             () = stop.cancelled(), if !leaving => leaving = true,
             () = until(idle_end), if !leaving => {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
 use super::ServerSecurity;
-use crate::net::io::{BoxIo, Lingering, ReadAhead, TLS_BUFFER, forward_writes};
+use crate::net::io::{BoxIo, Lingering, Prompt, ReadAhead, TLS_BUFFER, forward_writes};
 
 /// What a client says first (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -31,7 +31,7 @@ pub(super) async fn shake(
             let accept = acceptor.accept_with(stream, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
             let stream = accept.await?;
             let key = client_key(stream.get_ref().1)?;
-            (Box::new(stream), PeerConnection::Tls { key })
+            (Box::new(Prompt::new(stream)), PeerConnection::Tls { key })
         }
     };
     let mut first = [0; PREFACE.len()];

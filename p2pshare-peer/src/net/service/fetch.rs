@@ -1,15 +1,14 @@
 //! Answers of the call `Fetch`: the bulk path of the server.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use p2pshare_core::content::{ContentId, PieceRun};
 use p2pshare_core::identity::{PeerId, Username};
 use p2pshare_core::transfer::{FetchEvent, PieceSource, Spread};
 
-use super::pump::{self, Failure, Outbound};
-use super::{Answers, ServerServices, StallReport};
+use super::pump::{self, Failure, Outbound, Reader};
+use super::{Answers, ServerServices};
 use crate::net::grpc::Encoded;
 use crate::net::uploads::Key;
 use crate::net::wire;
@@ -28,13 +27,9 @@ pub(super) struct Fetch {
 }
 
 /// Waits for an upload slot and then sends the bytes. The slot is free again when all bytes were handed on, when the
-/// client goes away, and when it reads nothing for `stall_timeout`.
-pub(super) fn answer(
-    fetch: Fetch,
-    stall_timeout: Duration,
-    report: Option<StallReport>,
-) -> Answers<Encoded> {
-    pump::spawn(stall_timeout, report, |answers| fetch.run(answers))
+/// client goes away, and when it reads nothing for too long.
+pub(super) fn answer(fetch: Fetch, reader: Reader) -> Answers<Encoded> {
+    pump::spawn(reader, |answers| fetch.run(answers))
 }
 
 impl Fetch {

@@ -8,38 +8,35 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use p2pshare_core::transfer::TransferError;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
-use super::{Answers, StallReport};
+use super::Answers;
+use crate::net::grpc::{Unsent, Untaken};
 use crate::net::status::transfer_status;
 
 /// How many messages wait for the socket at most. With segments of a megabyte it bounds the memory of a fetch.
 const AHEAD: usize = 4;
 
+/// The client that reads an answer.
+pub(super) struct Reader {
+    /// Whether it takes what is there.
+    pub(super) untaken: Untaken,
+    /// How long it may take nothing.
+    pub(super) stall_timeout: Duration,
+}
+
 /// Where the work puts its messages.
 pub(super) struct Outbound<T> {
     sender: mpsc::Sender<Result<T, Status>>,
-    stall_timeout: Duration,
-}
-
-/// Why a message could not be sent: the work must end and free what it holds.
-pub(super) enum Unsent {
-    /// The client went away.
-    Gone,
-    /// The client read nothing for the time given.
-    Stalled(Duration),
+    reader: Reader,
 }
 
 impl<T> Outbound<T> {
-    /// Sends a message; waits for room at most as long as a client may stall.
+    /// Sends a message; waits for room as long as the client reads.
     pub(super) async fn send(&self, message: T) -> Result<(), Unsent> {
-        let sent = self.sender.send_timeout(Ok(message), self.stall_timeout);
-        sent.await.map_err(|error| match error {
-            mpsc::error::SendTimeoutError::Timeout(_) => Unsent::Stalled(self.stall_timeout),
-            mpsc::error::SendTimeoutError::Closed(_) => Unsent::Gone,
-        })
+        let Reader { untaken, stall_timeout } = &self.reader;
+        untaken.send(&self.sender, Ok(message), *stall_timeout).await
     }
 
     /// Sends a message if there is room for it; for news that the next one replaces.
@@ -70,37 +67,20 @@ impl From<Unsent> for Failure {
 }
 
 /// Runs the work as a task of its own and gives its messages. When the stream is dropped the task is cancelled; when the
-/// work fails, everything it held is dropped first and the error is the last message. A stream that lives on long after
-/// the work is done counts as unread.
-pub(super) fn spawn<T, W>(
-    stall_timeout: Duration,
-    report: Option<StallReport>,
-    work: impl FnOnce(Outbound<T>) -> W,
-) -> Answers<T>
+/// work fails, everything it held is dropped first and the error is the last message.
+pub(super) fn spawn<T, W>(reader: Reader, work: impl FnOnce(Outbound<T>) -> W) -> Answers<T>
 where
     T: Send + 'static,
     W: Future<Output = Result<(), Failure>> + Send + 'static,
 {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let outbound = Outbound { sender: sender.clone(), stall_timeout };
+    let outbound = Outbound { sender: sender.clone(), reader };
     let work = work(outbound);
     let task = tokio::spawn(async move {
         let error = match work.await {
-            Ok(()) => {
-                drop(sender);
-                // Ends this task unless the client takes what is left: a short answer consists of it, and is memory.
-                sleep(stall_timeout.saturating_mul(AHEAD as u32)).await;
-                if let Some(report) = report {
-                    report.send();
-                }
-                return;
-            }
-            Err(Failure::Unsent(Unsent::Gone)) => return,
+            Ok(()) | Err(Failure::Unsent(Unsent::Gone)) => return,
             Err(Failure::Error(error)) => error,
             Err(Failure::Unsent(Unsent::Stalled(time))) => {
-                if let Some(report) = report {
-                    report.send();
-                }
                 TransferError::Unavailable(format!("nothing was read for {time:?}"))
             }
         };

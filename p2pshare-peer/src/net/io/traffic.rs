@@ -1,0 +1,176 @@
+//! Counting what passes over a connection, encrypted or not.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+/// Less than this in the time that a peer may stall is silence: answers to pings take as much.
+const SIGN_OF_LIFE: u64 = 512;
+
+/// How many bytes have passed over a connection, and when the last came. A clone reads the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Traffic(Arc<Count>);
+
+#[derive(Debug)]
+struct Count {
+    /// Both ways together.
+    bytes: AtomicU64,
+    since: Instant,
+    /// When the last bytes came, in milliseconds after `since`.
+    last: AtomicU64,
+}
+
+impl Traffic {
+    /// How long nothing has come.
+    pub(crate) fn silence(&self) -> Duration {
+        let last = Duration::from_millis(self.0.last.load(Relaxed));
+        self.0.since.elapsed().saturating_sub(last)
+    }
+
+    /// Waits for something as long as the connection is busy; `None` once hardly anything has passed in `time`.
+    ///
+    /// HTTP/2 gives a frame when all of it has come, and what is sent goes into buffers first: on a slow line that is
+    /// shared, either takes minutes.
+    pub(crate) async fn busy<T>(&self, time: Duration, what: impl Future<Output = T>) -> Option<T> {
+        let mut what = std::pin::pin!(what);
+        loop {
+            let before = self.0.bytes.load(Relaxed);
+            if let Ok(done) = timeout(time, what.as_mut()).await {
+                return Some(done);
+            }
+            if self.0.bytes.load(Relaxed).saturating_sub(before) < SIGN_OF_LIFE {
+                return None;
+            }
+        }
+    }
+
+    fn came(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.passed(bytes);
+        let now = u64::try_from(self.0.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last.store(now, Relaxed);
+    }
+
+    fn passed(&self, bytes: usize) {
+        self.0.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        let (bytes, last) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Count { bytes, since: Instant::now(), last }))
+    }
+}
+
+/// A TCP connection that counts what passes.
+pub(crate) struct Counted {
+    stream: TcpStream,
+    traffic: Traffic,
+}
+
+impl Counted {
+    pub(crate) fn new(stream: TcpStream) -> (Self, Traffic) {
+        let traffic = Traffic::default();
+        (Self { stream, traffic: traffic.clone() }, traffic)
+    }
+
+    fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.traffic.passed(bytes);
+        }
+        written
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let more = buf.filled().len().saturating_sub(before);
+        self.traffic.came(more);
+        read
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.written(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.written(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const TIME: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_waits_as_long_as_much_passes() {
+        let traffic = Traffic::default();
+        let passing = async |bytes| {
+            for _ in 0..100 {
+                sleep(TIME / 4).await;
+                traffic.passed(bytes);
+            }
+            sleep(10 * TIME).await;
+        };
+        let begun = Instant::now();
+        assert_eq!(traffic.busy(TIME, sleep(TIME / 2)).await, Some(()));
+        assert_eq!(begun.elapsed(), TIME / 2);
+        tokio::select! {
+            waited = traffic.busy(TIME, pending::<()>()) => assert_eq!(waited, None),
+            () = passing(2000) => panic!("it waits on although nothing passes"),
+        }
+        assert!(begun.elapsed() > 25 * TIME, "{:?}", begun.elapsed());
+        let begun = Instant::now();
+        tokio::select! {
+            waited = traffic.busy(TIME, pending::<()>()) => assert_eq!(waited, None),
+            () = passing(64) => panic!("pings keep it"),
+        }
+        assert_eq!(begun.elapsed(), TIME);
+    }
+}

@@ -1,0 +1,181 @@
+//! What a connection is used for: the calls on it, and what of their answers nobody reads.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+use tracing::Span;
+
+use crate::net::grpc::{Untaken, WatchedBody};
+
+/// What a connection is used for at the moment.
+pub(super) struct Usage {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+struct State {
+    transfers: usize,
+    last_change: Instant,
+    /// How many calls there were.
+    count: u64,
+    /// Those that run, by their number.
+    calls: HashMap<u64, Untaken>,
+}
+
+impl Usage {
+    pub(super) fn new() -> Self {
+        let state =
+            State { transfers: 0, last_change: Instant::now(), count: 0, calls: HashMap::new() };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Since when there is no transfer; `None` while there is one.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.transfers == 0).then_some(state.last_change)
+    }
+
+    /// Ready when the answer of [`idle_since`](Self::idle_since) has changed.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Of how many answers the client has taken nothing for so long, although there was something to take. They are memory
+    /// until it does, or the connection is closed.
+    pub(super) fn unread(&self, time: Duration) -> usize {
+        self.state().calls.values().filter(|answer| answer.time() >= time).count()
+    }
+
+    fn count(&self, change: impl FnOnce(usize) -> usize) {
+        let mut state = self.state();
+        state.transfers = change(state.transfers);
+        state.last_change = Instant::now();
+        self.changed.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that runs.
+pub(super) struct Call {
+    usage: Arc<Usage>,
+    number: u64,
+    is_transfer: bool,
+    /// Whether its answer is taken.
+    pub(super) untaken: Untaken,
+}
+
+impl Call {
+    /// Begins a call.
+    pub(super) fn new(usage: &Arc<Usage>, is_transfer: bool) -> Self {
+        let untaken = Untaken::default();
+        let mut state = usage.state();
+        state.count += 1;
+        let number = state.count;
+        state.calls.insert(number, untaken.clone());
+        drop(state);
+        if is_transfer {
+            usage.count(|transfers| transfers + 1);
+        }
+        Self { usage: Arc::clone(usage), number, is_transfer, untaken }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.usage.state().calls.remove(&self.number);
+        if self.is_transfer {
+            self.usage.count(|transfers| transfers.saturating_sub(1));
+        }
+    }
+}
+
+/// The body of an answer; the call lasts as long as it does.
+pub(super) struct Answer {
+    body: WatchedBody<Body>,
+    _call: Call,
+    /// Ends with it.
+    _span: Span,
+}
+
+impl Answer {
+    pub(super) fn new(body: Body, call: Call, span: Span) -> Self {
+        let body = WatchedBody::new(body, call.untaken.clone());
+        Self { body, _call: call, _span: span }
+    }
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use http_body::Body as _;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn answer(usage: &Arc<Usage>, parts: usize) -> Pin<Box<Answer>> {
+        let part = || Ok::<_, Status>(Frame::data(Bytes::from_static(b"part")));
+        let parts: Vec<_> = std::iter::repeat_with(part).take(parts).collect();
+        let body = Body::new(StreamBody::new(futures::stream::iter(parts)));
+        Box::pin(Answer::new(body, Call::new(usage, true), Span::none()))
+    }
+
+    fn next(answer: &mut Pin<Box<Answer>>) -> bool {
+        let polled = answer.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
+        matches!(polled, Poll::Ready(Some(Ok(_))))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_taken_counts_until_it_is_or_the_answer_is_gone() {
+        let usage = Arc::new(Usage::new());
+        let [mut taken, mut given_up] = [answer(&usage, 2), answer(&usage, 2)];
+        let never_asked_for = answer(&usage, 1);
+        assert!(next(&mut taken) && next(&mut given_up));
+        tokio::time::advance(PATIENCE - Duration::from_millis(1)).await;
+        assert_eq!(usage.unread(PATIENCE), 0);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(usage.unread(PATIENCE), 2);
+        assert!(next(&mut taken));
+        assert_eq!(usage.unread(PATIENCE), 1);
+        drop(given_up);
+        assert_eq!(usage.unread(PATIENCE), 0);
+        drop(taken);
+        assert!(usage.idle_since().is_none());
+        drop(never_asked_for);
+        assert_eq!(usage.idle_since(), Some(Instant::now()));
+    }
+}
