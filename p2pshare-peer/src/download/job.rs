@@ -30,8 +30,8 @@ const SMALL_AT_ONCE: usize = 64;
 /// Larger contents that are fetched at a time.
 const LARGE_AT_ONCE: usize = 2;
 
-/// On a slow line a segment takes long, and comes as one. Whether a source is silent is seen at the connection; this is
-/// for those who keep that busy and give nothing. A peer that serves gives up a line that is slower.
+/// On a slow line that others share a slice of a segment takes long. Whether a source is silent is seen at the connection;
+/// this is for those who keep that busy and give nothing.
 const SLOWEST_SEGMENT: Duration = Duration::from_secs(90);
 
 /// A download for whose place others wait goes on so long with sources that have nothing of use.

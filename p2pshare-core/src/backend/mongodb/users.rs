@@ -41,6 +41,13 @@ impl UserStore for MongoStore {
     }
 
     async fn set_disabled(&self, name: &Username, disabled: bool) -> StoreResult<bool> {
+        if disabled {
+            // Not first in the transaction: whoever writes this account all the time, by publishing, would have it begin
+            // again and again. This waits for its turn, and then nobody lets the account write any more.
+            let enabled = doc! { "_id": name.as_str(), "disabled": false };
+            let update = doc! { "$set": { "disabled": true }, "$inc": { "rev": 1 } };
+            patiently(|| self.database.users.update_one(enabled.clone(), update.clone())).await?;
+        }
         Ok(transact!(&self.database, set_disabled, name, disabled))
     }
 
