@@ -7,7 +7,6 @@
 mod incoming;
 mod outgoing;
 mod parse;
-mod slices;
 mod untaken;
 
 pub(crate) use incoming::Incoming;

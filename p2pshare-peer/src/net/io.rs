@@ -2,6 +2,7 @@
 
 mod forward;
 mod heads;
+mod line;
 mod lingering;
 mod prompt;
 mod read_ahead;

@@ -111,10 +111,10 @@ pub struct ClientLimits {
     /// How long the addresses that are known from the local network may take, all together: nothing proves them, and
     /// whoever is near answers at once.
     pub nearby_timeout: Duration,
-    /// How long a call may take until its answer begins, and how long a receiver of a push may take for its next step.
+    /// How long a call may take until its answer begins, and how long a receiver of a push may take nothing, or say nothing
+    /// while hardly anything passes over the connection; ten times as long otherwise.
     pub answer_timeout: Duration,
-    /// How long a peer may send nothing worth mentioning of a fetch, unless it has put it into a queue, or take nothing of
-    /// a push.
+    /// How long hardly anything may pass over the connection of a fetch, unless the peer has put it into a queue.
     pub stall_timeout: Duration,
     /// How HTTP/2 is spoken.
     pub http2: Http2Settings,

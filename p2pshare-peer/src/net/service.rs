@@ -25,6 +25,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
+use super::io::Traffic;
 use super::limits::{MAX_OFFER, MAX_REQUEST, MAX_SEGMENT_MESSAGE, ServerLimits};
 use super::status::{denied_status, transfer_status};
 use super::uploads::Uploads;
@@ -88,6 +89,8 @@ impl TransferService {
     ) -> http::Response<Body> {
         let is_push = request.uri().path() == grpc::PUSH;
         let (parts, body) = request.into_parts();
+        // Set by this project's server, as below.
+        let traffic: Traffic = parts.extensions.get().cloned().unwrap_or_default();
         let metadata = MetadataMap::from_headers(parts.headers);
         let request = Request::from_parts(metadata, parts.extensions, body);
         let answers = match is_push {
@@ -98,7 +101,8 @@ impl TransferService {
             Ok(answers) => answers,
             Err(status) => return status.into_http(),
         };
-        let mut response = http::Response::new(Body::new(OutgoingBody::of_answer(answers)));
+        let mut response =
+            http::Response::new(Body::new(OutgoingBody::of_answer(answers, traffic)));
         let content_type = http::HeaderValue::from_static("application/grpc");
         response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
         response

@@ -130,6 +130,13 @@ impl Raw {
         Self::with_window(server, 0x7fff_ffff).await
     }
 
+    /// Whatever is sent on these streams, the server may send so many bytes more on each.
+    async fn allow(&mut self, streams: impl Iterator<Item = u32>, bytes: u32) -> bool {
+        let update = |stream| frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes());
+        let updates: Vec<_> = streams.map(update).collect();
+        self.write(&updates.concat()).await
+    }
+
     async fn with_window(server: &Server, window: u32) -> Self {
         let tls = PeerTls::new(&PeerKey::generate().unwrap()).unwrap();
         let config = tls.for_peer(server.key.peer_id()).unwrap();
@@ -507,5 +514,34 @@ async fn short_answers_that_nobody_reads() {
         }
         raw.closed().await;
     }
+    honest_is_served(&server, &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_which_a_little_is_read_now_and_then() {
+    const STREAMS: u32 = 20;
+    let (server, id) = server(|setup| {
+        setup.slots = STREAMS as usize;
+        setup.limits.stall_timeout = SHORT;
+    })
+    .await;
+    let mut raw = Raw::with_window(&server, 1).await;
+    let grant = format!("Bearer {}mallory", Guard::GRANT);
+    let message = [&[0, 0, 0, 0, 34, 0x0a, 32], id.as_bytes().as_slice()].concat();
+    let streams = || (0..STREAMS).map(|number| 2 * number + 1);
+    for stream in streams() {
+        let headers = call(FETCH, &[("authorization", &grant)]);
+        let opened = frame(HEADERS, END_HEADERS, stream, &headers);
+        assert!(raw.write(&[opened, frame(0, 1, stream, &message)].concat()).await);
+    }
+    until(|| server.slots.usage().0 > 0).await;
+    // A slice's worth in half the time in which something must be read: without an end if that were something.
+    let begun = std::time::Instant::now();
+    while raw.allow(streams(), 8 << 10).await && begun.elapsed() < 20 * SHORT {
+        tokio::time::sleep(SHORT / 2).await;
+    }
+    raw.closed().await;
+    assert!(begun.elapsed() < 20 * SHORT, "it was let go on");
+    until(|| server.slots.usage() == (0, 0)).await;
     honest_is_served(&server, &id).await;
 }

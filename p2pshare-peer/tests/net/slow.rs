@@ -11,7 +11,7 @@ use p2pshare_core::identity::{PeerAddr, PeerKey};
 use p2pshare_core::transfer::{MemorySource, PieceSource, TransferError};
 use p2pshare_peer::net::{ClientLimits, PeerConnector, PushProgress, PushProposal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpSocket;
 
 use crate::support::{Grants, Inbox, Setup, bytes, client_tls, name, segments, source_of, within};
 
@@ -46,12 +46,21 @@ impl Pace {
 
 /// A line to a server, with how fast it is up, to the server, and down.
 async fn line(to: SocketAddr, up: Pace, down: Pace) -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    // Its own sockets take as little ahead as the system lets them.
+    let socket = || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 << 10).unwrap();
+        socket.set_send_buffer_size(16 << 10).unwrap();
+        socket
+    };
+    let near = socket();
+    near.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let listener = near.listen(8).unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((near, _)) = listener.accept().await {
             let (near_read, near_write) = near.into_split();
-            let far = TcpStream::connect(to).await.unwrap();
+            let far = socket().connect(to).await.unwrap();
             let (far_read, far_write) = far.into_split();
             tokio::spawn(up.clone().carry(near_read, far_write));
             tokio::spawn(down.clone().carry(far_read, near_write));
@@ -135,12 +144,13 @@ async fn pushes_over_a_slow_line_arrive_and_tell_how_far_they_are() {
             peer.push(&proposal, memory, &*Grants::of("anna"), &progress).await
         }
     });
-    for received in within(join_all(pushes)).await {
+    for received in join_all(pushes).await {
         received.unwrap();
     }
+    let end = begun.elapsed();
     let all = (0..PUSHES).map(|number| LEN + number).sum::<usize>();
     assert_eq!(*told.lock().unwrap(), all as u64);
-    // Not as soon as they are in memory: half of them has arrived by then.
+    // Two thirds are not told as soon as they are in memory.
     let soonest = soonest.lock().unwrap().unwrap();
-    assert!(soonest > Duration::from_secs(3), "{soonest:?} of {:?}", begun.elapsed());
+    assert!(soonest > end / 4, "{soonest:?} of {end:?}");
 }

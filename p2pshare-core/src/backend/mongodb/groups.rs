@@ -71,7 +71,7 @@ impl GroupStore for MongoStore {
     }
 
     async fn remove_member(&self, name: &GroupName, user: &Username) -> StoreResult<bool> {
-        Ok(transact!(&self.database, remove, name, user))
+        Ok(transact!(in haste: &self.database, remove, name, user))
     }
 
     async fn set_group_owner(&self, name: &GroupName, owner: &Username) -> StoreResult<bool> {
@@ -79,7 +79,7 @@ impl GroupStore for MongoStore {
     }
 
     async fn delete_group(&self, name: &GroupName) -> StoreResult<bool> {
-        Ok(transact!(&self.database, delete, name))
+        Ok(transact!(in haste: &self.database, delete, name))
     }
 }
 

@@ -37,18 +37,11 @@ impl UserStore for MongoStore {
         expected: Option<&Verifier>,
         kept: KeptSessions,
     ) -> StoreResult<bool> {
-        Ok(transact!(&self.database, set_verifier, name, verifier, expected, kept))
+        Ok(transact!(in haste: &self.database, set_verifier, name, verifier, expected, kept))
     }
 
     async fn set_disabled(&self, name: &Username, disabled: bool) -> StoreResult<bool> {
-        if disabled {
-            // Not first in the transaction: whoever writes this account all the time, by publishing, would have it begin
-            // again and again. This waits for its turn, and then nobody lets the account write any more.
-            let enabled = doc! { "_id": name.as_str(), "disabled": false };
-            let update = doc! { "$set": { "disabled": true }, "$inc": { "rev": 1 } };
-            patiently(|| self.database.users.update_one(enabled.clone(), update.clone())).await?;
-        }
-        Ok(transact!(&self.database, set_disabled, name, disabled))
+        Ok(transact!(in haste: &self.database, set_disabled, name, disabled))
     }
 
     async fn set_operator(&self, name: &Username, operator: bool) -> StoreResult<bool> {
@@ -58,7 +51,7 @@ impl UserStore for MongoStore {
     }
 
     async fn delete_user(&self, name: &Username) -> StoreResult<bool> {
-        Ok(transact!(&self.database, delete, name))
+        Ok(transact!(in haste: &self.database, delete, name))
     }
 
     async fn users(&self, after: Option<&Username>, limit: u32) -> StoreResult<Vec<User>> {

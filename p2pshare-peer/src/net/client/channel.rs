@@ -130,6 +130,11 @@ impl Channel {
         Ok(tonic::Response::new(answer.into_body()))
     }
 
+    /// What passes over the connection.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.traffic.clone()
+    }
+
     /// The origin of calls to the peer.
     pub(super) fn origin(&self) -> Uri {
         self.origin.clone()

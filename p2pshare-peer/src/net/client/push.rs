@@ -31,6 +31,9 @@ use crate::net::wire;
 /// How many messages wait for the socket at most.
 const AHEAD: usize = 4;
 
+/// How many times as long as for another answer is waited for that of a receiver while the connection is busy.
+const LONGEST_WAIT: u32 = 10;
+
 /// How often it is told how much was sent.
 const MOMENT: Duration = Duration::from_millis(200);
 
@@ -145,11 +148,11 @@ impl RemotePeer {
             let offer = message(Outgoing::Offer(offer.clone()));
             let messages = ReceiverStream::new(receiver).map(Ok);
             let untaken = Untaken::default();
-            let body = OutgoingBody::of_request(messages);
+            let body = OutgoingBody::of_request(messages, channel.traffic());
             let sent = body.sent();
             let body = WatchedBody::new(body, untaken.clone());
             let request = grant.request(Body::new(body));
-            let stall_timeout = limits.stall_timeout;
+            let stall_timeout = limits.answer_timeout;
             async move {
                 // There is room: nothing was sent yet.
                 let _ = sender.try_send(offer);
@@ -240,7 +243,10 @@ impl Pushing<'_> {
 
     async fn answer(&mut self) -> Result<Incoming, TransferError> {
         let time = self.answer_timeout;
-        let answer = self.told.during(self.watch.busy(time, self.answers.next())).await?;
+        let answer = self.told.during(self.watch.busy(time, self.answers.next()));
+        // What was sent before is there by then, however slow the line is: whoever says nothing is stuck.
+        let answer = timeout(time.saturating_mul(LONGEST_WAIT), answer).await;
+        let answer = answer.map_err(|_| TransferError::Stalled(time)).flatten()?;
         self.watch.alive();
         event(answer.map_err(|status| transfer_error(&status, &self.request.content))?)
     }

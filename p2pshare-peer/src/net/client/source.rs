@@ -57,7 +57,8 @@ impl RemoteSource {
         let (grants, request) = (&*self.grants, self.request(content));
         let call = self.peer.call(Route::Bulk, grants, request, |channel, grant| {
             let message = stream::iter([Ok(message.clone())]);
-            let request = grant.request(Body::new(OutgoingBody::of_request(message)));
+            let request =
+                grant.request(Body::new(OutgoingBody::of_request(message, channel.traffic())));
             channel.call(grpc::FETCH, request, Some(SegmentField::FETCH), MAX_SEGMENT_MESSAGE)
         });
         call.await

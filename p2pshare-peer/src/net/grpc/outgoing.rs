@@ -14,8 +14,8 @@ use prost::Message;
 use prost::encoding::{encode_varint, encoded_len_varint};
 use tonic::Status;
 
-use super::slices::SliceLen;
 use super::{DATA_TAG, HEAD, OFFSET_TAG, SegmentField};
+use crate::net::io::Traffic;
 
 /// A message as it goes over the wire: what comes before the bytes of its segment, and these.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,8 @@ pub(crate) struct OutgoingBody<S> {
     /// What is left of the message that was begun.
     head: Bytes,
     data: Bytes,
-    slices: SliceLen,
+    /// That of the connection, which says how long slices may be.
+    traffic: Traffic,
     /// How many bytes of segments were handed on.
     sent: Arc<AtomicU64>,
     is_answer: bool,
@@ -84,21 +85,21 @@ pub(crate) struct OutgoingBody<S> {
 
 impl<S> OutgoingBody<S> {
     /// The body of a request.
-    pub(crate) fn of_request(messages: S) -> Self {
-        Self::new(messages, false)
+    pub(crate) fn of_request(messages: S, traffic: Traffic) -> Self {
+        Self::new(messages, traffic, false)
     }
 
     /// The body of an answer.
-    pub(crate) fn of_answer(messages: S) -> Self {
-        Self::new(messages, true)
+    pub(crate) fn of_answer(messages: S, traffic: Traffic) -> Self {
+        Self::new(messages, traffic, true)
     }
 
-    fn new(messages: S, is_answer: bool) -> Self {
+    fn new(messages: S, traffic: Traffic, is_answer: bool) -> Self {
         Self {
             messages: Some(messages),
             head: Bytes::new(),
             data: Bytes::new(),
-            slices: SliceLen::default(),
+            traffic,
             sent: Arc::default(),
             is_answer,
         }
@@ -116,8 +117,7 @@ impl<S> OutgoingBody<S> {
         if rest.is_empty() {
             return None;
         }
-        let slice = rest.split_to(self.slices.get().min(rest.len()));
-        self.slices.handed_on(slice.len());
+        let slice = rest.split_to(self.traffic.slice().min(rest.len()));
         if is_data {
             self.sent.fetch_add(slice.len() as u64, Relaxed);
         }
@@ -133,7 +133,6 @@ impl<S: Stream<Item = Result<Encoded, Status>> + Unpin> Body for OutgoingBody<S>
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        self.slices.taken();
         let end = loop {
             if let Some(slice) = self.slice() {
                 return Poll::Ready(Some(Ok(Frame::data(slice))));

@@ -5,15 +5,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-/// Since when the other end has taken nothing of a body although there was something. A clone tells the same.
+/// So much has to be taken in the time in which something must be, or all that is there: less is as good as nothing.
+const SOMETHING: usize = 64 << 10;
+
+/// Since when the other end has taken nothing of a body, or hardly anything, although there was something. A clone tells
+/// the same.
 ///
-/// HTTP/2 asks a body for its next part when there is room for it: when of what came before enough was taken.
+/// HTTP/2 asks a body for its next part when there was room for the one before: when enough was taken.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Untaken(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct Untaken(Arc<Mutex<Option<Waiting>>>);
+
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    /// What was taken since.
+    taken: usize,
+}
 
 /// Why a message could not be sent: the work must end and free what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +39,7 @@ pub(crate) enum Unsent {
 impl Untaken {
     /// How long it has been so; zero when nothing waits.
     pub(crate) fn time(&self) -> Duration {
-        self.since().map_or(Duration::ZERO, |since| since.elapsed())
+        self.waiting().as_ref().map_or(Duration::ZERO, |waiting| waiting.since.elapsed())
     }
 
     /// Sends a message of this body; waits for room as long as the other end takes of it now and then, at least once in
@@ -40,6 +52,9 @@ impl Untaken {
     ) -> Result<(), Unsent> {
         let mut room = pin!(sender.reserve());
         loop {
+            if sender.is_closed() {
+                return Err(Unsent::Gone);
+            }
             let Some(left) = time.checked_sub(self.time()).filter(|left| !left.is_zero()) else {
                 return Err(Unsent::Stalled(time));
             };
@@ -54,7 +69,27 @@ impl Untaken {
         }
     }
 
-    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+    /// A part was handed on.
+    fn handed_on(&self) {
+        let fresh = Waiting { since: Instant::now(), taken: 0 };
+        self.waiting().get_or_insert(fresh);
+    }
+
+    /// The last part, which was so long, was taken.
+    fn taken(&self, len: usize) {
+        if let Some(waiting) = &mut *self.waiting() {
+            waiting.taken += len;
+            if waiting.taken >= SOMETHING {
+                *waiting = Waiting { since: Instant::now(), taken: 0 };
+            }
+        }
+    }
+
+    fn nothing_waits(&self) {
+        *self.waiting() = None;
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -63,11 +98,21 @@ impl Untaken {
 pub(crate) struct WatchedBody<B> {
     body: B,
     untaken: Untaken,
+    /// How long the last part was.
+    last: usize,
 }
 
 impl<B> WatchedBody<B> {
+    /// As if something waited already: nobody has asked for anything.
     pub(crate) fn new(body: B, untaken: Untaken) -> Self {
-        Self { body, untaken }
+        untaken.handed_on();
+        Self { body, untaken, last: 0 }
+    }
+}
+
+impl<B> Drop for WatchedBody<B> {
+    fn drop(&mut self) {
+        self.untaken.nothing_waits();
     }
 }
 
@@ -79,10 +124,16 @@ impl<B: Body + Unpin> Body for WatchedBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        *self.untaken.since() = None;
+        let last = std::mem::take(&mut self.last);
+        self.untaken.taken(last);
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(Some(_))) {
-            *self.untaken.since() = Some(Instant::now());
+        match &polled {
+            Poll::Ready(Some(frame)) => {
+                let data = frame.as_ref().ok().and_then(Frame::data_ref);
+                self.last = data.map_or(0, Buf::remaining);
+                self.untaken.handed_on();
+            }
+            Poll::Ready(None) | Poll::Pending => self.untaken.nothing_waits(),
         }
         polled
     }
@@ -110,8 +161,8 @@ mod tests {
 
     const TIME: Duration = Duration::from_secs(60);
 
-    fn body(parts: usize, untaken: &Untaken) -> impl Body<Data = Bytes> + Unpin {
-        let part = || Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"part")));
+    fn body(parts: usize, len: usize, untaken: &Untaken) -> impl Body<Data = Bytes> + Unpin {
+        let part = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![0; len])));
         let parts: Vec<_> = std::iter::repeat_with(part).take(parts).collect();
         WatchedBody::new(StreamBody::new(futures::stream::iter(parts)), untaken.clone())
     }
@@ -124,24 +175,50 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_part_is_taken_when_the_next_is_asked_for() {
         let untaken = Untaken::default();
-        let mut body = body(2, &untaken);
         advance(TIME).await;
         assert_eq!(untaken.time(), Duration::ZERO);
-        assert!(ask(&mut body));
+        let mut body = body(2, SOMETHING, &untaken);
+        // Nobody asks for the first.
         advance(TIME).await;
+        assert_eq!(untaken.time(), TIME);
+        assert!(ask(&mut body));
         assert_eq!(untaken.time(), TIME);
         assert!(ask(&mut body));
         assert_eq!(untaken.time(), Duration::ZERO);
         advance(TIME).await;
+        assert_eq!(untaken.time(), TIME);
         // What has ended has nothing left to be taken.
         assert!(!ask(&mut body));
         assert_eq!(untaken.time(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_gone_waits_no_more() {
+        let untaken = Untaken::default();
+        let mut body = body(2, SOMETHING, &untaken);
+        assert!(ask(&mut body));
+        advance(TIME).await;
+        drop(body);
+        assert_eq!(untaken.time(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_little_takes_nothing() {
+        let untaken = Untaken::default();
+        let mut body = body(100, SOMETHING / 8, &untaken);
+        for _ in 0..8 {
+            assert!(ask(&mut body));
+            advance(TIME / 6).await;
+        }
+        assert!(untaken.time() > TIME);
+        assert!(ask(&mut body));
+        assert_eq!(untaken.time(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_message_waits_as_long_as_something_is_taken() {
         let untaken = Untaken::default();
-        let mut body = body(100, &untaken);
+        let mut body = body(100, SOMETHING, &untaken);
         let (sender, receiver) = mpsc::channel(1);
         assert_eq!(untaken.send(&sender, 1, TIME).await, Ok(()));
         assert!(ask(&mut body));
@@ -156,8 +233,8 @@ mod tests {
             assert_eq!(second.await, Err(Unsent::Stalled(TIME)));
             assert!((TIME..TIME * 5 / 4).contains(&begun.elapsed()), "{:?}", begun.elapsed());
         }
+        // Whoever has gone is not said to have taken nothing.
         drop(receiver);
-        assert!(ask(&mut body));
         assert_eq!(untaken.send(&sender, 3, TIME).await, Err(Unsent::Gone));
     }
 }

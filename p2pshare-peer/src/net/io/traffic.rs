@@ -2,17 +2,18 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-/// Less than this in the time that a peer may stall is silence: answers to pings take as much.
-const SIGN_OF_LIFE: u64 = 512;
+use super::line::Line;
+
+/// Less than this in the time that a peer may stall is silence: pings and their answers take some of it.
+const SIGN_OF_LIFE: u64 = 4 << 10;
 
 /// How many bytes have passed over a connection, and when the last came. A clone reads the same.
 #[derive(Clone, Debug)]
@@ -25,9 +26,15 @@ struct Count {
     since: Instant,
     /// When the last bytes came, in milliseconds after `since`.
     last: AtomicU64,
+    line: Mutex<Line>,
 }
 
 impl Traffic {
+    /// How long the slices should be in which contents are written.
+    pub(crate) fn slice(&self) -> usize {
+        self.line().slice()
+    }
+
     /// How long nothing has come.
     pub(crate) fn silence(&self) -> Duration {
         let last = Duration::from_millis(self.0.last.load(Relaxed));
@@ -63,36 +70,45 @@ impl Traffic {
     fn passed(&self, bytes: usize) {
         self.0.bytes.fetch_add(bytes as u64, Relaxed);
     }
+
+    /// Notes what became of writing.
+    fn wrote(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(bytes)) => {
+                self.passed(*bytes);
+                self.line().took(*bytes);
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.line().full(),
+        }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Default for Traffic {
     fn default() -> Self {
         let (bytes, last) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Count { bytes, since: Instant::now(), last }))
+        Self(Arc::new(Count { bytes, since: Instant::now(), last, line: Mutex::default() }))
     }
 }
 
-/// A TCP connection that counts what passes.
-pub(crate) struct Counted {
-    stream: TcpStream,
+/// A connection that counts what passes.
+pub(crate) struct Counted<S> {
+    stream: S,
     traffic: Traffic,
 }
 
-impl Counted {
-    pub(crate) fn new(stream: TcpStream) -> (Self, Traffic) {
+impl<S> Counted<S> {
+    pub(crate) fn new(stream: S) -> (Self, Traffic) {
         let traffic = Traffic::default();
         (Self { stream, traffic: traffic.clone() }, traffic)
     }
-
-    fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.traffic.passed(bytes);
-        }
-        written
-    }
 }
 
-impl AsyncRead for Counted {
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -106,14 +122,15 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.written(written)
+        self.traffic.wrote(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -122,7 +139,8 @@ impl AsyncWrite for Counted {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.written(written)
+        self.traffic.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -169,7 +187,7 @@ mod tests {
         let begun = Instant::now();
         tokio::select! {
             waited = traffic.busy(TIME, pending::<()>()) => assert_eq!(waited, None),
-            () = passing(64) => panic!("pings keep it"),
+            () = passing(200) => panic!("pings keep it"),
         }
         assert_eq!(begun.elapsed(), TIME);
     }

@@ -20,6 +20,7 @@ use tracing::{Instrument, Span};
 use super::connection::Settings;
 use super::requests::bounded;
 use super::usage::{Answer, Call, Usage};
+use crate::net::io::Traffic;
 use crate::net::service::TransferService;
 
 /// The calls that traces name.
@@ -36,17 +37,24 @@ pub(super) struct Calls {
     routes: Routes,
     transfer: Arc<TransferService>,
     connection: PeerConnection,
+    traffic: Traffic,
     usage: Arc<Usage>,
     answer_timeout: Duration,
 }
 
 impl Calls {
-    pub(super) fn new(settings: &Settings, connection: PeerConnection, usage: Arc<Usage>) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        connection: PeerConnection,
+        traffic: Traffic,
+        usage: Arc<Usage>,
+    ) -> Self {
         let Settings { routes, transfer, limits, .. } = settings;
         Self {
             routes: routes.clone(),
             transfer: Arc::clone(transfer),
             connection,
+            traffic,
             usage,
             answer_timeout: limits.answer_timeout,
         }
@@ -59,6 +67,7 @@ impl Calls {
         let mut request = bounded(request, is_transfer);
         request.extensions_mut().insert(self.connection);
         request.extensions_mut().insert(call.untaken.clone());
+        request.extensions_mut().insert(self.traffic.clone());
         let answer = async {
             if TransferService::is_bulk(request.uri().path()) {
                 return self.transfer.answer_bulk(request).await;

@@ -15,7 +15,7 @@ use super::ServerSecurity;
 use super::calls::Calls;
 use super::handshake::shake;
 use super::usage::Usage;
-use crate::net::io::Lingering;
+use crate::net::io::{Counted, Lingering};
 use crate::net::limits::{Http2Settings, ServerLimits};
 use crate::net::service::TransferService;
 
@@ -42,6 +42,7 @@ pub(super) async fn run(stream: TcpStream, settings: Arc<Settings>, stop: Cancel
 
 async fn talk(stream: Lingering, settings: Arc<Settings>, stop: CancellationToken) {
     let limits = &settings.limits;
+    let (stream, traffic) = Counted::new(stream);
     let handshake = timeout(limits.handshake_timeout, shake(stream, &settings.security));
     let shaken = tokio::select! {
         shaken = handshake => shaken,
@@ -53,7 +54,7 @@ async fn talk(stream: Lingering, settings: Arc<Settings>, stop: CancellationToke
         Err(_) => return tracing::debug!("handshake took too long"),
     };
     let usage = Arc::new(Usage::new());
-    let calls = Calls::new(&settings, connection, Arc::clone(&usage));
+    let calls = Calls::new(&settings, connection, traffic, Arc::clone(&usage));
     let mut served = pin!(http2_builder(&limits.http2).serve_connection(TokioIo::new(io), calls));
     let mut looks = interval(limits.stall_timeout.max(SHORTEST_LOOK));
     let mut leaving = false;

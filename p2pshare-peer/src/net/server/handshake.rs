@@ -13,14 +13,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
 use super::ServerSecurity;
-use crate::net::io::{BoxIo, Lingering, Prompt, ReadAhead, TLS_BUFFER, forward_writes};
+use crate::net::io::{BoxIo, Counted, Lingering, Prompt, ReadAhead, TLS_BUFFER, forward_writes};
 
 /// What a client says first (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Shakes hands with a client that just connected; says what its connection proves. The caller sets a time limit.
 pub(super) async fn shake(
-    stream: Lingering,
+    stream: Counted<Lingering>,
     security: &ServerSecurity,
 ) -> io::Result<(Rewound, PeerConnection)> {
     let (mut io, connection): (BoxIo, _) = match security {

@@ -18,7 +18,7 @@ use mongodb::{
 
 pub(super) use error::{MongoError, MongoResult};
 use transaction::patiently_unless;
-pub(super) use transaction::{Reading, Tx, patiently, read, transact};
+pub(super) use transaction::{Haste, Reading, Tx, patiently, read, transact};
 pub use uri::{MongoUri, ParseMongoUriError};
 
 use super::documents::{EntryDoc, GroupDoc, InviteDoc, PartialDoc, PeerDoc, SessionDoc, UserDoc};

@@ -15,8 +15,17 @@ const TRY_FOR: Duration = Duration::from_secs(25);
 /// Does something in one transaction: `$work` is an async function that takes `&mut Tx` first. What it answers is
 /// answered once all of it is committed to a majority. Conflicts and elections make it begin again.
 macro_rules! transact {
-    ($database:expr, $work:path $(, $argument:expr)* $(,)?) => {{
-        let mut tx = $crate::backend::mongodb::database::Tx::new($database).await?;
+    ($database:expr, $work:path $(, $argument:expr)* $(,)?) => {
+        transact!(@Haste::None, $database, $work $(, $argument)*)
+    };
+    // The same for what decides over somebody: whoever writes all the time what it has to write would have it wait longer
+    // and longer, and it comes to nothing.
+    (in haste: $database:expr, $work:path $(, $argument:expr)* $(,)?) => {
+        transact!(@Haste::Much, $database, $work $(, $argument)*)
+    };
+    (@$haste:path, $database:expr, $work:path $(, $argument:expr)*) => {{
+        use $crate::backend::mongodb::database::{Haste, Tx};
+        let mut tx = Tx::new($database, $haste).await?;
         loop {
             tx.begin().await?;
             let outcome = $work(&mut tx $(, $argument)*).await;
@@ -43,21 +52,32 @@ macro_rules! read {
 }
 pub(in crate::backend::mongodb) use read;
 
+/// How soon a transaction that met another one is begun again.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::backend::mongodb) enum Haste {
+    /// Later each time, so that many who meet get through.
+    None,
+    /// At once, or nearly.
+    Much,
+}
+
 /// How often something was tried, since when.
 struct Patience {
     begun: Instant,
     tries: u32,
+    /// How often the time until the next try doubles at most.
+    doublings: u32,
 }
 
 impl Patience {
     fn new() -> Self {
-        Self { begun: Instant::now(), tries: 0 }
+        Self { begun: Instant::now(), tries: 0, doublings: 7 }
     }
 
     /// Waits a moment, longer each time, and not as long as others who wait; `false` when it has been tried for long
     /// enough.
     async fn wait(&mut self) -> bool {
-        let most = Duration::from_millis(5 << self.tries.min(7));
+        let most = Duration::from_millis(5 << self.tries.min(self.doublings));
         let wait = most.mul_f64(rand::random_range(0.2..1.0));
         self.tries += 1;
         if self.begun.elapsed() + wait > TRY_FOR {
@@ -76,9 +96,16 @@ pub(in crate::backend::mongodb) struct Tx<'d> {
 }
 
 impl<'d> Tx<'d> {
-    pub(in crate::backend::mongodb) async fn new(database: &'d Database) -> MongoResult<Self> {
+    pub(in crate::backend::mongodb) async fn new(
+        database: &'d Database,
+        haste: Haste,
+    ) -> MongoResult<Self> {
         let session = database.client().start_session().await?;
-        Ok(Self { database, session, patience: Patience::new() })
+        let mut patience = Patience::new();
+        if let Haste::Much = haste {
+            patience.doublings = 1;
+        }
+        Ok(Self { database, session, patience })
     }
 
     /// Read concern, write concern and primary are those of the client.

@@ -8,6 +8,7 @@ use prost::encoding::encode_varint;
 
 use super::*;
 use crate::net::grpc::{Encoded, OutgoingBody};
+use crate::net::io::Traffic;
 
 const MAX: usize = 4 << 10;
 
@@ -169,7 +170,7 @@ proptest! {
         let plain = segment(offset, &data).encode_to_vec();
         let data = Bytes::from(data);
         let encoded = Encoded::segment(SegmentField::FETCH, Segment { offset, data });
-        let body = OutgoingBody::of_answer(futures::stream::iter([Ok(encoded)]));
+        let body = OutgoingBody::of_answer(futures::stream::iter([Ok(encoded)]), Traffic::default());
         let collected = body.collect().now_or_never().unwrap().unwrap();
         prop_assert_eq!(collected.trailers().unwrap()["grpc-status"].as_bytes(), b"0");
         prop_assert_eq!(collected.to_bytes(), framed(&plain));
