@@ -25,7 +25,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const LOGIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a logout waits until the index knows that the peer goes. It would find out by itself, later.
-const GOODBYE: Duration = Duration::from_secs(2);
+const GOODBYE: Duration = Duration::from_secs(10);
 
 /// Why a session did not begin or end.
 #[derive(Debug, thiserror::Error)]

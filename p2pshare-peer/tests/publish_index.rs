@@ -59,6 +59,8 @@ struct LocalIndex {
     /// The next batch is done, but its answer is lost.
     lose_answer: AtomicBool,
     refused: Mutex<Option<ProblemKind>>,
+    /// A batch of more changes takes longer than the index waits.
+    most: AtomicUsize,
 }
 
 impl World {
@@ -96,6 +98,7 @@ impl World {
             batches: AtomicUsize::new(0),
             lose_answer: AtomicBool::new(false),
             refused: Mutex::new(None),
+            most: AtomicUsize::new(usize::MAX),
         })
     }
 
@@ -140,7 +143,9 @@ fn problem(error: &IndexError) -> ClientError {
 impl CatalogIndex for LocalIndex {
     async fn publish(&self, request: &PublishRequest) -> Result<PublishAnswer, ClientError> {
         self.batches.fetch_add(1, Ordering::Relaxed);
-        if let Some(kind) = *self.refused.lock().unwrap() {
+        let refused = *self.refused.lock().unwrap();
+        let is_late = request.changes.len() > self.most.load(Ordering::Relaxed);
+        if let Some(kind) = refused.or(is_late.then_some(ProblemKind::Timeout)) {
             return Err(ClientError::Problem(Box::new(Problem::new(kind, "refused on purpose"))));
         }
         let published = self.index.publish(&self.caller, self.account.peer, request).await;
@@ -225,10 +230,36 @@ async fn thousands_go_in_batches_and_several_publishers_do_no_harm() {
     let published: u64 = [a, b, c].into_iter().map(|report| report.unwrap().published).sum();
     assert_eq!(published, 2500, "each file once");
     let batches = |local: &LocalIndex| local.batches.load(Ordering::Relaxed);
-    assert_eq!(batches(&local) + batches(&second_local), 3);
+    // Few: fewer at first, and while that takes long.
+    let all = batches(&local) + batches(&second_local);
+    assert!((3..=10).contains(&all), "{all} batches");
     assert_eq!(world.entries().await.len(), 2500);
     let done: Vec<_> = seen.into_inner().unwrap();
     assert_eq!(done.last(), Some(&PublishProgress { done: 2500, total: 2500 }));
+}
+
+#[tokio::test]
+async fn on_a_slow_line_fewer_go_at_a_time_and_what_is_refused_is_still_told() {
+    let quota = IndexConfig { entries_per_user: 300, ..IndexConfig::default() };
+    let (world, mut setting) = (World::with(quota).await, Setting::new());
+    world.announced().await;
+    for number in 0..400 {
+        setting.write(format!("{number}"), format!("{number}"));
+    }
+    setting.share_all().await;
+    let (publisher, local) = world.publisher(&setting);
+    local.most.store(15, Ordering::Relaxed);
+    let error = publisher.publish(&quiet).await.unwrap_err();
+    assert!(matches!(error, PublishError::Index(_)), "{error:?}");
+    // Not one by one: what takes too long for so few is another matter.
+    assert!(local.batches.load(Ordering::Relaxed) < 10);
+
+    local.most.store(60, Ordering::Relaxed);
+    let report = publisher.publish(&quiet).await.unwrap();
+    let refused: u64 = report.refused.iter().map(|refused| refused.files).sum();
+    assert_eq!(report.published + refused, 400, "{report:?}");
+    assert_eq!(world.entries().await.len() as u64, report.published);
+    assert!(report.published > 200, "{report:?}");
 }
 
 #[tokio::test]

@@ -42,6 +42,9 @@ pub enum SmallDownload {
     NeedsManifest,
 }
 
+/// A source that takes the whole time for each part of a content gives it in so many parts at least.
+const SLICES: u32 = 32;
+
 /// The next source is asked too when the first has not given the content for three seconds; then later each time.
 const HEDGE: Hedge = Hedge { delay: Duration::from_secs(3), at_once: 2 };
 
@@ -65,7 +68,8 @@ pub async fn download_small(
     cancel: &CancellationToken,
 ) -> Result<SmallDownload, DownloadError> {
     let queued = &Mutex::new(queued);
-    let longest = options.queue_stall.saturating_add(options.stall.saturating_mul(4));
+    // Whoever gives a little in each such time is not silent, and may be slow, but not without an end.
+    let longest = options.queue_stall.saturating_add(options.stall.saturating_mul(SLICES));
     let ask_one = |candidate: Candidate| async move {
         let watched = Watched::new(candidate.source.clone(), options);
         let queued = |position| {

@@ -17,8 +17,8 @@ use rustls::{ClientConfig, Error, client::Resumption, crypto::aws_lc_rs, pki_typ
 use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_rustls::TlsConnector;
 
-/// How long a peer may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a peer may take to answer, by a line that is full of what it sends to others.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Most connections that are tried at a time, for all who ask.
 const AT_ONCE: usize = 64;

@@ -304,7 +304,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
 
 /// Tells the index that the peer goes. It has little time: without a goodbye the peer is taken for offline soon anyway.
 async fn goodbye(peer: &OwnPeer) {
-    const TIME: Duration = Duration::from_secs(2);
+    const TIME: Duration = Duration::from_secs(5);
     match tokio::time::timeout(TIME, peer.leave()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "saying goodbye failed"),

@@ -34,6 +34,9 @@ const LARGE_AT_ONCE: usize = 2;
 /// this is for those who keep that busy and give nothing.
 const SLOWEST_SEGMENT: Duration = Duration::from_secs(90);
 
+/// The beginning of an answer waits behind what others are sent. A connection gives up as late.
+const SLOWEST_ANSWER: Duration = Duration::from_secs(60);
+
 /// A download for whose place others wait goes on so long with sources that have nothing of use.
 const STARVING: Duration = Duration::from_secs(60);
 
@@ -173,6 +176,7 @@ pub async fn run_files(
                     Some(_) => STARVING,
                     None => usual.starving_patience,
                 },
+                answer: SLOWEST_ANSWER,
                 stall: SLOWEST_SEGMENT,
                 ..usual
             }

@@ -17,6 +17,12 @@ use crate::catalog::local;
 const MAX_TARGETS: usize = 1000;
 
 impl DownloadManager {
+    /// Says that the index, or the network, is there again: downloads that wait are tried now, not when their time has
+    /// come.
+    pub fn try_again(&self) {
+        self.engine.try_all_afresh();
+    }
+
     /// Adds a download to the end of the queue. What it is made of is found out in the background.
     ///
     /// One of the same targets to the same folder that is not settled is joined instead: it goes on if it was paused, and

@@ -208,6 +208,15 @@ impl Engine {
         self.hurry(id);
     }
 
+    /// The index is there again: all that wait are tried now, and what kept them may be over.
+    pub(super) fn try_all_afresh(&self) {
+        for live in self.state().live.values_mut() {
+            live.forget_reason();
+            live.hurry();
+        }
+        self.look_again();
+    }
+
     fn of(&self, id: DownloadId, change: impl FnOnce(&mut Live)) {
         if let Some(live) = self.state().live.get_mut(&id) {
             change(live);

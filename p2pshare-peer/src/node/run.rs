@@ -226,6 +226,9 @@ impl Node {
         let about = link.clone();
         let told = Arc::new(move |event: DaemonEvent| {
             node.note(&event);
+            if matches!(event, DaemonEvent::Online) {
+                node.inner.downloads.try_again();
+            }
             if matches!(event, DaemonEvent::Ready { .. } | DaemonEvent::Online) {
                 node.learn_operator(about.clone());
             }

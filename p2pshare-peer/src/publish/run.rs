@@ -1,12 +1,17 @@
 //! One pass over all that is to be told to the index.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
 
 use p2pshare_core::{
     api::{CatalogChange, GroupReach, MAX_PUBLISH_BATCH, ProblemKind, PublishRequest, Visibility},
     identity::{GroupName, Reach},
     path::SharePath,
 };
+
+use tokio::time::Instant;
 
 use super::{PublishError, PublishEvents, PublishProgress, PublishReport, Publisher, Refused};
 use crate::{
@@ -28,7 +33,15 @@ pub(super) struct Run<'a> {
     without: Vec<ShareId>,
     /// What the index refused of each share.
     refused: BTreeMap<ShareId, String>,
+    /// How many changes are sent at a time.
+    at_once: usize,
 }
+
+/// How many changes are sent at a time at first; more while that takes less than [`SOON`], fewer when it takes too long.
+const FIRST: usize = 250;
+const FEWEST: usize = 16;
+const MOST: usize = MAX_PUBLISH_BATCH;
+const SOON: Duration = Duration::from_secs(4);
 
 impl<'a> Run<'a> {
     pub(super) fn new(publisher: &'a Publisher) -> Self {
@@ -39,6 +52,7 @@ impl<'a> Run<'a> {
             shut: HashSet::new(),
             without: Vec::new(),
             refused: BTreeMap::new(),
+            at_once: FIRST,
         }
     }
 
@@ -170,16 +184,45 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Sends a batch, if there is something in it; gives it back when the index refuses it for what it is: it is more
-    /// than it takes of a user, or for a group that is not there.
+    /// Sends changes; gives back those that are left when the index refuses some for what they are: they are more than it
+    /// takes of a user, or for a group that is not there.
+    ///
+    /// On a slow line what cannot be sent in the time that the index waits is sent in smaller parts.
     async fn try_send(
         &mut self,
         audience: &Audience,
-        batch: Vec<PendingChange>,
+        mut rest: Vec<PendingChange>,
     ) -> Result<Result<(), Returned>, PublishError> {
-        if batch.is_empty() {
-            return Ok(Ok(()));
+        while !rest.is_empty() {
+            let after = rest.split_off(self.at_once.min(rest.len()));
+            let (part, begun) = (rest, Instant::now());
+            let len = part.len();
+            match self.try_part(audience, &part).await? {
+                Ok(()) => {
+                    rest = after;
+                    if begun.elapsed() < SOON {
+                        self.at_once = (self.at_once * 2).min(MOST);
+                    }
+                    continue;
+                }
+                Err(error) if is_late(&error) && len > FEWEST => {
+                    tracing::debug!(%error, len, "fewer changes are sent at a time");
+                    self.at_once = (len / 4).max(FEWEST);
+                    rest = joined(part, after);
+                }
+                Err(error) if is_late(&error) => return Err(PublishError::Index(error)),
+                Err(error) => return Ok(Err((joined(part, after), error))),
+            }
         }
+        Ok(Ok(()))
+    }
+
+    /// Sends a batch. The inner error is that of an index that refuses it for what it is, or had no time for it.
+    async fn try_part(
+        &mut self,
+        audience: &Audience,
+        batch: &[PendingChange],
+    ) -> Result<Result<(), ClientError>, PublishError> {
         let Publisher { catalog, account, index } = self.publisher;
         let changes: Vec<_> = batch.iter().map(|pending| pending.change.clone()).collect();
         let request = PublishRequest { changes, groups: audience.meant() };
@@ -187,8 +230,11 @@ impl<'a> Run<'a> {
             Ok(done) => done,
             Err(error) => match error.kind() {
                 Some(
-                    ProblemKind::QuotaExceeded | ProblemKind::NotFound | ProblemKind::Conflict,
-                ) => return Ok(Err((batch, error))),
+                    ProblemKind::QuotaExceeded
+                    | ProblemKind::NotFound
+                    | ProblemKind::Conflict
+                    | ProblemKind::Timeout,
+                ) => return Ok(Err(error)),
                 _ => return Err(PublishError::Index(error)),
             },
         };
@@ -255,6 +301,16 @@ impl PendingChange {
         let path: SharePath = self.change.path().clone();
         Self::of(CatalogChange::Withdraw(path))
     }
+}
+
+/// Whether the index had no time for a batch.
+fn is_late(error: &ClientError) -> bool {
+    error.kind() == Some(ProblemKind::Timeout)
+}
+
+fn joined(mut first: Vec<PendingChange>, after: Vec<PendingChange>) -> Vec<PendingChange> {
+    first.extend(after);
+    first
 }
 
 fn is_withdrawal(pending: &PendingChange) -> bool {
