@@ -10,7 +10,6 @@ use p2pshare_core::{
     identity::{GroupName, Reach},
     path::SharePath,
 };
-
 use tokio::time::Instant;
 
 use super::{PublishError, PublishEvents, PublishProgress, PublishReport, Publisher, Refused};

@@ -42,6 +42,23 @@ async fn without_a_source_it_waits_and_goes_on_when_one_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_is_tried_at_once_when_it_is_said_that_it_may_be_over() {
+    let index = start_index().await;
+    let seeder = Seeder::start("alice", &index).await;
+    seeder.share("film", &sample(MIB + 10, 1)).await;
+    seeder.go().await;
+    let bob = Peer::start("bob", &index).await;
+    let hour = Duration::from_secs(3600);
+    let options = ManagerOptions { first_retry: hour, longest_retry: hour, ..bob.options() };
+    let manager = bob.open_with(options).await;
+    let id = bob.add(&manager, "got", "alice:/film").await;
+    wait_for(&manager, id, |view| view.error.is_some()).await;
+    seeder.come().await;
+    manager.try_again();
+    wait_for_state(&manager, id, DownloadState::Done).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn once_small_files_come_it_waits_for_no_source_any_more() {
     let index = start_index().await;
     let seeder = Seeder::start("alice", &index).await;

@@ -94,29 +94,37 @@ impl Untaken {
     }
 }
 
-/// A body that tells whether it is taken.
-pub(crate) struct WatchedBody<B> {
+/// A body that tells whether it is taken, and holds something as long as it lasts.
+pub(crate) struct WatchedBody<B, H = ()> {
     body: B,
     untaken: Untaken,
     /// How long the last part was.
     last: usize,
+    _held: H,
 }
 
 impl<B> WatchedBody<B> {
     /// As if something waited already: nobody has asked for anything.
     pub(crate) fn new(body: B, untaken: Untaken) -> Self {
-        untaken.handed_on();
-        Self { body, untaken, last: 0 }
+        Self::holding(body, untaken, ())
     }
 }
 
-impl<B> Drop for WatchedBody<B> {
+impl<B, H> WatchedBody<B, H> {
+    /// The same, with something that is held.
+    pub(crate) fn holding(body: B, untaken: Untaken, held: H) -> Self {
+        untaken.handed_on();
+        Self { body, untaken, last: 0, _held: held }
+    }
+}
+
+impl<B, H> Drop for WatchedBody<B, H> {
     fn drop(&mut self) {
         self.untaken.nothing_waits();
     }
 }
 
-impl<B: Body + Unpin> Body for WatchedBody<B> {
+impl<B: Body + Unpin, H: Unpin> Body for WatchedBody<B, H> {
     type Data = B::Data;
     type Error = B::Error;
 

@@ -19,7 +19,7 @@ use tracing::{Instrument, Span};
 
 use super::connection::Settings;
 use super::requests::bounded;
-use super::usage::{Answer, Call, Usage};
+use super::usage::{self, Call, Usage};
 use crate::net::io::Traffic;
 use crate::net::service::TransferService;
 
@@ -82,7 +82,7 @@ impl Calls {
             Ok(response) => response,
             Err(_) => Status::unavailable("the request or its answer took too long").into_http(),
         };
-        response.map(|body| Body::new(Answer::new(body, call, span)))
+        response.map(|body| Body::new(usage::answer(body, call, span)))
     }
 }
 

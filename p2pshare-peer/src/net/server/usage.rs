@@ -1,16 +1,11 @@
 //! What a connection is used for: the calls on it, and what of their answers nobody reads.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tonic::Status;
 use tonic::body::Body;
 use tracing::Span;
 
@@ -101,68 +96,43 @@ impl Drop for Call {
     }
 }
 
-/// The body of an answer; the call lasts as long as it does.
-pub(super) struct Answer {
-    body: WatchedBody<Body>,
-    _call: Call,
-    /// Ends with it.
-    _span: Span,
-}
-
-impl Answer {
-    pub(super) fn new(body: Body, call: Call, span: Span) -> Self {
-        let body = WatchedBody::new(body, call.untaken.clone());
-        Self { body, _call: call, _span: span }
-    }
-}
-
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+/// The body of an answer; the call lasts as long as it does, and so does its span.
+pub(super) fn answer(body: Body, call: Call, span: Span) -> WatchedBody<Body, (Call, Span)> {
+    WatchedBody::holding(body, call.untaken.clone(), (call, span))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
 
-    use http_body::Body as _;
+    use bytes::Bytes;
+    use http_body::{Body as _, Frame};
     use http_body_util::StreamBody;
+    use tonic::Status;
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    fn answer(usage: &Arc<Usage>, parts: usize) -> Pin<Box<Answer>> {
+    type Answer = WatchedBody<Body, (Call, Span)>;
+
+    fn answer_of(usage: &Arc<Usage>, parts: usize) -> Answer {
         let part = || Ok::<_, Status>(Frame::data(Bytes::from(vec![0; 1 << 20])));
         let parts: Vec<_> = std::iter::repeat_with(part).take(parts).collect();
         let body = Body::new(StreamBody::new(futures::stream::iter(parts)));
-        Box::pin(Answer::new(body, Call::new(usage, true), Span::none()))
+        answer(body, Call::new(usage, true), Span::none())
     }
 
-    fn next(answer: &mut Pin<Box<Answer>>) -> bool {
-        let polled = answer.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
+    fn next(answer: &mut Answer) -> bool {
+        let polled = Pin::new(answer).poll_frame(&mut Context::from_waker(Waker::noop()));
         matches!(polled, Poll::Ready(Some(Ok(_))))
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_taken_counts_until_it_is_or_the_answer_is_gone() {
         let usage = Arc::new(Usage::new());
-        let [mut taken, mut given_up] = [answer(&usage, 2), answer(&usage, 2)];
+        let [mut taken, mut given_up] = [answer_of(&usage, 2), answer_of(&usage, 2)];
         assert!(next(&mut taken) && next(&mut given_up));
         tokio::time::advance(PATIENCE - Duration::from_millis(1)).await;
         assert_eq!(usage.unread(PATIENCE), 0);
