@@ -9,6 +9,9 @@ use crate::{
     swarm::until_done,
 };
 
+/// Peers hear soon of what has happened to the index.
+const OFTEN: [&str; 2] = ["--heartbeat-every", "1s"];
+
 /// How many sources of a content are online; `None`: it is not known.
 fn online(peer: &Peer, word: &str) -> Option<u64> {
     peer.run(["search", word]).all("hit").first()?["online"].as_u64()
@@ -85,7 +88,7 @@ fn a_peer_waits_for_an_index_that_comes_late() {
 
 #[test]
 fn a_peer_publishes_everything_to_an_index_that_has_forgotten_it() {
-    let mut index = Index::start();
+    let mut index = Index::start_with(&OFTEN);
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     index.stop(Signal::TERM).expect_code(0);
     let database = index.dir().join("index.db");
@@ -116,7 +119,7 @@ fn a_peer_publishes_everything_to_an_index_that_has_forgotten_it() {
 /// With as many files as there are now, but other ones.
 #[test]
 fn an_index_that_was_restored_is_told_what_has_changed_since() {
-    let mut index = Index::start();
+    let mut index = Index::start_with(&OFTEN);
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     alice.share_file("old", b"old");
     index.stop(Signal::TERM).expect_code(0);
@@ -142,7 +145,7 @@ fn an_index_that_was_restored_is_told_what_has_changed_since() {
 
 #[test]
 fn an_index_in_memory_starts_empty_and_is_filled_again() {
-    let mut index = Index::start_with(&["--store", "memory:"]);
+    let mut index = Index::start_with(&[&["--store", "memory:"][..], &OFTEN].concat());
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     alice.share_file("film", b"film");
     let serving = alice.serve(&[]);
