@@ -15,7 +15,8 @@ use p2pshare_core::{
     },
     testing::{Fault, FaultySource, sample},
     transfer::{
-        HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream, TransferError,
+        HaveStream, MemorySink, MemorySource, PieceSink, PieceSource, SegmentStream, SmallNews,
+        TransferError,
     },
 };
 use swarm_sources::{candidate, content, download, full, id, options};
@@ -137,8 +138,15 @@ async fn silent_sources_keep_nobody_from_a_small_content() {
     sources.push(candidate(3, full(&data)));
     let (cancel, options) = (CancellationToken::new(), DownloadOptions::default());
     let (begun, content) = (Instant::now(), ContentId::of(&data));
-    let found = download_small(&content, &sources, &options, |_, _| {}, &cancel).await.unwrap();
+    let mut received = Vec::new();
+    let news = |from, news| received.push((from, news));
+    let found = download_small(&content, &sources, &options, news, &cancel).await.unwrap();
     assert!(matches!(found, SmallDownload::Content { from, .. } if from == id(3)));
+    let bytes = received.iter().map(|(from, news)| match news {
+        SmallNews::Received(bytes) if *from == id(3) => *bytes,
+        other => panic!("{other:?} of {from:?}"),
+    });
+    assert_eq!(bytes.sum::<u64>(), 5000);
     // Three seconds until the second is asked, six until the third: none was waited for until it failed.
     let took = begun.elapsed();
     assert!((8..11).contains(&took.as_secs()), "{took:?}");

@@ -20,8 +20,8 @@ use crate::{
     content::{ContentId, Manifest, PIECE_LEN, PieceRun},
     time::later,
     transfer::{
-        FetchEvent, HaveStream, PieceSource, QueueNews, SegmentStream, SmallFetch, TransferError,
-        fetch_small,
+        FetchEvent, HaveStream, PieceSource, QueueNews, SegmentStream, SmallFetch, SmallNews,
+        TransferError, fetch_small,
     },
 };
 
@@ -54,7 +54,7 @@ const HEDGE: Hedge = Hedge { delay: Duration::from_secs(3), at_once: 2 };
 /// How long a source may be silent, or a request in its queue come no nearer to its turn, is as in a download of several
 /// pieces: [`DownloadOptions::answer`], [`stall`](DownloadOptions::stall) and
 /// [`queue_stall`](DownloadOptions::queue_stall).
-/// `queued` is told the places in queues. Dropping the future or cancelling ends it at once.
+/// `news` is told what happens at each source. Dropping the future or cancelling ends it at once.
 ///
 /// # Errors
 ///
@@ -64,18 +64,18 @@ pub async fn download_small(
     content: &ContentId,
     candidates: &[Candidate],
     options: &DownloadOptions,
-    queued: impl FnMut(SourceId, u32) + Send,
+    news: impl FnMut(SourceId, SmallNews) + Send,
     cancel: &CancellationToken,
 ) -> Result<SmallDownload, DownloadError> {
-    let queued = &Mutex::new(queued);
+    let news = &Mutex::new(news);
     // Whoever gives a little in each such time is not silent, and may be slow, but not without an end.
     let longest = options.queue_stall.saturating_add(options.stall.saturating_mul(SLICES));
     let ask_one = |candidate: Candidate| async move {
         let watched = Watched::new(candidate.source.clone(), options);
-        let queued = |position| {
-            (queued.lock().unwrap_or_else(PoisonError::into_inner))(candidate.id, position);
+        let news = |what| {
+            (news.lock().unwrap_or_else(PoisonError::into_inner))(candidate.id, what);
         };
-        let answer = within(longest, fetch_small(&watched, content, PIECE_LEN, queued)).await;
+        let answer = within(longest, fetch_small(&watched, content, PIECE_LEN, news)).await;
         (candidate, answer)
     };
     let work = async {

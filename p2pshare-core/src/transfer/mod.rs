@@ -44,7 +44,7 @@ pub use rate::RateLimit;
 pub use runs::wanted_runs;
 pub use sink::PieceSink;
 pub use slots::{ReservedSlots, SlotRequest, Turn, UploadSlot, UploadSlots};
-pub use small::{SmallFetch, fetch_small};
+pub use small::{SmallFetch, SmallNews, fetch_small};
 pub use source::{FetchEvent, HaveStream, HaveUpdate, PieceSource, Segment, SegmentStream};
 pub use spread::{Spread, Spreading};
 pub use throttled::Throttled;

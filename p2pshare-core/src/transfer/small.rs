@@ -20,10 +20,19 @@ pub enum SmallFetch {
     NeedsManifest,
 }
 
+/// What happens while a content comes in one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmallNews {
+    /// The request waits in the source's queue, at this place: 1 is next.
+    Queued(u32),
+    /// So many bytes more have come. They are not verified yet.
+    Received(u64),
+}
+
 /// Fetches a content that has, as it seems, at most `max` bytes, without asking for its manifest first.
 ///
 /// No length that anybody claims is trusted: at most `max` bytes (never more than [`PIECE_LEN`]) are taken, and the hash
-/// of what came until the end of the stream decides. `queued` is told the places in the source's queue.
+/// of what came until the end of the stream decides. `news` is told what happens meanwhile.
 ///
 /// Cancellation: dropping the future ends the fetch.
 ///
@@ -35,11 +44,11 @@ pub async fn fetch_small(
     source: &dyn PieceSource,
     content: &ContentId,
     max: u64,
-    queued: impl FnMut(u32) + Send,
+    news: impl FnMut(SmallNews) + Send,
 ) -> Result<SmallFetch, TransferError> {
     let max = max.min(PIECE_LEN);
     let taken = match source.fetch(content, &[]).await {
-        Ok(stream) => take_all(stream, max, queued).await,
+        Ok(stream) => take_all(stream, max, news).await,
         Err(error) => Err(error),
     };
     let Some(data) = (match taken {
@@ -58,7 +67,7 @@ pub async fn fetch_small(
 async fn take_all(
     mut stream: SegmentStream,
     max: u64,
-    mut queued: impl FnMut(u32) + Send,
+    mut news: impl FnMut(SmallNews) + Send,
 ) -> Result<Option<Vec<Bytes>>, TransferError> {
     let mut slices = Slices::default();
     let mut ended = false;
@@ -66,7 +75,7 @@ async fn take_all(
     while let Some(event) = stream.next().await {
         let Segment { offset, data } = match event? {
             FetchEvent::Queued { position } if !begun => {
-                queued(position);
+                news(SmallNews::Queued(position));
                 continue;
             }
             FetchEvent::Queued { .. } => {
@@ -90,6 +99,7 @@ async fn take_all(
         }
         begun = true;
         ended = data.is_empty();
+        news(SmallNews::Received(data.len() as u64));
         slices.push(data);
     }
     Ok(Some(slices.take()))

@@ -27,7 +27,7 @@ const JSON_EVERY: Duration = Duration::from_millis(500);
 const REDRAW: Duration = Duration::from_millis(500);
 
 const BAR: &str = "{msg} {wide_bar:.green} {bytes}/{total_bytes}{pace}";
-const SPINNER: &str = "{msg} {spinner} {bytes}";
+const SPINNER: &str = "{msg} {spinner}";
 
 /// Progress of one piece of work, in bytes. Whoever works calls [`set`](Self::set) as often as it likes.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ use super::{DaemonError, DaemonEvent, DaemonEvents, refused::LastRefused};
 use crate::{
     catalog::{Catalog, CatalogChanges},
     guard::GrantGuard,
+    index_client::ClientError,
     metrics::PeerMetrics,
     port_mapping::PortMapper,
     publish::{OwnPeer, PublishError, PublishReport},
@@ -79,6 +80,8 @@ struct Compared {
 struct Course {
     /// It was online before.
     is_ready: bool,
+    /// It is online: the index has taken its announce, and nothing since says that it is away.
+    is_there: bool,
     compared: Compared,
     /// The addresses of which it is known whether others reach the peer there.
     tried: Vec<PeerAddr>,
@@ -104,7 +107,6 @@ impl Presence {
         let mut changes = self.catalog.changes().await?;
         let mut course = Course::default();
         loop {
-            course.compared.was_away = true;
             let ended = self.online(&mut changes, &mut course).await;
             let Err(error) = ended;
             if error.is_logged_out() {
@@ -114,7 +116,8 @@ impl Presence {
             if !course.is_ready && !is_passing(&error) {
                 return Err(error);
             }
-            self.trouble(&error);
+            course.is_there &= is_of_publishing(&error);
+            self.trouble(&error, course.is_there);
             sleep(TRY_AGAIN).await;
         }
     }
@@ -127,6 +130,8 @@ impl Presence {
     ) -> Result<std::convert::Infallible, DaemonError> {
         refresh_keys(&self.peer, &self.guard).await?;
         let mut whereabouts = self.arrive().await?;
+        let was_there = mem::replace(&mut course.is_there, true);
+        course.compared.was_away |= !was_there;
         let mut beat = beat_of(whereabouts.place.announced.heartbeat_seconds);
         self.beating(beat, self.publish()).await?;
         self.beating(beat, self.beat()).await?;
@@ -136,7 +141,7 @@ impl Presence {
             self.published.store(published, Relaxed);
             let addresses = whereabouts.place.addresses.clone();
             (self.events)(DaemonEvent::Ready { listen: self.listen, addresses, published });
-        } else {
+        } else if !was_there {
             (self.events)(DaemonEvent::Online);
             self.mapper.look_again();
         }
@@ -246,9 +251,14 @@ impl Presence {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn trouble(&self, error: &DaemonError) {
-        self.metrics.set_online(false);
+    /// Something failed, and is tried again; the index still knows that the peer `is_there`, or not.
+    fn trouble(&self, error: &DaemonError, is_there: bool) {
+        self.metrics.set_online(is_there);
         self.metrics.index_failed();
+        if is_there {
+            let what = format!("what is shared is not published yet: {error}");
+            return (self.events)(DaemonEvent::Trouble(what));
+        }
         // The index has forgotten the peer, as one in memory does when it starts anew: it is announced again.
         if is_unknown(error) {
             tracing::info!("the index does not know this peer any more: it is announced again");
@@ -283,6 +293,18 @@ fn is_unknown(error: &DaemonError) -> bool {
     match error {
         DaemonError::Index(error) => error.kind() == Some(ProblemKind::NotFound),
         DaemonError::Publish(PublishError::NotAnnounced) => true,
+        _ => false,
+    }
+}
+
+/// Whether it says nothing of the peer being online: the index answers, but not as is wanted, or the catalog fails.
+fn is_of_publishing(error: &DaemonError) -> bool {
+    match error {
+        DaemonError::Publish(PublishError::Index(ClientError::Problem(problem))) => {
+            !matches!(problem.kind(), Some(ProblemKind::NotFound | ProblemKind::Unavailable))
+        }
+        DaemonError::Publish(PublishError::Catalog(_) | PublishError::Lock(_))
+        | DaemonError::Catalog(_) => true,
         _ => false,
     }
 }

@@ -17,7 +17,7 @@ use p2pshare_core::{
         Candidate, Discovery, DownloadError, DownloadOptions as SwarmOptions, Downloader,
         ManifestOptions, Report, SmallDownload, download_small, manifest_from,
     },
-    transfer::{FileSink, FileStamp, SinkError, SinkOptions, TransferError},
+    transfer::{FileSink, FileStamp, SinkError, SinkOptions, SmallNews, TransferError},
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -176,12 +176,12 @@ impl Fetcher {
             let stamp = self.keep(wanted, empty, vec![Bytes::new()]).await?;
             return Ok(Arrived { how: Fetched::Empty, stamp });
         }
-        let fetched = match self.small_from(wanted, place, Age::Granted, until, turn).await {
+        let fetched = match self.small_from(wanted, place, file, Age::Granted, until, turn).await {
             // What was known of the sources may be old.
             Err(FetchError::Download(
                 first @ (DownloadError::NoSources { .. } | DownloadError::AllFailed { .. }),
             )) => {
-                let again = self.small_from(wanted, place, Age::Fresh, until, turn).await;
+                let again = self.small_from(wanted, place, file, Age::Fresh, until, turn).await;
                 // A source that finds its file changed withdraws it at once: the first answer says more.
                 again.map_err(|error| match is_changed(&first) && is_gone(&error) {
                     true => first.into(),
@@ -201,6 +201,7 @@ impl Fetcher {
         &self,
         wanted: &Wanted,
         place: &Place,
+        file: &FileProgress,
         age: Age,
         until: Deadline,
         turn: &mut Option<Turn>,
@@ -209,9 +210,13 @@ impl Fetcher {
         if !candidates.is_empty() {
             place.check()?;
         }
-        let got =
-            download_small(&wanted.content, &candidates, &self.swarm, |_, _| (), &self.cancel)
-                .await?;
+        let news = |_, news| {
+            if let SmallNews::Received(bytes) = news {
+                file.receive(bytes);
+            }
+        };
+        let got = download_small(&wanted.content, &candidates, &self.swarm, news, &self.cancel);
+        let got = got.await?;
         match got {
             SmallDownload::Content { manifest, data, from } => {
                 // Those who wait for it get their files on the disk together with this one.
@@ -244,6 +249,7 @@ impl Fetcher {
                 let found =
                     manifest_from(&wanted.content, &candidates, options, &self.cancel).await?;
                 if let Some(data) = found.data {
+                    file.receive(found.manifest.len());
                     let stamp = self.keep(wanted, found.manifest, data).await?;
                     let from = candidates.into_iter().find(|candidate| candidate.id == found.from);
                     let how = from.map_or(Fetched::Empty, Fetched::Small);

@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use futures::{StreamExt, future::join, stream, stream::BoxStream};
 use p2pshare_core::{
     api::MAX_GRANT_BATCH,
-    content::PIECE_LEN,
     identity::PeerId,
     swarm::{DownloadError, DownloadOptions as SwarmOptions, Downloader},
     transfer::{Committer, Durability, KnownParts, SinkOptions},
@@ -236,13 +235,9 @@ impl Job<'_> {
             p2pshare_telemetry::failed(&span);
         }
         self.fetcher.locator.forget(&wanted.content);
-        let whole = match &result {
-            Ok(Arrived { how: Fetched::Small(_), .. }) => wanted.size.min(PIECE_LEN),
-            _ => 0,
-        };
         let complete = result.is_ok();
         self.results.settled(number, wanted.clone(), result).await;
-        self.progress.end(number, &wanted, complete, whole);
+        self.progress.end(number, &wanted, complete);
         self.results.ended(number);
     }
 }

@@ -36,6 +36,8 @@ pub struct FileProgress {
     events: SwarmEvents,
     cursors: ReadCursors,
     opened: Arc<watch::Sender<Opened>>,
+    /// Bytes that came in calls for the whole content.
+    in_one_call: Arc<AtomicU64>,
 }
 
 /// Whether the file of a download is open.
@@ -70,7 +72,7 @@ impl JobProgress {
     /// Bytes that have come over the network, of use or not.
     pub fn received(&self) -> u64 {
         let running = self.running();
-        let coming: u64 = running.values().map(|file| file.events.progress().received).sum();
+        let coming: u64 = running.values().map(FileProgress::received).sum();
         self.received.load(Relaxed) + coming
     }
 
@@ -115,9 +117,8 @@ impl JobProgress {
         file
     }
 
-    /// A file is fetched no longer, for it is `complete` or could not be fetched. `whole`: so much of it came in one
-    /// piece, which its own counters do not know.
-    pub(super) fn end(&self, number: u64, wanted: &Wanted, complete: bool, whole: u64) {
+    /// A file is fetched no longer, for it is `complete` or could not be fetched.
+    pub(super) fn end(&self, number: u64, wanted: &Wanted, complete: bool) {
         let mut running = self.running();
         let Some(file) = running.remove(&number) else { return };
         file.opened.send_if_modified(|opened| {
@@ -127,8 +128,7 @@ impl JobProgress {
             }
             never
         });
-        let came = file.events.progress().received.saturating_add(whole);
-        self.received.fetch_add(came, Relaxed);
+        self.received.fetch_add(file.received(), Relaxed);
         // Of what failed as much is done as came of it.
         let done = if complete { wanted.size } else { file.verified().min(wanted.size) };
         self.settled.fetch_add(done, Relaxed);
@@ -151,6 +151,7 @@ impl FileProgress {
             events: SwarmEvents::default(),
             cursors: ReadCursors::default(),
             opened: Arc::new(watch::Sender::new(Opened::NotYet)),
+            in_one_call: Arc::default(),
         }
     }
 
@@ -172,6 +173,16 @@ impl FileProgress {
     /// Bytes that are verified.
     pub fn verified(&self) -> u64 {
         self.events.progress().verified
+    }
+
+    /// Bytes that have come over the network, of use or not.
+    fn received(&self) -> u64 {
+        self.events.progress().received.saturating_add(self.in_one_call.load(Relaxed))
+    }
+
+    /// So many bytes more have come of the whole content in one call.
+    pub(super) fn receive(&self, bytes: u64) {
+        self.in_one_call.fetch_add(bytes, Relaxed);
     }
 
     /// The pieces that are there, once its file is open. One that comes whole is never open.

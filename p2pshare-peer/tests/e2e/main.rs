@@ -26,6 +26,7 @@ mod page;
 mod page_access;
 mod push;
 mod router;
+mod service;
 mod session;
 mod signals;
 mod sources;

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use axum::Router;
 use p2pshare_core::{
     api::{Login, Register},
     auth::{Argon2Authenticator, Argon2Params, GrantSigner, Password, SigningKeys},
@@ -20,7 +21,7 @@ use p2pshare_index::{HttpOptions, ServerOptions, router};
 use p2pshare_peer::{
     account::SavedSession,
     catalog::{Catalog, PartialSources},
-    daemon::{Daemon, DaemonEvent, ServeOptions, upload_slots},
+    daemon::{Daemon, DaemonEvent, DaemonEvents, ServeOptions, upload_slots},
     data_dir::DataDir,
     index_client::{IndexClient, IndexUrl},
     index_keys::IndexKeys,
@@ -33,6 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 /// An index in this process, for as long as the test runs.
 pub(crate) async fn start_index() -> IndexUrl {
+    start_index_with(|routes| routes).await
+}
+
+/// An index whose answers may be changed on the way.
+pub(crate) async fn start_index_with(change: impl FnOnce(Router) -> Router) -> IndexUrl {
     let index = Index::new(
         Arc::new(MemoryStore::new()),
         Arc::new(Argon2Authenticator::new(Argon2Params::new(8, 1, 1).unwrap())),
@@ -42,7 +48,7 @@ pub(crate) async fn start_index() -> IndexUrl {
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let routes = router(index, HttpOptions::default());
+    let routes = change(router(index, HttpOptions::default()));
     tokio::spawn(p2pshare_index::serve(
         listener,
         routes,
@@ -78,6 +84,26 @@ pub(crate) async fn serve(
     stop: &CancellationToken,
     change: impl FnOnce(&mut ServeOptions),
 ) -> SocketAddr {
+    let (ready, is_ready) = oneshot::channel();
+    let ready = Mutex::new(Some(ready));
+    let events = Arc::new(move |event: DaemonEvent| {
+        if let DaemonEvent::Ready { listen, .. } = event {
+            let _ = ready.lock().unwrap().take().unwrap().send(listen);
+        }
+    });
+    start(me, dir, partial, stop, events, change);
+    is_ready.await.unwrap()
+}
+
+/// The same, without waiting until it is ready: that and all else is told.
+pub(crate) fn start(
+    me: &OwnPeer,
+    dir: &DataDir,
+    partial: &PartialSources,
+    stop: &CancellationToken,
+    events: DaemonEvents,
+    change: impl FnOnce(&mut ServeOptions),
+) {
     let catalog = Catalog::open(&dir.catalog()).unwrap();
     let daemon = Daemon {
         peer: me.clone(),
@@ -100,13 +126,5 @@ pub(crate) async fn serve(
         uploads: Uploads::default(),
     };
     change(&mut options);
-    let (ready, is_ready) = oneshot::channel();
-    let ready = Mutex::new(Some(ready));
-    let events = Arc::new(move |event: DaemonEvent| {
-        if let DaemonEvent::Ready { listen, .. } = event {
-            let _ = ready.lock().unwrap().take().unwrap().send(listen);
-        }
-    });
     tokio::spawn(daemon.run(options, events, stop.clone()));
-    is_ready.await.unwrap()
 }

@@ -1,14 +1,27 @@
 //! What commands do with the catalog: opening it, and telling the index what is new in it.
 
+use std::time::Duration;
+
 use p2pshare_core::text::visible;
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::{
     catalog::{Catalog, CatalogError},
-    cli::{context::Context, exit::CliError, output::count},
+    cli::{
+        context::Context,
+        exit::CliError,
+        output::{Output, count},
+    },
     index_keys::IndexKeysError,
     publish::{AnnounceFailure, PublishError},
 };
+
+/// Publishing that takes longer is told of,
+const LONG: Duration = Duration::from_secs(2);
+
+/// so often.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Opens the catalog of the data directory.
 pub(super) async fn open_catalog(context: &Context) -> Result<Catalog, CliError> {
@@ -23,7 +36,9 @@ pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), Cli
     let peer = context.own_peer(&session, client)?;
     peer.make_known().await?;
     let shown = context.output;
-    let report = peer.publisher(catalog.clone()).publish_all(&|_| ()).await?;
+    let pending = catalog.pending_count().await?;
+    let publisher = peer.publisher(catalog.clone());
+    let report = telling_what_is_left(shown, catalog, publisher.publish_all(&|_| ())).await?;
     for refused in &report.refused {
         shown.warn(visible(&refused.to_string()));
     }
@@ -31,7 +46,8 @@ pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), Cli
         Some(total) => total,
         None => catalog.published_count().await?,
     };
-    if report.published + report.withdrawn > 0 {
+    // The running peer may have published it, too.
+    if pending > 0 || report.published + report.withdrawn > 0 {
         shown.note(format!("Published: the index knows {} of yours.", count(total, "file")));
     }
     shown.event(
@@ -39,6 +55,28 @@ pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), Cli
         json!({ "published": report.published, "withdrawn": report.withdrawn, "total": total }),
     );
     Ok(())
+}
+
+/// Says how much is left while publishing takes long, whoever does it: of several processes one works at a time.
+async fn telling_what_is_left<T>(
+    output: Output,
+    catalog: &Catalog,
+    publishing: impl Future<Output = T>,
+) -> T {
+    let telling = async {
+        sleep(LONG).await;
+        let shown = output.progress("Publishing", None);
+        loop {
+            if let Ok(left @ 1..) = catalog.pending_count().await {
+                shown.status(&format!("{} to go", count(left, "file")));
+            }
+            sleep(TELL_EVERY).await;
+        }
+    };
+    tokio::select! {
+        done = publishing => done,
+        never = telling => never,
+    }
 }
 
 impl From<PublishError> for CliError {

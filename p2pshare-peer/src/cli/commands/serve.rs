@@ -29,7 +29,10 @@ use crate::{
     node::{Node, NodeError, NodeOptions, SettingsChange},
 };
 
-/// What helps a peer that has nobody's session.
+/// What the service manager is told of a peer that has nobody's session.
+const NOBODY: &str = "nobody is logged in";
+
+/// What helps such a peer.
 const LOG_IN: &str = "log in on the page, or with `p2pshare-peer login USER`";
 
 pub(crate) async fn serve(
@@ -60,11 +63,19 @@ pub(crate) async fn serve(
     let url = ui.as_ref().map(LocalServer::one_time_url);
     let stay = ui.is_some();
     if let Some(url) = &url {
-        context.output.line(format!("Open {url}"));
+        // Others may read the system's journal.
+        match std::env::var_os("JOURNAL_STREAM") {
+            Some(_) => context.output.line("To open the page, run: p2pshare-peer ui"),
+            None => context.output.line(format!("Open {url}")),
+        }
         context.output.event("ui", json!({ "url": url }));
     }
+    // From now on it does what can be done: the page is there, and the index is waited for.
     if stay && matches!(SavedSession::load(&context.dir), Err(SavedSessionError::None)) {
         context.output.note(format!("Nobody is logged in: {LOG_IN}."));
+        tell_manager(&[NotifyState::Ready, NotifyState::Status(NOBODY)]);
+    } else {
+        tell_manager(&[NotifyState::Ready, NotifyState::Status("going online")]);
     }
 
     let output = context.output;
@@ -82,7 +93,7 @@ pub(crate) async fn serve(
         done
     };
     let (done, ()) = tokio::join!(peer, page);
-    tell_manager(NotifyState::Stopping);
+    tell_manager(&[NotifyState::Stopping]);
     done?;
     context.output.note("Stopped.");
     Ok(())
@@ -112,8 +123,8 @@ pub(crate) async fn serve_metrics(
 }
 
 /// Tells the service manager, if there is one.
-fn tell_manager(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "the service manager was not told");
     }
 }
@@ -162,7 +173,22 @@ fn options(
     })
 }
 
+/// Tells the service manager how the peer is, if that is new.
+fn tell_state(event: &DaemonEvent) {
+    let status = match event {
+        DaemonEvent::Ready { published: files, .. } | DaemonEvent::Published { total: files } => {
+            format!("online, sharing {}", count(*files, "file"))
+        }
+        DaemonEvent::Online => "online".to_owned(),
+        DaemonEvent::Offline(why) => format!("offline: {}", visible(why)),
+        DaemonEvent::LoggedOut => NOBODY.to_owned(),
+        _ => return,
+    };
+    tell_manager(&[NotifyState::Status(&status)]);
+}
+
 fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
+    tell_state(event);
     match event {
         DaemonEvent::Ready { listen, addresses, published } => {
             let told: Vec<_> = addresses.iter().map(ToString::to_string).collect();
@@ -180,7 +206,6 @@ fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
                     "ui": ui,
                 }),
             );
-            tell_manager(NotifyState::Ready);
         }
         DaemonEvent::Moved { addresses, let_in } => {
             let told: Vec<_> = addresses.iter().map(ToString::to_string).collect();

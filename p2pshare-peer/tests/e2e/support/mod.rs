@@ -14,7 +14,7 @@ pub(crate) use index::Index;
 pub(crate) use namespace::{Namespace, skip};
 pub(crate) use page::{Answer, Page, path_of};
 pub(crate) use peer::{PASSWORD, Peer, Serving};
-pub(crate) use process::{Ended, Process, until};
+pub(crate) use process::{Ended, PATIENCE, Process, until};
 
 /// The same command, untouched by what the environment of the tests says about p2pshare and its traces.
 fn clean(mut command: Command) -> Command {
