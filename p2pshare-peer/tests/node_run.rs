@@ -15,10 +15,10 @@ use std::{
 };
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{StatusCode, header},
-    middleware::{Next, from_fn},
-    response::IntoResponse,
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
 };
 use p2pshare_core::api::{Problem, ProblemKind};
 use p2pshare_peer::{
@@ -66,21 +66,41 @@ async fn a_node_runs_once_and_says_so() {
     run(&again).await.unwrap().unwrap();
 }
 
+/// An index that fails, or has forgotten its peers.
+#[derive(Default)]
+struct Mood {
+    /// It takes nothing that is published.
+    failing: AtomicBool,
+    /// The next heartbeat is that of a stranger, and then it fails.
+    forgetful: AtomicBool,
+}
+
+impl Mood {
+    fn refuses(&self, path: &str) -> Option<Problem> {
+        if path.ends_with("/heartbeat") && self.forgetful.swap(false, Relaxed) {
+            self.failing.store(true, Relaxed);
+            return Some(Problem::new(ProblemKind::NotFound, "there is no such peer"));
+        }
+        let fails = path.ends_with("/files") && self.failing.load(Relaxed);
+        fails.then(|| Problem::new(ProblemKind::Internal, "out of order"))
+    }
+}
+
+async fn answer(State(mood): State<Arc<Mood>>, request: Request, next: Next) -> Response {
+    let Some(problem) = mood.refuses(request.uri().path()) else {
+        return next.run(request).await;
+    };
+    let status = StatusCode::from_u16(problem.status).unwrap();
+    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, kind, serde_json::to_string(&problem).unwrap()).into_response()
+}
+
 #[tokio::test]
-async fn a_peer_whose_files_the_index_has_no_time_for_stays_online_and_says_why() {
-    static BUSY: AtomicBool = AtomicBool::new(true);
-    let index = start_index_with(|routes| {
-        routes.layer(from_fn(async |request: Request, next: Next| {
-            if BUSY.load(Relaxed) && request.uri().path().ends_with("/files") {
-                let problem = Problem::new(ProblemKind::Timeout, "no time for this");
-                let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-                let body = serde_json::to_string(&problem).unwrap();
-                return (StatusCode::REQUEST_TIMEOUT, kind, body).into_response();
-            }
-            next.run(request).await
-        }))
-    })
-    .await;
+async fn a_peer_whose_files_the_index_does_not_take_is_online_and_says_why() {
+    let mood = Arc::new(Mood::default());
+    mood.failing.store(true, Relaxed);
+    let index =
+        start_index_with(|routes| routes.layer(from_fn_with_state(mood.clone(), answer))).await;
     let me = join("alice", &index).await;
     let mut setting = Setting::new();
     setting.write("first", "first");
@@ -93,37 +113,39 @@ async fn a_peer_whose_files_the_index_has_no_time_for_stays_online_and_says_why(
     });
     let stop = CancellationToken::new();
     start(&me, &setting.data_dir, &PartialSources::default(), &stop, events, |_| ());
-    let mut next = async || timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
-
-    let is_trouble = |event: &DaemonEvent| match event {
+    let mut next = async || match timeout(PATIENCE, told.recv()).await.unwrap().unwrap() {
         DaemonEvent::Trouble(why) => {
-            why.contains("not published") && why.contains("no time for this")
+            assert!(why.contains("not published") && why.contains("out of order"), "{why}");
+            "trouble".to_owned()
         }
-        _ => false,
+        DaemonEvent::Ready { published, .. } => format!("ready with {published}"),
+        DaemonEvent::Published { total } => format!("published {total}"),
+        other => format!("{other:?}"),
     };
-    let is_published = |event: &DaemonEvent| matches!(event, DaemonEvent::Published { .. });
-    let first = next().await;
-    assert!(is_trouble(&first), "{first:?}");
-    assert_eq!(me.client().heartbeat(&me.id()).await.unwrap().entries, 0);
-    BUSY.store(false, Relaxed);
-    // It may have tried once more meanwhile.
-    while let event = next().await
-        && !matches!(event, DaemonEvent::Ready { published: 1, .. })
-    {
-        assert!(is_trouble(&event) || is_published(&event), "{event:?}");
-    }
 
-    BUSY.store(true, Relaxed);
+    // Told once, however often it is tried.
+    assert_eq!(next().await, "Online");
+    assert_eq!(next().await, "trouble");
+    assert_eq!(me.client().heartbeat(&me.id()).await.unwrap().entries, 0);
+    mood.failing.store(false, Relaxed);
+    assert_eq!(next().await, "published 1");
+    assert_eq!(next().await, "ready with 1");
+
+    // It was never away, so that it is not told to be back.
+    mood.failing.store(true, Relaxed);
     setting.write("second", "second");
     setting.share_all().await;
-    let again = next().await;
-    assert!(is_trouble(&again), "{again:?}");
-    BUSY.store(false, Relaxed);
-    // It was never away, so that it is not told to be back.
-    while let event = next().await
-        && !matches!(event, DaemonEvent::Published { total: 2 })
-    {
-        assert!(is_trouble(&event) || is_published(&event), "{event:?}");
-    }
+    assert_eq!(next().await, "trouble");
+    mood.forgetful.store(true, Relaxed);
+    mood.failing.store(false, Relaxed);
+    assert_eq!(next().await, "published 2");
+
+    // It was away, and is back before all is published.
+    setting.write("third", "third");
+    setting.share_all().await;
+    assert_eq!(next().await, "Online");
+    assert_eq!(next().await, "trouble");
+    mood.failing.store(false, Relaxed);
+    assert_eq!(next().await, "published 3");
     stop.cancel();
 }

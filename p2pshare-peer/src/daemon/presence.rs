@@ -82,6 +82,8 @@ struct Course {
     is_ready: bool,
     /// It is online: the index has taken its announce, and nothing since says that it is away.
     is_there: bool,
+    /// Why what is shared is not published, as was told last.
+    unpublished: Option<String>,
     compared: Compared,
     /// The addresses of which it is known whether others reach the peer there.
     tried: Vec<PeerAddr>,
@@ -117,7 +119,7 @@ impl Presence {
                 return Err(error);
             }
             course.is_there &= is_of_publishing(&error);
-            self.trouble(&error, course.is_there);
+            self.trouble(&error, &mut course);
             sleep(TRY_AGAIN).await;
         }
     }
@@ -132,8 +134,13 @@ impl Presence {
         let mut whereabouts = self.arrive().await?;
         let was_there = mem::replace(&mut course.is_there, true);
         course.compared.was_away |= !was_there;
+        if course.is_ready && !was_there {
+            (self.events)(DaemonEvent::Online);
+            self.mapper.look_again();
+        }
         let mut beat = beat_of(whereabouts.place.announced.heartbeat_seconds);
         self.beating(beat, self.publish()).await?;
+        course.unpublished = None;
         self.beating(beat, self.beat()).await?;
         if !course.is_ready {
             course.is_ready = true;
@@ -141,9 +148,6 @@ impl Presence {
             self.published.store(published, Relaxed);
             let addresses = whereabouts.place.addresses.clone();
             (self.events)(DaemonEvent::Ready { listen: self.listen, addresses, published });
-        } else if !was_there {
-            (self.events)(DaemonEvent::Online);
-            self.mapper.look_again();
         }
         let mut beaten = SystemClock.now();
         let mut next = Instant::now() + beat;
@@ -251,13 +255,21 @@ impl Presence {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something failed, and is tried again; the index still knows that the peer `is_there`, or not.
-    fn trouble(&self, error: &DaemonError, is_there: bool) {
-        self.metrics.set_online(is_there);
+    /// Something failed, and is tried again.
+    fn trouble(&self, error: &DaemonError, course: &mut Course) {
+        self.metrics.set_online(course.is_there);
         self.metrics.index_failed();
-        if is_there {
+        if course.is_there {
+            // Nobody has been told yet that the index knows it.
+            if !course.is_ready && course.unpublished.is_none() {
+                (self.events)(DaemonEvent::Online);
+            }
             let what = format!("what is shared is not published yet: {error}");
-            return (self.events)(DaemonEvent::Trouble(what));
+            if course.unpublished.as_ref() != Some(&what) {
+                (self.events)(DaemonEvent::Trouble(what.clone()));
+            }
+            course.unpublished = Some(what);
+            return;
         }
         // The index has forgotten the peer, as one in memory does when it starts anew: it is announced again.
         if is_unknown(error) {

@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
             match self.try_part(audience, &part).await? {
                 Ok(()) => {
                     rest = after;
-                    if begun.elapsed() < SOON {
+                    if len == self.at_once && begun.elapsed() < SOON {
                         self.at_once = (self.at_once * 2).min(MOST);
                     }
                     continue;

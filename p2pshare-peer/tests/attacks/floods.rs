@@ -33,10 +33,14 @@ const SHORT: Duration = Duration::from_secs(2);
 /// How long the server may take to read what it is sent.
 const READING: Duration = Duration::from_secs(6);
 
-/// A server with a content, that waits for nobody long.
+/// Bytes of a content that goes into one frame.
+const SHORT_LEN: usize = 9000;
+
+/// A server with a long content, whose id it gives, and a short one, that waits for nobody long.
 async fn server(change: impl FnOnce(&mut Setup)) -> (Server, ContentId) {
     let memory = MemorySource::new();
     let id = memory.insert(bytes(32 * PIECE)).id();
+    memory.insert(bytes(SHORT_LEN));
     let mut setup = Setup::tls(&memory);
     setup.receiver = Some(Arc::new(Inbox::default()));
     setup.limits.handshake_timeout = SHORT;
@@ -501,16 +505,21 @@ async fn short_answers_that_nobody_reads() {
         server(|setup| setup.limits.stall_timeout = Duration::from_millis(500)).await;
     // One piece, which the server has handed on before anybody reads of it.
     let fetch = [&[0, 0, 0, 0, 38, 0x0a, 32], id.as_bytes().as_slice(), &[0x12, 2, 0x10, 1]];
+    let short = ContentId::of(&bytes(SHORT_LEN));
+    let small = [&[0, 0, 0, 0, 34, 0x0a, 32], short.as_bytes().as_slice()];
     let manifest = [&[0, 0, 0, 0, 34, 0x0a, 32], id.as_bytes().as_slice()];
-    for (path, message) in [(FETCH, fetch.concat()), (MANIFEST, manifest.concat())] {
-        // It takes part in the connection, and has room for no byte of an answer.
-        let mut raw = Raw::with_window(&server, 0).await;
+    let calls = [(FETCH, fetch.concat()), (FETCH, small.concat()), (MANIFEST, manifest.concat())];
+    // It takes part in the connection, and has room for no byte of an answer, or for so few that HTTP/2 takes in all.
+    for ((path, message), window) in
+        calls.iter().flat_map(|call| [0, 1, 64].map(|window| (call, window)))
+    {
+        let mut raw = Raw::with_window(&server, window).await;
         let grant = format!("Bearer {}mallory", Guard::GRANT);
         for number in 0..20 {
             let stream = 2 * number + 1;
             let headers = call(path, &[("authorization", &grant)]);
             let opened = frame(HEADERS, END_HEADERS, stream, &headers);
-            assert!(raw.write(&[opened, frame(0, 1, stream, &message)].concat()).await);
+            assert!(raw.write(&[opened, frame(0, 1, stream, message)].concat()).await);
         }
         raw.closed().await;
     }

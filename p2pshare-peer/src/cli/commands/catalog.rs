@@ -47,7 +47,8 @@ pub(super) async fn send(context: &Context, catalog: &Catalog) -> Result<(), Cli
         None => catalog.published_count().await?,
     };
     // The running peer may have published it, too.
-    if pending > 0 || report.published + report.withdrawn > 0 {
+    let fewer = pending > catalog.pending_count().await?;
+    if fewer || report.published + report.withdrawn > 0 {
         shown.note(format!("Published: the index knows {} of yours.", count(total, "file")));
     }
     shown.event(

@@ -234,7 +234,7 @@ fn show(output: Output, event: &DaemonEvent, ui: Option<&str>) {
             output.note(format!("Published: the index knows {} of yours.", count(*total, "file")));
             output.event("published", json!({ "total": total }));
         }
-        DaemonEvent::Online => output.note("Online again."),
+        DaemonEvent::Online => output.note("Online."),
         DaemonEvent::LoggedOut => {
             output.note(format!("Logged out and offline: {LOG_IN}."));
             output.event("logged_out", json!({}));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Buf;
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -16,13 +16,18 @@ const SOMETHING: usize = 64 << 10;
 /// Since when the other end has taken nothing of a body, or hardly anything, although there was something. A clone tells
 /// the same.
 ///
-/// HTTP/2 asks a body for its next part when there was room for the one before: when enough was taken.
+/// What HTTP/2 has got of a body is taken once it is sent, which may be long after the body has ended.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Untaken(Arc<Mutex<Option<Waiting>>>);
+pub(crate) struct Untaken(Arc<Mutex<State>>);
 
-#[derive(Debug)]
-struct Waiting {
-    since: Instant,
+#[derive(Debug, Default)]
+struct State {
+    /// Bytes that lie in HTTP/2.
+    unsent: usize,
+    /// The body has not ended, nor was it asked for more than there is.
+    has_more: bool,
+    /// Since when something waits; `None` while nothing does.
+    since: Option<Instant>,
     /// What was taken since.
     taken: usize,
 }
@@ -39,7 +44,7 @@ pub(crate) enum Unsent {
 impl Untaken {
     /// How long it has been so; zero when nothing waits.
     pub(crate) fn time(&self) -> Duration {
-        self.waiting().as_ref().map_or(Duration::ZERO, |waiting| waiting.since.elapsed())
+        self.state().since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Sends a message of this body; waits for room as long as the other end takes of it now and then, at least once in
@@ -69,38 +74,58 @@ impl Untaken {
         }
     }
 
-    /// A part was handed on.
-    fn handed_on(&self) {
-        let fresh = Waiting { since: Instant::now(), taken: 0 };
-        self.waiting().get_or_insert(fresh);
+    /// So many bytes more lie in HTTP/2.
+    fn hand_on(&self, len: usize) {
+        self.change(|state| {
+            state.unsent += len;
+            state.has_more = true;
+        });
     }
 
-    /// The last part, which was so long, was taken.
-    fn taken(&self, len: usize) {
-        if let Some(waiting) = &mut *self.waiting() {
-            waiting.taken += len;
-            if waiting.taken >= SOMETHING {
-                *waiting = Waiting { since: Instant::now(), taken: 0 };
+    /// So many bytes were sent, or will not be.
+    fn take(&self, len: usize) {
+        self.change(|state| {
+            state.unsent = state.unsent.saturating_sub(len);
+            state.taken += len;
+            if state.taken >= SOMETHING {
+                state.since = None;
             }
+        });
+    }
+
+    /// The body has nothing more, for now or for ever.
+    fn ask_in_vain(&self) {
+        self.change(|state| state.has_more = false);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        if state.unsent == 0 && !state.has_more {
+            state.since = None;
+        } else if state.since.is_none() {
+            state.since = Some(Instant::now());
+            state.taken = 0;
         }
     }
 
-    fn nothing_waits(&self) {
-        *self.waiting() = None;
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A body that tells whether it is taken, and holds something as long as it lasts.
+/// A body that tells whether it is taken, and holds something until all of it is.
 pub(crate) struct WatchedBody<B, H = ()> {
     body: B,
     untaken: Untaken,
-    /// How long the last part was.
-    last: usize,
-    _held: H,
+    held: Arc<H>,
+}
+
+/// A part of such a body, until it is sent.
+struct Part<H> {
+    bytes: Bytes,
+    untaken: Untaken,
+    _held: Arc<H>,
 }
 
 impl<B> WatchedBody<B> {
@@ -113,37 +138,54 @@ impl<B> WatchedBody<B> {
 impl<B, H> WatchedBody<B, H> {
     /// The same, with something that is held.
     pub(crate) fn holding(body: B, untaken: Untaken, held: H) -> Self {
-        untaken.handed_on();
-        Self { body, untaken, last: 0, _held: held }
+        untaken.hand_on(0);
+        Self { body, untaken, held: Arc::new(held) }
     }
 }
 
 impl<B, H> Drop for WatchedBody<B, H> {
     fn drop(&mut self) {
-        self.untaken.nothing_waits();
+        self.untaken.ask_in_vain();
     }
 }
 
-impl<B: Body + Unpin, H: Unpin> Body for WatchedBody<B, H> {
-    type Data = B::Data;
+impl<H> AsRef<[u8]> for Part<H> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl<H> Drop for Part<H> {
+    fn drop(&mut self) {
+        self.untaken.take(self.bytes.len());
+    }
+}
+
+impl<B, H> Body for WatchedBody<B, H>
+where
+    B: Body<Data = Bytes> + Unpin,
+    H: Send + Sync + 'static,
+{
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let last = std::mem::take(&mut self.last);
-        self.untaken.taken(last);
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match &polled {
-            Poll::Ready(Some(frame)) => {
-                let data = frame.as_ref().ok().and_then(Frame::data_ref);
-                self.last = data.map_or(0, Buf::remaining);
-                self.untaken.handed_on();
-            }
-            Poll::Ready(None) | Poll::Pending => self.untaken.nothing_waits(),
-        }
-        polled
+        let Poll::Ready(Some(frame)) = polled else {
+            self.untaken.ask_in_vain();
+            return polled;
+        };
+        let frame = frame.map(|frame| {
+            frame.map_data(|bytes| {
+                self.untaken.hand_on(bytes.len());
+                let (untaken, held) = (self.untaken.clone(), Arc::clone(&self.held));
+                Bytes::from_owner(Part { bytes, untaken, _held: held })
+            })
+        });
+        Poll::Ready(Some(frame))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -175,13 +217,16 @@ mod tests {
         WatchedBody::new(StreamBody::new(futures::stream::iter(parts)), untaken.clone())
     }
 
-    fn ask(body: &mut (impl Body + Unpin)) -> bool {
+    fn ask(body: &mut (impl Body<Data = Bytes> + Unpin)) -> Option<Bytes> {
         let polled = Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()));
-        matches!(polled, Poll::Ready(Some(Ok(_))))
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+            _ => None,
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_is_taken_when_the_next_is_asked_for() {
+    async fn a_part_is_taken_when_it_is_sent() {
         let untaken = Untaken::default();
         advance(TIME).await;
         assert_eq!(untaken.time(), Duration::ZERO);
@@ -189,14 +234,18 @@ mod tests {
         // Nobody asks for the first.
         advance(TIME).await;
         assert_eq!(untaken.time(), TIME);
-        assert!(ask(&mut body));
+        let first = ask(&mut body);
         assert_eq!(untaken.time(), TIME);
-        assert!(ask(&mut body));
+        drop(first);
         assert_eq!(untaken.time(), Duration::ZERO);
+        let second = ask(&mut body);
         advance(TIME).await;
         assert_eq!(untaken.time(), TIME);
-        // What has ended has nothing left to be taken.
-        assert!(!ask(&mut body));
+        // That it has ended makes no difference to what lies there.
+        assert!(ask(&mut body).is_none());
+        drop(body);
+        assert_eq!(untaken.time(), TIME);
+        drop(second);
         assert_eq!(untaken.time(), Duration::ZERO);
     }
 
@@ -204,9 +253,20 @@ mod tests {
     async fn what_is_gone_waits_no_more() {
         let untaken = Untaken::default();
         let mut body = body(2, SOMETHING, &untaken);
-        assert!(ask(&mut body));
+        let first = ask(&mut body);
         advance(TIME).await;
-        drop(body);
+        drop((first, body));
+        assert_eq!(untaken.time(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_nothing_to_give_is_not_waited_for() {
+        let untaken = Untaken::default();
+        let pending =
+            StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let mut body = WatchedBody::new(pending, untaken.clone());
+        assert!(ask(&mut body).is_none());
+        advance(TIME).await;
         assert_eq!(untaken.time(), Duration::ZERO);
     }
 
@@ -214,13 +274,26 @@ mod tests {
     async fn who_takes_a_little_takes_nothing() {
         let untaken = Untaken::default();
         let mut body = body(100, SOMETHING / 8, &untaken);
-        for _ in 0..8 {
-            assert!(ask(&mut body));
+        for _ in 0..7 {
+            drop(ask(&mut body));
             advance(TIME / 6).await;
         }
         assert!(untaken.time() > TIME);
-        assert!(ask(&mut body));
+        drop(ask(&mut body));
         assert_eq!(untaken.time(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_is_held_until_all_is_sent() {
+        let (untaken, held) = (Untaken::default(), Arc::new(()));
+        let part = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"part")));
+        let inner = StreamBody::new(futures::stream::iter([part]));
+        let mut body = WatchedBody::holding(inner, untaken, Arc::clone(&held));
+        let part = ask(&mut body);
+        drop(body);
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(part);
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -229,13 +302,14 @@ mod tests {
         let mut body = body(100, SOMETHING, &untaken);
         let (sender, receiver) = mpsc::channel(1);
         assert_eq!(untaken.send(&sender, 1, TIME).await, Ok(()));
-        assert!(ask(&mut body));
+        let mut part = ask(&mut body);
         {
             let mut second = pin!(untaken.send(&sender, 2, TIME));
             for _ in 0..10 {
                 assert_eq!(timeout(TIME * 3 / 4, &mut second).now_or_never(), None);
                 advance(TIME * 3 / 4).await;
-                assert!(ask(&mut body));
+                drop(part);
+                part = ask(&mut body);
             }
             let begun = Instant::now();
             assert_eq!(second.await, Err(Unsent::Stalled(TIME)));

@@ -50,10 +50,9 @@ impl Usage {
         self.state().calls.values().filter(|answer| answer.time() >= time).count()
     }
 
-    fn count(&self, change: impl FnOnce(usize) -> usize) {
-        let mut state = self.state();
-        state.transfers = change(state.transfers);
+    fn note_change(&self, mut state: MutexGuard<'_, State>) {
         state.last_change = Instant::now();
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -79,9 +78,9 @@ impl Call {
         state.count += 1;
         let number = state.count;
         state.calls.insert(number, untaken.clone());
-        drop(state);
         if is_transfer {
-            usage.count(|transfers| transfers + 1);
+            state.transfers += 1;
+            usage.note_change(state);
         }
         Self { usage: Arc::clone(usage), number, is_transfer, untaken }
     }
@@ -89,14 +88,16 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.usage.state().calls.remove(&self.number);
+        let mut state = self.usage.state();
+        state.calls.remove(&self.number);
         if self.is_transfer {
-            self.usage.count(|transfers| transfers.saturating_sub(1));
+            state.transfers = state.transfers.saturating_sub(1);
+            self.usage.note_change(state);
         }
     }
 }
 
-/// The body of an answer; the call lasts as long as it does, and so does its span.
+/// The body of an answer. The call lasts until all of it is sent, and so does its span.
 pub(super) fn answer(body: Body, call: Call, span: Span) -> WatchedBody<Body, (Call, Span)> {
     WatchedBody::holding(body, call.untaken.clone(), (call, span))
 }
@@ -124,23 +125,29 @@ mod tests {
         answer(body, Call::new(usage, true), Span::none())
     }
 
-    fn next(answer: &mut Answer) -> bool {
+    fn next(answer: &mut Answer) -> Bytes {
         let polled = Pin::new(answer).poll_frame(&mut Context::from_waker(Waker::noop()));
-        matches!(polled, Poll::Ready(Some(Ok(_))))
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap(),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_taken_counts_until_it_is_or_the_answer_is_gone() {
         let usage = Arc::new(Usage::new());
         let [mut taken, mut given_up] = [answer_of(&usage, 2), answer_of(&usage, 2)];
-        assert!(next(&mut taken) && next(&mut given_up));
+        let (part, unsent) = (next(&mut taken), next(&mut given_up));
         tokio::time::advance(PATIENCE - Duration::from_millis(1)).await;
         assert_eq!(usage.unread(PATIENCE), 0);
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(usage.unread(PATIENCE), 2);
-        assert!(next(&mut taken));
+        drop(part);
         assert_eq!(usage.unread(PATIENCE), 1);
+        // Its answer may have ended long ago, it is memory as long as it is not sent.
         drop(given_up);
+        assert_eq!(usage.unread(PATIENCE), 1);
+        drop(unsent);
         assert_eq!(usage.unread(PATIENCE), 0);
         assert!(usage.idle_since().is_none());
         drop(taken);
