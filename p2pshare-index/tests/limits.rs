@@ -365,3 +365,42 @@ async fn a_full_group_takes_nobody_more() {
     assert!(leave.bearer_auth(&alice.token).send().await.unwrap().status().is_success());
     assert_eq!(register().await.status(), StatusCode::CREATED);
 }
+
+/// Who has gone and shares nothing makes room for another.
+#[tokio::test]
+async fn a_user_has_so_many_peers_that_share_or_are_there() {
+    let inner = index(IndexConfig { peers_per_user: 3, ..IndexConfig::default() });
+    let api = router(inner.clone(), HttpOptions::default());
+    let index = start_router(inner, api, ServerOptions::default()).await;
+    let alice = index.user("alice").await;
+    let path = |key: &PeerKey| format!("/v1/peers/{}", key.peer_id());
+    let announce = async || {
+        let key = PeerKey::generate().unwrap();
+        let call = index.call(Method::PUT, &path(&key)).bearer_auth(&alice.token);
+        (call.json(&alice.announce(&key)).send().await.unwrap(), key)
+    };
+    let known = async |key: &PeerKey| {
+        let call = index.get(&format!("{}/files", path(key)));
+        call.bearer_auth(&alice.token).send().await.unwrap().status() == StatusCode::OK
+    };
+    let leaves = async |key: &PeerKey| {
+        let call = index.call(Method::DELETE, &path(key)).bearer_auth(&alice.token);
+        assert!(call.send().await.unwrap().status().is_success());
+    };
+    let [shares, ended, there] = [announce().await.1, announce().await.1, announce().await.1];
+    let batch = publish("film", numbered(1), 1000);
+    let call = index.post(&format!("{}/files", path(&shares)), &json!(batch));
+    assert!(call.bearer_auth(&alice.token).send().await.unwrap().status().is_success());
+    leaves(&shares).await;
+    assert_problem(announce().await.0, ProblemKind::QuotaExceeded).await;
+
+    leaves(&ended).await;
+    let (answer, new) = announce().await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(!known(&ended).await);
+    for key in [&shares, &there, &new] {
+        assert!(known(key).await);
+    }
+    // All share, or are there.
+    assert_problem(announce().await.0, ProblemKind::QuotaExceeded).await;
+}

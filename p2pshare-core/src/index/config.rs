@@ -81,7 +81,7 @@ impl Default for IndexConfig {
             registration: Registration::Open,
             session_lifetime: Duration::from_secs(30 * DAY),
             session_cache: Duration::ZERO,
-            sessions_per_user: 32,
+            sessions_per_user: 256,
             grant_lifetime: Duration::from_secs(10 * 60),
             unbound_grants: true,
             entries_per_user: 2_000_000,

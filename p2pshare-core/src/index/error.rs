@@ -163,6 +163,12 @@ impl IndexError {
             Self::StaleAnnounce(_) => {
                 (Kind::StaleAnnounce, Some("set this machine's clock and announce again"))
             }
+            Self::Quota { what: "peers of a user", .. } => (
+                Kind::QuotaExceeded,
+                Some(
+                    "a peer that is away and shares nothing makes room: unshare what an old one shares and stop it, or ask an operator of this index",
+                ),
+            ),
             Self::Quota { .. } => {
                 (Kind::QuotaExceeded, Some("remove some, or ask an operator of this index"))
             }

@@ -25,6 +25,9 @@ pub(super) struct Presence {
     seen: HashMap<PeerId, Timestamp>,
 }
 
+/// Peers that are away, and may have nothing, are looked at in one announce.
+const LOOKED_AT: usize = 64;
+
 impl Index {
     /// Announces a peer of the caller: where it can be reached from now on.
     pub async fn announce(
@@ -169,13 +172,24 @@ impl Index {
         Err(invalid())
     }
 
+    /// Makes room for a peer that is new: one that is away and shares nothing is forgotten for it, as a download that has
+    /// ended in a folder of its own is.
     async fn check_peer_quota(&self, caller: &Caller, peer: &PeerId) -> Result<(), IndexError> {
         let limit = self.config().peers_per_user;
-        let peers = self.store().peers_of(&caller.user).await?;
-        if peers.len() >= limit as usize && peers.iter().all(|known| known.id != *peer) {
-            return Err(IndexError::Quota { what: "peers", limit: limit.into() });
+        let mut peers = self.store().peers_of(&caller.user).await?;
+        if peers.len() < limit as usize || peers.iter().any(|known| known.id == *peer) {
+            return Ok(());
         }
-        Ok(())
+        let online_since = self.online_since();
+        peers.retain(|known| known.last_seen.is_none_or(|seen| seen < online_since));
+        peers.sort_by_key(|known| known.announced_at);
+        for gone in peers.iter().take(LOOKED_AT) {
+            if self.store().count_entries(&gone.id).await? == 0 {
+                self.store().delete_peer(&gone.id).await?;
+                return Ok(());
+            }
+        }
+        Err(IndexError::Quota { what: "peers of a user", limit: limit.into() })
     }
 
     fn heartbeat_seconds(&self) -> u32 {

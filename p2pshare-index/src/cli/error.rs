@@ -44,7 +44,7 @@ pub(super) enum CliError {
         source: StoreError,
     },
     /// A rule of the index.
-    #[error("{}", .0.problem().detail)]
+    #[error("{0}")]
     Index(IndexError),
     /// The certificate.
     #[error(transparent)]

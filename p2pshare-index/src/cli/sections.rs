@@ -174,10 +174,10 @@ section! {
         /// Published files of one user [default: 2000000]
         #[arg(long, env = "P2PSHARE_INDEX_FILES_PER_USER", value_name = "N", help_heading = "Limits")]
         files_per_user: u64,
-        /// Sessions of one user; one more ends the oldest [default: 32]
+        /// Sessions of one user; one more ends the oldest [default: 256]
         #[arg(long, env = "P2PSHARE_INDEX_SESSIONS_PER_USER", value_name = "N", help_heading = "Limits")]
         sessions_per_user: u32,
-        /// Peers of one user [default: 64]
+        /// Peers of one user; those that are away and share nothing make room for another [default: 64]
         #[arg(long, env = "P2PSHARE_INDEX_PEERS_PER_USER", value_name = "N", help_heading = "Limits")]
         peers_per_user: u32,
         /// Groups of one user [default: 256]

@@ -11,7 +11,7 @@ mod values;
 
 use std::{
     ffi::OsString,
-    fs,
+    fs, future,
     io::{self, IsTerminal, Write},
     path::Path,
     process::ExitCode,
@@ -197,15 +197,16 @@ fn man(output: Output, dir: Option<&Path>) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A token that the first Ctrl-C or SIGTERM cancels; the second ends the program.
+/// A token that the first Ctrl-C, SIGTERM or SIGHUP cancels; a second one of the first two ends the program.
 fn stop_on_signal(output: Output) -> CancellationToken {
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {
-        if signal().await {
+        if signal(true).await {
             output.note("Stopping … (once more to stop at once)");
             token.cancel();
-            if signal().await {
+            // The end of a terminal is often told twice.
+            if signal(false).await {
                 std::process::exit(i32::from(Exit::Failed as u8));
             }
         }
@@ -213,24 +214,47 @@ fn stop_on_signal(output: Output) -> CancellationToken {
     stop
 }
 
-/// Waits for a signal to stop; `false` if the system has none to give.
+/// Waits for a signal to stop, such as that the terminal has gone if `hangup`; `false` if the system has none to give.
 #[cfg(unix)]
-async fn signal() -> bool {
+async fn signal(hangup: bool) -> bool {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return false;
     };
+    // Whoever is to outlive the terminal, as by `nohup`, ignores its end.
+    let mut hangup = match hangup && !is_ignored(SignalKind::hangup()) {
+        true => signal(SignalKind::hangup()).ok(),
+        false => None,
+    };
+    let hung_up = async {
+        match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => future::pending().await,
+        }
+    };
     tokio::select! {
         got = interrupt.recv() => got.is_some(),
         got = terminate.recv() => got.is_some(),
+        got = hung_up => got.is_some(),
     }
+}
+
+/// Whether this process was started with a signal ignored, or that cannot be told.
+#[cfg(unix)]
+fn is_ignored(kind: tokio::signal::unix::SignalKind) -> bool {
+    // The kernel's own account of it (proc_pid_status(5)): bits in hexadecimal, the first that of signal 1.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    let bit = u32::try_from(kind.as_raw_value()).ok().and_then(|number| number.checked_sub(1));
+    ignored.zip(bit).and_then(|(bits, bit)| bits.checked_shr(bit)).is_none_or(|bits| bits & 1 == 1)
 }
 
 /// Waits for a signal to stop; `false` if the system has none to give.
 #[cfg(not(unix))]
-async fn signal() -> bool {
+async fn signal(_hangup: bool) -> bool {
     tokio::signal::ctrl_c().await.is_ok()
 }
 

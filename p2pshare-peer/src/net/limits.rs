@@ -27,7 +27,8 @@ pub struct Http2Settings {
     pub stream_window: u32,
     /// Window of the whole connection, in bytes.
     pub connection_window: u32,
-    /// How much one stream may have waiting to be written to the socket, in bytes.
+    /// How much one stream may have waiting to be written to the socket, in bytes: it gets the next frame while it has
+    /// less.
     pub send_buffer: usize,
     /// Most calls at a time on one connection that this end serves.
     pub max_streams: u32,
@@ -68,9 +69,11 @@ pub struct ServerLimits {
     pub answer_timeout: Duration,
     /// How long a connection without a transfer is kept.
     pub idle_timeout: Duration,
-    /// How long a client may read nothing of a fetch, or send nothing of a push, before the call is given up.
+    /// How long a client may read nothing of a fetch, or less than 64 KiB, or send nothing of a push, before the call is
+    /// given up.
     pub stall_timeout: Duration,
-    /// Of how many answers on one connection nothing may be read for that time, before the connection is closed.
+    /// Of how many answers on one connection nothing, or less than 64 KiB, may be read for that time, before the
+    /// connection is closed.
     pub unread_answers: usize,
     /// Most pushes at a time.
     pub pushes: usize,

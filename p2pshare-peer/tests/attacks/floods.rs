@@ -521,7 +521,8 @@ async fn short_answers_that_nobody_reads() {
             let opened = frame(HEADERS, END_HEADERS, stream, &headers);
             assert!(raw.write(&[opened, frame(0, 1, stream, message)].concat()).await);
         }
-        raw.closed().await;
+        // Long before an idle connection is.
+        timeout(Duration::from_secs(60), raw.closed()).await.expect("nobody reads of it");
     }
     honest_is_served(&server, &id).await;
 }

@@ -1,9 +1,11 @@
 //! Programs that are told to stop, and data directories that are in use.
 
+use std::process::Command;
+
 use rustix::process::Signal;
 
 use crate::{
-    support::{Index, MIB, Peer, assert_bytes, noise, parts, until},
+    support::{Index, MIB, Peer, Process, assert_bytes, noise, parts, until},
     swarm::until_done,
 };
 
@@ -48,6 +50,41 @@ fn servers_stop_cleanly() {
         index.stop(signal).expect_code(0);
         index.go_on();
     }
+}
+
+/// A peer that serves, and does with a signal what `env` is told.
+fn serve_by_env(peer: &Peer, option: &str) -> Process {
+    let inner = peer.command(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let mut command = Command::new("env");
+    command.arg(option).arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(peer.home());
+    let mut serving = Process::start(command);
+    serving.wait_for_event("ready");
+    serving
+}
+
+#[test]
+fn a_peer_goes_with_its_terminal_unless_it_is_to_stay() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    alice.share_file("film", b"film");
+    let mut serving = serve_by_env(&alice, "--ignore-signal=HUP");
+    serving.signal(Signal::HUP);
+    bob.ok(["get", "alice:/film"]);
+    assert!(serving.is_running());
+    serving.stop(Signal::TERM).expect_code(0);
+
+    let serving = serve_by_env(&alice, "--default-signal=HUP");
+    // A shell tells it too.
+    serving.signal(Signal::HUP);
+    serving.stop(Signal::HUP).expect_code(0);
+    assert_eq!(bob.ok(["search", "film"]).one("hit")["online"], 0);
 }
 
 #[test]

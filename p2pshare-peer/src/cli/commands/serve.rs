@@ -60,15 +60,16 @@ pub(crate) async fn serve(
     let metrics = PeerMetrics::new();
     let _metrics_stop = serve_metrics(context.output, args.metrics, &metrics).await?;
     let node = Node::open(context.dir.clone(), options(context, args, metrics)?).await?;
-    let url = ui.as_ref().map(LocalServer::one_time_url);
+    // Others may read the journal.
+    let url = ui.as_ref().filter(|_| !is_journal()).map(LocalServer::one_time_url);
     let stay = ui.is_some();
-    if let Some(url) = &url {
-        // Others may read the system's journal.
-        match std::env::var_os("JOURNAL_STREAM") {
-            Some(_) => context.output.line("To open the page, run: p2pshare-peer ui"),
-            None => context.output.line(format!("Open {url}")),
+    match &url {
+        Some(url) => {
+            context.output.line(format!("Open {url}"));
+            context.output.event("ui", json!({ "url": url }));
         }
-        context.output.event("ui", json!({ "url": url }));
+        None if stay => context.output.line("To open the page, run: p2pshare-peer ui"),
+        None => {}
     }
     // From now on it does what can be done: the page is there, and the index is waited for.
     if stay && matches!(SavedSession::load(&context.dir), Err(SavedSessionError::None)) {
@@ -97,6 +98,19 @@ pub(crate) async fn serve(
     done?;
     context.output.note("Stopped.");
     Ok(())
+}
+
+/// Whether standard output is the system's journal, as systemd.exec(5) says how to tell.
+#[cfg(unix)]
+fn is_journal() -> bool {
+    let stat = rustix::fs::fstat(std::io::stdout());
+    let own = stat.map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
+    std::env::var("JOURNAL_STREAM").is_ok_and(|journal| own == Ok(journal))
+}
+
+#[cfg(not(unix))]
+fn is_journal() -> bool {
+    false
 }
 
 /// Finds out that the peer cannot listen before anything is said of it. It listens once it is logged in.
@@ -173,7 +187,7 @@ fn options(
     })
 }
 
-/// Tells the service manager how the peer is, if that is new.
+/// Tells the service manager how the peer is.
 fn tell_state(event: &DaemonEvent) {
     let status = match event {
         DaemonEvent::Ready { published: files, .. } | DaemonEvent::Published { total: files } => {
