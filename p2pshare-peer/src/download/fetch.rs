@@ -34,6 +34,9 @@ use super::{
 };
 use crate::index_client::ClientError;
 
+/// So long may a manifest take: that of a file of 100 GB has some 3 MB, and lines may be slow.
+const SLOWEST_MANIFEST: Duration = Duration::from_secs(600);
+
 /// Why one content did not become a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -245,7 +248,8 @@ impl Fetcher {
             Some(manifest) => manifest,
             None => {
                 let candidates = self.candidates(&wanted.content, Age::Granted, until).await?;
-                let options = ManifestOptions::default();
+                // Whether a source is silent is seen at its connection, and others are asked beside one that is slow.
+                let options = ManifestOptions { patience: SLOWEST_MANIFEST, ..Default::default() };
                 let found =
                     manifest_from(&wanted.content, &candidates, options, &self.cancel).await?;
                 if let Some(data) = found.data {

@@ -59,6 +59,10 @@ const TRY_LATER: &str = "try again later, or wait for a source with --wait SECON
 /// What to do when a download stopped half way.
 const RESUME: &str = "run the same command again: it goes on where it stopped";
 
+/// What to do when files were changed while they came.
+const CHANGED: &str = "run the same command again for what they are now; what had come of what they were is left in \
+                       *.part files, which may be removed";
+
 /// What to do when the session ended half way.
 const LOG_IN: &str = "log in with `p2pshare-peer login USER`, then run the same command again: it goes on where it \
                       stopped";
@@ -374,6 +378,7 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
         Cause::Place => CLEAR_WAY,
         Cause::Verification => REHASH,
         Cause::LoggedOut => LOG_IN,
+        _ if first.is_changed() => CHANGED,
         _ => RESUME,
     };
     Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(hint))
