@@ -6,7 +6,7 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    PASSWORD, assert_problem, index, index_with, meanwhile::Meanwhile, publish, start,
+    PASSWORD, TestIndex, assert_problem, index, index_with, meanwhile::Meanwhile, publish, start,
     start_router, start_with,
 };
 use p2pshare_core::{
@@ -129,12 +129,17 @@ fn largest_batches() -> (PublishRequest, PublishRequest) {
     (publish, PublishRequest::new(withdraw))
 }
 
+/// An index with these limits.
+async fn limited(config: IndexConfig) -> TestIndex {
+    let inner = index(config);
+    let api = router(inner.clone(), HttpOptions::default());
+    start_router(inner, api, ServerOptions::default()).await
+}
+
 /// Who has all the files that they may have can still rename, replace and withdraw, and send a batch again.
 #[tokio::test]
 async fn a_full_catalog_can_change_but_not_grow() {
-    let inner = index(IndexConfig { entries_per_user: 2, ..IndexConfig::default() });
-    let api = router(inner.clone(), HttpOptions::default());
-    let index = start_router(inner, api, ServerOptions::default()).await;
+    let index = limited(IndexConfig { entries_per_user: 2, ..IndexConfig::default() }).await;
     let (alice, key) = (index.user("alice").await, PeerKey::generate().unwrap());
     let peer = format!("/v1/peers/{}", key.peer_id());
     let announce = index.call(Method::PUT, &peer).bearer_auth(&alice.token);
@@ -340,9 +345,7 @@ async fn a_nested_router_leaves_the_rest_to_its_app() {
 /// Whichever way they come in.
 #[tokio::test]
 async fn a_full_group_takes_nobody_more() {
-    let inner = index(IndexConfig { members_per_group: 2, ..IndexConfig::default() });
-    let api = router(inner.clone(), HttpOptions::default());
-    let index = start_router(inner, api, ServerOptions::default()).await;
+    let index = limited(IndexConfig { members_per_group: 2, ..IndexConfig::default() }).await;
     let alice = index.user("alice").await;
     for name in ["bob", "carol"] {
         index.register(name).await;
@@ -369,9 +372,7 @@ async fn a_full_group_takes_nobody_more() {
 /// Who has gone and shares nothing makes room for another.
 #[tokio::test]
 async fn a_user_has_so_many_peers_that_share_or_are_there() {
-    let inner = index(IndexConfig { peers_per_user: 3, ..IndexConfig::default() });
-    let api = router(inner.clone(), HttpOptions::default());
-    let index = start_router(inner, api, ServerOptions::default()).await;
+    let index = limited(IndexConfig { peers_per_user: 3, ..IndexConfig::default() }).await;
     let alice = index.user("alice").await;
     let path = |key: &PeerKey| format!("/v1/peers/{}", key.peer_id());
     let announce = async || {

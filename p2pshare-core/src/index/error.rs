@@ -46,6 +46,9 @@ impl fmt::Display for Thing {
     }
 }
 
+/// What a user may have so many of: peers.
+pub(super) const PEERS: &str = "peers of a user";
+
 /// Why the index did not do what was asked.
 ///
 /// What exists but not for the caller is [`NotFound`](Self::NotFound), in the same words as what does not exist.
@@ -163,10 +166,11 @@ impl IndexError {
             Self::StaleAnnounce(_) => {
                 (Kind::StaleAnnounce, Some("set this machine's clock and announce again"))
             }
-            Self::Quota { what: "peers of a user", .. } => (
+            Self::Quota { what: PEERS, .. } => (
                 Kind::QuotaExceeded,
                 Some(
-                    "a peer that is away and shares nothing makes room: unshare what an old one shares and stop it, or ask an operator of this index",
+                    "a peer that is away and shares nothing makes room: unshare what an old one shares and stop it, \
+                     or ask an operator of this index",
                 ),
             ),
             Self::Quota { .. } => {

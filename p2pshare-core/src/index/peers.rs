@@ -6,6 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::{
     Caller, Index, IndexError, Thing,
+    error::PEERS,
     model::{AnnounceOutcome, Peer},
     store::StoreResult,
 };
@@ -189,7 +190,7 @@ impl Index {
                 return Ok(());
             }
         }
-        Err(IndexError::Quota { what: "peers of a user", limit: limit.into() })
+        Err(IndexError::Quota { what: PEERS, limit: limit.into() })
     }
 
     fn heartbeat_seconds(&self) -> u32 {

@@ -4,7 +4,7 @@ use std::{os::unix::net::UnixDatagram, path::Path, process::Command};
 
 use rustix::process::Signal;
 
-use crate::support::{Index, PATIENCE, Peer, Process};
+use crate::support::{Index, PATIENCE, Peer, Process, begun_by};
 
 /// What a service's manager is told.
 struct Manager(UnixDatagram);
@@ -30,31 +30,16 @@ impl Manager {
     }
 }
 
-/// A command that a shell begins as a service, with its manager's socket.
-fn within(script: &str, inner: &Command, manager: &Path) -> Command {
-    let mut command = Command::new("sh");
-    command.args(["-c", script]).arg(inner.get_program()).args(inner.get_args());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.current_dir(inner.get_current_dir().unwrap()).env("NOTIFY_SOCKET", manager);
-    command
-}
-
 #[test]
 fn its_manager_is_told_how_it_is_and_the_journal_no_secret() {
     let index = Index::start();
     let alice = Peer::new(&index, "alice");
     let manager = Manager::at(&alice.path("manager"));
     let serve = alice.command(["serve", "--listen", "127.0.0.1:0", "--ui", "127.0.0.1:0"]);
-    let serving = Process::start(within(
-        "exec 3>&1; export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/3); exec \"$0\" \"$@\" 3>&-",
-        &serve,
-        &alice.path("manager"),
-    ));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec 3>&1; export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/3); exec \"$0\" \"$@\" 3>&-"]);
+    shell.env("NOTIFY_SOCKET", alice.path("manager"));
+    let serving = Process::start(begun_by(shell, &serve));
     // It has started, though it can do nothing yet.
     manager.expect(&["READY=1", "STATUS=nobody is logged in"]);
     alice.ok(["register", "alice"]);

@@ -5,7 +5,7 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use crate::{
-    support::{Index, MIB, Peer, Process, assert_bytes, noise, parts, until},
+    support::{Index, MIB, Peer, Process, assert_bytes, begun_by, noise, parts, until},
     swarm::until_done,
 };
 
@@ -55,16 +55,9 @@ fn servers_stop_cleanly() {
 /// A peer that serves, and does with a signal what `env` is told.
 fn serve_by_env(peer: &Peer, option: &str) -> Process {
     let inner = peer.command(["serve", "--listen", "127.0.0.1:0", "--json"]);
-    let mut command = Command::new("env");
-    command.arg(option).arg(inner.get_program()).args(inner.get_args());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.current_dir(peer.home());
-    let mut serving = Process::start(command);
+    let mut env = Command::new("env");
+    env.arg(option);
+    let mut serving = Process::start(begun_by(env, &inner));
     serving.wait_for_event("ready");
     serving
 }

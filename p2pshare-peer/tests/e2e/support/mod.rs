@@ -16,6 +16,21 @@ pub(crate) use page::{Answer, Page, path_of};
 pub(crate) use peer::{PASSWORD, Peer, Serving};
 pub(crate) use process::{Ended, PATIENCE, Process, until};
 
+/// A command with which another program, such as a shell, begins this one.
+pub(crate) fn begun_by(mut outer: Command, inner: &Command) -> Command {
+    outer.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    if let Some(folder) = inner.get_current_dir() {
+        outer.current_dir(folder);
+    }
+    outer
+}
+
 /// The same command, untouched by what the environment of the tests says about p2pshare and its traces.
 fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {

@@ -5,7 +5,7 @@ use std::{
     process::{self, Command, Stdio},
 };
 
-use super::{Peer, Process};
+use super::{Peer, Process, begun_by};
 
 /// A network namespace; gone when dropped.
 pub(crate) struct Namespace {
@@ -48,18 +48,8 @@ impl Namespace {
     /// The same command inside.
     pub(crate) fn within(&self, command: &Command) -> Command {
         let mut inside = Command::new("ip");
-        inside.args(["netns", "exec", &self.name]).arg(command.get_program());
-        inside.args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(name, value),
-                None => inside.env_remove(name),
-            };
-        }
-        if let Some(folder) = command.get_current_dir() {
-            inside.current_dir(folder);
-        }
-        inside
+        inside.args(["netns", "exec", &self.name]);
+        begun_by(inside, command)
     }
 
     /// Starts a peer's command inside, which names an index there.
