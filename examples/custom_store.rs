@@ -141,6 +141,10 @@ impl SessionStore for MeteredStore {
         self.meter("session", self.inner.session(token, now)).await
     }
 
+    async fn extend_session(&self, token: &TokenHash, expires_at: Timestamp) -> StoreResult<bool> {
+        self.meter("extend_session", self.inner.extend_session(token, expires_at)).await
+    }
+
     async fn end_session(&self, token: &TokenHash) -> StoreResult<bool> {
         self.meter("end_session", self.inner.end_session(token)).await
     }

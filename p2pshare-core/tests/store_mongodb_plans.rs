@@ -277,6 +277,7 @@ async fn change_everything(store: &MongoStore) {
         expires_at: Timestamp::MAX,
     };
     assert!(done(store.open_session(&session, &verifier(), 1).await));
+    done(store.extend_session(&session.token, NOW).await);
     done(store.end_sessions(&alice, None).await);
     done(store.end_session(&session.token).await);
     done(store.purge_sessions(NOW).await);

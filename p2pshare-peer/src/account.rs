@@ -27,7 +27,7 @@ pub struct SavedSession {
     pub username: Username,
     /// The bearer token.
     pub token: SessionToken,
-    /// When the session ends by itself.
+    /// When the session ends by itself if it is not used after the login.
     pub expires_at: Timestamp,
     /// The index's public keys that are trusted: grants of other keys are refused.
     pub public_keys: Vec<IndexPublicKey>,

@@ -73,7 +73,7 @@ pub struct Login {
 pub struct SessionOpened {
     /// Bearer token of the session. The index keeps only its hash: it cannot be asked for again.
     pub token: SessionToken,
-    /// When the session ends by itself.
+    /// When the session ends by itself, unless it is used before that: each use puts it off again.
     pub expires_at: Timestamp,
     /// The account.
     pub account: Account,

@@ -16,12 +16,12 @@ pub struct IndexConfig {
     pub name: String,
     /// Who may make an account.
     pub registration: Registration,
-    /// How long a session lasts: a minute to ten years ([`SESSION_LIFETIMES`](Self::SESSION_LIFETIMES)).
+    /// How long a session lasts after it was used, to a thirtieth of this: a minute to ten years ([`SESSION_LIFETIMES`](Self::SESSION_LIFETIMES)).
     pub session_lifetime: Duration,
     /// How long a session that was looked up is taken to be as it was. Where other processes work on the same store,
     /// what they do to a session is seen so much later. Zero: each request looks its session up.
     pub session_cache: Duration,
-    /// Most sessions of a user; opening one more ends the oldest.
+    /// Most sessions of a user; opening one more ends that which was not used for the longest time.
     pub sessions_per_user: u32,
     /// How long a grant lasts: ten seconds to a day ([`GRANT_LIFETIMES`](Self::GRANT_LIFETIMES)). Who may not
     /// fetch any more can go on for so long with those that they have.

@@ -49,7 +49,7 @@ pub struct Session {
     pub user: Username,
     /// When it was opened.
     pub created_at: Timestamp,
-    /// When it ends by itself.
+    /// When it ends by itself, unless it is used before that.
     pub expires_at: Timestamp,
 }
 

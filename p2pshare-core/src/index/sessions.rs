@@ -8,6 +8,7 @@ use crate::{
     api::{Account, SessionOpened, SessionsEnded},
     auth::{Password, SessionToken, TokenHash, Verdict, Verifier},
     identity::Username,
+    time::Timestamp,
 };
 
 /// Who calls: the user of an open session. Only [`Index::caller`] makes one.
@@ -54,7 +55,7 @@ impl Index {
             expires_at: now.saturating_add(self.config().session_lifetime),
         };
         let most = self.config().sessions_per_user;
-        // Beyond these the oldest ones end.
+        // Beyond these the ones end that were not used for the longest time.
         let opening = self.store().open_session(&session, &verifier, most);
         if !self.inner.sessions.changing(&user.name, opening).await? {
             // Disabled, deleted, or its password changed since it was read above.
@@ -75,8 +76,9 @@ impl Index {
         let open = match self.inner.sessions.find(&hash, now) {
             Ok(open) => open,
             Err(looked_up) => {
-                let open =
+                let mut open =
                     self.store().session(&hash, now).await?.ok_or(IndexError::NotLoggedIn)?;
+                self.extend(&mut open.session, now).await;
                 self.inner.sessions.keep(looked_up, &open);
                 open
             }
@@ -85,6 +87,24 @@ impl Index {
             return Err(IndexError::AccountDisabled);
         }
         Ok(Caller { user: open.session.user, operator: open.operator, session: hash })
+    }
+
+    /// Has a session that is used last longer, so that who is always there need not log in again. It is written once in
+    /// a thirtieth of its time.
+    ///
+    /// What fails in that fails no request: the next one tries again.
+    async fn extend(&self, session: &mut Session, now: Timestamp) {
+        let lifetime = self.config().session_lifetime;
+        if session.expires_at >= now.saturating_add(lifetime - lifetime / 30) {
+            return;
+        }
+        let expires_at = now.saturating_add(lifetime);
+        match self.store().extend_session(&session.token, expires_at).await {
+            Ok(true) => session.expires_at = expires_at,
+            // Ended since it was looked up.
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "a session was not extended"),
+        }
     }
 
     /// Ends the caller's session.

@@ -105,9 +105,9 @@ pub trait UserStore: Send + Sync {
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Adds a session, if at this very moment the account exists, is not disabled and its password is checked against
-    /// `verifier` (so that a login cannot slip past a change of password), and ends the user's oldest other sessions
-    /// (by `created_at`, then token) so that at most `keep` remain with this one, which remains always. `false`: one of
-    /// these does not hold, or there is a session of this token; nothing changed.
+    /// `verifier` (so that a login cannot slip past a change of password), and ends those of the user's other sessions
+    /// that would end first (by `expires_at`, then token) so that at most `keep` remain with this one, which remains
+    /// always. `false`: one of these does not hold, or there is a session of this token; nothing changed.
     async fn open_session(
         &self,
         session: &Session,
@@ -117,6 +117,10 @@ pub trait SessionStore: Send + Sync {
 
     /// The session of this token, unless it ended: `expires_at` is after `now`.
     async fn session(&self, token: &TokenHash, now: Timestamp) -> StoreResult<Option<OpenSession>>;
+
+    /// Has a session end at `expires_at`, if it would end earlier. `false`: there is none; one that ends later anyway
+    /// stays as it is.
+    async fn extend_session(&self, token: &TokenHash, expires_at: Timestamp) -> StoreResult<bool>;
 
     /// Ends one session. `false`: there was none. One that expired is there until it is purged.
     async fn end_session(&self, token: &TokenHash) -> StoreResult<bool>;

@@ -69,7 +69,7 @@ section! {
         #[arg(long, env = "P2PSHARE_INDEX_REGISTRATION", value_name = "WHO", value_parser = registration,
               help_heading = "Community")]
         registration: Registration,
-        /// How long a login lasts [default: 30d]
+        /// How long a login lasts when it is not used [default: 30d]
         #[arg(long, env = "P2PSHARE_INDEX_SESSION_LIFETIME", value_name = "TIME", help_heading = "Community")]
         session_lifetime: Span,
         /// How long a grant lasts: removed members keep those they have for so long [default: 10m]
@@ -174,7 +174,7 @@ section! {
         /// Published files of one user [default: 2000000]
         #[arg(long, env = "P2PSHARE_INDEX_FILES_PER_USER", value_name = "N", help_heading = "Limits")]
         files_per_user: u64,
-        /// Sessions of one user; one more ends the oldest [default: 256]
+        /// Sessions of one user; one more ends that which was not used for the longest time [default: 256]
         #[arg(long, env = "P2PSHARE_INDEX_SESSIONS_PER_USER", value_name = "N", help_heading = "Limits")]
         sessions_per_user: u32,
         /// Peers of one user; those that are away and share nothing make room for another [default: 64]

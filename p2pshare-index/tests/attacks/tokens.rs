@@ -1,8 +1,17 @@
 //! Tokens after the end of their session, through every call.
 
-use std::process::Stdio;
+use std::{process::Stdio, sync::Arc, time::Duration};
 
-use p2pshare_core::{api::ProblemKind, content::ContentId, identity::PeerKey};
+use p2pshare_core::{
+    api::ProblemKind,
+    auth::{GrantSigner, SigningKeys},
+    backend::memory::MemoryStore,
+    content::ContentId,
+    identity::{PeerKey, Username},
+    index::{Index, IndexConfig, store::SessionStore},
+    time::{Clock, ManualClock, Timestamp},
+};
+use p2pshare_index::{HttpOptions, ServerOptions, router};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
@@ -11,7 +20,8 @@ use tokio::{
 };
 
 use crate::common::{
-    Login, PASSWORD, TestIndex, assert_problem, process, process::text, publish, start,
+    Login, PASSWORD, TestIndex, assert_problem, cheap_passwords, process, process::text, publish,
+    start, start_router,
 };
 
 const NEW: &str = "another fine password";
@@ -93,6 +103,57 @@ async fn a_token_ends_with_its_session() {
     is_over(&base, &two.token).await;
     is_over(&base, &three.token).await;
     is_good(&base, &bob.token).await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_used_stays_good_and_one_that_is_not_ends() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let store = Arc::new(MemoryStore::new());
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000_000)));
+    let config =
+        IndexConfig { session_lifetime: 30 * DAY, sessions_per_user: 2, ..IndexConfig::default() };
+    let keys = SigningKeys::new(GrantSigner::generate().unwrap());
+    let index = Index::new(store.clone(), cheap_passwords(), keys, clock.clone(), config);
+    let routes = router(index.clone(), HttpOptions::default());
+    let index = start_router(index, routes, ServerOptions::default()).await;
+    let base = base(&index);
+    index.register("alice").await;
+    let [used, idle] = [index.log_in("alice").await, index.log_in("alice").await];
+    let alice = Username::parse("alice").unwrap();
+    let ends = async || {
+        let sessions = store.sessions_of(&alice).await.unwrap();
+        let mut ends: Vec<_> = sessions.iter().map(|it| it.expires_at.since(clock.now())).collect();
+        ends.sort_unstable();
+        ends
+    };
+
+    // Not every use is written.
+    clock.advance(DAY / 2);
+    is_good(&base, &used.token).await;
+    assert_eq!(ends().await, [29 * DAY + DAY / 2; 2]);
+    clock.advance(DAY);
+    is_good(&base, &used.token).await;
+    assert_eq!(ends().await, [28 * DAY + DAY / 2, 30 * DAY]);
+    for _ in 0..20 {
+        clock.advance(28 * DAY);
+        is_good(&base, &used.token).await;
+    }
+    is_over(&base, &idle.token).await;
+
+    // Of more than there may be, the one goes that was not used for the longest time.
+    let newer = index.log_in("alice").await;
+    clock.advance(2 * DAY);
+    is_good(&base, &used.token).await;
+    let newest = index.log_in("alice").await;
+    is_over(&base, &newer.token).await;
+    is_good(&base, &used.token).await;
+    is_good(&base, &newest.token).await;
+
+    // It ends all the same with a logout.
+    clock.advance(10 * DAY);
+    let out = call(&base, &used.token, Method::DELETE, "/v1/sessions/current").await;
+    assert_eq!(out.status(), StatusCode::NO_CONTENT);
+    is_over(&base, &used.token).await;
 }
 
 #[tokio::test]

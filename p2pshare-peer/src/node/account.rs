@@ -63,7 +63,6 @@ impl Link {
             username: self.session.username.clone(),
             index: self.session.index.clone(),
             operator: self.operator.load(Relaxed),
-            expires_at: self.session.expires_at,
         }
     }
 }

@@ -332,7 +332,9 @@ impl Node {
 fn why_over(session: &SavedSession) -> String {
     let user = &session.username;
     match session.expires_at <= SystemClock.now() {
-        true => format!("the session of {user} has come to its end: log in again"),
+        true => format!(
+            "the session of {user} is over: it was not used for too long, or was ended elsewhere; log in again"
+        ),
         false => format!(
             "the index has ended the session of {user}: with a new password, with a logout everywhere, or by an operator, \
              who may have disabled the account; log in again"

@@ -2,10 +2,7 @@
 
 use std::net::SocketAddr;
 
-use p2pshare_core::{
-    identity::{PeerAddr, PeerId, Username},
-    time::Timestamp,
-};
+use p2pshare_core::identity::{PeerAddr, PeerId, Username};
 use serde::Serialize;
 
 use super::{Node, Topic, lock, text};
@@ -20,8 +17,6 @@ pub struct AccountView {
     pub index: Vec<String>,
     /// Whether the user may operate the index; `false` while that is not known.
     pub operator: bool,
-    /// When the session ends by itself.
-    pub expires_at: Timestamp,
 }
 
 /// How the node is at the moment.

@@ -6,7 +6,7 @@ import { fill, h, setAttribute } from "../dom.js";
 import { live } from "../live.js";
 import { act, button, copyButton, field, heading, loading, passwordField, problemBox, tell, toggle, troublePlace } from "../parts.js";
 import { pathField } from "../picker.js";
-import { day, parseBytes, typedBytes } from "../text.js";
+import { parseBytes, typedBytes } from "../text.js";
 
 const FIXED = "Set on the command line, by the environment or in the configuration file.";
 
@@ -142,8 +142,7 @@ function accountCard() {
   return card("account", "Account",
     h("dl", { class: "facts" },
       fact("User", account.username + (account.operator ? " (operator)" : "")),
-      fact("Index", account.index.join(", ")),
-      fact("Logged in until", day(account.expires_at))),
+      fact("Index", account.index.join(", "))),
     form);
 }
 

@@ -30,7 +30,7 @@ impl SessionStore for MemoryStore {
             return Ok(false);
         }
         // The new session is one of those that remain.
-        state.end_oldest_sessions(&session.user, at_most(keep).saturating_sub(1));
+        state.end_first_sessions(&session.user, at_most(keep).saturating_sub(1));
         state.sessions.insert(session.token, session.clone());
         Ok(true)
     }
@@ -45,6 +45,15 @@ impl SessionStore for MemoryStore {
             operator: user.operator,
             disabled: user.disabled,
         }))
+    }
+
+    async fn extend_session(&self, token: &TokenHash, expires_at: Timestamp) -> StoreResult<bool> {
+        let mut state = self.lock()?;
+        let Some(session) = state.sessions.get_mut(token) else {
+            return Ok(false);
+        };
+        session.expires_at = session.expires_at.max(expires_at);
+        Ok(true)
     }
 
     async fn end_session(&self, token: &TokenHash) -> StoreResult<bool> {
@@ -68,12 +77,13 @@ impl SessionStore for MemoryStore {
 }
 
 impl State {
-    fn end_oldest_sessions(&mut self, user: &Username, keep: usize) {
+    /// Ends those of a user that would end first, but for so many.
+    fn end_first_sessions(&mut self, user: &Username, keep: usize) {
         let mut own: Vec<_> = self
             .sessions
             .values()
             .filter(|session| session.user == *user)
-            .map(|session| (session.created_at, session.token))
+            .map(|session| (session.expires_at, session.token))
             .collect();
         own.sort_unstable();
         own.truncate(own.len().saturating_sub(keep));

@@ -47,6 +47,13 @@ impl SessionStore for MongoStore {
         Ok(found.into_iter().next().flatten())
     }
 
+    async fn extend_session(&self, token: &TokenHash, expires_at: Timestamp) -> StoreResult<bool> {
+        let which = doc! { "_id": Bytes32::from(token) };
+        let later = doc! { "$max": { "expires_at": expires_at.as_millis() } };
+        let extend = || self.database.sessions.update_one(which.clone(), later.clone());
+        Ok(patiently(extend).await?.matched_count > 0)
+    }
+
     async fn end_session(&self, token: &TokenHash) -> StoreResult<bool> {
         Ok(transact!(&self.database, end, doc! { "_id": Bytes32::from(token) }) > 0)
     }
@@ -114,17 +121,17 @@ async fn open(
     let remain = u64::from(keep.saturating_sub(1));
     let find = sessions.find(doc! { "user": session.user.as_str() });
     let mut own = find
-        .sort(doc! { "created_at": -1, "_id": -1 })
+        .sort(doc! { "expires_at": -1, "_id": -1 })
         .skip(remain)
         .session(&mut tx.session)
         .await?;
-    let mut oldest = Vec::new();
+    let mut first = Vec::new();
     while own.advance(&mut tx.session).await? {
-        oldest.push(own.deserialize_current()?.token);
+        first.push(own.deserialize_current()?.token);
     }
-    if !oldest.is_empty() {
-        let oldest = doc! { "_id": { "$in": oldest } };
-        sessions.delete_many(oldest).session(&mut tx.session).await?;
+    if !first.is_empty() {
+        let first = doc! { "_id": { "$in": first } };
+        sessions.delete_many(first).session(&mut tx.session).await?;
     }
     sessions.insert_one(new).session(&mut tx.session).await?;
     Ok(true)

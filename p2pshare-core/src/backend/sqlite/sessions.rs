@@ -52,6 +52,15 @@ impl SessionStore for SqliteStore {
         Ok(self.database.read(read).await?)
     }
 
+    async fn extend_session(&self, token: &TokenHash, expires_at: Timestamp) -> StoreResult<bool> {
+        let token = *token;
+        let extend = move |c: &Connection| {
+            let sql = "UPDATE sessions SET expires_at = max(expires_at, ?2) WHERE token = ?1";
+            Ok(rows::execute(c, sql, (token.as_bytes(), expires_at.as_millis()))? > 0)
+        };
+        Ok(self.database.write(extend).await?)
+    }
+
     async fn end_session(&self, token: &TokenHash) -> StoreResult<bool> {
         let token = *token;
         let end = move |c: &Connection| {
@@ -115,10 +124,10 @@ fn open_session(
         return Ok(false);
     };
     // Before the new one is there, since it remains whatever its time.
-    let oldest = "SELECT token FROM sessions WHERE user = ?1 ORDER BY created_at DESC, token DESC LIMIT -1 OFFSET ?2";
+    let first = "SELECT token FROM sessions WHERE user = ?1 ORDER BY expires_at DESC, token DESC LIMIT -1 OFFSET ?2";
     let sql = "INSERT INTO sessions (token, user, created_at, expires_at) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT (token) DO NOTHING";
-    let mut statement = connection.prepare_cached(oldest)?;
+    let mut statement = connection.prepare_cached(first)?;
     let ended =
         rows::collect(statement.query((user, keep.saturating_sub(1)))?, |row| rows::bytes(row, 0))?;
     let parameters = (

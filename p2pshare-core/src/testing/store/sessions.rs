@@ -96,31 +96,58 @@ pub async fn a_session_ends_at_its_time(store: Store) {
     assert_eq!(ok(store.session(&token(1), at(201)).await), None);
 }
 
-/// The user's oldest sessions give way to a new one, by time and then by token; those of others do not.
-pub async fn the_oldest_sessions_give_way(store: Store) {
+/// The user's sessions that would end first give way to a new one, by that time and then by token, however old they are;
+/// those of others do not.
+pub async fn the_sessions_that_end_first_give_way(store: Store) {
     add_users(&store, &["alice", "bob"]).await;
-    assert!(open(&store, &session(9, "bob", 1), 3).await);
-    for (number, created) in [(3, 50), (1, 50), (2, 40)] {
-        assert!(open(&store, &session(number, "alice", created), 3).await);
+    let ending = |number: u8, name, end| Session {
+        expires_at: at(end),
+        ..session(number, name, 99 - i64::from(number))
+    };
+    assert!(open(&store, &ending(9, "bob", 201), 3).await);
+    for (number, end) in [(3, 250), (1, 250), (2, 240)] {
+        assert!(open(&store, &ending(number, "alice", end), 3).await);
     }
     assert_eq!(open_of(&store, 1..10).await, [1, 2, 3, 9]);
-    assert!(open(&store, &session(4, "alice", 60), 3).await);
+    assert!(open(&store, &ending(4, "alice", 260), 3).await);
     assert_eq!(open_of(&store, 1..10).await, [1, 3, 4, 9]);
-    assert!(open(&store, &session(5, "alice", 60), 3).await);
-    assert_eq!(open_of(&store, 1..10).await, [3, 4, 5, 9], "of equal age the smaller token goes");
-    assert!(open(&store, &session(6, "alice", 70), 2).await);
-    assert_eq!(open_of(&store, 1..10).await, [5, 6, 9], "all that are too many go");
+    assert!(open(&store, &ending(5, "alice", 260), 3).await);
+    assert_eq!(open_of(&store, 1..10).await, [3, 4, 5, 9], "of equal ends the smaller token goes");
+    assert!(ok(store.extend_session(&token(3), at(261)).await));
+    assert!(open(&store, &ending(6, "alice", 270), 3).await);
+    assert_eq!(open_of(&store, 1..10).await, [3, 5, 6, 9], "what was used goes after what was not");
+    assert!(open(&store, &ending(7, "alice", 270), 2).await);
+    assert_eq!(open_of(&store, 1..10).await, [6, 7, 9], "all that are too many go");
 }
 
-/// The new session remains, even if it is the oldest or none is to be kept.
+/// The new session remains, even if it is the first to end or none is to be kept.
 pub async fn the_new_session_remains(store: Store) {
     add_users(&store, &["alice"]).await;
-    assert!(open(&store, &session(1, "alice", 50), 2).await);
-    assert!(open(&store, &session(2, "alice", 60), 2).await);
-    assert!(open(&store, &session(3, "alice", 10), 2).await);
+    let ending = |number, end| Session { expires_at: at(end), ..session(number, "alice", 100) };
+    assert!(open(&store, &ending(1, 250), 2).await);
+    assert!(open(&store, &ending(2, 260), 2).await);
+    assert!(open(&store, &ending(3, 210), 2).await);
     assert_eq!(open_of(&store, 1..9).await, [2, 3]);
-    assert!(open(&store, &session(4, "alice", 5), 0).await);
+    assert!(open(&store, &ending(4, 205), 0).await);
     assert_eq!(open_of(&store, 1..9).await, [4]);
+}
+
+/// A session that was extended ends at the later time, and never earlier than it would have. None is made by that.
+pub async fn a_session_that_was_extended_ends_later(store: Store) {
+    add_users(&store, &["alice"]).await;
+    let short = Session { expires_at: at(200), ..session(1, "alice", 100) };
+    assert!(open(&store, &short, 9).await);
+    assert!(ok(store.extend_session(&token(1), at(300)).await));
+    assert!(ok(store.extend_session(&token(1), at(250)).await));
+    let expected = Session { expires_at: at(300), ..short };
+    let found = ok(store.session(&token(1), at(299)).await);
+    assert_eq!(found.map(|open| open.session), Some(expected));
+    assert_eq!(ok(store.session(&token(1), at(300)).await), None);
+    assert_eq!(ok(store.purge_sessions(at(299)).await), 0);
+    assert!(!ok(store.extend_session(&token(2), at(300)).await));
+    assert!(ok(store.end_session(&token(1)).await));
+    assert!(!ok(store.extend_session(&token(1), at(400)).await));
+    assert_eq!(open_of(&store, [1, 2]).await, [0_u8; 0]);
 }
 
 /// Of many opened at once no more remain than are to be kept.

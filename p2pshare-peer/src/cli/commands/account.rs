@@ -90,8 +90,9 @@ pub(crate) async fn logout(context: &Context, args: LogoutArgs) -> Result<(), Cl
         SavedSession::forget(&context.dir)?;
         settle(&context.dir).await;
         context.output.line(format!(
-            "Forgot the session of {} here; the index keeps it until {}.",
-            session.username, session.expires_at
+            "Forgot the session of {} here; the index ends it when it was not used for long, 30 days if its operator has \
+             not said otherwise.",
+            session.username
         ));
         context.output.event("logged_out", json!({ "username": session.username, "sessions": 0 }));
         return Ok(());
@@ -154,14 +155,13 @@ pub(crate) async fn change_password(
 }
 
 pub(crate) async fn whoami(context: &Context) -> Result<(), CliError> {
-    let (session, client) = context.session_client()?;
+    let (_, client) = context.session_client()?;
     let account = client.me().await?;
     let role = if account.operator { ", operator" } else { "" };
     context.output.line(format!("{}{role} at {}", account.username, client.url()));
-    context.output.event(
-        "account",
-        json!({ "account": account, "index": client.url().to_string(), "expires_at": session.expires_at }),
-    );
+    context
+        .output
+        .event("account", json!({ "account": account, "index": client.url().to_string() }));
     Ok(())
 }
 

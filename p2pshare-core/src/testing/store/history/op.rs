@@ -44,6 +44,10 @@ pub enum Op {
         verifier: u8,
         keep: u32,
     },
+    ExtendSession {
+        token: u8,
+        expires_at: i64,
+    },
     EndSession {
         token: u8,
     },

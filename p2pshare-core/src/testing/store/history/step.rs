@@ -64,6 +64,9 @@ impl Pair<'_> {
                 };
                 ask!(self, open_session(&session, &secret(verifier), keep))?;
             }
+            Op::ExtendSession { token: number, expires_at } => {
+                ask!(self, extend_session(&token(number), at(expires_at)))?;
+            }
             Op::EndSession { token: number } => {
                 ask!(self, end_session(&token(number)))?;
             }

@@ -118,6 +118,8 @@ fn on_sessions() -> impl Strategy<Value = Op> {
         6 => open.prop_map(|(token, user, created_at, expires_at, verifier, keep)| {
             Op::OpenSession { token, user, created_at, expires_at, verifier, keep }
         }),
+        2 => (code(), time())
+            .prop_map(|(token, expires_at)| Op::ExtendSession { token, expires_at }),
         1 => code().prop_map(|token| Op::EndSession { token }),
         1 => (user(), option::of(code()))
             .prop_map(|(user, except)| Op::EndSessions { user, except }),
