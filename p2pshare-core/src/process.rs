@@ -1,8 +1,10 @@
 //! What a program asks of the system for itself.
 
 use std::{
+    fs,
     io::{self, ErrorKind},
     net::SocketAddr,
+    path::Path,
 };
 
 /// What a person can do when a program cannot listen on an address, as half a sentence to which the name of the option
@@ -54,6 +56,34 @@ pub fn raise_file_limit() {
 /// Nothing: the system has no such limit.
 #[cfg(not(unix))]
 pub fn raise_file_limit() {}
+
+/// The number of the user who owns a file or folder, if this process is root's and that user is not root: what root makes
+/// beside it, the owner could not use. `None` as well where nothing is. Blocks.
+///
+/// # Errors
+/// What the system says of the path.
+#[cfg(unix)]
+pub fn owner_unlike_root(path: &Path) -> io::Result<Option<u32>> {
+    use std::os::unix::fs::MetadataExt;
+
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.uid()).filter(|owner| *owner != 0)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// `None`: the system has no root.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn owner_unlike_root(_: &Path) -> io::Result<Option<u32>> {
+    Ok(None)
+}
 
 #[cfg(test)]
 mod tests {

@@ -53,6 +53,25 @@ fn a_store_is_copied_once_and_goes_on_if_it_is_told_so() {
     assert_eq!(run(&["store", "check", "--store", "memory:"], None).0, Some(2));
 }
 
+#[cfg(unix)]
+#[test]
+fn root_makes_no_store_in_the_folder_of_another_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let create = ["user", "create", "alice", "--data-dir", data];
+    // Who is not root cannot give the folder away: then it is the own one, where a store may be made.
+    let is_given = std::os::unix::fs::chown(folder.path(), Some(4711), None).is_ok();
+    let (code, said) = run(&create, Some("correct horse battery"));
+    if !is_given {
+        return assert_eq!(code, Some(0), "{said}");
+    }
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("sudo -u '#4711'"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    std::os::unix::fs::chown(folder.path(), Some(0), None).unwrap();
+    assert_eq!(run(&create, Some("correct horse battery")).0, Some(0));
+}
+
 #[test]
 fn a_path_that_is_mistyped_makes_no_store() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,10 @@ use std::{
     sync::Arc,
 };
 
-use p2pshare_core::identity::{KeyError, PeerKey};
+use p2pshare_core::{
+    identity::{KeyError, PeerKey},
+    process::owner_unlike_root,
+};
 
 pub use reading::ReadingFolder;
 
@@ -69,6 +72,17 @@ pub enum DataDirError {
         #[source]
         error: KeyError,
     },
+    /// Root works in the directory of another user.
+    #[error(
+        "{} is the data directory of another user (number {owner}), who could not use what root makes in it: run this as \
+         that user (sudo -u '#{owner}' …), or name another directory with --data-dir", path.display()
+    )]
+    NotRoots {
+        /// The directory.
+        path: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+    },
     /// Another process serves from this directory.
     #[error("another p2pshare-peer is already serving from {}: stop it first, or use another --data-dir", .0.display())]
     InUse(PathBuf),
@@ -92,7 +106,8 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens the directory and makes it if it is not there, readable by its owner only.
+    /// Opens the directory and makes it if it is not there, readable by its owner only. Root is refused where another
+    /// user has a key.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
@@ -100,7 +115,11 @@ impl DataDir {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path).map_err(|error| io_error("creating", path, error))?;
         let path = path.canonicalize().map_err(|error| io_error("opening", path, error))?;
-        Ok(Self { path: path.into() })
+        let key = path.join(KEY_FILE);
+        match owner_unlike_root(&key).map_err(|error| io_error("opening", &key, error))? {
+            Some(owner) => Err(DataDirError::NotRoots { path, owner }),
+            None => Ok(Self { path: path.into() }),
+        }
     }
 
     /// Where the directory is unless the user says otherwise.
@@ -326,6 +345,21 @@ mod tests {
             assert!(matches!(dir.check_secrets(), Err(DataDirError::LooseMode { .. })));
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             assert_eq!(dir.check_secrets().unwrap(), 1);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn root_makes_nothing_beside_the_key_of_another_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let key = DataDir::open(path).unwrap().path().join(KEY_FILE);
+        fs::write(&key, "").unwrap();
+        DataDir::open(path).unwrap();
+        // Who is not root cannot give the file away, and is never refused.
+        if std::os::unix::fs::chown(&key, Some(4711), None).is_ok() {
+            let refused = DataDir::open(path).unwrap_err();
+            assert!(matches!(refused, DataDirError::NotRoots { owner: 4711, .. }), "{refused}");
         }
     }
 

@@ -10,6 +10,7 @@ use p2pshare_core::{
     auth::{Argon2Authenticator, Argon2Params, GrantSigner, SigningKeys},
     identity::Username,
     index::{Index, IndexConfig, store::IndexStore},
+    process::owner_unlike_root,
     time::SystemClock,
 };
 
@@ -107,9 +108,22 @@ async fn existing(data: &Data) -> Result<Index, CliError> {
 }
 
 /// The rules over the store, which is made if it is not there: the first account can come before the index first runs.
+///
+/// Root makes none in the folder of another user, whose index could not use it.
 async fn existing_or_new(data: &Data) -> Result<Index, CliError> {
     if let Some(dir) = &data.dir {
         private_file::create_dir(dir)?;
+    }
+    if let StoreUri::Sqlite(path) = &data.store
+        && matches!(path.try_exists(), Ok(false))
+        && let Some(folder) = path.parent()
+        && let Ok(Some(owner)) = owner_unlike_root(folder)
+    {
+        return Err(CliError::Failed(format!(
+            "{} has no store yet, and its folder belongs to another user (number {owner}), whose index could not use one \
+             that root makes: run this as that user (sudo -u '#{owner}' …), or start the index first",
+            path.display()
+        )));
     }
     over(data.store.open().await?)
 }
