@@ -17,7 +17,7 @@ use p2pshare_core::{
         Candidate, Discovery, DownloadError, DownloadOptions as SwarmOptions, Downloader,
         ManifestOptions, Report, SmallDownload, download_small, manifest_from,
     },
-    transfer::{FileSink, FileStamp, SinkError, SinkOptions, SmallNews, TransferError},
+    transfer::{FileSink, FileStamp, SharedFile, SinkError, SinkOptions, SmallNews, TransferError},
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ use super::{
     locator::{Age, Locator},
     patience::Deadline,
     place::Place,
+    replaced::keep_common,
 };
 use crate::index_client::ClientError;
 
@@ -110,6 +111,16 @@ pub enum Fetched {
     Pieces(Report),
 }
 
+/// What is there under the name of a file that is to be fetched.
+enum There {
+    /// The very content.
+    Content(Arrived),
+    /// Another file, which is replaced.
+    Other(SharedFile),
+    /// Nothing, or nothing of use.
+    Nothing,
+}
+
 /// What fetching works with, the same for all contents of a job.
 pub(super) struct Fetcher {
     pub(super) locator: Arc<Locator>,
@@ -170,7 +181,7 @@ impl Fetcher {
         turn: &mut Option<Turn>,
     ) -> Result<Arrived, FetchError> {
         if !place.is_free
-            && let Some(there) = self.there(wanted).await?
+            && let There::Content(there) = self.there(wanted).await?
         {
             return Ok(there);
         }
@@ -241,9 +252,11 @@ impl Fetcher {
         file: &FileProgress,
         until: Deadline,
     ) -> Result<Arrived, FetchError> {
-        if let Some(there) = self.there(wanted).await? {
-            return Ok(there);
-        }
+        let replaced = match self.there(wanted).await? {
+            There::Content(there) => return Ok(there),
+            There::Other(file) => Some(file),
+            There::Nothing => None,
+        };
         let manifest = match FileSink::stored_manifest(&wanted.target, &wanted.content).await {
             Some(manifest) => manifest,
             None => {
@@ -268,6 +281,9 @@ impl Fetcher {
             .serving
             .as_ref()
             .map(|serving| serving.sources.insert(wanted.content, Arc::new(sink.source())));
+        if let Some(replaced) = replaced {
+            self.unless_cancelled(keep_common(&replaced, &sink)).await?;
+        }
         let copied = match self.copies.candidate(&wanted.content, self.locator.me()).await {
             Some(copy) => {
                 let swarm = SwarmOptions { patience: Duration::ZERO, ..self.swarm.clone() };
@@ -338,8 +354,8 @@ impl Fetcher {
         }
     }
 
-    /// The file, if it is there with the very content. Something else there is an error, unless it may be replaced.
-    async fn there(&self, wanted: &Wanted) -> Result<Option<Arrived>, FetchError> {
+    /// What is there under the name. Something else than the content is an error, unless it may be replaced.
+    async fn there(&self, wanted: &Wanted) -> Result<There, FetchError> {
         let target = wanted.target.clone();
         let stop = CancelOnDrop::default();
         let stopped = stop.0.clone();
@@ -358,10 +374,14 @@ impl Fetcher {
         match found {
             Some((manifest, stamp)) if manifest.id() == wanted.content => {
                 self.note(wanted, manifest, stamp);
-                Ok(Some(Arrived { how: Fetched::AlreadyThere, stamp }))
+                Ok(There::Content(Arrived { how: Fetched::AlreadyThere, stamp }))
             }
             Some(_) if !self.sink.overwrite => Err(SinkError::Exists(wanted.target.clone()).into()),
-            _ => Ok(None),
+            Some((manifest, Some(stamp))) => {
+                let path = wanted.target.clone();
+                Ok(There::Other(SharedFile { path, manifest, stamp }))
+            }
+            _ => Ok(There::Nothing),
         }
     }
 

@@ -12,6 +12,7 @@ mod locator;
 mod patience;
 mod place;
 mod progress;
+mod replaced;
 mod resolve;
 mod target;
 

@@ -163,3 +163,31 @@ fn a_folder_in_the_place_of_a_shared_file_is_not_shared_for_it() {
         assert!(alice.fails(1, ["share", system]).contains("the system's"), "{system}");
     }
 }
+
+#[test]
+fn of_a_file_that_was_changed_only_the_pieces_are_fetched_that_are_new() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let old = noise(20 * MIB + 77, 31);
+    alice.share_file("log", &old);
+    let _serving = alice.serve(&[]);
+    bob.ok(["get", "alice:/log"]);
+
+    let mut new = old;
+    new[7 * MIB + 1] ^= 1;
+    new.extend(noise(MIB, 32));
+    fs::write(alice.path("log"), &new).unwrap();
+    until("the new version is published", || {
+        published(&bob, "alice", "log").filter(|content| *content == b3sum(&new))
+    });
+    bob.fails(1, ["get", "alice:/log"]);
+    let got = bob.ok(["get", "alice:/log", "--overwrite"]);
+    assert_bytes(&bob.path("log"), &new);
+    let file = got.one("file");
+    // The one in the middle, the last one that was longer than before, and the one after it.
+    assert_eq!(file["resumed_pieces"], 19, "{}", got.story());
+    let came: u64 =
+        file["sources"].as_array().unwrap().iter().map(|it| it["bytes"].as_u64().unwrap()).sum();
+    let (most, least) = (3 * MIB as u64, 2 * MIB as u64);
+    assert!((least..most).contains(&came), "{}", got.story());
+}

@@ -104,7 +104,7 @@ pub struct GetArgs {
     /// Let the running peer do it, and do not wait for it.
     #[arg(long, short, conflicts_with = "here")]
     pub detach: bool,
-    /// Replace files that are there.
+    /// Replace files that are there; what a large one has in common with the new one, piece by piece, is not fetched again.
     #[arg(long)]
     pub overwrite: bool,
     /// Most bytes a second to receive, such as 5MB. No limit unless set; 0: none.

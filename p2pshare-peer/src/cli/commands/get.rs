@@ -292,9 +292,7 @@ fn show(
             );
             if resumed > 0 {
                 let pieces = count(resumed.into(), "piece");
-                shown.note(format!(
-                    "Went on where an earlier download stopped: {pieces} were there."
-                ));
+                shown.note(format!("Only the rest was fetched: {pieces} were there already."));
             }
             if files == 1 {
                 let verb = if state == "there" { "Is there already:" } else { "Got" };
