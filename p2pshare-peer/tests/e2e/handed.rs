@@ -67,8 +67,12 @@ fn a_get_through_the_running_peer_is_like_one_without() {
         // What is here under another name would be taken from there.
         fs::remove_dir_all(peer.home()).unwrap();
         fs::create_dir(peer.home()).unwrap();
-        let said = peer.fails(5, ["get", &id]);
-        assert!(said.contains("--wait"), "{said}");
+        let ended = peer.run(["get", &id]).expect_code(5);
+        assert!(ended.error().1.contains("--wait"), "{}", ended.story());
+        // What may still come has not failed, and it is not done.
+        let told = ["waits", "background", "failed", "done"].map(|event| ended.all(event).len());
+        let expected = if peer.home() == bob.home() { [1, 1, 0, 0] } else { [0, 0, 1, 1] };
+        assert_eq!(told, expected, "{}", ended.story());
     }
     let _serving = alice.serve(&[]);
     until("the running peer goes on by itself", || bob.path("film.mkv").exists().then_some(()));
@@ -96,8 +100,10 @@ fn what_is_in_the_way_is_told_with_what_helps() {
         assert!(only.contains("--overwrite") && !only.contains("same command"), "{only}");
         let several = peer.fails(1, ["get", "alice:/Films"]);
         assert!(several.contains("1 file of 2") && several.contains("mend what"), "{several}");
-        let failed = peer.run(["get", "alice:/Films"]).expect_code(1).one("failed");
+        let ended = peer.run(["get", "alice:/Films"]).expect_code(1);
+        let failed = ended.one("failed");
         assert_eq!(failed["cause"], "place", "{failed}");
+        assert_eq!(ended.all("warning").len(), 0, "told twice: {}", ended.story());
         assert_bytes(&peer.path("Films/a.txt"), b"a.txt");
         assert_bytes(&peer.path("Films/b.txt"), b"something else");
     }

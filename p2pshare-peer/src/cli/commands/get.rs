@@ -310,7 +310,9 @@ fn show(
                     "cause": Cause::from(*error),
                 }),
             );
-            if files > 1 && !is_cancelled(error) && told.fetch_add(1, Relaxed) < TOLD {
+            // Programs have been told.
+            let for_people = files > 1 && !is_cancelled(error) && !context.output.is_json();
+            if for_people && told.fetch_add(1, Relaxed) < TOLD {
                 shown.warn(format!("{}: {}", visible(&path), one_line(&error.to_string())));
             }
         }
@@ -323,7 +325,7 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
         "done",
         json!({ "fetched": report.fetched, "bytes": report.bytes, "there": report.there, "failed": failed }),
     );
-    if failed > TOLD {
+    if failed > TOLD && !context.output.is_json() {
         context
             .output
             .warn(format!("and {} more: --json names all of them", count(failed - TOLD, "file")));

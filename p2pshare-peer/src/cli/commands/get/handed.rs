@@ -165,7 +165,7 @@ impl Follower<'_> {
     /// Tells what came of it.
     async fn conclude(&mut self, download: Download) -> Result<(), CliError> {
         let output = self.context.output;
-        let (mut fetched, mut there, mut failed, mut got) = (0, 0, 0, 0);
+        let (mut fetched, mut there, mut failed, mut waiting, mut got) = (0, 0, 0, 0, 0);
         let mut gravest: Option<(String, Cause)> = None;
         let mut told = 0_u64;
         let mut after = None;
@@ -184,13 +184,19 @@ impl Follower<'_> {
                         }
                         self.tell_done(file, download.files == 1);
                     }
-                    _ => {
-                        failed += 1;
+                    state => {
+                        // What may still come has not failed.
+                        let waits = state != FileState::Failed && !download.state.is_settled();
+                        let (event, number) = match waits {
+                            true => ("waits", &mut waiting),
+                            false => ("failed", &mut failed),
+                        };
+                        *number += 1;
                         // What keeps all from being fetched is said of those whose turn did not come.
                         let why = file.error.as_ref().or(download.error.as_ref());
                         let why = why.cloned().unwrap_or_else(|| download.state.to_string());
                         output.event(
-                            "failed",
+                            event,
                             json!({
                                 "path": file.path,
                                 "content": file.content,
@@ -201,7 +207,7 @@ impl Follower<'_> {
                         if download.files > 1 && download.state == DownloadState::Failed {
                             told += 1;
                             if told <= TOLD {
-                                output.warn(format!("{}: {}", visible(&file.path), one_line(&why)));
+                                self.warn(&format!("{}: {}", visible(&file.path), one_line(&why)));
                             }
                         }
                         let cause = file.cause.unwrap_or(Cause::Other);
@@ -219,16 +225,21 @@ impl Follower<'_> {
             }
         }
         if told > TOLD {
-            output.warn(format!(
+            self.warn(&format!(
                 "and {} more: `p2pshare-peer downloads files {} --failed` lists those that were tried",
                 count(told - TOLD, "file"),
                 self.id
             ));
         }
-        output.event(
-            "done",
-            json!({ "fetched": fetched, "bytes": got, "there": there, "failed": failed }),
-        );
+        let mut counts =
+            json!({ "fetched": fetched, "bytes": got, "there": there, "failed": failed });
+        if download.state.is_settled() {
+            output.event("done", counts);
+        } else {
+            counts["waiting"] = waiting.into();
+            counts["download"] = json!(self.id);
+            output.event("background", counts);
+        }
         if download.files > 1 && fetched + there > 0 {
             let also = match there {
                 0 => String::new(),
@@ -237,6 +248,13 @@ impl Follower<'_> {
             output.line(format!("Got {} ({}){also}.", count(fetched, "file"), bytes(got)));
         }
         result(&download, failed, gravest)
+    }
+
+    /// Tells people what programs were told by an event.
+    fn warn(&self, text: &str) {
+        if !self.context.output.is_json() {
+            self.context.output.warn(text);
+        }
     }
 
     fn tell_done(&self, file: &DownloadedFile, only: bool) {
