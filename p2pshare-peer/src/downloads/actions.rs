@@ -9,9 +9,15 @@ use super::{
     Added, DownloadId, DownloadManager, DownloadView, DownloadsError, NewDownload,
     engine::Engine,
     look,
-    store::{Moved, Saved},
+    store::{AccountId, Moved, Saved},
 };
 use crate::catalog::local;
+
+/// Of so many settled downloads is known what became of them,
+const REMEMBERED: u64 = 1000;
+
+/// with so many files in all: each is a row of the database.
+const REMEMBERED_FILES: u64 = 200_000;
 
 /// Most things that one download may name.
 const MAX_TARGETS: usize = 1000;
@@ -27,6 +33,8 @@ impl DownloadManager {
     ///
     /// One of the same targets to the same folder that is not settled is joined instead: it goes on if it was paused, and
     /// looks for a source at once if it waits for one.
+    ///
+    /// Of very many that are settled those are forgotten that ended first.
     ///
     /// # Errors
     ///
@@ -53,6 +61,7 @@ impl DownloadManager {
                 engine.try_afresh(added.id);
             }
             engine.moved(added.id);
+            forget_oldest(&engine, session.account).await;
             Ok(added)
         };
         self.to_its_end(work).await
@@ -226,6 +235,14 @@ impl DownloadManager {
             // The runtime ends, and with it whoever waits.
             Err(Err(_)) => future::pending().await,
         }
+    }
+}
+
+/// A database that grows for ever is worse than a history that ends.
+async fn forget_oldest(engine: &Engine, account: AccountId) {
+    match engine.store.forget_oldest(account, REMEMBERED, REMEMBERED_FILES).await {
+        Ok(gone) => gone.into_iter().for_each(|id| engine.hub.removed(id)),
+        Err(error) => tracing::warn!(%error, "old downloads were not forgotten"),
     }
 }
 

@@ -10,6 +10,9 @@ use crate::{
     downloads::{Added, DownloadId, NewDownload},
 };
 
+/// So many downloads are forgotten in one step.
+const FORGOTTEN_AT_ONCE: i64 = 100;
+
 /// What came of moving a download to another state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::downloads) enum Moved {
@@ -136,9 +139,35 @@ impl Store {
             if !matches!(row.state, Saved::Done | Saved::Failed | Saved::Cancelled) {
                 return Ok(Moved::Stays(row.state));
             }
-            c.prepare_cached("DELETE FROM files WHERE download = ?1")?.execute([id.0])?;
-            c.prepare_cached("DELETE FROM downloads WHERE id = ?1")?.execute([id.0])?;
+            remove(c, id)?;
             Ok(Moved::From(row.state))
+        };
+        self.database.write(write).await
+    }
+
+    /// Takes out the settled downloads that ended first, so that of so many downloads with so many files in all is known
+    /// what became of them; the last one stays, however many files it has. Gives those that went: not all at once if they
+    /// are very many.
+    pub(in crate::downloads) async fn forget_oldest(
+        &self,
+        account: AccountId,
+        downloads: u64,
+        files: u64,
+    ) -> DatabaseResult<Vec<DownloadId>> {
+        let write = move |c: &Connection| {
+            let sql = "SELECT id FROM (SELECT id, row_number() OVER newest AS place, sum(files) OVER newest AS files \
+                       FROM downloads WHERE account = ?1 AND state IN (?4, ?5, ?6) \
+                       WINDOW newest AS (ORDER BY finished_at DESC, id DESC ROWS UNBOUNDED PRECEDING)) \
+                       WHERE place > 1 AND (place > ?2 OR files > ?3) ORDER BY place DESC LIMIT ?7";
+            let [most, most_files] =
+                [downloads, files].map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+            let [done, failed, cancelled] =
+                [Saved::Done, Saved::Failed, Saved::Cancelled].map(|state| state as i64);
+            let values =
+                params![account.0, most, most_files, done, failed, cancelled, FORGOTTEN_AT_ONCE];
+            let gone = super::ids(c, sql, values)?;
+            gone.iter().try_for_each(|id| remove(c, *id))?;
+            Ok(gone)
         };
         self.database.write(write).await
     }
@@ -181,6 +210,13 @@ impl Store {
     }
 }
 
+/// Takes a download out, with its files.
+fn remove(c: &Connection, id: DownloadId) -> DatabaseResult<()> {
+    c.prepare_cached("DELETE FROM files WHERE download = ?1")?.execute([id.0])?;
+    c.prepare_cached("DELETE FROM downloads WHERE id = ?1")?.execute([id.0])?;
+    Ok(())
+}
+
 /// The download that is not settled and brings just this, if there is one.
 fn same(
     c: &Connection,
@@ -220,4 +256,68 @@ fn add_file(c: &Connection, id: DownloadId, file: &Found) -> DatabaseResult<()> 
     }
     tracing::warn!(download = %id, "an index named too many contents by one name");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::downloads::DownloadFilter;
+
+    /// Adds a download with so many files, in this state since this moment.
+    async fn add(
+        store: &Store,
+        account: AccountId,
+        state: Saved,
+        (files, finished_at): (i64, i64),
+    ) -> DownloadId {
+        let number = store.list(account, DownloadFilter::All, None, 1000).await.unwrap().len();
+        let targets = vec![format!("alice:/{number}").parse().unwrap()];
+        let new = NewDownload { targets, folder: "/films".into(), overwrite: false };
+        let now = Timestamp::from_secs(0);
+        let id = store.add(account, new, "film".to_owned(), now).await.unwrap().id;
+        let write = move |c: &Connection| {
+            let sql = "UPDATE downloads SET state = ?2, files = ?3, finished_at = ?4 WHERE id = ?1";
+            c.execute(sql, params![id.0, state as i64, files, finished_at])?;
+            for number in 0..files {
+                let sql = "INSERT INTO files (download, number, name, content, size) VALUES (?1, ?2, ?2, x'', 0)";
+                c.execute(sql, [id.0, number])?;
+            }
+            Ok(())
+        };
+        store.database.write(write).await.unwrap();
+        id
+    }
+
+    #[tokio::test]
+    async fn what_ended_first_is_forgotten_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("queue")).unwrap();
+        let user = |name: &str| name.parse().unwrap();
+        let mine = store.account(Vec::new(), user("alice")).await.unwrap();
+        let other = store.account(Vec::new(), user("bob")).await.unwrap();
+        let running = add(&store, mine, Saved::Running, (50, 0)).await;
+        let cancelling = add(&store, mine, Saved::Cancelling, (50, 0)).await;
+        let done = add(&store, mine, Saved::Done, (3, 40)).await;
+        let failed = add(&store, mine, Saved::Failed, (2, 10)).await;
+        let cancelled = add(&store, mine, Saved::Cancelled, (4, 30)).await;
+        let large = add(&store, mine, Saved::Done, (90, 20)).await;
+        let others = add(&store, other, Saved::Done, (90, 1)).await;
+        let forget =
+            async |downloads, files| store.forget_oldest(mine, downloads, files).await.unwrap();
+
+        assert_eq!(forget(4, 99).await, []);
+        assert_eq!(forget(3, 99).await, [failed]);
+        assert_eq!(forget(3, 97).await, []);
+        assert_eq!(forget(3, 96).await, [large]);
+        assert_eq!(forget(0, 0).await, [cancelled]);
+        assert_eq!(forget(0, 0).await, [], "the last one stays");
+        let left = store.list(mine, DownloadFilter::All, None, 100).await.unwrap();
+        let left: Vec<_> = left.iter().map(|row| row.id).collect();
+        assert_eq!(left, [done, cancelling, running]);
+        assert!(store.download(other, others).await.unwrap().is_some());
+        let count = |c: &Connection| {
+            Ok(c.query_row("SELECT count(*) FROM files", [], |row| row.get::<_, i64>(0))?)
+        };
+        assert_eq!(store.database.read(count).await.unwrap(), 50 + 50 + 3 + 90);
+    }
 }
