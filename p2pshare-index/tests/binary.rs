@@ -187,6 +187,19 @@ async fn wrong_usage_is_told_and_has_its_exit_code() {
 }
 
 #[tokio::test]
+async fn the_url_of_all_addresses_is_one_that_answers() {
+    let serve = ["serve", "--listen", "0.0.0.0:0", "--store", "memory:", "--insecure"];
+    let index = Running::wait_for(program(&serve)).await;
+    let address: std::net::SocketAddr = index.url.strip_prefix("http://").unwrap().parse().unwrap();
+    // With a way out of this machine others are on it.
+    let way = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|it| it.connect("192.0.2.1:9"));
+    assert_eq!(address.ip().is_unspecified(), way.is_err(), "{}", index.url);
+    let answer = Client::new().get(format!("{}/v1/index", index.url)).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(index.stop().await.0, Some(0));
+}
+
+#[tokio::test]
 async fn its_own_certificate_stays_and_is_in_the_url() {
     let dir = tempfile::tempdir().unwrap();
     let arguments = ["--data-dir", text(dir.path()), "--tls-self-signed", "--store", "memory:"];

@@ -1,6 +1,6 @@
 //! The socket to listen on, its certificate, and the URL that results.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use p2pshare_core::process::listen_advice;
 use tokio::net::TcpListener;
@@ -45,7 +45,32 @@ pub(super) async fn open(config: &mut Config) -> Result<Ready, CliError> {
     if config.tls == Tls::None && !address.ip().to_canonical().is_loopback() {
         tracing::warn!(%address, "INSECURE: without TLS, passwords and sessions travel in the clear");
     }
+    let address = in_network(address);
     Ok(Ready { listener, url: format!("{scheme}://{address}{pin}") })
+}
+
+/// Where others in the network reach what listens on all addresses: at the one from which this machine would send to far
+/// away. Any other address is the one to use, and so is this where there is no network.
+fn in_network(address: SocketAddr) -> SocketAddr {
+    // For documentation (RFC 5737, RFC 3849): nothing is sent to them.
+    const FAR: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    ];
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    // What listens on all of IPv6 listens on all of IPv4 too.
+    let far = FAR.into_iter().filter(|far| far.is_ipv4() || address.is_ipv6());
+    let own = far.filter_map(|far| {
+        let any: IpAddr =
+            if far.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((far, 9)).ok()?;
+        socket.local_addr().ok().map(|own| own.ip())
+    });
+    let own = own.into_iter().find(|own| !own.is_loopback() && !own.is_unspecified());
+    own.map_or(address, |own| SocketAddr::new(own, address.port()))
 }
 
 /// The certificate to serve with, and whether clients must pin it.
