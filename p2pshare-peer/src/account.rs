@@ -11,11 +11,9 @@ use p2pshare_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data_dir::{DataDir, DataDirError},
+    data_dir::{DataDir, DataDirError, SESSION_FILE},
     index_client::IndexUrl,
 };
-
-const SESSION_FILE: &str = "session.json";
 
 /// A session at an index, as it is kept in the data directory (mode 0600).
 #[derive(Clone, Serialize, Deserialize)]

@@ -20,6 +20,15 @@ pub use reading::ReadingFolder;
 /// Name of the file with the peer's private key, PKCS #8 in DER.
 const KEY_FILE: &str = "peer.key";
 
+/// Name of the file with the session.
+pub(crate) const SESSION_FILE: &str = "session.json";
+
+/// Name of the catalog of shares.
+const CATALOG_FILE: &str = "catalog.sqlite";
+
+/// Names of files that tell whose directory it is.
+const OWNED_FILES: [&str; 3] = [KEY_FILE, SESSION_FILE, CATALOG_FILE];
+
 /// Names of the files that an index keeps together: its signing keys and its store.
 const INDEX_FILES: [&str; 2] = ["keys.json", "index.db"];
 
@@ -107,7 +116,7 @@ pub struct DataDir {
 
 impl DataDir {
     /// Opens the directory and makes it if it is not there, readable by its owner only. Root is refused where another
-    /// user has a key.
+    /// user is at home.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
@@ -115,11 +124,14 @@ impl DataDir {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path).map_err(|error| io_error("creating", path, error))?;
         let path = path.canonicalize().map_err(|error| io_error("opening", path, error))?;
-        let key = path.join(KEY_FILE);
-        match owner_unlike_root(&key).map_err(|error| io_error("opening", &key, error))? {
-            Some(owner) => Err(DataDirError::NotRoots { path, owner }),
-            None => Ok(Self { path: path.into() }),
+        for name in OWNED_FILES {
+            let file = path.join(name);
+            let owner = owner_unlike_root(&file).map_err(|error| io_error("opening", &file, error));
+            if let Some(owner) = owner? {
+                return Err(DataDirError::NotRoots { path, owner });
+            }
         }
+        Ok(Self { path: path.into() })
     }
 
     /// Where the directory is unless the user says otherwise.
@@ -136,7 +148,7 @@ impl DataDir {
 
     /// The catalog of shares.
     pub fn catalog(&self) -> PathBuf {
-        self.path.join("catalog.sqlite")
+        self.path.join(CATALOG_FILE)
     }
 
     /// The folder for what the serving peer reads while it downloads it.
@@ -350,16 +362,18 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn root_makes_nothing_beside_the_key_of_another_user() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
-        let key = DataDir::open(path).unwrap().path().join(KEY_FILE);
-        fs::write(&key, "").unwrap();
-        DataDir::open(path).unwrap();
-        // Who is not root cannot give the file away, and is never refused.
-        if std::os::unix::fs::chown(&key, Some(4711), None).is_ok() {
-            let refused = DataDir::open(path).unwrap_err();
-            assert!(matches!(refused, DataDirError::NotRoots { owner: 4711, .. }), "{refused}");
+    fn root_makes_nothing_where_another_user_is_at_home() {
+        for name in OWNED_FILES {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path();
+            let file = DataDir::open(path).unwrap().path().join(name);
+            fs::write(&file, "").unwrap();
+            DataDir::open(path).unwrap();
+            // Who is not root cannot give the file away, and is never refused.
+            if std::os::unix::fs::chown(&file, Some(4711), None).is_ok() {
+                let refused = DataDir::open(path).unwrap_err();
+                assert!(matches!(refused, DataDirError::NotRoots { owner: 4711, .. }), "{refused}");
+            }
         }
     }
 
