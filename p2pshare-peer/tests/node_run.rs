@@ -20,7 +20,11 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use p2pshare_core::api::{Problem, ProblemKind};
+use p2pshare_core::{
+    api::{Problem, ProblemKind},
+    identity::PeerKey,
+    index::IndexConfig,
+};
 use p2pshare_peer::{
     catalog::PartialSources,
     daemon::DaemonEvent,
@@ -99,8 +103,8 @@ async fn answer(State(mood): State<Arc<Mood>>, request: Request, next: Next) -> 
 async fn a_peer_whose_files_the_index_does_not_take_is_online_and_says_why() {
     let mood = Arc::new(Mood::default());
     mood.failing.store(true, Relaxed);
-    let index =
-        start_index_with(|routes| routes.layer(from_fn_with_state(mood.clone(), answer))).await;
+    let layer = from_fn_with_state(mood.clone(), answer);
+    let index = start_index_with(IndexConfig::default(), |routes| routes.layer(layer)).await;
     let me = join("alice", &index).await;
     let mut setting = Setting::new();
     setting.write("first", "first");
@@ -147,5 +151,40 @@ async fn a_peer_whose_files_the_index_does_not_take_is_online_and_says_why() {
     assert_eq!(next().await, "trouble");
     mood.failing.store(false, Relaxed);
     assert_eq!(next().await, "published 3");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn two_processes_with_one_key_are_told_of_each_other() {
+    let heartbeat_every = Duration::from_secs(1);
+    let config = IndexConfig { heartbeat_every, ..IndexConfig::default() };
+    let index = start_index_with(config, |routes| routes).await;
+    let me = join("alice", &index).await;
+    let copy =
+        me.with_key(Arc::new(PeerKey::from_pkcs8_der(&me.key().to_pkcs8_der().unwrap()).unwrap()));
+    let setting = Setting::new();
+    let (events, mut told) = mpsc::unbounded_channel();
+    let events = Arc::new(move |event| drop(events.send(event)));
+    let stop = CancellationToken::new();
+    start(&me, &setting.data_dir, &PartialSources::default(), &stop, events, |_| ());
+    let mut find = async |what: fn(&DaemonEvent) -> bool| {
+        let find = async { while !what(&told.recv().await.unwrap()) {} };
+        timeout(PATIENCE, find).await.unwrap();
+    };
+    find(|event| matches!(event, DaemonEvent::Ready { .. })).await;
+    let beat = async || me.client().heartbeat(&me.id()).await.unwrap();
+    assert!(!me.is_announced_elsewhere(&beat().await));
+    assert!(!copy.is_announced_elsewhere(&beat().await), "it was never announced from there");
+
+    copy.announce(vec!["tcp://127.0.0.1:9".parse().unwrap()]).await.unwrap();
+    find(|event| matches!(event, DaemonEvent::Trouble(why) if why.contains("was copied"))).await;
+    // It is announced anew, so that whoever has the copy is told as well.
+    timeout(PATIENCE, async {
+        while !copy.is_announced_elsewhere(&beat().await) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
     stop.cancel();
 }

@@ -105,7 +105,7 @@ impl World {
     async fn announced(&self) -> Announced {
         let at = "tcp://127.0.0.1:7".parse().unwrap();
         self.clock.advance(Duration::from_secs(1));
-        announce(&*self.local(), &self.account, &self.key, vec![at], &*self.clock).await.unwrap()
+        announce(&*self.local(), &self.account, &self.key, vec![at], &*self.clock).await.unwrap().0
     }
 
     fn publisher(&self, setting: &Setting) -> (Publisher, Arc<LocalIndex>) {
@@ -456,8 +456,9 @@ async fn announcing_says_when_the_clock_is_wrong() {
         announce(&*local, &world.account, &world.key, Vec::new(), clock).await
     };
     // Twice in the same moment: the second is signed for a later one.
-    send(&world.clock).await.unwrap();
-    send(&world.clock).await.unwrap();
+    let (_, first) = send(&world.clock).await.unwrap();
+    let (_, second) = send(&world.clock).await.unwrap();
+    assert!(second > first);
     let slow = ManualClock::new(NOW.saturating_sub(Duration::from_secs(3600)));
     let error = send(&slow).await.unwrap_err();
     assert!(matches!(error, AnnounceFailure::Clock { .. }), "{error}");

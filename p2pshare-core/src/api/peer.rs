@@ -57,6 +57,10 @@ pub struct Heartbeat {
     /// The index's keys, as in what it says of itself: a peer that knows others asks there.
     #[serde(default)]
     pub keys: Vec<IndexKeyId>,
+    /// The time in the newest announce of the peer that the index has taken. Who made none of that time shares the
+    /// peer's key with somebody else, as when a data directory was copied. An older index does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced_at: Option<Timestamp>,
 }
 
 /// Which of a peer's addresses the index could reach.

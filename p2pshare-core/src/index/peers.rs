@@ -95,7 +95,13 @@ impl Index {
         let now = self.now();
         self.presence().seen.insert(peer, now);
         let keys = self.public_keys().iter().map(IndexPublicKey::key_id).collect();
-        Ok(Heartbeat { heartbeat_seconds: self.heartbeat_seconds(), entries, seen_from, keys })
+        Ok(Heartbeat {
+            heartbeat_seconds: self.heartbeat_seconds(),
+            entries,
+            seen_from,
+            keys,
+            announced_at: Some(known.announced_at),
+        })
     }
 
     /// Where the caller's peer announced that it can be reached; nowhere if it is offline.

@@ -67,6 +67,14 @@ pub(super) struct Presence {
     pub(super) published: AtomicU64,
 }
 
+/// Why what is shared comes and goes.
+const DOUBLED: &str = "another p2pshare-peer serves with the key of this data directory, as when it was copied to another \
+                       machine: each of them withdraws what the other one shares. Stop one of them, and log in there with \
+                       another --data-dir";
+
+/// So many heartbeats one after the other say that for certain.
+const CERTAIN: u32 = 2;
+
 /// When all that the index has was compared last.
 #[derive(Default)]
 struct Compared {
@@ -85,6 +93,10 @@ struct Course {
     /// Why what is shared is not published, as was told last.
     unpublished: Option<String>,
     compared: Compared,
+    /// Heartbeats one after the other that told of an announce by another process.
+    elsewhere: u32,
+    /// That was told.
+    is_doubled: bool,
     /// The addresses of which it is known whether others reach the peer there.
     tried: Vec<PeerAddr>,
 }
@@ -170,6 +182,11 @@ impl Presence {
                     if SystemClock.now().since(mem::replace(&mut beaten, SystemClock.now())) > ASLEEP {
                         self.mapper.look_again();
                     }
+                    if self.is_doubled(&answer, course) {
+                        (self.events)(DaemonEvent::Trouble(DOUBLED.to_owned()));
+                        // So that the other one finds it out too.
+                        self.move_to(&mut whereabouts, answer.seen_from.clone()).await?;
+                    }
                     self.note_seen(&mut whereabouts, answer.seen_from).await?;
                     let trying = self.try_reach(&whereabouts.place, &mut course.tried);
                     self.beating(beat, trying).await;
@@ -214,6 +231,17 @@ impl Presence {
         self.metrics.set_shares(shares.len() as u64);
         self.recount(false).await?;
         Ok(answer)
+    }
+
+    /// Whether it has just become certain that another process serves with the same key. A command that makes the peer
+    /// known to an index that has forgotten it takes it back at once: that is seen once at the most.
+    fn is_doubled(&self, answer: &Heartbeat, course: &mut Course) -> bool {
+        if !self.peer.is_announced_elsewhere(answer) {
+            course.elsewhere = 0;
+            return false;
+        }
+        course.elsewhere = course.elsewhere.saturating_add(1);
+        course.elsewhere == CERTAIN && !mem::replace(&mut course.is_doubled, true)
     }
 
     /// Compares all that the index has with what it should have.

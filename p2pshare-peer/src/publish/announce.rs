@@ -46,16 +46,18 @@ pub enum AnnounceFailure {
 ///
 /// An announce that the index calls stale is signed anew and sent once more, for the one before may have arrived though
 /// its answer was lost.
+///
+/// Gives with the answer the time in the announce that was taken.
 pub async fn announce(
     index: &dyn CatalogIndex,
     account: &PublishAccount,
     key: &PeerKey,
     addresses: Vec<PeerAddr>,
     clock: &dyn Clock,
-) -> Result<Announced, AnnounceFailure> {
+) -> Result<(Announced, Timestamp), AnnounceFailure> {
     let first = sign(account, key, addresses.clone(), clock.now())?;
     let error = match index.announce(&first).await {
-        Ok(announced) => return Ok(announced),
+        Ok(announced) => return Ok((announced, first.issued_at)),
         Err(error) => error,
     };
     if error.kind() != Some(ProblemKind::StaleAnnounce) {
@@ -64,12 +66,13 @@ pub async fn announce(
     // The clock may have stood still since then, or may have been put back.
     let later = first.issued_at.saturating_add(Duration::from_millis(1));
     let second = sign(account, key, addresses, clock.now().max(later))?;
-    index.announce(&second).await.map_err(|error| match error.kind() {
+    let announced = index.announce(&second).await.map_err(|error| match error.kind() {
         Some(ProblemKind::StaleAnnounce) => {
             AnnounceFailure::Clock { reason: error.to_string(), now: second.issued_at }
         }
         _ => error.into(),
-    })
+    })?;
+    Ok((announced, second.issued_at))
 }
 
 fn sign(

@@ -1,9 +1,12 @@
 //! This peer, as its index knows it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering::Relaxed},
+};
 
 use p2pshare_core::{
-    api::{Announced, CatalogQuery, ProblemKind},
+    api::{Announced, CatalogQuery, Heartbeat, ProblemKind},
     identity::{PeerAddr, PeerId, PeerKey, Username},
     time::SystemClock,
 };
@@ -28,13 +31,16 @@ pub struct OwnPeer {
     /// Those who make the peer known take turns: of two announces at once the index takes the later one, and calls the
     /// other stale.
     making_known: Arc<Mutex<()>>,
+    /// The time in the newest announce of this process, in milliseconds since 1970; `i64::MAX` before the first.
+    announced_at: Arc<AtomicI64>,
 }
 
 impl OwnPeer {
     /// The peer of `user` with the key `key`, at the index with the keys `keys`. `client` has the session.
     pub fn new(client: IndexClient, user: Username, keys: IndexKeys, key: Arc<PeerKey>) -> Self {
         let index = Arc::new(PeerAtIndex::new(client.clone(), key.peer_id()));
-        Self { client, index, user, keys, key, making_known: Arc::default() }
+        let announced_at = Arc::new(AtomicI64::new(i64::MAX));
+        Self { client, index, user, keys, key, making_known: Arc::default(), announced_at }
     }
 
     /// Another peer of the same user, with this key.
@@ -79,7 +85,7 @@ impl OwnPeer {
         let send = async |addresses| {
             announce(&*self.index, &self.account(), &self.key, addresses, &SystemClock).await
         };
-        match send(addresses.clone()).await {
+        let sent = match send(addresses.clone()).await {
             Err(AnnounceFailure::Index(error))
                 if error.kind() == Some(ProblemKind::InvalidRequest)
                     && self.keys.refresh(&self.client).await? =>
@@ -87,7 +93,17 @@ impl OwnPeer {
                 send(addresses).await
             }
             answer => answer,
-        }
+        };
+        let (announced, at) = sent?;
+        self.announced_at.store(at.as_millis(), Relaxed);
+        Ok(announced)
+    }
+
+    /// Whether, as a heartbeat tells, the peer was announced after this process has done so: by another one that has the
+    /// same key. `false` before the first announce.
+    pub fn is_announced_elsewhere(&self, answer: &Heartbeat) -> bool {
+        let own = self.announced_at.load(Relaxed);
+        answer.announced_at.is_some_and(|newest| newest.as_millis() > own)
     }
 
     fn account(&self) -> PublishAccount {

@@ -34,17 +34,20 @@ use tokio_util::sync::CancellationToken;
 
 /// An index in this process, for as long as the test runs.
 pub(crate) async fn start_index() -> IndexUrl {
-    start_index_with(|routes| routes).await
+    start_index_with(IndexConfig::default(), |routes| routes).await
 }
 
 /// An index whose answers may be changed on the way.
-pub(crate) async fn start_index_with(change: impl FnOnce(Router) -> Router) -> IndexUrl {
+pub(crate) async fn start_index_with(
+    config: IndexConfig,
+    change: impl FnOnce(Router) -> Router,
+) -> IndexUrl {
     let index = Index::new(
         Arc::new(MemoryStore::new()),
         Arc::new(Argon2Authenticator::new(Argon2Params::new(8, 1, 1).unwrap())),
         SigningKeys::new(GrantSigner::generate().unwrap()),
         Arc::new(SystemClock),
-        IndexConfig::default(),
+        config,
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
