@@ -32,8 +32,9 @@ mod throttled;
 pub use assembler::PieceAssembler;
 pub use error::{SinkError, TransferError};
 pub use file::{
-    Committer, Durability, FileSink, FileSource, FileStamp, KnownParts, PartialSource, ReadOptions,
-    ResumeProgress, SharedFile, SinkOptions, StampCheck, free_space, read_runs,
+    Committer, Durability, EarlierParts, FileSink, FileSource, FileStamp, KnownParts,
+    PartialSource, ReadOptions, ResumeProgress, SharedFile, SinkOptions, StampCheck, free_space,
+    read_runs,
 };
 pub use guard::{AccessDenied, AccessRequest, Admission, TransferGuard};
 pub use guarded::{GuardedSource, OpenSource};

@@ -11,7 +11,7 @@ use p2pshare_core::{
     api::MAX_GRANT_BATCH,
     identity::PeerId,
     swarm::{DownloadError, DownloadOptions as SwarmOptions, Downloader},
-    transfer::{Committer, Durability, KnownParts, SinkOptions},
+    transfer::{Committer, Durability, EarlierParts, KnownParts, SinkOptions},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, field::Empty};
@@ -165,6 +165,7 @@ pub async fn run_files(
             overwrite: options.overwrite,
             committer: Committer::new(options.durability),
             known: options.known,
+            earlier: Some(EarlierParts::default()),
             ..SinkOptions::default()
         },
         swarm: {

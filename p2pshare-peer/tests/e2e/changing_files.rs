@@ -2,7 +2,9 @@
 
 use std::{fs, fs::OpenOptions, os::unix::fs::FileExt};
 
-use crate::support::{Index, MIB, Peer, assert_bytes, b3sum, noise, until};
+use rustix::process::Signal;
+
+use crate::support::{Index, MIB, Peer, assert_bytes, b3sum, noise, parts, tree, until};
 
 /// A peer that others find by browsing has this content under this name.
 fn published(peer: &Peer, owner: &str, name: &str) -> Option<String> {
@@ -190,4 +192,32 @@ fn of_a_file_that_was_changed_only_the_pieces_are_fetched_that_are_new() {
         file["sources"].as_array().unwrap().iter().map(|it| it["bytes"].as_u64().unwrap()).sum();
     let (most, least) = (3 * MIB as u64, 2 * MIB as u64);
     assert!((least..most).contains(&came), "{}", got.story());
+}
+
+#[test]
+fn what_came_of_an_older_version_is_used_for_the_new_one() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let old = noise(24 * MIB, 33);
+    alice.share_file("disk", &old);
+    let (_serving, page) = alice.serve_slowly(4 * MIB);
+    let download = bob.start(["get", "alice:/disk"]);
+    until("half of it has come", || {
+        let done = |event: &serde_json::Value| event["done"].as_u64() > Some(12 * MIB as u64);
+        download.events().iter().any(done).then_some(())
+    });
+    download.stop(Signal::INT).expect_code(1);
+    assert!(!parts(&bob.home()).is_empty());
+    page.limit_uploads(None);
+
+    let mut new = old;
+    new[23 * MIB] ^= 1;
+    fs::write(alice.path("disk"), &new).unwrap();
+    until("the new version is published", || {
+        published(&bob, "alice", "disk").filter(|content| *content == b3sum(&new))
+    });
+    let got = bob.ok(["get", "alice:/disk"]);
+    assert_bytes(&bob.path("disk"), &new);
+    assert!(got.one("file")["resumed_pieces"].as_u64() >= Some(8), "{}", got.story());
+    assert_eq!(tree(&bob.home()).len(), 1, "{:?}", tree(&bob.home()));
 }

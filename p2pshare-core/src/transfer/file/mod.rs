@@ -2,6 +2,7 @@
 
 mod commit;
 mod discard;
+mod earlier;
 mod known;
 mod name;
 mod open;
@@ -16,6 +17,7 @@ mod sys;
 mod view;
 
 pub use commit::{Committer, Durability};
+pub use earlier::EarlierParts;
 pub use known::KnownParts;
 pub use open::{ResumeProgress, SinkOptions};
 pub use read::{ReadOptions, StampCheck, read_runs};

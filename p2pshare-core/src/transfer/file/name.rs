@@ -26,6 +26,9 @@ pub(super) struct Names {
     pub(super) manifest_tmp: PathBuf,
 }
 
+/// What the name of a part file's manifest ends with.
+const MANIFEST_SUFFIX: &str = ".part.manifest";
+
 impl Names {
     /// `None` when the target has no name, as `/` and `..` have none.
     pub(super) fn of(target: &Path, content: &ContentId) -> Option<Self> {
@@ -35,6 +38,17 @@ impl Names {
             manifest: target.with_file_name(format!("{part}.manifest")),
             part: target.with_file_name(part),
         })
+    }
+
+    /// Whether a file of this name may be the manifest of a part file.
+    pub(super) fn is_manifest(name: &str) -> bool {
+        name.ends_with(MANIFEST_SUFFIX)
+    }
+
+    /// The first digits of the content's id in the name of a manifest, if it is that of a download to this target.
+    pub(super) fn digits_of_manifest<'a>(target: &Path, name: &'a str) -> Option<&'a str> {
+        let rest = name.strip_prefix(&stem(target.file_name()?))?.strip_prefix('.')?;
+        rest.strip_suffix(MANIFEST_SUFFIX).filter(|digits| digits.len() == 16)
     }
 }
 
@@ -70,6 +84,16 @@ mod tests {
         assert_eq!(names.part, part);
         assert_eq!(names.manifest, Path::new(&format!("{}.manifest", part.display())));
         assert!(Names::of(Path::new("a/.."), &ContentId::of(b"")).is_none());
+    }
+
+    #[test]
+    fn tell_whose_manifest_it_is() {
+        let digits = |target: &str, name| Names::digits_of_manifest(Path::new(target), name);
+        let name = "film.mkv.af1349b9f5f9a1a6.part.manifest";
+        assert_eq!(digits("a/film.mkv", name), Some("af1349b9f5f9a1a6"));
+        assert_eq!(digits("a/film", name), None);
+        assert_eq!(digits("a/film.mkv.2", name), None);
+        assert_eq!(digits("a/..", name), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Committer, FileStamp, KnownParts,
+    Committer, EarlierParts, FileStamp, KnownParts,
     name::Names,
     part::{Part, folder_of},
     resume::held_pieces,
@@ -42,6 +42,9 @@ pub struct SinkOptions {
     /// What part files hold that were checked: what has not changed since is not checked again. Downloads that are tried
     /// again share one.
     pub known: KnownParts,
+    /// Where to look for what unfinished downloads of other contents to the same file have left, to go on with; `None`:
+    /// nowhere.
+    pub earlier: Option<EarlierParts>,
     /// How many threads check what is there; all cores by default.
     pub threads: Option<NonZeroUsize>,
     /// Once it is set, the check of what is there ends soon, and opening fails: for those who want to wait for the end.
@@ -88,6 +91,10 @@ pub(super) fn open(
         let before = opening.look_at_target()?;
         if let Target::Complete(file, stamp) = before {
             return Ok(opening.complete(file, stamp));
+        }
+        // Of one piece there is nothing that could be the same.
+        if let Some(earlier) = options.earlier.as_ref().filter(|_| opening.has_manifest()) {
+            earlier.adopt(target, &opening.names);
         }
         let Some(file) = opening.lock_part()? else {
             continue;

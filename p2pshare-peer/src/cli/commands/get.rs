@@ -60,8 +60,8 @@ const TRY_LATER: &str = "try again later, or wait for a source with --wait SECON
 const RESUME: &str = "run the same command again: it goes on where it stopped";
 
 /// What to do when files were changed while they came.
-const CHANGED: &str = "run the same command again for what they are now; what had come of what they were is left in \
-                       *.part files, which may be removed";
+const CHANGED: &str =
+    "run the same command again for what they are now: it goes on with what is still the same";
 
 /// What to do when the session ended half way.
 const LOG_IN: &str = "log in with `p2pshare-peer login USER`, then run the same command again: it goes on where it \
@@ -366,7 +366,8 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
             Exit::Failed if first.is_changed() => {
                 let target = wanted.target.display().to_string();
                 error.hint(format!(
-                    "what had come of it, if anything, is {}.*.part: it may be removed",
+                    "what had come of it, if anything, is {}.*.part: a download of what it is now, to the same place, \
+                     goes on with it",
                     visible(&target)
                 ))
             }
