@@ -57,8 +57,9 @@ pub fn raise_file_limit() {
 #[cfg(not(unix))]
 pub fn raise_file_limit() {}
 
-/// The number of the user who owns a file or folder, if this process is root's and that user is not root: what root makes
-/// beside it, the owner could not use. `None` as well where nothing is. Blocks.
+/// The number of the user who owns a file or folder, if this process is root's and what it makes there is not that
+/// user's, who could not use it. `None` as well where nothing is. Blocks, and makes a file for a moment where the owner is
+/// not root: on some network file systems all files are one user's, whoever makes them.
 ///
 /// # Errors
 /// What the system says of the path.
@@ -69,11 +70,25 @@ pub fn owner_unlike_root(path: &Path) -> io::Result<Option<u32>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    match fs::metadata(path) {
-        Ok(found) => Ok(Some(found.uid()).filter(|owner| *owner != 0)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    let found = match fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let folder = if found.is_dir() { Some(path) } else { path.parent() };
+    // Where root can make nothing, nobody is locked out.
+    let is_foreign = |folder| owner_of_new(folder).is_ok_and(|own| own != found.uid());
+    Ok(Some(found.uid()).filter(|owner| *owner != 0 && folder.is_some_and(is_foreign)))
+}
+
+/// Whose a file is that this process makes in a folder.
+#[cfg(unix)]
+fn owner_of_new(folder: &Path) -> io::Result<u32> {
+    let path = folder.join(format!(".{:016x}.new", rand::random::<u64>()));
+    let file = fs::File::create_new(&path)?;
+    let owner = file.metadata().map(|made| std::os::unix::fs::MetadataExt::uid(&made));
+    fs::remove_file(&path)?;
+    owner
 }
 
 /// `None`: the system has no root.

@@ -67,6 +67,9 @@ fn root_makes_no_store_in_the_folder_of_another_user() {
     }
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("sudo -u '#4711'"), "{said}");
+    let below = folder.path().join("new/index");
+    let create_below = ["user", "create", "alice", "--data-dir", below.to_str().unwrap()];
+    assert_eq!(run(&create_below, Some("correct horse battery")).0, Some(1));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
     std::os::unix::fs::chown(folder.path(), Some(0), None).unwrap();
     assert_eq!(run(&create, Some("correct horse battery")).0, Some(0));

@@ -121,7 +121,10 @@ async fn copy_user(
     progress: OnProgress<'_>,
 ) -> StoreResult<()> {
     for session in from.sessions_of(&user.name).await? {
-        to.open_session(&session, &user.verifier, u32::MAX).await?;
+        if !to.open_session(&session, &user.verifier, u32::MAX).await? {
+            // It may have been used since a copy that was broken off.
+            to.extend_session(&session.token, session.expires_at).await?;
+        }
     }
     for invite in from.invites_by(&user.name).await? {
         to.insert_invite(&invite).await?;

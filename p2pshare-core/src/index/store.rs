@@ -106,8 +106,10 @@ pub trait UserStore: Send + Sync {
 pub trait SessionStore: Send + Sync {
     /// Adds a session, if at this very moment the account exists, is not disabled and its password is checked against
     /// `verifier` (so that a login cannot slip past a change of password), and ends those of the user's other sessions
-    /// that would end first (by `expires_at`, then token) so that at most `keep` remain with this one, which remains
-    /// always. `false`: one of these does not hold, or there is a session of this token; nothing changed.
+    /// that would end first so that at most `keep` remain with this one, which remains always. Those that would end
+    /// after this one count as if they ended with it, for they are from a time when sessions lasted longer; of equal ends
+    /// the one goes that was opened first, then that of the smaller token. `false`: one of these does not hold, or there
+    /// is a session of this token; nothing changed.
     async fn open_session(
         &self,
         session: &Session,

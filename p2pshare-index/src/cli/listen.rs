@@ -54,13 +54,13 @@ pub(super) async fn open(config: &mut Config) -> Result<Ready, CliError> {
 fn in_network(address: SocketAddr) -> SocketAddr {
     // For documentation (RFC 5737, RFC 3849): nothing is sent to them.
     const FAR: [IpAddr; 2] = [
-        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     ];
     if !address.ip().is_unspecified() {
         return address;
     }
-    // What listens on all of IPv6 listens on all of IPv4 too.
+    // What listens on all of IPv6 listens on all of IPv4 too, mostly.
     let far = FAR.into_iter().filter(|far| far.is_ipv4() || address.is_ipv6());
     let own = far.filter_map(|far| {
         let any: IpAddr =

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead, IsTerminal, Read, Write},
+    path::{self, Path, PathBuf},
     sync::Arc,
 };
 
@@ -111,13 +112,10 @@ async fn existing(data: &Data) -> Result<Index, CliError> {
 ///
 /// Root makes none in the folder of another user, whose index could not use it.
 async fn existing_or_new(data: &Data) -> Result<Index, CliError> {
-    if let Some(dir) = &data.dir {
-        private_file::create_dir(dir)?;
-    }
     if let StoreUri::Sqlite(path) = &data.store
         && matches!(path.try_exists(), Ok(false))
-        && let Some(folder) = path.parent()
-        && let Ok(Some(owner)) = owner_unlike_root(folder)
+        && let Some(folder) = path::absolute(path).ok().and_then(|path| first_that_is_there(&path))
+        && let Ok(Some(owner)) = owner_unlike_root(&folder)
     {
         return Err(CliError::Failed(format!(
             "{} has no store yet, and its folder belongs to another user (number {owner}), whose index could not use one \
@@ -125,7 +123,15 @@ async fn existing_or_new(data: &Data) -> Result<Index, CliError> {
             path.display()
         )));
     }
+    if let Some(dir) = &data.dir {
+        private_file::create_dir(dir)?;
+    }
     over(data.store.open().await?)
+}
+
+/// The nearest folder above a path that is there.
+fn first_that_is_there(path: &Path) -> Option<PathBuf> {
+    path.ancestors().skip(1).find(|folder| folder.is_dir()).map(Path::to_path_buf)
 }
 
 /// The key signs nothing here.

@@ -75,6 +75,9 @@ const DOUBLED: &str = "another p2pshare-peer serves with the key of this data di
 /// So many heartbeats one after the other say that for certain.
 const CERTAIN: u32 = 2;
 
+/// What was certain so often is told.
+const TOLD_AT: u32 = 2;
+
 /// When all that the index has was compared last.
 #[derive(Default)]
 struct Compared {
@@ -95,8 +98,8 @@ struct Course {
     compared: Compared,
     /// Heartbeats one after the other that told of an announce by another process.
     elsewhere: u32,
-    /// That was told.
-    is_doubled: bool,
+    /// How often they said for certain that there is one.
+    doubles: u32,
     /// The addresses of which it is known whether others reach the peer there.
     tried: Vec<PeerAddr>,
 }
@@ -183,9 +186,11 @@ impl Presence {
                         self.mapper.look_again();
                     }
                     if self.is_doubled(&answer, course) {
-                        (self.events)(DaemonEvent::Trouble(DOUBLED.to_owned()));
-                        // So that the other one finds it out too.
-                        self.move_to(&mut whereabouts, answer.seen_from.clone()).await?;
+                        // So that the other one, if there is one, finds it out too.
+                        let seen_from = answer.seen_from.clone();
+                        if let Err(error) = self.move_to(&mut whereabouts, seen_from).await {
+                            tracing::debug!(%error, "the peer was not announced anew");
+                        }
                     }
                     self.note_seen(&mut whereabouts, answer.seen_from).await?;
                     let trying = self.try_reach(&whereabouts.place, &mut course.tried);
@@ -233,15 +238,23 @@ impl Presence {
         Ok(answer)
     }
 
-    /// Whether it has just become certain that another process serves with the same key. A command that makes the peer
-    /// known to an index that has forgotten it takes it back at once: that is seen once at the most.
+    /// Whether another process seems to serve with the same key, so that the peer should be announced anew. Told the second
+    /// time: a command that makes the peer known to an index that has forgotten it takes that back, unless it is killed.
     fn is_doubled(&self, answer: &Heartbeat, course: &mut Course) -> bool {
         if !self.peer.is_announced_elsewhere(answer) {
             course.elsewhere = 0;
             return false;
         }
         course.elsewhere = course.elsewhere.saturating_add(1);
-        course.elsewhere == CERTAIN && !mem::replace(&mut course.is_doubled, true)
+        if course.elsewhere < CERTAIN || course.doubles >= TOLD_AT {
+            return false;
+        }
+        course.elsewhere = 0;
+        course.doubles += 1;
+        if course.doubles == TOLD_AT {
+            (self.events)(DaemonEvent::Trouble(DOUBLED.to_owned()));
+        }
+        true
     }
 
     /// Compares all that the index has with what it should have.

@@ -17,7 +17,7 @@ use crate::catalog::local;
 const REMEMBERED: u64 = 1000;
 
 /// with so many files in all: each is a row of the database.
-const REMEMBERED_FILES: u64 = 200_000;
+const REMEMBERED_FILES: u64 = 500_000;
 
 /// Most things that one download may name.
 const MAX_TARGETS: usize = 1000;
@@ -61,7 +61,8 @@ impl DownloadManager {
                 engine.try_afresh(added.id);
             }
             engine.moved(added.id);
-            forget_oldest(&engine, session.account).await;
+            let account = session.account;
+            tokio::spawn(async move { forget_oldest(&engine, account).await });
             Ok(added)
         };
         self.to_its_end(work).await

@@ -30,7 +30,7 @@ impl SessionStore for MemoryStore {
             return Ok(false);
         }
         // The new session is one of those that remain.
-        state.end_first_sessions(&session.user, at_most(keep).saturating_sub(1));
+        state.make_room_for(session, at_most(keep).saturating_sub(1));
         state.sessions.insert(session.token, session.clone());
         Ok(true)
     }
@@ -77,17 +77,19 @@ impl SessionStore for MemoryStore {
 }
 
 impl State {
-    /// Ends those of a user that would end first, but for so many.
-    fn end_first_sessions(&mut self, user: &Username, keep: usize) {
+    /// Ends those of the user that would end first, but for so many.
+    fn make_room_for(&mut self, new: &Session, keep: usize) {
         let mut own: Vec<_> = self
             .sessions
             .values()
-            .filter(|session| session.user == *user)
-            .map(|session| (session.expires_at, session.token))
+            .filter(|session| session.user == new.user)
+            .map(|session| {
+                (session.expires_at.min(new.expires_at), session.created_at, session.token)
+            })
             .collect();
         own.sort_unstable();
         own.truncate(own.len().saturating_sub(keep));
-        for (_, token) in own {
+        for (.., token) in own {
             self.sessions.remove(&token);
         }
     }

@@ -120,15 +120,18 @@ async fn open(
     // The new session is one of those that remain.
     let remain = u64::from(keep.saturating_sub(1));
     let find = sessions.find(doc! { "user": session.user.as_str() });
-    let mut own = find
-        .sort(doc! { "expires_at": -1, "_id": -1 })
-        .skip(remain)
-        .session(&mut tx.session)
-        .await?;
-    let mut first = Vec::new();
-    while own.advance(&mut tx.session).await? {
-        first.push(own.deserialize_current()?.token);
+    let mut found = find.session(&mut tx.session).await?;
+    let mut own = Vec::new();
+    while found.advance(&mut tx.session).await? {
+        let one = found.deserialize_current()?;
+        own.push((one.expires_at.min(new.expires_at), one.created_at, one.token));
     }
+    own.sort_unstable_by(|one, other| other.cmp(one));
+    let first: Vec<_> = (0..)
+        .zip(own)
+        .filter(|(place, _)| *place >= remain)
+        .map(|(_, (.., token))| token)
+        .collect();
     if !first.is_empty() {
         let first = doc! { "_id": { "$in": first } };
         sessions.delete_many(first).session(&mut tx.session).await?;

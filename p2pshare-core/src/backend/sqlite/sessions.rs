@@ -124,12 +124,13 @@ fn open_session(
         return Ok(false);
     };
     // Before the new one is there, since it remains whatever its time.
-    let first = "SELECT token FROM sessions WHERE user = ?1 ORDER BY expires_at DESC, token DESC LIMIT -1 OFFSET ?2";
+    let first = "SELECT token FROM sessions WHERE user = ?1 \
+                 ORDER BY min(expires_at, ?3) DESC, created_at DESC, token DESC LIMIT -1 OFFSET ?2";
     let sql = "INSERT INTO sessions (token, user, created_at, expires_at) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT (token) DO NOTHING";
     let mut statement = connection.prepare_cached(first)?;
-    let ended =
-        rows::collect(statement.query((user, keep.saturating_sub(1)))?, |row| rows::bytes(row, 0))?;
+    let parameters = (user, keep.saturating_sub(1), session.expires_at.as_millis());
+    let ended = rows::collect(statement.query(parameters)?, |row| rows::bytes(row, 0))?;
     let parameters = (
         session.token.as_bytes(),
         user,

@@ -121,6 +121,7 @@ macro_rules! __store_laws {
                 no_login_slips_past_a_change_of_password,
                 a_session_ends_at_its_time,
                 the_sessions_that_end_first_give_way,
+                sessions_that_lasted_longer_once_are_not_kept_for_that,
                 a_session_that_was_extended_ends_later,
                 the_new_session_remains,
                 no_more_sessions_remain_than_are_kept,

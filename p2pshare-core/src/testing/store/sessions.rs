@@ -96,8 +96,8 @@ pub async fn a_session_ends_at_its_time(store: Store) {
     assert_eq!(ok(store.session(&token(1), at(201)).await), None);
 }
 
-/// The user's sessions that would end first give way to a new one, by that time and then by token, however old they are;
-/// those of others do not.
+/// The user's sessions that would end first give way to a new one; of equal ends that which was opened first. Those of
+/// others do not.
 pub async fn the_sessions_that_end_first_give_way(store: Store) {
     add_users(&store, &["alice", "bob"]).await;
     let ending = |number: u8, name, end| Session {
@@ -112,12 +112,28 @@ pub async fn the_sessions_that_end_first_give_way(store: Store) {
     assert!(open(&store, &ending(4, "alice", 260), 3).await);
     assert_eq!(open_of(&store, 1..10).await, [1, 3, 4, 9]);
     assert!(open(&store, &ending(5, "alice", 260), 3).await);
-    assert_eq!(open_of(&store, 1..10).await, [3, 4, 5, 9], "of equal ends the smaller token goes");
-    assert!(ok(store.extend_session(&token(3), at(261)).await));
+    assert_eq!(open_of(&store, 1..10).await, [1, 4, 5, 9], "of equal ends the older one goes");
+    assert!(ok(store.extend_session(&token(1), at(261)).await));
     assert!(open(&store, &ending(6, "alice", 270), 3).await);
-    assert_eq!(open_of(&store, 1..10).await, [3, 5, 6, 9], "what was used goes after what was not");
+    assert_eq!(open_of(&store, 1..10).await, [1, 4, 6, 9], "what was used goes after what was not");
     assert!(open(&store, &ending(7, "alice", 270), 2).await);
     assert_eq!(open_of(&store, 1..10).await, [6, 7, 9], "all that are too many go");
+}
+
+/// Sessions from a time when they lasted longer are not kept for that: those that were opened first go.
+pub async fn sessions_that_lasted_longer_once_are_not_kept_for_that(store: Store) {
+    add_users(&store, &["alice"]).await;
+    let lasting = |number: u8, created, end| Session {
+        expires_at: at(end),
+        ..session(number, "alice", created)
+    };
+    for (number, created, end) in [(1, 60, 960), (3, 50, 970), (2, 70, 970)] {
+        assert!(open(&store, &lasting(number, created, end), 3).await);
+    }
+    for (number, created, left) in [(4, 80, [1, 2, 4]), (5, 80, [2, 4, 5]), (6, 81, [4, 5, 6])] {
+        assert!(open(&store, &lasting(number, created, 200), 3).await);
+        assert_eq!(open_of(&store, 1..10).await, left);
+    }
 }
 
 /// The new session remains, even if it is the first to end or none is to be kept.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// So many downloads are forgotten in one step.
-const FORGOTTEN_AT_ONCE: i64 = 100;
+const FORGOTTEN_AT_ONCE: i64 = 20;
 
 /// What came of moving a download to another state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +145,9 @@ impl Store {
         self.database.write(write).await
     }
 
-    /// Takes out the settled downloads that ended first, so that of so many downloads with so many files in all is known
-    /// what became of them; the last one stays, however many files it has. Gives those that went: not all at once if they
-    /// are very many.
+    /// Takes out settled downloads that ended before so many others, or before others with so many files; the last one is
+    /// not counted among these. One that failed and of which something is there stays: it can be retried, or cancelled,
+    /// which removes that. Gives those that went: not all at once if they are very many.
     pub(in crate::downloads) async fn forget_oldest(
         &self,
         account: AccountId,
@@ -155,10 +155,13 @@ impl Store {
         files: u64,
     ) -> DatabaseResult<Vec<DownloadId>> {
         let write = move |c: &Connection| {
-            let sql = "SELECT id FROM (SELECT id, row_number() OVER newest AS place, sum(files) OVER newest AS files \
-                       FROM downloads WHERE account = ?1 AND state IN (?4, ?5, ?6) \
-                       WINDOW newest AS (ORDER BY finished_at DESC, id DESC ROWS UNBOUNDED PRECEDING)) \
-                       WHERE place > 1 AND (place > ?2 OR files > ?3) ORDER BY place DESC LIMIT ?7";
+            let sql = "SELECT id FROM (SELECT id, row_number() OVER newest AS place, \
+                       sum(files) OVER (newest ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) \
+                       - first_value(files) OVER newest AS before \
+                       FROM downloads WHERE account = ?1 \
+                       AND (state IN (?4, ?6) OR state = ?5 AND bytes_held = 0) \
+                       WINDOW newest AS (ORDER BY finished_at DESC, id DESC)) \
+                       WHERE place > 1 AND (place > ?2 OR before > ?3) ORDER BY place DESC LIMIT ?7";
             let [most, most_files] =
                 [downloads, files].map(|most| i64::try_from(most).unwrap_or(i64::MAX));
             let [done, failed, cancelled] =
@@ -297,27 +300,34 @@ mod tests {
         let other = store.account(Vec::new(), user("bob")).await.unwrap();
         let running = add(&store, mine, Saved::Running, (50, 0)).await;
         let cancelling = add(&store, mine, Saved::Cancelling, (50, 0)).await;
-        let done = add(&store, mine, Saved::Done, (3, 40)).await;
+        let done = add(&store, mine, Saved::Done, (70, 40)).await;
         let failed = add(&store, mine, Saved::Failed, (2, 10)).await;
         let cancelled = add(&store, mine, Saved::Cancelled, (4, 30)).await;
         let large = add(&store, mine, Saved::Done, (90, 20)).await;
+        let held = add(&store, mine, Saved::Failed, (1, 5)).await;
+        let hold = move |c: &Connection| {
+            c.execute("UPDATE downloads SET bytes_held = 7 WHERE id = ?1", [held.0])?;
+            Ok(())
+        };
+        store.database.write(hold).await.unwrap();
         let others = add(&store, other, Saved::Done, (90, 1)).await;
         let forget =
             async |downloads, files| store.forget_oldest(mine, downloads, files).await.unwrap();
 
-        assert_eq!(forget(4, 99).await, []);
-        assert_eq!(forget(3, 99).await, [failed]);
-        assert_eq!(forget(3, 97).await, []);
-        assert_eq!(forget(3, 96).await, [large]);
-        assert_eq!(forget(0, 0).await, [cancelled]);
+        assert_eq!(forget(4, 94).await, []);
+        assert_eq!(forget(4, 93).await, [failed]);
+        assert_eq!(forget(4, 4).await, [], "a large one is counted when others end");
+        assert_eq!(forget(4, 3).await, [large]);
+        assert_eq!(forget(2, 0).await, [], "the last one is not counted");
+        assert_eq!(forget(1, 0).await, [cancelled]);
         assert_eq!(forget(0, 0).await, [], "the last one stays");
         let left = store.list(mine, DownloadFilter::All, None, 100).await.unwrap();
         let left: Vec<_> = left.iter().map(|row| row.id).collect();
-        assert_eq!(left, [done, cancelling, running]);
+        assert_eq!(left, [held, done, cancelling, running]);
         assert!(store.download(other, others).await.unwrap().is_some());
         let count = |c: &Connection| {
             Ok(c.query_row("SELECT count(*) FROM files", [], |row| row.get::<_, i64>(0))?)
         };
-        assert_eq!(store.database.read(count).await.unwrap(), 50 + 50 + 3 + 90);
+        assert_eq!(store.database.read(count).await.unwrap(), 50 + 50 + 70 + 1 + 90);
     }
 }
