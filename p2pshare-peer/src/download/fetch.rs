@@ -275,7 +275,8 @@ impl Fetcher {
                 found.manifest
             }
         };
-        let sink = Arc::new(self.open(wanted, manifest.clone()).await?);
+        let stamp = replaced.as_ref().map(|file| file.stamp);
+        let sink = Arc::new(self.open(wanted, manifest.clone(), stamp).await?);
         file.open(sink.source());
         let _served = self
             .serving
@@ -317,11 +318,16 @@ impl Fetcher {
         self.downloader.download(sink, discovery, options, events, &self.cancel).await
     }
 
-    /// Opens the file of a download. When this returns nothing goes on with it that was not asked for: whoever cancels may
+    /// Opens the file of a download, in the place of one that was this if there is one. When this returns nothing goes on with it that was not asked for: whoever cancels may
     /// remove it at once.
-    async fn open(&self, wanted: &Wanted, manifest: Manifest) -> Result<FileSink, FetchError> {
+    async fn open(
+        &self,
+        wanted: &Wanted,
+        manifest: Manifest,
+        replaced: Option<FileStamp>,
+    ) -> Result<FileSink, FetchError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let options = SinkOptions { stop: Some(stop.clone()), ..self.sink.clone() };
+        let options = SinkOptions { stop: Some(stop.clone()), replaced, ..self.sink.clone() };
         let mut opening = pin!(FileSink::open(&wanted.target, manifest, options));
         tokio::select! {
             opened = &mut opening => Ok(opened?),

@@ -101,3 +101,17 @@ fn without_json_results_go_to_standard_output_and_notes_beside_it() {
     let script = run(&["completions", "bash"]).expect_code(0);
     assert!(script.stdout.iter().any(|line| line.contains("p2pshare-peer")));
 }
+
+#[test]
+fn what_is_shared_before_the_login_is_told_to_be_pending() {
+    let index = Index::start();
+    let bob = Peer::new(&index, "bob");
+    fs::write(bob.path("song"), b"la la").unwrap();
+    let shared = bob.ok(["share", "song"]);
+    assert_eq!(shared.one("pending")["files"], 1, "{}", shared.story());
+    assert!(shared.all("published").is_empty(), "{}", shared.story());
+    bob.ok(["register", "bob"]);
+    let again = bob.ok(["share"]);
+    assert_eq!(again.one("published")["published"], 1, "{}", again.story());
+    assert!(again.all("pending").is_empty(), "{}", again.story());
+}

@@ -45,6 +45,9 @@ pub struct SinkOptions {
     /// Where to look for what unfinished downloads of other contents to the same file have left, to go on with; `None`:
     /// nowhere.
     pub earlier: Option<EarlierParts>,
+    /// What the file at the target was when something else than the content was found in it: it is not read again as long
+    /// as it is that.
+    pub replaced: Option<FileStamp>,
     /// How many threads check what is there; all cores by default.
     pub threads: Option<NonZeroUsize>,
     /// Once it is set, the check of what is there ends soon, and opening fails: for those who want to wait for the end.
@@ -187,6 +190,9 @@ impl Opening<'_> {
             return Ok(None);
         };
         if !metadata.is_file() || metadata.len() != self.manifest.len() {
+            return Ok(None);
+        }
+        if self.options.replaced == Some(FileStamp::of(&metadata)) {
             return Ok(None);
         }
         let checked = Mutex::new(0);

@@ -185,10 +185,8 @@ pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), 
         context.output.event("unshared", json!({ "what": text, "files": unshared.files }));
     }
     if context.session_client().is_err_and(|error| error.exit == Exit::NotLoggedIn) {
-        context
-            .output
-            .note("Whoever logs in here next and shares or serves has the index forget it.");
-        return Ok(());
+        let then = "Whoever logs in here next and shares or serves has the index forget it.";
+        return tell_pending(context, &catalog, then).await;
     }
     publish(context, catalog).await
 }
@@ -196,13 +194,20 @@ pub(crate) async fn unshare(context: &Context, args: UnshareArgs) -> Result<(), 
 /// Tells the index what is new, if somebody is logged in, and says what to do next.
 async fn publish(context: &Context, catalog: Catalog) -> Result<(), CliError> {
     if context.session_client().is_err_and(|error| error.exit == Exit::NotLoggedIn) {
-        context.output.note("It will be published once you log in and share or serve.");
-        return Ok(());
+        let then = "It will be published once you log in and share or serve.";
+        return tell_pending(context, &catalog, then).await;
     }
     send(context, &catalog).await?;
     if !context.dir.is_served()? && catalog.published_count().await? > 0 {
         context.output.note("To let others fetch it, run: p2pshare-peer serve");
     }
+    Ok(())
+}
+
+/// Says that the index is not told, for nobody is logged in, and when it will be.
+async fn tell_pending(context: &Context, catalog: &Catalog, then: &str) -> Result<(), CliError> {
+    context.output.note(then);
+    context.output.event("pending", json!({ "files": catalog.pending_count().await? }));
     Ok(())
 }
 

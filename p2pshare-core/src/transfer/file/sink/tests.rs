@@ -104,6 +104,35 @@ async fn what_is_as_it_was_left_is_not_hashed_again() {
 }
 
 #[tokio::test]
+async fn what_is_known_to_be_something_else_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("a");
+    let manifest = hash_bytes(&[1; 2 << 20]);
+    let checked = async |replaced| {
+        let checked = Arc::new(Mutex::new(0));
+        let told = checked.clone();
+        let options = SinkOptions {
+            overwrite: true,
+            replaced,
+            progress: Some(Arc::new(move |progress| *told.lock().unwrap() = progress.checked)),
+            ..SinkOptions::default()
+        };
+        let sink = FileSink::open(&target, manifest.clone(), options).await.unwrap();
+        let checked = *checked.lock().unwrap();
+        (checked, sink.already_complete())
+    };
+    fs::write(&target, vec![2; 2 << 20]).unwrap();
+    let stamp = FileStamp::of(&target.metadata().unwrap());
+    assert_eq!(checked(None).await, (2 << 20, false));
+    assert_eq!(checked(Some(stamp)).await, (0, false));
+    // It is another file now.
+    fs::remove_file(&target).unwrap();
+    fs::write(&target, vec![1; 2 << 20]).unwrap();
+    let before = FileStamp { mtime_ns: stamp.mtime_ns - 1, ..stamp };
+    assert_eq!(checked(Some(before)).await, (2 << 20, true));
+}
+
+#[tokio::test]
 async fn the_manifest_is_kept_until_all_is_permanent() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = vec![7; PIECE_LEN as usize + 1];
