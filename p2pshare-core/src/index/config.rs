@@ -16,7 +16,8 @@ pub struct IndexConfig {
     pub name: String,
     /// Who may make an account.
     pub registration: Registration,
-    /// How long a session lasts after it was used, to a thirtieth of this: a minute to ten years ([`SESSION_LIFETIMES`](Self::SESSION_LIFETIMES)).
+    /// How long a session lasts after it was used, to a thirtieth of this: a minute to ten years
+    /// ([`SESSION_LIFETIMES`](Self::SESSION_LIFETIMES)).
     pub session_lifetime: Duration,
     /// How long a session that was looked up is taken to be as it was. Where other processes work on the same store,
     /// what they do to a session is seen so much later. Zero: each request looks its session up.

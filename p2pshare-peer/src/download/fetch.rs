@@ -17,7 +17,7 @@ use p2pshare_core::{
         Candidate, Discovery, DownloadError, DownloadOptions as SwarmOptions, Downloader,
         ManifestOptions, Report, SmallDownload, download_small, manifest_from,
     },
-    transfer::{FileSink, FileStamp, SharedFile, SinkError, SinkOptions, SmallNews, TransferError},
+    transfer::{FileSink, FileStamp, SharedFile, SinkError, SinkOptions, SmallNews},
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -26,67 +26,16 @@ use super::{
     Copies, FileProgress, Serving, Wanted,
     copies::Turn,
     discovery::IndexDiscovery,
+    error::{FetchError, is_changed, is_gone},
     existing::{CancelOnDrop, hash_existing},
-    is_away,
     locator::{Age, Locator},
     patience::Deadline,
     place::Place,
     replaced::keep_common,
 };
-use crate::index_client::ClientError;
 
 /// So long may a manifest take: that of a file of 100 GB has some 3 MB, and lines may be slow.
 const SLOWEST_MANIFEST: Duration = Duration::from_secs(600);
-
-/// Why one content did not become a file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FetchError {
-    /// The index did not say where it is.
-    #[error(transparent)]
-    Index(#[from] ClientError),
-    /// It does not exist, or not for this user, or no longer.
-    #[error("content {0} is not shared by anybody you can see: search again for what is there now")]
-    NotFound(ContentId),
-    /// It could not be fetched.
-    #[error(transparent)]
-    Download(#[from] DownloadError),
-    /// What is there under its name could not be read.
-    #[error("reading {path} failed: {error}")]
-    Existing {
-        /// The file.
-        path: String,
-        /// Why.
-        #[source]
-        error: HashError,
-    },
-}
-
-impl FetchError {
-    /// Whether a source found that its file has changed, or cannot be read.
-    pub(crate) fn is_changed(&self) -> bool {
-        matches!(self, Self::Download(error) if is_changed(error))
-    }
-
-    /// Whether nobody gives it at the moment, for who waits for it.
-    pub(crate) fn is_no_source(&self) -> bool {
-        match self {
-            Self::Download(DownloadError::NoSources { .. }) => true,
-            Self::Download(DownloadError::AllFailed { causes }) => {
-                causes.iter().any(|(_, cause)| {
-                    is_away(cause) || cause.is_passing() && !matches!(cause, TransferError::Io(_))
-                })
-            }
-            _ => false,
-        }
-    }
-}
-
-impl From<SinkError> for FetchError {
-    fn from(error: SinkError) -> Self {
-        Self::Download(error.into())
-    }
-}
 
 /// A content that is where it was to go.
 #[derive(Debug)]
@@ -424,28 +373,5 @@ impl Fetcher {
     /// What comes of this work, which is dropped when the job is cancelled.
     async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, DownloadError> {
         self.cancel.run_until_cancelled(work).await.ok_or(DownloadError::Cancelled)
-    }
-}
-
-/// Whether a source found that its file has changed, or cannot be read.
-fn is_changed(error: &DownloadError) -> bool {
-    match error {
-        DownloadError::AllFailed { causes } => {
-            let is_changed =
-                |cause: &_| matches!(cause, TransferError::Changed | TransferError::Io(_));
-            causes.iter().any(|(_, cause)| is_changed(cause))
-        }
-        _ => false,
-    }
-}
-
-/// Whether nobody has it any more.
-fn is_gone(error: &FetchError) -> bool {
-    match error {
-        FetchError::NotFound(_) | FetchError::Download(DownloadError::NoSources { .. }) => true,
-        FetchError::Download(DownloadError::AllFailed { causes }) => {
-            causes.iter().all(|(_, cause)| matches!(cause, TransferError::NotFound(_)))
-        }
-        _ => false,
     }
 }

@@ -18,7 +18,8 @@ use tracing::{Instrument, field::Empty};
 
 use super::{
     Copies, JobProgress, Locator, Wanted,
-    fetch::{Arrived, FetchError, Fetched, Fetcher},
+    error::FetchError,
+    fetch::{Arrived, Fetched, Fetcher},
     place::{self, Place},
 };
 use crate::catalog::PartialSources;

@@ -5,6 +5,7 @@
 mod cause;
 mod copies;
 mod discovery;
+mod error;
 mod existing;
 mod fetch;
 mod job;
@@ -19,7 +20,8 @@ mod target;
 pub use cause::Cause;
 pub(crate) use cause::is_away;
 pub use copies::Copies;
-pub use fetch::{Arrived, FetchError, Fetched};
+pub use error::FetchError;
+pub use fetch::{Arrived, Fetched};
 pub use job::{
     DownloadOptions, JobEvent, JobFiles, JobReport, JobResults, Serving, run, run_files,
 };

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File, TryLockError},
-    io::{BufReader, Error, ErrorKind},
+    io::{Error, ErrorKind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     name::Names,
-    open::{LOCK_ATTEMPTS, LOCK_PAUSE},
+    open::{LOCK_ATTEMPTS, LOCK_PAUSE, manifest_at},
     part::folder_of,
     sys,
 };
@@ -77,9 +77,8 @@ impl EarlierParts {
 fn take_over(manifest: &Path, digits: &str, names: &Names) -> Result<(), Error> {
     // `NAME.ID.part.manifest`
     let part = manifest.with_extension("");
-    let found = Manifest::read_from(BufReader::new(sys::open_shared(manifest)?))
-        .map_err(|error| Error::new(ErrorKind::InvalidData, error))?;
-    if format!("{:.16}", found.id()) != digits {
+    let is_right = |found: Manifest| format!("{:.16}", found.id()) == digits;
+    if !manifest_at(manifest).is_some_and(is_right) {
         return Err(Error::new(ErrorKind::InvalidData, "it is not the manifest of that content"));
     }
     let file = sys::open_part(&part, false)?;

@@ -393,12 +393,16 @@ fn names(target: &Path, content: &ContentId) -> Result<Names, SinkError> {
     })
 }
 
-/// A stored manifest, if there is one and it is right.
+/// The stored manifest of a content, if there is one and it is right.
 fn read_manifest(path: &Path, content: &ContentId) -> Option<Manifest> {
+    manifest_at(path).filter(|manifest| manifest.id() == *content)
+}
+
+/// A stored manifest, of whatever content, if there is one and it is right.
+pub(super) fn manifest_at(path: &Path) -> Option<Manifest> {
     let file = sys::open_shared(path).ok()?;
     if !file.metadata().ok()?.is_file() {
         return None;
     }
-    let manifest = Manifest::read_from(BufReader::new(file)).ok()?;
-    (manifest.id() == *content).then_some(manifest)
+    Manifest::read_from(BufReader::new(file)).ok()
 }
