@@ -1,4 +1,5 @@
-//! An index inside a web application of one's own: its routes below a path of the application, one store, one process.
+//! An index inside a web application of one's own: its routes below a path of the application, its users those of the
+//! application, one store, one process.
 //!
 //! ```text
 //! cargo run --example embed_index            # until Ctrl-C
@@ -7,12 +8,15 @@
 
 #![allow(clippy::print_stdout, reason = "it is a program that prints")]
 
-use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use axum::{Router, http::StatusCode, routing::get};
 use p2pshare_core::{
-    auth::{Argon2Authenticator, Argon2Params},
+    api::Login,
+    auth::{Argon2Authenticator, AuthError, Authenticator, Password, Verdict, Verifier},
     backend::sqlite::SqliteStore,
+    identity::Username,
     index::{Index, IndexConfig},
     time::SystemClock,
 };
@@ -24,6 +28,48 @@ use tokio_util::sync::CancellationToken;
 /// What the community calls its index.
 const NAME: &str = "the chess club";
 
+/// Somebody whom the application knows.
+const MEMBER: &str = "vera";
+const PASSWORD: &str = "queen takes pawn";
+
+/// The members of the club, who have a password for its pages already: nobody registers at the index.
+struct Members {
+    /// As the application keeps it; here one password hash for each.
+    passwords: BTreeMap<Username, Verifier>,
+    argon2: Argon2Authenticator,
+}
+
+#[async_trait]
+impl Authenticator for Members {
+    fn is_directory(&self) -> bool {
+        true
+    }
+
+    async fn enroll(&self, _: &Username, _: Password) -> Result<Verifier, AuthError> {
+        // Passwords are changed on the club's pages.
+        Err(AuthError::NotManaged)
+    }
+
+    async fn verify(
+        &self,
+        user: &Username,
+        password: Password,
+        _: Option<&Verifier>,
+    ) -> Result<Verdict, AuthError> {
+        // For who is no member this does the same work.
+        self.argon2.verify(user, password, self.passwords.get(user)).await
+    }
+}
+
+impl Members {
+    async fn of_the_club() -> Result<Self, Box<dyn Error>> {
+        let argon2 = Argon2Authenticator::default();
+        let vera: Username = MEMBER.parse()?;
+        let password = argon2.enroll(&vera, Password::new(PASSWORD.to_owned())?).await?;
+        Ok(Self { passwords: [(vera, password)].into(), argon2 })
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // What must outlive a restart: the store, and the keys, by which peers know the index. An application keeps both in a
@@ -33,7 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Any store, any way to check passwords, keys that sign grants, a clock: the rules are the library's.
     let index = Index::new(
         Arc::new(SqliteStore::open(&store)?),
-        Arc::new(Argon2Authenticator::new(Argon2Params::default())),
+        Arc::new(Members::of_the_club().await?),
         keys::load_or_make(&key_file)?,
         Arc::new(SystemClock),
         IndexConfig { name: NAME.to_owned(), ..IndexConfig::default() },
@@ -89,6 +135,21 @@ async fn ask(url: &str) -> Result<(), Box<dyn Error>> {
         return Err(format!("{url} is the index of {:?}, not of {NAME:?}", info.name).into());
     }
     println!("It answers as the index of {}, version {}", info.name, info.version);
+    let log_in = |password: &str| {
+        let password = Password::new(password.to_owned());
+        let client = &client;
+        async move {
+            let (username, password) = (MEMBER.parse()?, password?);
+            let opened = client.log_in(&Login { username, password }).await?;
+            Ok::<_, Box<dyn Error>>(opened.account)
+        }
+    };
+    match log_in("knight takes pawn").await {
+        Ok(_) => return Err("a wrong password was taken".into()),
+        Err(refused) => println!("A wrong password: {refused}"),
+    }
+    let account = log_in(PASSWORD).await?;
+    println!("With the club's password {} is logged in, and has an account now", account.username);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::password::{Password, Verifier, VerifierError};
 use crate::identity::Username;
 
 /// Checks passwords. [`Argon2Authenticator`](super::Argon2Authenticator) does it alone; another implementation may
-/// ask a directory and ignore the verifier.
+/// ask a directory ([`is_directory`](Self::is_directory)) and ignore the verifier.
 ///
 /// # Contract
 /// - **Same work.** `verify` does the same work whether the user exists or not and whether the password is right or
@@ -27,8 +27,19 @@ pub trait Authenticator: Send + Sync {
     /// [`AuthError`]; [`AuthError::NotManaged`] if passwords are set elsewhere.
     async fn enroll(&self, user: &Username, password: Password) -> Result<Verifier, AuthError>;
 
-    /// Says whether `password` is that of `user`. `verifier` is what the store has for the user, `None` if there is
-    /// no such user.
+    /// Whether users and passwords are those of a directory that is kept elsewhere. Then an account needs no password of
+    /// its own: [`enroll`](Self::enroll) is not asked for one, and whoever is accepted for the first time gets an account
+    /// where registration is open; else with an invite ([`Index::register`](crate::index::Index::register)), or by
+    /// [`Index::admit`](crate::index::Index::admit).
+    ///
+    /// Who leaves the directory cannot log in any more, but has sessions: end these with
+    /// [`Index::set_disabled`](crate::index::Index::set_disabled).
+    fn is_directory(&self) -> bool {
+        false
+    }
+
+    /// Says whether `password` is that of `user`. `verifier` is what the store has for the user, `None` if it
+    /// has none: there is no such user, or not yet.
     ///
     /// A wrong password is a [`Verdict::Refused`], not an error.
     ///

@@ -2,9 +2,12 @@
 
 use std::fmt::{self, Debug, Formatter};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
+
+use super::random::random;
 
 /// A password that somebody typed, in Unicode's normal form C, so that it is the same from every keyboard.
 ///
@@ -97,8 +100,12 @@ pub enum PasswordError {
 #[serde(try_from = "String", into = "String")]
 pub struct Verifier(String);
 
-/// No algorithm has this name.
+/// No algorithm has one of these names.
 const GONE: &str = "$gone$";
+const ELSEWHERE: &str = "$elsewhere$";
+
+/// Random bytes that make two of them differ.
+const DISTINCT: usize = 16;
 
 impl Verifier {
     /// Most bytes.
@@ -126,6 +133,17 @@ impl Verifier {
     /// Whether it is [`gone`](Self::gone).
     pub fn is_gone(&self) -> bool {
         self.0 == GONE
+    }
+
+    /// That of an account whose password only a [directory](super::Authenticator::is_directory) knows. No two are the
+    /// same, as with those of passwords: it tells an account from a later one of its name.
+    pub fn elsewhere() -> Self {
+        Self(format!("{ELSEWHERE}{}", HEXLOWER.encode(&*random::<DISTINCT>())))
+    }
+
+    /// Whether a password can be checked against it.
+    pub fn is_of_password(&self) -> bool {
+        !self.is_gone() && !self.0.starts_with(ELSEWHERE)
     }
 
     /// The text to keep.

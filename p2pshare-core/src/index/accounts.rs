@@ -1,12 +1,12 @@
-//! Making, changing and ending accounts.
+//! Changing and ending accounts.
 
 use super::{
     Caller, Index, IndexError, Thing,
-    model::{InviteHash, KeptSessions, User},
-    store::{RedeemOutcome, StoreResult},
+    model::{KeptSessions, User},
+    store::StoreResult,
 };
 use crate::{
-    api::{Account, CatalogChange, Registration},
+    api::{Account, CatalogChange},
     auth::{Password, Verdict, Verifier},
     identity::Username,
 };
@@ -18,60 +18,6 @@ const ACCOUNTS_PER_PAGE: u32 = 1000;
 pub(super) const WITHDRAWN_AT_ONCE: u32 = 1000;
 
 impl Index {
-    /// Makes an account, if registration is open or the invite code is good. The first account of an index that takes
-    /// registrations is its operator, with or without an invite.
-    pub async fn register(
-        &self,
-        username: &Username,
-        password: Password,
-        invite: Option<&str>,
-    ) -> Result<Account, IndexError> {
-        let registration = self.config().registration;
-        if registration == Registration::Closed {
-            return Err(IndexError::RegistrationClosed);
-        }
-        let invite = invite.map(InviteHash::of_code);
-        if let Some(invite) = &invite {
-            // Told before the costly part, so that guessing codes costs the index little.
-            let found = self.store().invite(invite).await?;
-            let found = found.filter(|found| found.is_good(self.now()));
-            let found = found.ok_or(IndexError::InviteNotGood)?;
-            if let Some(group) = &found.group {
-                let members = self.store().members(group).await?;
-                self.check_member_quota(&members)?;
-            }
-        }
-        let verifier = self.authenticator().enroll(username, password).await?;
-        let mut user = User {
-            name: username.clone(),
-            verifier,
-            operator: true,
-            disabled: false,
-            created_at: self.now(),
-        };
-        if self.store().insert_user(&user, true).await? {
-            return Ok(Account::from(&user));
-        }
-        user.operator = false;
-        match (registration, invite) {
-            (_, Some(invite)) => {
-                match self.store().redeem_invite(&invite, &user, self.now()).await? {
-                    RedeemOutcome::Registered => Ok(Account::from(&user)),
-                    RedeemOutcome::NotGood => Err(IndexError::InviteNotGood),
-                    RedeemOutcome::NameTaken => Err(taken(username)),
-                }
-            }
-            (Registration::Open, None) => {
-                if self.store().insert_user(&user, false).await? {
-                    Ok(Account::from(&user))
-                } else {
-                    Err(taken(username))
-                }
-            }
-            (Registration::Invite | Registration::Closed, None) => Err(IndexError::InviteNeeded),
-        }
-    }
-
     /// The caller's own account.
     pub async fn account(&self, caller: &Caller) -> Result<Account, IndexError> {
         let user = self.store().user(&caller.user).await?.ok_or(IndexError::NotLoggedIn)?;
@@ -166,28 +112,6 @@ impl Index {
         Ok(())
     }
 
-    /// Makes an account whatever the registration policy says: for operators' tools.
-    pub async fn create_account(
-        &self,
-        username: &Username,
-        password: Password,
-        operator: bool,
-    ) -> Result<Account, IndexError> {
-        let verifier = self.authenticator().enroll(username, password).await?;
-        let user = User {
-            name: username.clone(),
-            verifier,
-            operator,
-            disabled: false,
-            created_at: self.now(),
-        };
-        if self.store().insert_user(&user, false).await? {
-            Ok(Account::from(&user))
-        } else {
-            Err(taken(username))
-        }
-    }
-
     /// A page of all accounts, in order of name: for operators' tools.
     pub async fn accounts(&self, after: Option<&Username>) -> Result<Vec<Account>, IndexError> {
         let users = self.store().users(after, ACCOUNTS_PER_PAGE).await?;
@@ -269,10 +193,6 @@ impl From<&User> for Account {
             created_at: user.created_at,
         }
     }
-}
-
-fn taken(username: &Username) -> IndexError {
-    IndexError::Taken(Thing::User(username.clone()))
 }
 
 fn found(found: bool, username: &Username) -> Result<(), IndexError> {

@@ -12,6 +12,7 @@ mod maintenance;
 mod operator;
 mod peers;
 mod reach;
+mod registration;
 mod session_cache;
 mod sessions;
 

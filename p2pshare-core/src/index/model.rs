@@ -29,9 +29,10 @@ pub struct User {
 }
 
 impl User {
-    /// What a password is checked against; `None`: none is right, as if there were no such account.
+    /// What a password is checked against; `None`: none is right, as if there were no such account, unless a directory
+    /// says that it is.
     pub(super) fn checked_against(&self) -> Option<&Verifier> {
-        Some(&self.verifier).filter(|verifier| !verifier.is_gone())
+        Some(&self.verifier).filter(|verifier| verifier.is_of_password())
     }
 
     /// Whether it is being deleted.

@@ -25,7 +25,8 @@ impl Index {
     /// Opens a session.
     ///
     /// An unknown name costs the same work and has the same answer as a wrong password; that an account is disabled is
-    /// told only to who knows its password.
+    /// told only to who knows its password. Over a [directory](crate::auth::Authenticator::is_directory) whoever it
+    /// accepts for the first time gets an account, as by [`register`](Self::register).
     pub async fn log_in(
         &self,
         username: &Username,
@@ -34,14 +35,18 @@ impl Index {
         let user = self.store().user(username).await?;
         let verifier = user.as_ref().and_then(User::checked_against);
         let verdict = self.authenticator().verify(username, password.clone(), verifier).await?;
-        let user = user.filter(|user| !user.is_leaving());
-        let (Some(user), Verdict::Accepted { rehash }) = (user, verdict) else {
+        let Verdict::Accepted { rehash } = verdict else {
             return Err(IndexError::WrongCredentials);
+        };
+        let user = match user.filter(|user| !user.is_leaving()) {
+            Some(user) => user,
+            None if self.is_directory() => self.known(username).await?,
+            None => return Err(IndexError::WrongCredentials),
         };
         if user.disabled {
             return Err(IndexError::AccountDisabled);
         }
-        let verifier = match rehash {
+        let verifier = match rehash && !self.is_directory() {
             true => self.rehash(&user, password).await?.ok_or(IndexError::WrongCredentials)?,
             false => user.verifier.clone(),
         };

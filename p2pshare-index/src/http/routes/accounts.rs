@@ -24,12 +24,14 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(change_password))
 }
 
-/// Makes an account. The first account of an index that takes registrations is its operator.
+/// Makes an account. The first account of an index that takes registrations is its operator. Where accounts are those of a
+/// directory, the password is the one that the directory knows.
 #[utoipa::path(
     post, path = "/users", tag = "accounts", operation_id = "register", security(()),
     request_body = Register,
     responses(
         (status = 201, description = "The account was made", body = Account),
+        (status = 401, description = "The directory does not know this user and password"),
         (status = 403, description = "Registration is closed, or needs an invite and none or a wrong one was given"),
         (status = 409, description = "The name is taken"),
         (status = 429, description = "Too many registrations from this address"),
@@ -43,6 +45,9 @@ async fn register(
     let Register { username, password, invite } = request;
     let made = async {
         app.limits.registration(origin.client)?;
+        if app.index.is_directory() {
+            app.limits.password(&username, origin.client)?;
+        }
         Ok(app.index.register(&username, password, invite.as_deref()).await?)
     };
     let made: Answer<Account> = made.await;

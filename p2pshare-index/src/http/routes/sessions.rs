@@ -24,7 +24,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     responses(
         (status = 201, description = "The session was opened", body = SessionOpened),
         (status = 401, description = "The user name or the password is wrong"),
-        (status = 403, description = "The account is disabled"),
+        (status = 403, description = "The account is disabled; or a directory knows the user, who has no account yet, and \
+            registration is closed or needs an invite"),
         (status = 429, description = "Too many passwords tried from this address"),
     )
 )]
