@@ -26,10 +26,10 @@ use p2pshare_core::{
     identity::PeerKey,
     transfer::{Durability, RateLimit},
 };
-use p2pshare_examples::{Done, Peer, UPLOAD_SLOTS, bar, content_of, make_file, start_index};
+use p2pshare_examples::{Done, Peer, bar, content_of, make_file, start_index};
 use p2pshare_peer::{
     catalog::PartialSources,
-    daemon::{DownloadServeOptions, DownloadServer},
+    daemon::{DownloadServeOptions, DownloadServer, UPLOADS},
     download::{
         DownloadOptions, Fetched, JobEvent, JobProgress, Locator, Serving, Target, resolve, run,
     },
@@ -140,7 +140,7 @@ async fn download(
     let serving = Serving { sources, peer: server.peer() };
     let options = DownloadServeOptions {
         listen: None,
-        upload_slots: UPLOAD_SLOTS,
+        upload_slots: UPLOADS,
         upload_limit: line,
         insecure: false,
     };

@@ -14,17 +14,9 @@ use std::{
 };
 
 use indicatif::HumanBytes;
-use p2pshare_core::{
-    api::SearchQuery,
-    identity::Username,
-    transfer::{Durability, RateLimit},
-};
-use p2pshare_examples::{Done, Peer, bar, content_of, make_file, start_index};
-use p2pshare_peer::{
-    download::{self, DownloadOptions, JobProgress, Locator, Target, Wanted, resolve},
-    net::PushProgress,
-    push,
-};
+use p2pshare_core::{api::SearchQuery, identity::Username, transfer::RateLimit};
+use p2pshare_examples::{Done, Peer, bar, content_of, get, make_file, start_index};
+use p2pshare_peer::{download::Target, net::PushProgress, push};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -108,35 +100,6 @@ async fn main() -> Done {
         ended?;
     }
     Ok(())
-}
-
-/// Downloads what a target means into a folder.
-async fn get(peer: &Peer, target: Target, folder: &Path) -> Done<PathBuf> {
-    fs::create_dir_all(folder)?;
-    let wanted = resolve(peer.me.client(), &[target], Some(folder)).await?;
-    let Wanted { target: path, size, .. } =
-        wanted.first().cloned().ok_or("there is nothing to download")?;
-    let locator = Locator::new(peer.me.clone(), peer.pool.clone(), RateLimit::unlimited());
-    let options = DownloadOptions { durability: Durability::Sync, ..DownloadOptions::default() };
-    let progress = JobProgress::default();
-    let never = CancellationToken::new();
-    let job = download::run(locator, wanted, options, &progress, &|_| (), &never);
-    let bar = bar("", size);
-    let show = async {
-        loop {
-            bar.set_position(progress.done());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let report = tokio::select! {
-        report = Box::pin(job) => report,
-        () = show => return Err("unreachable: the bar never ends".into()),
-    };
-    bar.finish_and_clear();
-    match report.failed.into_iter().next() {
-        Some((_, error)) => Err(error.into()),
-        None => Ok(path),
-    }
 }
 
 /// Pushes a file to a user; says under which name it is kept.

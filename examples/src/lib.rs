@@ -4,9 +4,8 @@
 
 use std::{
     error::Error,
-    fs::File,
+    fs::{self, File},
     io::Write,
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
@@ -21,22 +20,19 @@ use p2pshare_core::{
     identity::Username,
     index::{Index, IndexConfig},
     time::SystemClock,
-    transfer::{PushReceiver, RateLimit},
+    transfer::{Durability, PushReceiver, RateLimit},
 };
 use p2pshare_index::{HttpOptions, ServerOptions, keys, router};
 use p2pshare_peer::{
     account::SavedSession,
     catalog::{Catalog, PartialSources},
-    daemon::{Daemon, DaemonEvent, ServeOptions, upload_slots},
+    daemon::{Daemon, DaemonEvent, FolderShares, ServeOptions, Shared},
     data_dir::DataDir,
+    download::{self, DownloadOptions, JobProgress, Locator, Target, Wanted, resolve},
     inbox::{Inbox, InboxOptions},
     index_client::{IndexClient, IndexUrl},
     index_keys::IndexKeys,
-    metrics::PeerMetrics,
-    net::{
-        ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits, ServerLimits,
-        Uploads,
-    },
+    net::{ClientLimits, ClientSecurity, PeerConnector, PeerPool, PeerTls, PoolLimits},
     publish::OwnPeer,
     share::{ShareOptions, Sharer},
 };
@@ -45,9 +41,6 @@ use tokio_util::sync::CancellationToken;
 
 /// What comes of a step, or what went wrong.
 pub type Done<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
-
-/// Uploads at a time of each peer.
-pub const UPLOAD_SLOTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 /// One user with a peer.
 pub struct Peer {
@@ -117,12 +110,6 @@ impl Peer {
         stop: &CancellationToken,
         running: &mut JoinSet<()>,
     ) -> Done {
-        let daemon = Daemon {
-            peer: self.me.clone(),
-            catalog: self.catalog.clone(),
-            sharer: Sharer::new(self.catalog.clone(), &self.dir),
-            partial: PartialSources::new(),
-        };
         let receiver = match inbox {
             Some(folder) => {
                 let inbox = Inbox::open(&folder, InboxOptions::default())?;
@@ -130,20 +117,22 @@ impl Peer {
             }
             None => None,
         };
-        let options = ServeOptions {
-            listen: ([127, 0, 0, 1], 0).into(),
-            advertise: Vec::new(),
-            port_mapping: false,
-            receiver,
-            upload_slots: upload_slots(UPLOAD_SLOTS),
-            slots_for: Vec::new(),
-            upload_limit,
-            insecure: false,
-            limits: ServerLimits::default(),
-            lan: None,
-            metrics: PeerMetrics::new(),
-            uploads: Uploads::default(),
-        };
+        let options = ServeOptions { receiver, upload_limit, ..ServeOptions::default() };
+        let sharer = Sharer::new(self.catalog.clone(), &self.dir);
+        let shared = Arc::new(FolderShares::new(self.catalog.clone(), sharer));
+        self.serve_sharing(shared, options, stop, running).await
+    }
+
+    /// The same for whatever is shared, on loopback.
+    pub async fn serve_sharing(
+        &self,
+        shared: Arc<dyn Shared>,
+        options: ServeOptions,
+        stop: &CancellationToken,
+        running: &mut JoinSet<()>,
+    ) -> Done {
+        let daemon = Daemon { peer: self.me.clone(), shared, partial: PartialSources::new() };
+        let options = ServeOptions { listen: ([127, 0, 0, 1], 0).into(), ..options };
         let (ready, is_ready) = oneshot::channel();
         let ready = Mutex::new(Some(ready));
         let events = Arc::new(move |event: DaemonEvent| {
@@ -188,6 +177,35 @@ pub async fn start_index(
     let stop = stop.clone();
     running.spawn(async move { index.maintain(stop).await });
     Ok(url)
+}
+
+/// Downloads what a target means into a folder.
+pub async fn get(peer: &Peer, target: Target, folder: &Path) -> Done<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let wanted = resolve(peer.me.client(), &[target], Some(folder)).await?;
+    let Wanted { target: path, size, .. } =
+        wanted.first().cloned().ok_or("there is nothing to download")?;
+    let locator = Locator::new(peer.me.clone(), peer.pool.clone(), RateLimit::unlimited());
+    let options = DownloadOptions { durability: Durability::Sync, ..DownloadOptions::default() };
+    let progress = JobProgress::default();
+    let never = CancellationToken::new();
+    let job = download::run(locator, wanted, options, &progress, &|_| (), &never);
+    let bar = bar("", size);
+    let show = async {
+        loop {
+            bar.set_position(progress.done());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let report = tokio::select! {
+        report = Box::pin(job) => report,
+        () = show => return Err("unreachable: the bar never ends".into()),
+    };
+    bar.finish_and_clear();
+    match report.failed.into_iter().next() {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(path),
+    }
 }
 
 /// Makes a file of so many MiB that do not compress.

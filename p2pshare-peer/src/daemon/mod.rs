@@ -1,20 +1,24 @@
 //! The running peer: serves what is shared, stays online, publishes what changes.
 
 mod addresses;
+mod collection;
 mod downloads;
 mod moving;
 mod partial;
 mod presence;
 mod refused;
 mod reserved;
+mod shared;
 mod upkeep;
 
+pub use collection::CollectionShares;
 pub use downloads::{DownloadServeOptions, DownloadServer};
 pub use reserved::{SlotUsers, SlotsFor};
+pub use shared::{FolderShares, Shared, SharesNow};
 
 use std::{
     fmt, io,
-    net::{SocketAddr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     num::NonZeroUsize,
     sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
@@ -25,13 +29,13 @@ use p2pshare_core::{
     identity::{PeerAddr, Username},
     path::SharePath,
     time::SystemClock,
-    transfer::{PushReceiver, RateLimit, ReadOptions, UploadSlots},
+    transfer::{PushReceiver, RateLimit, UploadSlots},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::{Catalog, CatalogError, CatalogSource, CompositeSource, PartialSources},
+    catalog::{CompositeSource, PartialSources},
     guard::GrantGuard,
     inbox::Received,
     index_client::ClientError,
@@ -41,12 +45,14 @@ use crate::{
     net::{PeerTls, ServerLimits, ServerSecurity, ServerServices, TlsError, Uploads, serve},
     port_mapping::{HomeRouter, PortMapper},
     publish::{AnnounceFailure, OwnPeer, PublishError},
-    share::Sharer,
     watch::WatchEvent,
 };
 
 /// Uploads that wait for a slot; more are turned away.
 const WAITING_UPLOADS: usize = 4096;
+
+/// Uploads at a time, unless told otherwise.
+pub const UPLOADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 /// How to serve.
 #[derive(Clone)]
@@ -75,6 +81,27 @@ pub struct ServeOptions {
     pub metrics: PeerMetrics,
     /// Where the uploads are listed.
     pub uploads: Uploads,
+}
+
+impl Default for ServeOptions {
+    /// On any free port, with TLS, 8 uploads at a time as fast as they go; no pushes, and no word to the router or the local
+    /// network.
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 0).into(),
+            advertise: Vec::new(),
+            port_mapping: false,
+            receiver: None,
+            upload_slots: upload_slots(UPLOADS),
+            slots_for: Vec::new(),
+            upload_limit: RateLimit::unlimited(),
+            insecure: false,
+            limits: ServerLimits::default(),
+            lan: None,
+            metrics: PeerMetrics::new(),
+            uploads: Uploads::default(),
+        }
+    }
 }
 
 /// Slots for so many uploads at a time; the others wait in a queue.
@@ -170,9 +197,6 @@ pub enum DaemonError {
     /// What is shared could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The catalog failed.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
     /// No certificate could be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -198,10 +222,8 @@ impl DaemonError {
 pub struct Daemon {
     /// This peer at its index.
     pub peer: OwnPeer,
-    /// What is shared.
-    pub catalog: Catalog,
-    /// Brings the catalog up to date.
-    pub sharer: Sharer,
+    /// What is shared: [`FolderShares`], or something of one's own.
+    pub shared: Arc<dyn Shared>,
     /// Downloads that are served while they run.
     pub partial: PartialSources,
 }
@@ -220,13 +242,12 @@ impl Daemon {
     ) -> Result<(), DaemonError> {
         let listener = listen(options.listen).await?;
         let address = listener.local_addr().map_err(DaemonError::Serve)?;
-        let (shared, changed) = CatalogSource::new(self.catalog.clone(), ReadOptions::default());
         let guard = GrantGuard::new(
             self.peer.index_keys().current(),
             self.peer.id(),
             Arc::new(SystemClock),
         );
-        let source = CompositeSource::new(Arc::new(shared), self.partial.clone());
+        let source = CompositeSource::new(self.shared.source(), self.partial.clone());
         options.metrics.set_slots(options.upload_slots.clone());
         let services = ServerServices {
             source: Arc::new(Metered::new(Arc::new(source), options.metrics.clone())),
@@ -254,7 +275,7 @@ impl Daemon {
         let presence = presence::Presence {
             peer: self.peer.clone(),
             guard,
-            catalog: self.catalog.clone(),
+            shared: self.shared.clone(),
             listen: address,
             advertise: options.advertise.clone(),
             insecure: options.insecure,
@@ -264,8 +285,7 @@ impl Daemon {
             published: AtomicU64::new(presence::UNTOLD),
             metrics: options.metrics.clone(),
         };
-        let upkeep = upkeep::run(self.sharer.clone(), changed, events.clone(), stop.clone());
-        let watch = Box::pin(upkeep::watch(self.sharer.clone(), events.clone(), stop.clone()));
+        let keep = self.shared.keep(events.clone(), stop.clone());
         let partial = partial::run(&self.peer, &self.partial, &stop);
         let (slots, slots_for) = (&options.upload_slots, &options.slots_for);
         let reserved = Box::pin(reserved::run(&self.peer, slots, slots_for, &events, &stop));
@@ -287,8 +307,8 @@ impl Daemon {
             stop.cancel();
             ended
         };
-        let (served, online, (), (), (), (), (), ()) =
-            tokio::join!(serving, online, upkeep, watch, partial, reserved, nearby, let_in);
+        let (served, online, (), (), (), (), ()) =
+            tokio::join!(serving, online, keep, partial, reserved, nearby, let_in);
         options.metrics.set_online(false);
         if !online.as_ref().is_err_and(DaemonError::is_logged_out) {
             goodbye(&self.peer).await;

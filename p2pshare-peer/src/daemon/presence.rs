@@ -1,10 +1,11 @@
 //! Staying online at the index, and keeping it told of what is shared.
 
 use std::{
+    convert::Infallible,
     mem,
     net::SocketAddr,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -18,9 +19,8 @@ use p2pshare_core::{
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{DaemonError, DaemonEvent, DaemonEvents, refused::LastRefused};
+use super::{DaemonError, DaemonEvent, DaemonEvents, refused::LastRefused, shared::Shared};
 use crate::{
-    catalog::{Catalog, CatalogChanges},
     guard::GrantGuard,
     index_client::ClientError,
     metrics::PeerMetrics,
@@ -53,7 +53,7 @@ pub(super) const UNTOLD: u64 = u64::MAX;
 pub(super) struct Presence {
     pub(super) peer: OwnPeer,
     pub(super) guard: GrantGuard,
-    pub(super) catalog: Catalog,
+    pub(super) shared: Arc<dyn Shared>,
     pub(super) listen: SocketAddr,
     pub(super) advertise: Vec<PeerAddr>,
     /// It serves without TLS.
@@ -121,10 +121,9 @@ impl Presence {
     }
 
     async fn stay(&self) -> Result<(), DaemonError> {
-        let mut changes = self.catalog.changes().await?;
         let mut course = Course::default();
         loop {
-            let ended = self.online(&mut changes, &mut course).await;
+            let ended = self.online(&mut course).await;
             let Err(error) = ended;
             if error.is_logged_out() {
                 return Err(DaemonError::LoggedOut);
@@ -140,11 +139,7 @@ impl Presence {
     }
 
     /// Announces the peer, publishes, and then beats until something fails.
-    async fn online(
-        &self,
-        changes: &mut CatalogChanges,
-        course: &mut Course,
-    ) -> Result<std::convert::Infallible, DaemonError> {
+    async fn online(&self, course: &mut Course) -> Result<Infallible, DaemonError> {
         refresh_keys(&self.peer, &self.guard).await?;
         let mut whereabouts = self.arrive().await?;
         let was_there = mem::replace(&mut course.is_there, true);
@@ -159,7 +154,7 @@ impl Presence {
         self.beating(beat, self.beat()).await?;
         if !course.is_ready {
             course.is_ready = true;
-            let published = self.catalog.published_count().await?;
+            let published = self.shared.published().await?;
             self.published.store(published, Relaxed);
             let addresses = whereabouts.place.addresses.clone();
             (self.events)(DaemonEvent::Ready { listen: self.listen, addresses, published });
@@ -167,13 +162,13 @@ impl Presence {
         let mut beaten = SystemClock.now();
         let mut next = Instant::now() + beat;
         loop {
-            if course.compared.is_due(self.catalog.published_count().await?) {
+            if course.compared.is_due(self.shared.published().await?) {
                 // What fails is not tried again at once.
                 course.compared = Compared { at: Some(Instant::now()), was_away: false };
                 self.beating(beat, self.compare()).await?;
             }
             tokio::select! {
-                changed = changes.changed() => {
+                changed = self.shared.changed() => {
                     changed?;
                     self.beating(beat, self.publish()).await?;
                 }
@@ -224,16 +219,14 @@ impl Presence {
     /// Says that the peer is there, and does what the answer asks for.
     async fn beat(&self) -> Result<Heartbeat, DaemonError> {
         let answer = beat(&self.peer, &self.guard).await?;
-        let publisher = self.peer.publisher(self.catalog.clone());
-        let shares = self.catalog.shares().await?;
-        let is_refused = shares.iter().any(|share| share.refused.is_some());
-        if let Some(repaired) = publisher.reconcile(answer.entries, &|_| ()).await? {
+        let shares = self.shared.shares().await?;
+        if let Some(repaired) = self.shared.reconcile(&self.peer, answer.entries).await? {
             self.tell(&repaired.report, true).await?;
-        } else if self.refused().is_due(is_refused) {
+        } else if self.refused().is_due(shares.refused) {
             self.publish().await?;
         }
         self.metrics.set_online(true);
-        self.metrics.set_shares(shares.len() as u64);
+        self.metrics.set_shares(shares.count);
         self.recount(false).await?;
         Ok(answer)
     }
@@ -259,8 +252,7 @@ impl Presence {
 
     /// Compares all that the index has with what it should have.
     async fn compare(&self) -> Result<(), DaemonError> {
-        let publisher = self.peer.publisher(self.catalog.clone());
-        let repaired = publisher.reconcile_all(&|_| ()).await?;
+        let repaired = self.shared.reconcile_all(&self.peer).await?;
         if repaired.differing > 0 {
             tracing::info!(files = repaired.differing, "the index had something else of this peer");
         }
@@ -268,7 +260,7 @@ impl Presence {
     }
 
     async fn publish(&self) -> Result<(), DaemonError> {
-        let report = self.peer.publisher(self.catalog.clone()).publish(&|_| ()).await?;
+        let report = self.shared.publish(&self.peer).await?;
         self.tell(&report, report.published + report.withdrawn > 0).await
     }
 
@@ -283,7 +275,7 @@ impl Presence {
 
     /// Tells how much is published if that has `changed`, or is other than was told: a command may have published too.
     async fn recount(&self, changed: bool) -> Result<(), DaemonError> {
-        let total = self.catalog.published_count().await?;
+        let total = self.shared.published().await?;
         self.metrics.set_published(total);
         let told = self.published.swap(total, Relaxed);
         if changed || (told != total && told != UNTOLD) {
@@ -356,8 +348,9 @@ fn is_of_publishing(error: &DaemonError) -> bool {
         DaemonError::Publish(PublishError::Index(ClientError::Problem(problem))) => {
             !matches!(problem.kind(), Some(ProblemKind::NotFound | ProblemKind::Unavailable))
         }
-        DaemonError::Publish(PublishError::Catalog(_) | PublishError::Lock(_))
-        | DaemonError::Catalog(_) => true,
+        DaemonError::Publish(
+            PublishError::Catalog(_) | PublishError::Collection(_) | PublishError::Lock(_),
+        ) => true,
         _ => false,
     }
 }

@@ -29,10 +29,10 @@ pub(super) async fn watch(sharer: Sharer, events: DaemonEvents, stop: Cancellati
 
 /// Hashes files anew that were found changed when they were to be served. Ends when `stop` is cancelled.
 pub(super) async fn run(
-    sharer: Sharer,
-    mut changed: ChangedFiles,
-    events: DaemonEvents,
-    stop: CancellationToken,
+    sharer: &Sharer,
+    changed: &mut ChangedFiles,
+    events: &DaemonEvents,
+    stop: &CancellationToken,
 ) {
     while let Some(Some(file)) = stop.run_until_cancelled(changed.next()).await {
         let refreshed = stop.run_until_cancelled(sharer.refresh_file(&file.local)).await;

@@ -21,7 +21,7 @@ use super::{Node, NodeError, Topic, account::Link, state::Live};
 use crate::{
     account::{SavedSession, SavedSessionError},
     catalog::CatalogError,
-    daemon::{Daemon, DaemonError, DaemonEvent, DaemonEvents, ServeOptions},
+    daemon::{Daemon, DaemonError, DaemonEvent, DaemonEvents, FolderShares, ServeOptions},
     download::Serving,
     downloads::Connection,
     lan::{Lan, LanOptions},
@@ -204,8 +204,7 @@ impl Node {
         let inner = &self.inner;
         let daemon = Daemon {
             peer: link.me.clone(),
-            catalog: inner.catalog.clone(),
-            sharer: inner.sharer.clone(),
+            shared: Arc::new(FolderShares::new(inner.catalog.clone(), inner.sharer.clone())),
             partial: inner.partial.clone(),
         };
         let options = ServeOptions {

@@ -2,10 +2,14 @@
 
 use async_trait::async_trait;
 use p2pshare_core::{
-    api::{Announce, Announced, CatalogPage, CatalogQuery, PublishAnswer, PublishRequest},
+    api::{
+        Announce, Announced, CatalogPage, CatalogQuery, ProblemKind, PublishAnswer, PublishRequest,
+    },
     identity::PeerId,
+    path::SharePath,
 };
 
+use super::PublishError;
 use crate::index_client::{ClientError, IndexClient};
 
 /// The calls of an index that are about the catalog of one peer.
@@ -48,4 +52,17 @@ impl CatalogIndex for PeerAtIndex {
     async fn announce(&self, request: &Announce) -> Result<Announced, ClientError> {
         self.client.announce(&self.peer, request).await
     }
+}
+
+/// A page of what a peer has published, in order of path.
+pub(super) async fn entries(
+    index: &dyn CatalogIndex,
+    after: Option<SharePath>,
+    limit: u32,
+) -> Result<CatalogPage, PublishError> {
+    let query = CatalogQuery { after, limit: Some(limit) };
+    index.entries(&query).await.map_err(|error| match error.kind() {
+        Some(ProblemKind::NotFound) => PublishError::NotAnnounced,
+        _ => PublishError::Index(error),
+    })
 }

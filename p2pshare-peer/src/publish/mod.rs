@@ -1,6 +1,7 @@
 //! Telling the index what this peer shares, and where it is.
 
 mod announce;
+mod collection;
 mod index;
 mod own;
 mod reconcile;
@@ -15,6 +16,8 @@ use p2pshare_core::{
 
 pub use crate::catalog::PublishAccount;
 pub use announce::{AnnounceFailure, announce};
+pub use collection::{Collection, CollectionError};
+pub(crate) use collection::{Groups, Sending};
 pub use index::{CatalogIndex, PeerAtIndex};
 pub use own::OwnPeer;
 pub use reconcile::Reconciled;
@@ -42,6 +45,9 @@ pub enum PublishError {
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// A [`Collection`] does not say what is in it.
+    #[error("what is shared cannot be listed: {0}")]
+    Collection(#[source] CollectionError),
     /// Another process publishes, and whether it has ended cannot be told.
     #[error("the lock of publishing failed: {0}")]
     Lock(#[source] std::io::Error),
@@ -96,6 +102,23 @@ impl fmt::Display for Refused {
             write!(f, " for {}", self.visibility)?;
         }
         write!(f, " not published: {}", self.reason)
+    }
+}
+
+impl PublishReport {
+    /// Adds files that the index refused.
+    fn refuse(&mut self, visibility: &Visibility, reach: Option<Reach>, files: u64, reason: &str) {
+        let same =
+            |refused: &&mut Refused| refused.visibility == *visibility && refused.reach == reach;
+        match self.refused.iter_mut().find(same) {
+            Some(refused) => refused.files += files,
+            None => self.refused.push(Refused {
+                visibility: visibility.clone(),
+                reach,
+                files,
+                reason: reason.to_owned(),
+            }),
+        }
     }
 }
 

@@ -73,6 +73,11 @@ impl OwnPeer {
         &self.keys
     }
 
+    /// What the index does for the peer.
+    pub(crate) fn index(&self) -> &dyn CatalogIndex {
+        &*self.index
+    }
+
     /// Publishes this peer's catalog.
     pub fn publisher(&self, catalog: Catalog) -> Publisher {
         Publisher::new(catalog, self.index.clone(), self.account())

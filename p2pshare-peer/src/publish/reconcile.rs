@@ -1,11 +1,8 @@
 //! Finding out what the index really has.
 
-use p2pshare_core::{
-    api::{CatalogPage, CatalogQuery, ProblemKind},
-    path::SharePath,
-};
+use p2pshare_core::path::SharePath;
 
-use super::{LOCK, PublishError, PublishEvents, PublishReport, Publisher};
+use super::{LOCK, PublishError, PublishEvents, PublishReport, Publisher, index::entries};
 use crate::catalog::CatalogLock;
 
 /// Entries that are asked for at a time, the most that an index gives.
@@ -58,7 +55,7 @@ impl Publisher {
         let mut differing: u64 = 0;
         let mut after: Option<SharePath> = None;
         loop {
-            let page = self.entries(after.clone(), PAGE).await?;
+            let page = entries(&*self.index, after.clone(), PAGE).await?;
             let next = page.entries.last().map(|entry| entry.path.clone());
             // A page without entries is the last one, whatever it says.
             let more = page.more && next.is_some();
@@ -71,17 +68,5 @@ impl Publisher {
             }
             after = next;
         }
-    }
-
-    pub(super) async fn entries(
-        &self,
-        after: Option<SharePath>,
-        limit: u32,
-    ) -> Result<CatalogPage, PublishError> {
-        let query = CatalogQuery { after, limit: Some(limit) };
-        self.index.entries(&query).await.map_err(|error| match error.kind() {
-            Some(ProblemKind::NotFound) => PublishError::NotAnnounced,
-            _ => PublishError::Index(error),
-        })
     }
 }

@@ -12,7 +12,9 @@ use p2pshare_core::{
 };
 use tokio::time::Instant;
 
-use super::{PublishError, PublishEvents, PublishProgress, PublishReport, Publisher, Refused};
+use super::{
+    PublishError, PublishEvents, PublishProgress, PublishReport, Publisher, index::entries,
+};
 use crate::{
     catalog::{PendingChange, ShareId},
     index_client::ClientError,
@@ -138,7 +140,7 @@ impl<'a> Run<'a> {
         let (replaced, new): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_known);
         for part in [replaced, new] {
             let Err((part, error)) = self.try_send(audience, part).await? else { continue };
-            self.report.refuse(audience, part.len() as u64, &error.to_string());
+            self.refuse(audience, part.len() as u64, &error.to_string());
             for share in part.iter().filter_map(|change| change.share) {
                 self.refused.insert(share, error.to_string());
             }
@@ -166,11 +168,15 @@ impl<'a> Run<'a> {
             self.send_all(known.into_iter().map(PendingChange::of).collect()).await?;
         }
         let files = catalog.pending_in(&shares).await?;
-        self.report.refuse(&audience, files, &reason);
+        self.refuse(&audience, files, &reason);
         self.refused.extend(shares.iter().map(|share| (*share, reason.clone())));
         self.without.extend(shares);
         self.shut.insert(audience);
         Ok(())
+    }
+
+    fn refuse(&mut self, audience: &Audience, files: u64, reason: &str) {
+        self.report.refuse(&audience.visibility, audience.reach, files, reason);
     }
 
     /// Sends changes of which nothing can be refused.
@@ -248,7 +254,7 @@ impl<'a> Run<'a> {
 
     /// Tells a peer that the index does not know from anything else that it does not find.
     async fn check_announced(&self) -> Result<(), PublishError> {
-        self.publisher.entries(None, 1).await.map(drop)
+        entries(&*self.publisher.index, None, 1).await.map(drop)
     }
 
     /// For whom something is to be published. The page may have been read before the index told which group that is.
@@ -314,21 +320,4 @@ fn joined(mut first: Vec<PendingChange>, after: Vec<PendingChange>) -> Vec<Pendi
 
 fn is_withdrawal(pending: &PendingChange) -> bool {
     matches!(pending.change, CatalogChange::Withdraw(_))
-}
-
-impl PublishReport {
-    fn refuse(&mut self, audience: &Audience, files: u64, reason: &str) {
-        let same = |refused: &&mut Refused| {
-            refused.visibility == audience.visibility && refused.reach == audience.reach
-        };
-        match self.refused.iter_mut().find(same) {
-            Some(refused) => refused.files += files,
-            None => self.refused.push(Refused {
-                visibility: audience.visibility.clone(),
-                reach: audience.reach,
-                files,
-                reason: reason.to_owned(),
-            }),
-        }
-    }
 }

@@ -15,17 +15,15 @@ use p2pshare_core::{
     identity::PeerKey,
     index::{Index, IndexConfig},
     time::SystemClock,
-    transfer::RateLimit,
 };
 use p2pshare_index::{HttpOptions, ServerOptions, router};
 use p2pshare_peer::{
     account::SavedSession,
     catalog::{Catalog, PartialSources},
-    daemon::{Daemon, DaemonEvent, DaemonEvents, ServeOptions, upload_slots},
+    daemon::{Daemon, DaemonEvent, DaemonEvents, FolderShares, ServeOptions, Shared, upload_slots},
     data_dir::DataDir,
     index_client::{IndexClient, IndexUrl},
     index_keys::IndexKeys,
-    net::{ServerLimits, Uploads},
     publish::OwnPeer,
     share::Sharer,
 };
@@ -108,25 +106,24 @@ pub(crate) fn start(
     change: impl FnOnce(&mut ServeOptions),
 ) {
     let catalog = Catalog::open(&dir.catalog()).unwrap();
-    let daemon = Daemon {
-        peer: me.clone(),
-        sharer: Sharer::new(catalog.clone(), dir),
-        catalog,
-        partial: partial.clone(),
-    };
+    let sharer = Sharer::new(catalog.clone(), dir);
+    start_sharing(me, Arc::new(FolderShares::new(catalog, sharer)), partial, stop, events, change);
+}
+
+/// The same with something else to share.
+pub(crate) fn start_sharing(
+    me: &OwnPeer,
+    shared: Arc<dyn Shared>,
+    partial: &PartialSources,
+    stop: &CancellationToken,
+    events: DaemonEvents,
+    change: impl FnOnce(&mut ServeOptions),
+) {
+    let daemon = Daemon { peer: me.clone(), shared, partial: partial.clone() };
     let mut options = ServeOptions {
         listen: ([127, 0, 0, 1], 0).into(),
-        advertise: Vec::new(),
-        port_mapping: false,
-        receiver: None,
         upload_slots: upload_slots(NonZeroUsize::MIN),
-        slots_for: Vec::new(),
-        upload_limit: RateLimit::unlimited(),
-        insecure: false,
-        limits: ServerLimits::default(),
-        lan: None,
-        metrics: p2pshare_peer::metrics::PeerMetrics::new(),
-        uploads: Uploads::default(),
+        ..ServeOptions::default()
     };
     change(&mut options);
     tokio::spawn(daemon.run(options, events, stop.clone()));

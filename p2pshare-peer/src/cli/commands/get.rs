@@ -5,7 +5,6 @@ mod handed;
 mod stream;
 
 use std::{
-    num::NonZeroUsize,
     path::Path,
     sync::{
         Arc,
@@ -37,7 +36,7 @@ use crate::{
         output::{bytes, count, one_line},
         values::rate,
     },
-    daemon::{DownloadServeOptions, DownloadServer},
+    daemon::{DownloadServeOptions, DownloadServer, UPLOADS},
     data_dir::DownloadLock,
     download::{
         Cause, DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
@@ -46,9 +45,6 @@ use crate::{
     local::client::LocalClient,
     publish::OwnPeer,
 };
-
-/// Uploads at a time of what is being downloaded.
-const UPLOAD_SLOTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 /// As an output: to standard output.
 const STDOUT: &str = "-";
@@ -213,7 +209,7 @@ impl Served {
         let serving = Serving { sources, peer: server.peer() };
         let options = DownloadServeOptions {
             listen: args.listen,
-            upload_slots: UPLOAD_SLOTS,
+            upload_slots: UPLOADS,
             upload_limit: rate(args.upload_limit),
             insecure: args.insecure,
         };
