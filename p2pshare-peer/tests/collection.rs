@@ -199,8 +199,7 @@ async fn an_index_that_has_something_else_is_put_right() {
     (0..10).for_each(|number| list.put(&public(&format!("Bucket/{number}"))));
     let mut peer = Peer::start(IndexConfig::default(), list).await;
     assert_eq!(peer.ready().await, 10);
-    let gone =
-        ["Bucket/0", "Bucket/9"].map(|path| CatalogChange::Withdraw(path.parse().unwrap()));
+    let gone = ["Bucket/0", "Bucket/9"].map(|path| CatalogChange::Withdraw(path.parse().unwrap()));
     let other = Entry { content: ContentId::of(b"other"), ..public("Bucket/5") };
     let strange = public("Nobody knows it");
     let changes = [other, strange].map(CatalogChange::Publish);

@@ -89,6 +89,15 @@ impl Live {
         hashed.collect()
     }
 
+    /// Shares a folder, and waits until it is followed.
+    async fn share_and_follow(&mut self, folder: &Path) {
+        self.setting.share(folder).await;
+        let shares = self.catalog().shares().await.unwrap();
+        let id = shares.into_iter().find(|share| share.root == folder).unwrap().id;
+        let is_scan = |event: &WatchEvent| matches!(event, WatchEvent::Step { share, event: ShareEvent::Scanned { .. } } if *share == id);
+        self.until("it is followed", async || self.told.lock().unwrap().iter().any(is_scan)).await;
+    }
+
     async fn listing(&self) -> BTreeMap<String, ContentId> {
         self.setting.listing().await
     }
@@ -291,6 +300,33 @@ async fn a_share_that_goes_away_and_comes_back_keeps_its_hashes() {
     // And is followed again.
     live.setting.write("sub/c", "c");
     live.until_shared(&[("a", b"a"), ("sub/b", b"b"), ("sub/c", b"c")]).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_was_renamed_and_shared_anew_is_followed() {
+    let setting = Setting::new();
+    setting.write("kept", "kept");
+    setting.write("below/kept", "kept too");
+    let mut live = Live::begin(setting).await;
+    let (first, second) = (live.setting.files.clone(), live.setting.beside("Other"));
+    // There and back again: each time the share of the name that it had ends last.
+    for (turn, (from, to)) in [(&first, &second), (&second, &first)].into_iter().enumerate() {
+        fs::rename(from, to).unwrap();
+        live.share_and_follow(to).await;
+        live.setting.sharer.unshare(&UnshareTarget::Local(from.clone())).await.unwrap();
+        // Whoever follows what is shared later has seen that the other has ended.
+        let later = live.setting.beside(&format!("Later {turn}"));
+        fs::create_dir(&later).unwrap();
+        live.share_and_follow(&later).await;
+        let name = to.file_name().unwrap().to_str().unwrap();
+        for file in ["new", "below/new"] {
+            let listed = async || live.listing().await.contains_key(&format!("{name}/{file}"));
+            fs::write(to.join(file), file).unwrap();
+            live.until(&format!("{name}/{file} is shared"), listed).await;
+            fs::remove_file(to.join(file)).unwrap();
+            live.until(&format!("{name}/{file} is gone"), async || !listed().await).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Having the system tell of changes in folders.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, HashSet},
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -46,7 +46,21 @@ pub(super) trait Follow: Send {
 /// The folders that are followed.
 pub(super) struct Folders {
     follow: Result<Box<dyn Follow>, Refused>,
-    followed: BTreeSet<PathBuf>,
+    followed: BTreeMap<PathBuf, Option<Identity>>,
+}
+
+/// Device and inode of a folder, by which the system follows it, whatever its name.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(folder: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(folder).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<Identity> {
+    None
 }
 
 impl Folders {
@@ -56,7 +70,7 @@ impl Folders {
     }
 
     pub(super) fn new(follow: Result<Box<dyn Follow>, Refused>) -> Self {
-        Self { follow, followed: BTreeSet::new() }
+        Self { follow, followed: BTreeMap::new() }
     }
 
     /// Follows the folders of a part of a share. Blocks.
@@ -75,7 +89,7 @@ impl Folders {
         let mut one = |folder: &Path| {
             result = follow.follow(folder);
             if result.is_ok() {
-                followed.insert(folder.to_owned());
+                followed.insert(folder.to_owned(), identity(folder));
             }
             result.is_ok()
         };
@@ -100,8 +114,9 @@ impl Folders {
     fn forget_gone(&mut self, share: &Share, scope: &Scope) {
         for key in scope.places().iter().filter(|key| !key.is_empty()) {
             let place = local::place(&share.root, key);
-            if self.followed.contains(&place) && fs::symlink_metadata(&place).is_err() {
+            if self.followed.contains_key(&place) && fs::symlink_metadata(&place).is_err() {
                 let below = self.followed.range(place.clone()..);
+                let below = below.map(|(folder, _)| folder);
                 let below = below.take_while(|folder| folder.starts_with(&place));
                 let gone: Vec<_> = below.cloned().collect();
                 for folder in gone {
@@ -120,19 +135,24 @@ impl Folders {
             others.iter().any(|other| folder.starts_with(other) || other.parent() == Some(folder))
         };
         // A file's folder, or the share's folders.
-        let alone = root.parent().filter(|_| !self.followed.contains(root));
-        let below = self.followed.range(root.to_owned()..);
-        let below = below.take_while(|folder| folder.starts_with(root)).map(PathBuf::as_path);
+        let alone = root.parent().filter(|_| !self.followed.contains_key(root));
+        let below = self.followed.range(root.to_owned()..).map(|(folder, _)| folder.as_path());
+        let below = below.take_while(|folder| folder.starts_with(root));
         let left: Vec<_> = alone
             .into_iter()
-            .filter(|folder| self.followed.contains(*folder))
+            .filter(|folder| self.followed.contains_key(*folder))
             .chain(below)
             .filter(|folder| !needed(folder))
             .map(Path::to_owned)
             .collect();
-        for folder in left {
-            follow.leave(&folder);
-            self.followed.remove(&folder);
+        let identities: Vec<_> =
+            left.iter().map(|folder| self.followed.remove(folder).flatten()).collect();
+        // A folder that was renamed is followed under its new name too, and the system knows it by neither.
+        let kept: HashSet<Identity> = self.followed.values().copied().flatten().collect();
+        for (folder, identity) in left.iter().zip(identities) {
+            if identity.is_none_or(|identity| !kept.contains(&identity)) {
+                follow.leave(folder);
+            }
         }
     }
 }
