@@ -400,6 +400,10 @@ impl IndexStore for MeteredStore {
         self.meter("check", self.inner.check()).await
     }
 
+    async fn flaws(&self) -> StoreResult<Vec<String>> {
+        self.meter("flaws", self.inner.flaws()).await
+    }
+
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts> {
         self.meter("counts", self.inner.counts(now, online_since)).await
     }

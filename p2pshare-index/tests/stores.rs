@@ -53,6 +53,35 @@ fn a_store_is_copied_once_and_goes_on_if_it_is_told_so() {
     assert_eq!(run(&["store", "check", "--store", "memory:"], None).0, Some(2));
 }
 
+#[test]
+fn a_store_that_is_damaged_is_not_in_order() {
+    const PAGE: usize = 4096;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let create = ["user", "create", "alice", "--data-dir", data];
+    assert_eq!(run(&create, Some("correct horse battery")).0, Some(0));
+    // The store of the data directory, unless another one is named.
+    let check = ["store", "check", "--data-dir", data];
+    let (code, said) = run(&check, None);
+    assert_eq!(code, Some(0), "{said}");
+    let file = folder.path().join("index.db");
+    let whole = std::fs::read(&file).unwrap();
+    let pages = whole.len() / PAGE;
+    // The first pages have the schema, without which nothing is opened.
+    let damaged = (2..pages).filter(|page| {
+        let mut bytes = whole.clone();
+        bytes[page * PAGE..][..PAGE].fill(0x55);
+        std::fs::write(&file, bytes).unwrap();
+        let (code, said) = run(&check, None);
+        assert!(code == Some(0) || code == Some(1), "{said}");
+        code == Some(1)
+    });
+    let damaged = damaged.count();
+    assert!(damaged > 20 && damaged + 2 == pages, "{damaged} of {pages}");
+    std::fs::write(&file, whole).unwrap();
+    assert_eq!(run(&check, None).0, Some(0));
+}
+
 #[cfg(unix)]
 #[test]
 fn root_makes_no_store_in_the_folder_of_another_user() {

@@ -388,6 +388,12 @@ pub trait IndexStore:
     /// Fails if the store cannot answer now. Cheap: asked by health checks.
     async fn check(&self) -> StoreResult<()>;
 
+    /// Reads all that is kept and gives what of it is damaged, in words for the operator. Stores that cannot tell give
+    /// nothing, as this does.
+    async fn flaws(&self) -> StoreResult<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// How much is in it. Sessions that ended by `now` do not count; peers heard of at `online_since` or later are
     /// online.
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts>;

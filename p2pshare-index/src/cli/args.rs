@@ -338,11 +338,14 @@ pub(super) enum StoreCommand {
         #[arg(long)]
         resume: bool,
     },
-    /// Check that a store keeps its promises
+    /// Check that a store is not damaged and keeps its promises
+    ///
+    /// Read all of it. An index may run meanwhile, but what it writes then can look wrong.
     #[command(after_help = examples::STORE_CHECK)]
     Check {
-        /// The store
-        #[arg(long, env = "P2PSHARE_INDEX_STORE", hide_env_values = true, value_name = "URI")]
-        store: StoreText,
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        data: DataSection,
     },
 }

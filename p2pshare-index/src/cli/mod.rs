@@ -65,7 +65,7 @@ fn work(args: Args) -> Result<(), CliError> {
         }
         Command::User(command) => users::run(command),
         Command::Keys(command) => keys::run(command),
-        Command::Store(command) => stores::run(&command),
+        Command::Store(command) => stores::run(command),
         Command::Config(command) => config_file::run(command),
         Command::Openapi => {
             let document = serde_json::to_string_pretty(&crate::document()).map_err(|error| {

@@ -195,7 +195,7 @@ section! {
 section! {
     /// The log, on standard error.
     LogSection {
-        /// What to log: a level, or TARGET=LEVEL,…; the target `audit` has logins, refusals and changes [default: info]
+        /// What to log: a level, or TARGET=LEVEL,…; the target `audit` has logins, refusals and changes [default: info for serve, warn for the others]
         #[arg(long, env = "P2PSHARE_LOG", value_name = "FILTER", help_heading = "Log")]
         log: String,
         /// Lines of text, or one JSON object a line [default: text]

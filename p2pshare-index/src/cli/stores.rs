@@ -13,36 +13,38 @@ use p2pshare_core::index::{
 };
 
 use super::{
-    args::{StoreArgs, StoreCommand},
-    config::log_for_stores,
+    args::{StoreArgs, StoreCommand, ToolArgs},
+    config::{for_tool, log_for_stores},
     error::CliError,
     logging, print, runtime,
-    store::{StoreText, StoreUri},
+    store::StoreUri,
 };
 
 /// How often it says how far it is.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Does one command.
-pub(super) fn run(args: &StoreArgs) -> Result<(), CliError> {
-    logging::start(log_for_stores(&args.log)?);
-    match &args.command {
+pub(super) fn run(args: StoreArgs) -> Result<(), CliError> {
+    let log = args.log;
+    match args.command {
         StoreCommand::Copy { from, to, resume } => {
-            let (from, to) = (persistent(from)?, persistent(to)?);
+            logging::start(log_for_stores(&log)?);
+            let (from, to) = (persistent(from.parse()?)?, persistent(to.parse()?)?);
             if from == to {
                 return Err(CliError::Usage("both stores are the same".to_owned()));
             }
-            runtime()?.block_on(copy(&from, &to, *resume))
+            runtime()?.block_on(copy(&from, &to, resume))
         }
-        StoreCommand::Check { store } => {
-            let store = persistent(store)?;
-            runtime()?.block_on(check(&store))
+        StoreCommand::Check { config, data } => {
+            let (data, log) = for_tool(ToolArgs { config, data, log })?;
+            logging::start(log);
+            runtime()?.block_on(check(&persistent(data.store)?))
         }
     }
 }
 
-fn persistent(text: &StoreText) -> Result<StoreUri, CliError> {
-    match text.parse()? {
+fn persistent(store: StoreUri) -> Result<StoreUri, CliError> {
+    match store {
         StoreUri::Memory => Err(CliError::Usage(
             "a store in memory is empty when no index runs: name another one".to_owned(),
         )),
@@ -81,7 +83,10 @@ async fn check(uri: &StoreUri) -> Result<(), CliError> {
         print(flaw)?;
     }
     if !wrong.is_empty() {
-        return Err(CliError::Failed(format!("{uri} has {} flaws", wrong.len())));
+        return Err(CliError::Failed(format!(
+            "{uri} is not in order, see above: restore a backup, or if there is none, let `store copy` read what can be \
+             read into a new store"
+        )));
     }
     print(&format!("in order: {}", told(&surveyed(&*store, "read").await.map_err(of(uri))?)))
 }

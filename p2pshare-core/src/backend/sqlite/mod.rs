@@ -84,6 +84,10 @@ impl IndexStore for SqliteStore {
         Ok(())
     }
 
+    async fn flaws(&self) -> StoreResult<Vec<String>> {
+        Ok(self.database.scan(flaws).await?)
+    }
+
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts> {
         let read = move |c: &Connection| counts(c, now, online_since);
         Ok(self.database.read(read).await?)
@@ -97,6 +101,26 @@ impl IndexStore for SqliteStore {
     fn kind(&self) -> &'static str {
         "SQLite"
     }
+}
+
+/// Most flaws that are told.
+const MOST_FLAWS: usize = 20;
+
+/// What SQLite finds wrong with tables, their indexes and the words of searches.
+fn flaws(connection: &Connection) -> DatabaseResult<Vec<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MOST_FLAWS})"))?;
+    let found = statement.query_map([], |row| row.get(0))?;
+    let mut found = found.collect::<Result<Vec<String>, _>>()?;
+    found.retain(|flaw| flaw != "ok");
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()?
+        && found.len() < MOST_FLAWS
+    {
+        let (table, of): (String, String) = (row.get(0)?, row.get(2)?);
+        found.push(format!("a row of {table} belongs to one of {of} that is not there"));
+    }
+    Ok(found)
 }
 
 /// Reads the peers and the index of sessions, but no entries.

@@ -10,12 +10,16 @@ use crate::{
 };
 
 /// Looks whether a store keeps its promises: who owns a group is in it, entries of a group belong to members, counters
-/// are right, nothing belongs to somebody who is not there. Gives what is wrong, in words for the operator.
+/// are right, nothing belongs to somebody who is not there. Gives what is wrong, in words for the operator. Of a store that
+/// is [damaged](IndexStore::flaws) it gives only that: what else is found in it means little.
 ///
 /// # Errors
 /// [`StoreError`](crate::index::store::StoreError) of the store, also if it holds what it cannot read.
 pub async fn check(store: &dyn IndexStore, progress: OnProgress<'_>) -> StoreResult<Vec<String>> {
-    let mut wrong = Vec::new();
+    let mut wrong = store.flaws().await?;
+    if !wrong.is_empty() {
+        return Ok(wrong);
+    }
     let (mut users_seen, mut peers, mut entries, mut bytes) = (0, 0, 0, 0_u64);
     let mut users = Users::of(store);
     while let Some(user) = users.next().await? {
