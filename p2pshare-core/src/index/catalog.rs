@@ -73,7 +73,7 @@ impl Index {
         Ok(CatalogPage { entries, more })
     }
 
-    /// Searches what the caller sees.
+    /// Searches what the caller sees. Searches of one user take turns.
     pub async fn search(
         &self,
         caller: &Caller,
@@ -90,6 +90,9 @@ impl Index {
         if let Some(cursor) = &query.cursor {
             search.after = Some(Cursor::decode(cursor)?.position_in(&search)?);
         }
+        let turn = self.inner.searches.take(&caller.user).await;
+        let _turn =
+            turn.ok_or(IndexError::Busy("too many of your searches wait for each other"))?;
         let viewer = self.viewer(caller).await?;
         let slice = self.store().search(&viewer, &search).await?;
         let next = slice.next.map(|position| Cursor::new(position, &search).encode());

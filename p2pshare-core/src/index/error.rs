@@ -99,6 +99,9 @@ pub enum IndexError {
         /// How many are allowed.
         limit: u64,
     },
+    /// The caller asks for too much at once.
+    #[error("{0}")]
+    Busy(&'static str),
     /// A query that is too long.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -176,6 +179,7 @@ impl IndexError {
             Self::Quota { .. } => {
                 (Kind::QuotaExceeded, Some("remove some, or ask an operator of this index"))
             }
+            Self::Busy(_) => (Kind::TooManyRequests, Some("wait until some are answered")),
             Self::Auth(AuthError::Busy) => (Kind::Unavailable, Some("try again in a moment")),
             Self::Auth(AuthError::NotManaged) => (Kind::Forbidden, None),
             Self::Auth(_) => {

@@ -15,6 +15,7 @@ mod reach;
 mod registration;
 mod session_cache;
 mod sessions;
+mod turns;
 
 pub mod copy;
 pub mod model;
@@ -32,6 +33,7 @@ pub use sessions::Caller;
 use peers::Presence;
 use session_cache::SessionCache;
 use store::IndexStore;
+use turns::Turns;
 
 use crate::{
     api::{IndexInfo, Registration},
@@ -62,6 +64,7 @@ struct Inner {
     config: IndexConfig,
     presence: Mutex<Presence>,
     sessions: SessionCache,
+    searches: Turns,
     /// What this process is called where several share a store.
     holder: String,
 }
@@ -83,6 +86,7 @@ impl Index {
             clock,
             presence: Mutex::default(),
             sessions: SessionCache::new(config.session_cache),
+            searches: Turns::default(),
             holder: format!("{:032x}", rand::random::<u128>()),
             config,
         };

@@ -69,8 +69,9 @@ impl SqliteStore {
     pub fn options() -> DatabaseOptions {
         DatabaseOptions {
             prepare: catalog::register_functions,
-            // Searches must not keep anybody from being known.
+            // Who browses or fetches must not keep anybody from being known, and who searches nobody from these.
             scanners: database::default_readers(),
+            searchers: database::default_readers(),
             ..DatabaseOptions::new(APPLICATION_ID, MIGRATIONS)
         }
     }
@@ -85,7 +86,7 @@ impl IndexStore for SqliteStore {
     }
 
     async fn flaws(&self) -> StoreResult<Vec<String>> {
-        Ok(self.database.scan(flaws).await?)
+        Ok(self.database.scan_all(flaws).await?)
     }
 
     async fn counts(&self, now: Timestamp, online_since: Timestamp) -> StoreResult<StoreCounts> {
@@ -95,7 +96,7 @@ impl IndexStore for SqliteStore {
 
     async fn overviews(&self, request: &OverviewRequest) -> StoreResult<Vec<UserOverview>> {
         let request = request.clone();
-        Ok(self.database.scan(move |c| overview::overviews(c, &request)).await?)
+        Ok(self.database.scan_all(move |c| overview::overviews(c, &request)).await?)
     }
 
     fn kind(&self) -> &'static str {

@@ -98,7 +98,7 @@ impl CatalogStore for SqliteStore {
 
     async fn search(&self, viewer: &Viewer, search: &Search) -> StoreResult<SearchSlice> {
         let (viewer, search) = (viewer.clone(), search.clone());
-        Ok(self.database.scan(move |c| search::search(c, &viewer, &search)).await?)
+        Ok(self.database.scan_all(move |c| search::search(c, &viewer, &search)).await?)
     }
 
     async fn content(

@@ -56,6 +56,8 @@ pub struct DatabaseOptions {
     pub readers: Option<usize>,
     /// Threads that [`scan`](Database::scan); 0 unless told: then those that read do it.
     pub scanners: usize,
+    /// Threads that [`scan_all`](Database::scan_all); 0 unless told: then those that scan do it.
+    pub searchers: usize,
     /// Called on each new connection, to register functions.
     pub prepare: fn(&Connection) -> rusqlite::Result<()>,
 }
@@ -69,6 +71,7 @@ impl DatabaseOptions {
             synchronous: Synchronous::default(),
             readers: None,
             scanners: 0,
+            searchers: 0,
             prepare: |_| Ok(()),
         }
     }
@@ -96,6 +99,8 @@ struct Threads {
     readers: Option<Sender<Box<dyn Job>>>,
     /// `None` where the readers do it.
     scanners: Option<Sender<Box<dyn Job>>>,
+    /// `None` where the scanners do it.
+    searchers: Option<Sender<Box<dyn Job>>>,
     /// Readers first: the last connection to close moves the log.
     handles: Vec<JoinHandle<()>>,
 }
@@ -113,6 +118,7 @@ impl Database {
         let count = options.readers.unwrap_or_else(default_readers).max(1);
         let (read, read_jobs) = mpsc::channel(QUEUE);
         let (scan, scan_jobs) = mpsc::channel(QUEUE);
+        let (search, search_jobs) = mpsc::channel(QUEUE);
         let (write, write_jobs) = mpsc::channel(QUEUE);
         // From here on a failure drops the senders, and with them the threads that have started.
         let mut threads = Threads {
@@ -120,9 +126,12 @@ impl Database {
             writer: Some(write),
             readers: Some(read),
             scanners: (options.scanners > 0).then_some(scan),
-            handles: Vec::with_capacity(count + options.scanners + 1),
+            searchers: (options.searchers > 0).then_some(search),
+            handles: Vec::with_capacity(count + options.scanners + options.searchers + 1),
         };
-        for (jobs, count) in [(read_jobs, count), (scan_jobs, options.scanners)] {
+        for (jobs, count) in
+            [(read_jobs, count), (scan_jobs, options.scanners), (search_jobs, options.searchers)]
+        {
             let jobs = Arc::new(Mutex::new(jobs));
             for _ in 0..count {
                 let reader = open::open_reader(path, options)?;
@@ -149,6 +158,7 @@ impl Database {
             writer: Some(write),
             readers: None,
             scanners: None,
+            searchers: None,
             handles: vec![handle],
         };
         Ok(Self { threads: Arc::new(threads) })
@@ -186,6 +196,24 @@ impl Database {
     {
         let Threads { writer, readers, scanners, .. } = &*self.threads;
         run(scanners.as_ref().or(readers.as_ref()).or(writer.as_ref()), work)
+    }
+
+    /// As [`scan`](Self::scan), for jobs that may read everything: those that scan do not wait for them if there are
+    /// threads for it ([`DatabaseOptions::searchers`]).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn scan_all<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = DatabaseResult<T>> + Send + use<'_, T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> DatabaseResult<T> + Send + 'static,
+    {
+        let Threads { writer, readers, scanners, searchers, .. } = &*self.threads;
+        let jobs = searchers.as_ref().or(scanners.as_ref()).or(readers.as_ref());
+        run(jobs.or(writer.as_ref()), work)
     }
 
     /// Runs a job in a transaction. When the answer comes it is committed, or undone if it is an error.
@@ -245,6 +273,7 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.readers = None;
         self.scanners = None;
+        self.searchers = None;
         self.writer = None;
         for handle in self.handles.drain(..) {
             // A job that holds the last handle must not wait for its own thread.

@@ -287,13 +287,21 @@ async fn a_read_ends_when_nobody_waits_for_it() {
 async fn what_is_read_does_not_wait_for_scans() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options();
-    (options.readers, options.scanners) = (Some(1), 1);
+    (options.readers, options.scanners, options.searchers) = (Some(1), 1, 1);
     let database = Database::open(&folder.path().join("db"), &options).unwrap();
-    let scans = async { tokio::join!(database.scan(endless), database.scan(endless)) };
-    let read = database.read(|c| Ok(c.query_row("SELECT 1", [], |row| row.get::<_, i64>(0))?));
+    let one = |c: &Connection| Ok(c.query_row("SELECT 1", [], |row| row.get::<_, i64>(0))?);
+    let searches = async { tokio::join!(database.scan_all(endless), database.scan_all(endless)) };
+    let mut searches = std::pin::pin!(searches);
     tokio::select! {
         biased;
+        _ = &mut searches => panic!("they have no end"),
+        one = database.scan(one) => assert_eq!(one.unwrap(), 1),
+    }
+    let scans = async { tokio::join!(database.scan(endless), database.scan(endless)) };
+    tokio::select! {
+        biased;
+        _ = &mut searches => panic!("they have no end"),
         _ = scans => panic!("they have no end"),
-        one = read => assert_eq!(one.unwrap(), 1),
+        one = database.read(one) => assert_eq!(one.unwrap(), 1),
     }
 }
