@@ -88,6 +88,10 @@ impl State {
 }
 
 fn wanted_threads(threads: Option<NonZeroUsize>, piece_count: u32) -> usize {
+    // To ask the system how many cores there are takes longer than to hash a small file.
+    if piece_count <= 1 {
+        return 1;
+    }
     let threads = threads.or_else(|| thread::available_parallelism().ok());
     let pieces = usize::try_from(piece_count).unwrap_or(usize::MAX);
     threads.map_or(1, NonZeroUsize::get).min(pieces).min(MAX_THREADS)

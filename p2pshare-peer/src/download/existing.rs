@@ -44,7 +44,8 @@ pub(super) fn hash_existing(path: &Path, cancel: &AtomicBool) -> Result<Option<H
     Ok(Some((manifest, (before == after).then_some(after))))
 }
 
-type Hashed = (Manifest, Option<FileStamp>);
+/// What a file is, and what its very file was, if that was the same all the time.
+pub(super) type Hashed = (Manifest, Option<FileStamp>);
 
 #[cfg(test)]
 mod tests {

@@ -27,7 +27,7 @@ use super::{
     copies::Turn,
     discovery::IndexDiscovery,
     error::{FetchError, is_changed, is_gone},
-    existing::{CancelOnDrop, hash_existing},
+    existing::{CancelOnDrop, Hashed, hash_existing},
     locator::{Age, Locator},
     patience::Deadline,
     place::Place,
@@ -130,7 +130,7 @@ impl Fetcher {
         turn: &mut Option<Turn>,
     ) -> Result<Arrived, FetchError> {
         if !place.is_free
-            && let There::Content(there) = self.there(wanted).await?
+            && let There::Content(there) = self.there_at(wanted, place).await?
         {
             return Ok(there);
         }
@@ -309,6 +309,14 @@ impl Fetcher {
         }
     }
 
+    /// The same as [`there`](Self::there), as far as it is known of the place.
+    async fn there_at(&self, wanted: &Wanted, place: &Place) -> Result<There, FetchError> {
+        match &place.file {
+            Some(file) => self.found(wanted, Some(file.clone())),
+            None => self.there(wanted).await,
+        }
+    }
+
     /// What is there under the name. Something else than the content is an error, unless it may be replaced.
     async fn there(&self, wanted: &Wanted) -> Result<There, FetchError> {
         let target = wanted.target.clone();
@@ -326,6 +334,11 @@ impl Fetcher {
             Ok(Err(error)) => return Err(FetchError::Existing { path: existing(), error }),
             Err(_) => None,
         };
+        self.found(wanted, found)
+    }
+
+    /// What a file under the name is to the download.
+    fn found(&self, wanted: &Wanted, found: Option<Hashed>) -> Result<There, FetchError> {
         match found {
             Some((manifest, stamp)) if manifest.id() == wanted.content => {
                 self.note(wanted, manifest, stamp);

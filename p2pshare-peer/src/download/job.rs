@@ -1,7 +1,10 @@
 //! Downloading many contents at once.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,7 @@ use p2pshare_core::{
     api::MAX_GRANT_BATCH,
     identity::PeerId,
     swarm::{DownloadError, DownloadOptions as SwarmOptions, Downloader},
-    transfer::{Committer, Durability, EarlierParts, KnownParts, SinkOptions},
+    transfer::{Committer, Durability, EarlierParts, KnownParts, SinkError, SinkOptions},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, field::Empty};
@@ -39,6 +42,9 @@ const SLOWEST_ANSWER: Duration = Duration::from_secs(60);
 
 /// A download for whose place others wait goes on so long with sources that have nothing of use.
 const STARVING: Duration = Duration::from_secs(60);
+
+/// After so many files in a row that could not be written the disk is full or away: the others would come in vain.
+pub(crate) const IN_VAIN: u32 = 64;
 
 /// How to download.
 #[derive(Clone, Debug)]
@@ -106,6 +112,8 @@ pub struct JobReport {
     pub there: u64,
     /// Files that could not be fetched, and why.
     pub failed: Vec<(Wanted, FetchError)>,
+    /// Files that were not tried any more, or not to their end, after the disk was full again and again.
+    pub untried: u64,
 }
 
 /// The files of a job as they are come by, each with a number of its own.
@@ -128,8 +136,8 @@ pub trait JobResults: Send + Sync {
 
 /// Downloads contents to files: small ones many at a time, larger ones in pieces from all their sources.
 ///
-/// One that fails does not keep the others from being fetched. Cancelling ends all at once; what came of larger ones
-/// stays for the next time.
+/// One that fails does not keep the others from being fetched, unless the disk is full for one after the other. Cancelling
+/// ends all at once; what came of larger ones stays for the next time.
 pub async fn run(
     locator: Arc<Locator>,
     wanted: Vec<Wanted>,
@@ -144,8 +152,10 @@ pub async fn run(
         small: stream::iter(small).chunks(MAX_GRANT_BATCH).boxed(),
         large: stream::iter(large).boxed(),
     };
-    let results = Collect { events, report: Mutex::default() };
-    run_files(locator, files, options, progress, &results, cancel).await;
+    let full = cancel.child_token();
+    let results =
+        Collect { events, report: Mutex::default(), cancel, full, in_vain: AtomicU32::new(0) };
+    run_files(locator, files, options, progress, &results, &results.full).await;
     results.report.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -205,7 +215,9 @@ impl Job<'_> {
             if let Some(Err(error)) = self.fetcher.cancel.run_until_cancelled(primed).await {
                 tracing::debug!(%error, "asking for many contents at once failed");
             }
-            let places = place::look_at(group.iter().map(|(_, one)| one)).await;
+            let looking = place::look_at(group.iter().map(|(_, one)| one));
+            let places = self.fetcher.cancel.run_until_cancelled(looking).await;
+            let places = places.unwrap_or_else(|| group.iter().map(|_| Place::default()).collect());
             let group = stream::iter(group.into_iter().zip(places));
             let fetch = |((number, one), place)| self.fetch(number, one, place);
             group.for_each_concurrent(SMALL_AT_ONCE, fetch).await;
@@ -248,11 +260,39 @@ impl Job<'_> {
 struct Collect<'a> {
     events: &'a (dyn Fn(JobEvent<'_>) + Send + Sync),
     report: Mutex<JobReport>,
+    cancel: &'a CancellationToken,
+    /// The disk is: nothing more is tried.
+    full: CancellationToken,
+    /// Files one after the other for which there was no space.
+    in_vain: AtomicU32,
+}
+
+impl Collect<'_> {
+    /// Whether a file was given up because the disk is full.
+    fn is_untried(&self, error: &FetchError) -> bool {
+        matches!(error, FetchError::Download(DownloadError::Cancelled))
+            && self.full.is_cancelled()
+            && !self.cancel.is_cancelled()
+    }
 }
 
 #[async_trait]
 impl JobResults for Collect<'_> {
     async fn settled(&self, _: u64, wanted: Wanted, result: Result<Arrived, FetchError>) {
+        match &result {
+            Err(FetchError::Download(DownloadError::Sink(SinkError::NoSpace(_)))) => {
+                if self.in_vain.fetch_add(1, Relaxed) + 1 == IN_VAIN {
+                    self.full.cancel();
+                }
+            }
+            Err(error) if self.is_untried(error) => {
+                let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+                report.untried += 1;
+                return;
+            }
+            Err(_) => {}
+            Ok(_) => self.in_vain.store(0, Relaxed),
+        }
         match &result {
             Ok(arrived) => (self.events)(JobEvent::Done(&wanted, &arrived.how)),
             Err(error) => (self.events)(JobEvent::Failed(&wanted, error)),

@@ -22,6 +22,7 @@ pub(crate) use cause::is_away;
 pub use copies::Copies;
 pub use error::FetchError;
 pub use fetch::{Arrived, Fetched};
+pub(crate) use job::IN_VAIN;
 pub use job::{
     DownloadOptions, JobEvent, JobFiles, JobReport, JobResults, Serving, run, run_files,
 };

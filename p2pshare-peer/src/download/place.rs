@@ -4,18 +4,27 @@ use std::{
     collections::HashMap,
     fs,
     io::{self, ErrorKind},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    thread,
 };
 
-use p2pshare_core::transfer::SinkError;
+use futures::future::join_all;
+use p2pshare_core::{content::PIECE_LEN, transfer::SinkError};
 
-use super::Wanted;
+use super::{
+    Wanted,
+    existing::{CancelOnDrop, Hashed, hash_existing},
+};
 
 /// What is known of a place.
 #[derive(Debug, Default)]
 pub(super) struct Place {
     /// Nothing was there a moment ago.
     pub(super) is_free: bool,
+    /// The small file that was there.
+    pub(super) file: Option<Hashed>,
     closed: Option<Closed>,
 }
 
@@ -41,24 +50,25 @@ impl Place {
     }
 }
 
-/// Looks at the places of several files at once.
+/// Looks at the places of several files at once, and hashes small files that are there: to ask for each by itself takes much
+/// longer than that.
 pub(super) async fn look_at(wanted: impl Iterator<Item = &Wanted>) -> Vec<Place> {
     let targets: Vec<_> = wanted.map(|one| one.target.clone()).collect();
-    let count = targets.len();
-    let look = move || {
-        let mut folders = Folders::default();
-        let place = |target: &PathBuf| Place {
-            is_free: is_free(target),
-            closed: above(target).and_then(|folder| folders.closed(folder)),
-        };
-        targets.iter().map(place).collect::<Vec<_>>()
-    };
-    let looked = tokio::task::spawn_blocking(look).await;
-    looked.unwrap_or_else(|_| (0..count).map(|_| Place::default()).collect())
-}
-
-fn is_free(path: &Path) -> bool {
-    path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    let stop = CancelOnDrop::default();
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let parts = targets.chunks(targets.len().div_ceil(cores).max(1)).map(|part| {
+        let (part, stop) = (part.to_vec(), stop.0.clone());
+        async move {
+            let count = part.len();
+            let look = move || {
+                let mut folders = Folders::default();
+                part.iter().map(|target| folders.look_at(target, &stop)).collect::<Vec<_>>()
+            };
+            let looked = tokio::task::spawn_blocking(look).await;
+            looked.unwrap_or_else(|_| (0..count).map(|_| Place::default()).collect())
+        }
+    });
+    join_all(parts).await.into_iter().flatten().collect()
 }
 
 /// The folders that were looked at.
@@ -66,6 +76,18 @@ fn is_free(path: &Path) -> bool {
 struct Folders(HashMap<PathBuf, Option<Closed>>);
 
 impl Folders {
+    fn look_at(&mut self, target: &Path, stop: &AtomicBool) -> Place {
+        let found = target.symlink_metadata();
+        let is_small = |found: &fs::Metadata| found.is_file() && found.len() <= PIECE_LEN;
+        let is_small = found.as_ref().is_ok_and(is_small);
+        Place {
+            is_free: found.is_err_and(|error| error.kind() == ErrorKind::NotFound),
+            // Whatever else is there is looked at when it comes to it.
+            file: is_small.then(|| hash_existing(target, stop).ok().flatten()).flatten(),
+            closed: above(target).and_then(|folder| self.closed(folder)),
+        }
+    }
+
     /// Why nothing can be written into a folder, or it cannot be made; `None` unless that is certain. Makes no folder, and
     /// leaves no file.
     fn closed(&mut self, folder: &Path) -> Option<Closed> {
@@ -145,6 +167,25 @@ mod tests {
             assert!(why.contains("making the folder") && why.contains("file"), "{why}");
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was made");
+    }
+
+    #[tokio::test]
+    async fn small_files_that_are_there_are_hashed_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("small"), b"hello").unwrap();
+        fs::write(path("large"), vec![0; (1 << 20) + 1]).unwrap();
+        fs::create_dir(path("folder")).unwrap();
+        let names = ["small", "large", "folder", "free", "small"];
+        let wanted: Vec<_> = names
+            .iter()
+            .map(|name| Wanted { content: ContentId::of(b"x"), size: 1, target: path(name) })
+            .collect();
+        let places = look_at(wanted.iter()).await;
+        let hashed = places.iter().map(|place| place.file.as_ref().map(|(file, _)| file.id()));
+        let hello = Some(ContentId::of(b"hello"));
+        assert_eq!(hashed.collect::<Vec<_>>(), [hello, None, None, None, hello]);
+        assert!(places.iter().all(|place| place.check().is_ok()));
     }
 
     #[cfg(target_os = "linux")]

@@ -31,15 +31,12 @@ use super::{
     verdict::{self, Reason, Verdict},
 };
 use crate::download::{
-    Arrived, DownloadOptions, FetchError, Fetched, JobFiles, JobProgress, JobResults, ResolveError,
-    Target, Wanted, find_each, run_files,
+    Arrived, DownloadOptions, FetchError, Fetched, IN_VAIN, JobFiles, JobProgress, JobResults,
+    ResolveError, Target, Wanted, find_each, run_files,
 };
 
 /// How long a file that has begun to come waits for its sources before others have its place.
 const LULL: Duration = Duration::from_secs(15);
-
-/// After so many files in a row that could not be written the disk is full or away: the others would come in vain.
-const IN_VAIN: u32 = 64;
 
 /// How an attempt ended.
 #[derive(Debug)]

@@ -1,8 +1,14 @@
 //! On what threads the work is done that may take long.
 
-use std::thread;
+use std::{io, sync::OnceLock, thread, time::Duration};
 
-use tokio::{sync::oneshot, task::spawn_blocking};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::spawn_blocking,
+};
+
+/// A thread in the background that has nothing to do ends after this time.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// How urgent work is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,17 +39,26 @@ impl Priority {
     ) -> Option<T> {
         match self {
             Self::Wanted => spawn_blocking(work).await.ok(),
-            // A thread of its own: one that is shared could not get its priority back.
-            Self::Background => {
-                let (send, done) = oneshot::channel();
-                let work = move || {
-                    lower();
-                    // Nobody may be waiting any more.
-                    let _ = send.send(work());
-                };
-                thread::Builder::new().name("background".to_owned()).spawn(work).ok()?;
-                done.await.ok()
-            }
+            Self::Background => background()?.spawn_blocking(work).await.ok(),
+        }
+    }
+}
+
+/// Threads of their own, since one that does other work too could not get its priority back.
+fn background() -> Option<&'static Runtime> {
+    static THREADS: OnceLock<io::Result<Runtime>> = OnceLock::new();
+    let start = || {
+        Builder::new_current_thread()
+            .thread_name("background")
+            .thread_keep_alive(IDLE)
+            .on_thread_start(lower)
+            .build()
+    };
+    match THREADS.get_or_init(start) {
+        Ok(threads) => Some(threads),
+        Err(error) => {
+            tracing::warn!(%error, "there are no threads for work in the background");
+            None
         }
     }
 }

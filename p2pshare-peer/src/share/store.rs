@@ -81,7 +81,15 @@ impl Store<'_> {
     pub(super) async fn put_hashed(mut self, fresh: Vec<Fresh>) -> Result<(), ShareError> {
         let stop = Stop::default();
         let _stop_when_dropped = StopOnDrop(stop.clone());
-        let mut fresh = fresh;
+        let mut named = Vec::with_capacity(fresh.len());
+        for one in fresh {
+            // A file that has no name for others is not read in vain.
+            match share_path(&self.share, &one.found.key) {
+                Ok(_) => named.push(one),
+                Err(reason) => self.skip(one.found.key, one.old, reason).await?,
+            }
+        }
+        let mut fresh = named;
         // Those that were replaced meanwhile once more.
         for again in [true, false] {
             let (large, small): (Vec<_>, Vec<_>) =

@@ -100,11 +100,44 @@ fn small_files_that_do_not_fit_are_told_and_the_others_are_whole() {
     };
     let arrived = (0..32).filter_map(whole).count();
     assert_eq!(arrived + failed.len(), 32);
+    // Of those that did not fit nothing is left.
+    assert_eq!(tree(&bob.path("disk")).len(), arrived, "{:?}", tree(&bob.path("disk")));
 
     disk.grow("16m");
     bob.ok(["get", "alice:/many", "-o", "disk"]);
     assert_eq!((0..32).filter_map(whole).count(), 32);
     assert_eq!(tree(&bob.path("disk")).len(), 32, "{:?}", tree(&bob.path("disk")));
+}
+
+#[test]
+fn very_many_files_are_not_fetched_for_a_full_disk() {
+    const FILES: u64 = 300;
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let Some(disk) = SmallDisk::mount(&bob.path("disk"), "1m") else { return };
+    fs::create_dir(alice.path("many")).unwrap();
+    for number in 0..FILES {
+        fs::write(alice.path(format!("many/{number}")), noise(64 << 10, 500 + number)).unwrap();
+    }
+    alice.share("many");
+    let _serving = alice.serve(&[]);
+
+    let ended = bob.run(["get", "alice:/many", "-o", "disk"]).expect_code(1);
+    let done = ended.one("done");
+    let count = |key: &str| done[key].as_u64().unwrap();
+    assert_eq!(count("fetched") + count("failed") + count("untried"), FILES);
+    // Some were on their way when it was clear.
+    assert!(count("untried") >= FILES / 3, "{done}");
+    assert_eq!(ended.all("failed").len() as u64, count("failed"));
+    let (said, hint) = ended.error();
+    assert!(said.contains("were not tried any more") && said.contains("no space left"), "{said}");
+    assert!(hint.contains("run the same command again"), "{hint}");
+    assert_eq!(tree(&bob.path("disk")).len() as u64, count("fetched"));
+
+    disk.grow("64m");
+    let done = bob.ok(["get", "alice:/many", "-o", "disk"]).one("done");
+    assert_eq!((&done["failed"], &done["untried"]), (&0.into(), &0.into()));
+    assert_eq!(tree(&bob.path("disk")).len() as u64, FILES);
 }
 
 #[test]

@@ -46,6 +46,8 @@ fn a_key_that_follows_no_known_one_is_refused() {
     let index = Index::start_with(&["--heartbeat-every", "1s"]);
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
     let id = alice.share_file("file", b"bytes");
+    // Known to the index before, so that it asks for nothing that tells of the keys.
+    bob.share_file("other", b"other");
     let mut serving = alice.serve(&[]);
     index.tool(&["keys", "rotate", "--distrust-old"]);
     let warning = serving.process.wait_for_event("warning");

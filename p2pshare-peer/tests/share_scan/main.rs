@@ -153,7 +153,7 @@ async fn awkward_names_are_shared() {
     setting.write("nul.txt", "10");
     let report = setting.share_all().await;
     let listing = setting.listing().await;
-    assert_eq!((report.hashed, report.skipped), (10, 1));
+    assert_eq!((report.hashed, report.skipped), (9, 1));
     for (path, content) in [
         ("Music/with space 🎉.txt", "1"),
         (&format!("Music/{long}"), "2"),
@@ -178,7 +178,7 @@ async fn awkward_names_are_shared() {
 
     // The names stay what they are.
     let report = setting.share_all().await;
-    assert_eq!((report.unchanged, report.hashed), (9, 1));
+    assert_eq!((report.unchanged, report.hashed), (9, 0), "what has no name is not read in vain");
     assert_eq!(setting.listing().await, listing);
 }
 

@@ -1,6 +1,7 @@
 //! A download to a file.
 
 use std::{
+    fs,
     io::{self, ErrorKind},
     path::Path,
     sync::{
@@ -107,14 +108,24 @@ impl FileSink {
             let _turn = turn;
             let opened = open::open(&path, &manifest, &options, &AtomicBool::new(false))?;
             let sink = Self::new(manifest, opened, options.committer);
-            if !sink.already_complete() {
+            let write = || {
                 sink.inner.put(PieceIndex(0), &data)?;
-                sink.inner.committer.commit_unsynced(&sink.inner.part)?;
+                sink.inner.committer.commit_unsynced(&sink.inner.part)
+            };
+            if !sink.already_complete()
+                && let Err(error) = write()
+            {
+                // Nothing can go on with it, and of many files on a full disk very many would be left.
+                let _ = fs::remove_file(sink.part_path());
+                return Err(error);
             }
             Ok(sink)
         };
         let sink = blocking(target, work).await?;
-        sink.finish().await?;
+        if let Err(error) = sink.finish().await {
+            let _ = tokio::fs::remove_file(sink.part_path()).await;
+            return Err(error);
+        }
         Ok(sink.stamp())
     }
 

@@ -42,6 +42,7 @@ use crate::{
         Cause, DownloadOptions, FetchError, Fetched, JobEvent, JobProgress, JobReport, Locator,
         Serving, resolve, run,
     },
+    index_keys::IndexKeysError,
     local::client::LocalClient,
     publish::OwnPeer,
 };
@@ -146,7 +147,7 @@ pub(crate) async fn get(
         }
         false => None,
     };
-    let locator = Locator::with_own(me, pool, limit, own);
+    let locator = Locator::with_own(me.clone(), pool, limit, own);
     let options = DownloadOptions {
         overwrite: args.overwrite,
         durability: if args.no_sync { Durability::None } else { Durability::Sync },
@@ -171,7 +172,14 @@ pub(crate) async fn get(
     if let Some(served) = served {
         served.end().await;
     }
-    conclude(context, files, args.wait, report)
+    let ended = conclude(context, files, args.wait, report);
+    // Grants of an index with other keys open nothing, and neither waiting nor trying again helps.
+    if ended.is_err()
+        && let Err(changed @ IndexKeysError::Changed) = me.index_keys().refresh(me.client()).await
+    {
+        return Err(changed.into());
+    }
+    ended
 }
 
 fn stopped() -> CliError {
@@ -317,9 +325,16 @@ fn show(
 
 fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Result<(), CliError> {
     let failed = report.failed.len() as u64;
+    let untried = report.untried;
     context.output.event(
         "done",
-        json!({ "fetched": report.fetched, "bytes": report.bytes, "there": report.there, "failed": failed }),
+        json!({
+            "fetched": report.fetched,
+            "bytes": report.bytes,
+            "there": report.there,
+            "failed": failed,
+            "untried": untried,
+        }),
     );
     if failed > TOLD && !context.output.is_json() {
         context
@@ -378,7 +393,15 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
         _ if first.is_changed() => CHANGED,
         _ => RESUME,
     };
-    Err(CliError::new(exit, format!("{} of {files} failed", count(failed, "file"))).hint(hint))
+    let ended = match untried {
+        0 => format!("{} of {files} failed", count(failed, "file")),
+        _ => format!(
+            "{} of {files} failed, and {untried} were not tried any more: {}",
+            count(failed, "file"),
+            one_line(&first.to_string())
+        ),
+    };
+    Err(CliError::new(exit, ended).hint(hint))
 }
 
 fn is_cancelled(error: &FetchError) -> bool {

@@ -11,6 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
+use indicatif::HumanBytes;
 use p2pshare_core::{
     content::{ContentId, PIECE_LEN},
     swarm::DownloadError,
@@ -286,9 +287,19 @@ fn outcome(result: Option<Result<Option<FileStamp>, FetchError>>, target: &Path)
         Some(Ok(None)) => Outcome::Failed(ReadError::Changed),
         None | Some(Err(FetchError::Download(DownloadError::Cancelled))) => Outcome::Stopped,
         Some(Err(FetchError::NotFound(content))) => Outcome::Failed(ReadError::NotFound(content)),
-        Some(Err(FetchError::Download(DownloadError::Sink(
-            SinkError::NoSpace(path) | SinkError::NoRoom { path, .. },
-        )))) => {
+        Some(Err(FetchError::Download(DownloadError::Sink(SinkError::NoRoom {
+            path,
+            missing,
+            free,
+        })))) => {
+            let folder = path.parent().unwrap_or(&path).display();
+            let (missing, free) = (HumanBytes(missing), HumanBytes(free));
+            Outcome::Failed(ReadError::NoRoom(format!(
+                "to read it takes {missing} on the disk of {folder}, where {free} are free: make room there and read it \
+                 again, or download it to another disk"
+            )))
+        }
+        Some(Err(FetchError::Download(DownloadError::Sink(SinkError::NoSpace(path))))) => {
             let folder = path.parent().unwrap_or(&path).display();
             Outcome::Failed(ReadError::NoRoom(format!(
                 "the disk of {folder} is full: make room there and read it again"
