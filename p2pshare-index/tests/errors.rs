@@ -216,6 +216,7 @@ DELETE /v1/groups/{name}
 DELETE /v1/groups/{name}/members/{user}
 DELETE /v1/invites/{id}
 DELETE /v1/me
+DELETE /v1/me/peers/{id}
 DELETE /v1/peers/{id}
 DELETE /v1/sessions
 DELETE /v1/sessions/current
@@ -229,6 +230,7 @@ GET /v1/groups/{name}/members
 GET /v1/index
 GET /v1/invites
 GET /v1/me
+GET /v1/me/peers
 GET /v1/operator/audit
 GET /v1/operator/invites
 GET /v1/operator/load

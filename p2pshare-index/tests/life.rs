@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::{PASSWORD, assert_problem, publish, start};
+use common::{Login, PASSWORD, assert_problem, publish, start};
 use p2pshare_core::{
     api::{
         Announced, BrowsePage, CatalogPage, ContentDetails, Grants, Heartbeat, InviteCreated,
-        ProblemKind, Published, PushGrants, SearchPage, SessionsEnded, SourceKind,
+        PeerList, PeerOverview, ProblemKind, Published, PushGrants, SearchPage, SessionsEnded,
+        SourceKind,
     },
     auth::GrantVerifier,
     content::ContentId,
@@ -142,9 +143,8 @@ async fn groups_and_invites() {
     let bob = index.user("bob").await;
     let eve = index.user("eve").await;
 
-    let post = |who: &common::Login, path: &str, body| {
-        index.post(path, &body).bearer_auth(&who.token).send()
-    };
+    let post =
+        |who: &Login, path: &str, body| index.post(path, &body).bearer_auth(&who.token).send();
     let made = post(&alice, "/v1/groups", json!({ "name": "friends" })).await.unwrap();
     assert_eq!(made.status(), StatusCode::CREATED);
     let taken = post(&eve, "/v1/groups", json!({ "name": "friends" })).await.unwrap();
@@ -198,10 +198,48 @@ async fn groups_and_invites() {
 
 async fn get<T: serde::de::DeserializeOwned>(
     index: &common::TestIndex,
-    who: &common::Login,
+    who: &Login,
     path: &str,
 ) -> T {
     let answer = index.get(path).bearer_auth(&who.token).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK, "{path}");
     answer.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_lost_peer_is_forgotten_by_its_user_with_what_it_published() {
+    let index = start().await;
+    let (alice, bob) = (index.user("alice").await, index.user("bob").await);
+    let keys = [PeerKey::generate().unwrap(), PeerKey::generate().unwrap()];
+    for (key, name) in keys.iter().zip(["lost.txt", "kept.txt"]) {
+        let peer = format!("/v1/peers/{}", key.peer_id());
+        let announce = index.call(Method::PUT, &peer).json(&alice.announce(key));
+        announce.bearer_auth(&alice.token).send().await.unwrap().error_for_status().unwrap();
+        let batch = publish(name, ContentId::of(name.as_bytes()), 7);
+        let publish = index.call(Method::POST, &format!("{peer}/files")).json(&batch);
+        publish.bearer_auth(&alice.token).send().await.unwrap().error_for_status().unwrap();
+    }
+    let mut peers: PeerList = get(&index, &alice, "/v1/me/peers").await;
+    peers.peers.sort_by_key(|peer| peer.id != keys[0].peer_id());
+    let told = |peer: &PeerOverview| (peer.id, peer.online, peer.entries);
+    let expected = keys.each_ref().map(|key| (key.peer_id(), true, 1));
+    assert_eq!(peers.peers.iter().map(told).collect::<Vec<_>>(), expected);
+    assert_eq!(get::<PeerList>(&index, &bob, "/v1/me/peers").await.peers, []);
+
+    let lost = format!("/v1/me/peers/{}", keys[0].peer_id());
+    let forget = |user: &Login| index.call(Method::DELETE, &lost).bearer_auth(&user.token).send();
+    assert_problem(forget(&bob).await.unwrap(), ProblemKind::NotFound).await;
+    assert_eq!(forget(&alice).await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_problem(forget(&alice).await.unwrap(), ProblemKind::NotFound).await;
+    let left: PeerList = get(&index, &alice, "/v1/me/peers").await;
+    assert_eq!(left.peers.iter().map(told).collect::<Vec<_>>(), [expected[1]]);
+    let found: SearchPage = get(&index, &bob, "/v1/search?q=txt").await;
+    let names: Vec<_> = found.hits.iter().map(|hit| hit.names[0].path.as_str()).collect();
+    assert_eq!(names, ["kept.txt"]);
+    // A machine that was found again announces itself anew.
+    let peer = format!("/v1/peers/{}", keys[0].peer_id());
+    let announce = index.call(Method::PUT, &peer).json(&alice.announce(&keys[0]));
+    let announced: Announced =
+        announce.bearer_auth(&alice.token).send().await.unwrap().json().await.unwrap();
+    assert_eq!(announced.entries, 0);
 }

@@ -11,8 +11,8 @@ use common::{
 };
 use p2pshare_core::{
     api::{
-        AuditOutcome, AuditPage, IndexLoad, InviteCreated, InvitePage, ProblemKind, UserOverview,
-        UserOverviews,
+        AuditEvent, AuditOutcome, AuditPage, IndexLoad, InviteCreated, InvitePage, ProblemKind,
+        UserOverview, UserOverviews,
     },
     auth::Verifier,
     backend::memory::MemoryStore,
@@ -248,6 +248,28 @@ async fn load_counts_what_happened() {
     assert!(second.store.answer_micros.is_some());
     let counts = second.counts.unwrap();
     assert_eq!((counts.users, counts.online, counts.files, counts.bytes), (2, 1, 2, 2000));
+}
+
+#[tokio::test]
+async fn the_audit_log_says_who_was_let_into_which_group() {
+    let (index, root) = with_operator().await;
+    let alice = index.user("alice").await;
+    index.register("bob").await;
+    let post = |path: &str, body| index.post(path, &body).bearer_auth(&alice.token).send();
+    post("/v1/groups", json!({ "name": "lab" })).await.unwrap().error_for_status().unwrap();
+    let members = "/v1/groups/lab/members";
+    post(members, json!({ "username": "bob" })).await.unwrap().error_for_status().unwrap();
+    let remove = index.call(Method::DELETE, &format!("{members}/bob")).bearer_auth(&alice.token);
+    remove.send().await.unwrap().error_for_status().unwrap();
+    let page: AuditPage = get(&index, &root, "/v1/operator/audit?limit=3").await;
+    let told = |event: &AuditEvent| (event.event.clone(), event.subject.clone().unwrap());
+    let told: Vec<_> = page.events.iter().map(told).collect();
+    let expected = [
+        ("group-remove-member", "lab/bob"),
+        ("group-add-member", "lab/bob"),
+        ("group-create", "lab"),
+    ];
+    assert_eq!(told, expected.map(|(event, about)| (event.to_owned(), about.to_owned())));
 }
 
 #[tokio::test]

@@ -15,8 +15,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use axum::{
+    Json, Router,
+    body::to_bytes,
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::IntoResponse,
+};
 use p2pshare_core::{
-    api::{CatalogChange, CatalogQuery, CreateGroup, Entry, PublishRequest, Visibility},
+    api::{CatalogChange, CatalogQuery, CreateGroup, Entry, Heartbeat, PublishRequest, Visibility},
     content::ContentId,
     index::IndexConfig,
     path::SharePath,
@@ -98,8 +105,17 @@ struct Peer {
 impl Peer {
     /// A peer at an index, with this list; heartbeats come each second.
     async fn start(config: IndexConfig, list: List) -> Self {
+        Self::start_with(config, list, |routes| routes).await
+    }
+
+    /// The same at an index whose answers are changed on the way.
+    async fn start_with(
+        config: IndexConfig,
+        list: List,
+        change: impl FnOnce(Router) -> Router,
+    ) -> Self {
         let config = IndexConfig { heartbeat_every: Duration::from_secs(1), ..config };
-        let me = join("alice", &start_index_with(config, |routes| routes).await).await;
+        let me = join("alice", &start_index_with(config, change).await).await;
         Self::serve(me, list)
     }
 
@@ -206,6 +222,38 @@ async fn an_index_that_has_something_else_is_put_right() {
     peer.publish(gone.into_iter().chain(changes).collect()).await;
     // The next heartbeat tells of another number.
     peer.published(10).await;
+    assert_eq!(peer.at_index().await, peer.list.all());
+}
+
+#[tokio::test]
+async fn an_index_that_began_anew_is_looked_at() {
+    let process = Arc::new(Mutex::new("one".to_owned()));
+    let named = process.clone();
+    let name = move |request: Request, next: Next| {
+        let process = named.clone();
+        async move {
+            let is_beat = request.uri().path().ends_with("/heartbeat");
+            let answer = next.run(request).await;
+            if !is_beat || !answer.status().is_success() {
+                return answer;
+            }
+            let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            let mut beat: Heartbeat = serde_json::from_slice(&body).unwrap();
+            assert!(beat.process.is_some_and(|process| process.len() == 32));
+            beat.process = Some(process.lock().unwrap().clone());
+            Json(beat).into_response()
+        }
+    };
+    let list = List::default();
+    list.put(&public("Bucket/a"));
+    let change = |routes: Router| routes.layer(from_fn(name));
+    let mut peer = Peer::start_with(IndexConfig::default(), list, change).await;
+    assert_eq!(peer.ready().await, 1);
+    // As many as before: it was restored from a copy, so quickly that nobody saw it away.
+    let gone = CatalogChange::Withdraw("Bucket/a".parse().unwrap());
+    peer.publish(vec![gone, CatalogChange::Publish(public("Bucket/old"))]).await;
+    "two".clone_into(&mut process.lock().unwrap());
+    peer.published(1).await;
     assert_eq!(peer.at_index().await, peer.list.all());
 }
 

@@ -33,5 +33,7 @@ pub use operator::{
     AuditEvent, AuditOutcome, AuditPage, AuditQuery, ChangeUser, IndexCounts, IndexLoad,
     InvitePage, InvitesQuery, StoreLoad, UserOverview, UserOverviews, UsersQuery,
 };
-pub use peer::{AddressCheck, Announce, Announced, Heartbeat, Reachability, Reached};
+pub use peer::{
+    AddressCheck, Announce, Announced, Heartbeat, PeerList, PeerOverview, Reachability, Reached,
+};
 pub use problem::{Problem, ProblemKind};

@@ -204,7 +204,8 @@ pub struct AuditEvent {
     pub event: String,
     /// The account that did it, or that was named.
     pub user: String,
-    /// What it was done to, if that is something else: the account that an operator changed.
+    /// What it was done to, if that is something else: the account that an operator changed, a group, `GROUP/USER` for a
+    /// member of one, a peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// Address that it came from.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    identity::{IndexKeyId, PeerAddr},
+    identity::{IndexKeyId, PeerAddr, PeerId},
     time::Timestamp,
 };
 
@@ -61,6 +61,38 @@ pub struct Heartbeat {
     /// peer's key with somebody else, as when a data directory was copied. An older index does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced_at: Option<Timestamp>,
+    /// Which process of the index answers, by a name that is another one after each start: one that a peer has not heard of
+    /// may work on a store that was restored from a copy. An older index does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 64))]
+    pub process: Option<String>,
+}
+
+/// The peers of one user, in order of id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PeerList {
+    /// The peers.
+    pub peers: Vec<PeerOverview>,
+}
+
+/// A peer, as its user sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PeerOverview {
+    /// The peer.
+    pub id: PeerId,
+    /// Whether it is online.
+    pub online: bool,
+    /// When it was last heard of; none after it has said goodbye.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
+    /// The time in its newest announce.
+    pub announced_at: Timestamp,
+    /// Where it announced that it can be reached.
+    pub addresses: Vec<PeerAddr>,
+    /// How many files it has published.
+    pub entries: u64,
 }
 
 /// Which of a peer's addresses the index could reach.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::{Account, CatalogChange},
     auth::{Password, Verdict, Verifier},
-    identity::Username,
+    identity::{PeerId, Username},
 };
 
 /// Most accounts in one page of [`Index::accounts`].
@@ -95,18 +95,29 @@ impl Index {
     /// whoever else writes. What is published meanwhile stays.
     pub(super) async fn withdraw_in_parts(&self, user: &Username, rest: u32) -> StoreResult<()> {
         for peer in self.store().peers_of(user).await? {
-            let mut left = self.store().count_entries(&peer.id).await?;
-            while left > u64::from(rest) {
-                let some = self.store().entries(&peer.id, None, WITHDRAWN_AT_ONCE).await?;
-                if some.is_empty() {
-                    break;
-                }
-                left = left.saturating_sub(some.len() as u64);
-                let changes = some.into_iter().map(|entry| CatalogChange::Withdraw(entry.path));
-                let changes: Vec<_> = changes.collect();
-                if self.store().publish(user, &peer.id, &changes, self.now()).await?.is_none() {
-                    break;
-                }
+            self.withdraw_peer(user, &peer.id, rest).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for one peer.
+    pub(super) async fn withdraw_peer(
+        &self,
+        user: &Username,
+        peer: &PeerId,
+        rest: u32,
+    ) -> StoreResult<()> {
+        let mut left = self.store().count_entries(peer).await?;
+        while left > u64::from(rest) {
+            let some = self.store().entries(peer, None, WITHDRAWN_AT_ONCE).await?;
+            if some.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(some.len() as u64);
+            let changes: Vec<_> =
+                some.into_iter().map(|entry| CatalogChange::Withdraw(entry.path)).collect();
+            if self.store().publish(user, peer, &changes, self.now()).await?.is_none() {
+                break;
             }
         }
         Ok(())

@@ -109,11 +109,53 @@ impl Index {
         owner: &Username,
     ) -> Result<(), IndexError> {
         self.owned_group(caller, name).await?;
+        self.give(name, owner).await
+    }
+
+    async fn give(&self, name: &GroupName, owner: &Username) -> Result<(), IndexError> {
         if self.store().set_group_owner(name, owner).await? {
             Ok(())
         } else {
             Err(IndexError::NotFound(Thing::Member(owner.clone(), name.clone())))
         }
+    }
+
+    /// The groups of all, in order of their owners' names, each with the number of its members: for operators' tools.
+    pub async fn all_groups(&self) -> Result<Vec<(Group, u64)>, IndexError> {
+        let mut groups = Vec::new();
+        let mut after: Option<Username> = None;
+        loop {
+            let page = self.accounts(after.as_ref()).await?;
+            let Some(last) = page.last() else { return Ok(groups) };
+            after = Some(last.username.clone());
+            for account in page {
+                groups.extend(self.groups_owned_by(&account.username).await?);
+            }
+        }
+    }
+
+    /// The groups that a user owns, each with the number of its members: for operators' tools.
+    pub async fn groups_owned_by(&self, user: &Username) -> Result<Vec<(Group, u64)>, IndexError> {
+        let mut owned = Vec::new();
+        for group in self.store().groups_of(user).await? {
+            if group.owner == *user {
+                let members = self.store().members(&group.name).await?.len() as u64;
+                owned.push((Group::from(group), members));
+            }
+        }
+        Ok(owned)
+    }
+
+    /// Gives a group to one of its members, whoever owns it: for operators' tools, as when its owner has gone.
+    pub async fn set_group_owner(
+        &self,
+        name: &GroupName,
+        owner: &Username,
+    ) -> Result<(), IndexError> {
+        if self.store().group(name).await?.is_none() {
+            return Err(no_group(name));
+        }
+        self.give(name, owner).await
     }
 
     /// Deletes a group of the caller's, with everything that was shared with it.

@@ -6,12 +6,13 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::{
     Caller, Index, IndexError, Thing,
+    accounts::WITHDRAWN_AT_ONCE,
     error::PEERS,
     model::{AnnounceOutcome, Peer},
     store::StoreResult,
 };
 use crate::{
-    api::{Announce, Announced, Heartbeat},
+    api::{Announce, Announced, Heartbeat, PeerList, PeerOverview},
     auth::IndexPublicKey,
     identity::{AnnounceStatement, PeerAddr, PeerId},
     time::Timestamp,
@@ -70,7 +71,8 @@ impl Index {
                 Ok(Announced { seen_from, heartbeat_seconds: self.heartbeat_seconds(), entries })
             }
             AnnounceOutcome::OwnedByAnother => Err(IndexError::Forbidden(
-                "this peer belongs to another user: use another data directory, or have its owner remove it",
+                "this peer belongs to another user: use another data directory, or have its owner remove it \
+                 (p2pshare-peer peers remove)",
             )),
             // Deleted or disabled since the session was looked up.
             AnnounceOutcome::NoOwner => Err(IndexError::NotLoggedIn),
@@ -101,6 +103,7 @@ impl Index {
             seen_from,
             keys,
             announced_at: Some(known.announced_at),
+            process: Some(self.inner.holder.clone()),
         })
     }
 
@@ -122,6 +125,36 @@ impl Index {
         self.own_peer(caller, &peer).await?;
         self.presence().seen.remove(&peer);
         if self.store().peer_leaves(&peer).await? { Ok(()) } else { Err(not_found(peer)) }
+    }
+
+    /// The caller's peers.
+    pub async fn own_peers(&self, caller: &Caller) -> Result<PeerList, IndexError> {
+        let online_since = self.online_since();
+        let mut peers = Vec::new();
+        for peer in self.store().peers_of(&caller.user).await? {
+            peers.push(PeerOverview {
+                id: peer.id,
+                online: peer.online_since(online_since),
+                last_seen: peer.last_seen,
+                announced_at: peer.announced_at,
+                addresses: peer.addresses,
+                entries: self.store().count_entries(&peer.id).await?,
+            });
+        }
+        Ok(PeerList { peers })
+    }
+
+    /// Forgets a peer of the caller's with all that it published, as one on a machine that is lost. One that still runs and
+    /// has a session announces itself anew.
+    ///
+    /// Cancellation: some of it is withdrawn; the same call again goes on.
+    pub async fn forget_peer(&self, caller: &Caller, peer: PeerId) -> Result<(), IndexError> {
+        self.own_peer(caller, &peer).await?;
+        // From now on nobody is sent there.
+        self.presence().seen.remove(&peer);
+        self.store().peer_leaves(&peer).await?;
+        self.withdraw_peer(&caller.user, &peer, WITHDRAWN_AT_ONCE).await?;
+        if self.store().delete_peer(&peer).await? { Ok(()) } else { Err(not_found(peer)) }
     }
 
     /// Writes the heartbeats that came since the last time, in one go. If the store fails they are kept.

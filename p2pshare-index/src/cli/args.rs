@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
-use p2pshare_core::identity::Username;
+use p2pshare_core::identity::{GroupName, Username};
 
 use super::{
     sections::{
@@ -83,6 +83,11 @@ pub(super) enum Command {
     /// P2PSHARE_PASSWORD, never from an argument, which others on the machine could see.
     #[command(after_help = examples::USER)]
     User(UserArgs),
+    /// See all groups, and give one to another of its members
+    ///
+    /// Works on the store directly, whether or not the index runs.
+    #[command(after_help = examples::GROUP)]
+    Group(GroupArgs),
     /// Manage the keys that sign grants
     ///
     /// Works on the file of the keys, whether or not the index runs; one that runs follows it.
@@ -207,6 +212,33 @@ pub(super) struct UserArgs {
     pub(super) tool: ToolArgs,
     #[command(subcommand)]
     pub(super) command: UserCommand,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct GroupArgs {
+    #[command(flatten)]
+    pub(super) tool: ToolArgs,
+    #[command(subcommand)]
+    pub(super) command: GroupCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum GroupCommand {
+    /// List the groups of all, with their owners
+    #[command(after_help = examples::GROUP_LIST)]
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give a group to one of its members, as when its owner has gone
+    #[command(after_help = examples::GROUP_TRANSFER)]
+    Transfer {
+        /// The group
+        group: GroupName,
+        /// To whom
+        user: Username,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

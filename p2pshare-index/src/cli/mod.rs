@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod config_file;
 mod error;
+mod groups;
 mod keys;
 mod listen;
 mod logging;
@@ -64,6 +65,7 @@ fn work(args: Args) -> Result<(), CliError> {
             serve::run(config, log)
         }
         Command::User(command) => users::run(command),
+        Command::Group(command) => groups::run(command),
         Command::Keys(command) => keys::run(command),
         Command::Store(command) => stores::run(command),
         Command::Config(command) => config_file::run(command),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use p2pshare_core::{
-    api::Account,
+    api::{Account, Group},
     auth::{Argon2Authenticator, Argon2Params, GrantSigner, SigningKeys},
     identity::Username,
     index::{Index, IndexConfig, store::IndexStore},
@@ -58,7 +58,8 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
         }
         UserCommand::Delete { user, yes } => {
             let index = existing(data).await?;
-            sure(&user, yes)?;
+            let owned = index.groups_owned_by(&user).await.map_err(CliError::Index)?;
+            sure(&user, &owned, yes)?;
             index.delete_user(&user).await.map_err(CliError::Index)?;
             done(
                 "admin-delete",
@@ -104,7 +105,7 @@ async fn work(data: &Data, command: UserCommand) -> Result<(), CliError> {
 }
 
 /// The rules over a store that is there already.
-async fn existing(data: &Data) -> Result<Index, CliError> {
+pub(super) async fn existing(data: &Data) -> Result<Index, CliError> {
     over(data.store.open_existing().await?)
 }
 
@@ -192,21 +193,30 @@ fn line(account: &Account, json: bool) -> Result<String, CliError> {
 }
 
 /// That what cannot be undone is meant.
-fn sure(user: &Username, yes: bool) -> Result<(), CliError> {
+fn sure(user: &Username, owned: &[(Group, u64)], yes: bool) -> Result<(), CliError> {
     if yes {
         return Ok(());
     }
+    let groups = match owned {
+        [] => String::new(),
+        owned => {
+            let told = owned.iter().map(|(group, members)| format!("{} of {members}", group.name));
+            let told: Vec<_> = told.collect();
+            format!(
+                ", and with what is shared with its groups ({}; `p2pshare-index group transfer` keeps one)",
+                told.join(", ")
+            )
+        }
+    };
+    let what = format!("{user}, with all it published{groups}");
     if !io::stdin().is_terminal() {
         return Err(CliError::Usage(format!(
-            "there is no terminal to ask whether {user} is to be deleted: say so with --yes"
+            "there is no terminal to ask whether to delete {what}: say so with --yes"
         )));
     }
     let mut answer = String::new();
     let mut ask = || {
-        write!(
-            io::stderr(),
-            "Delete {user}, with all it published and the groups that it owns? [y/N] "
-        )?;
+        write!(io::stderr(), "Delete {what}? [y/N] ")?;
         io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)
     };
     ask().map_err(|error| CliError::Failed(format!("the answer cannot be read: {error}")))?;

@@ -26,10 +26,10 @@ use tracing::{Instrument, Span, field::Empty};
 pub use args::Cli;
 pub use exit::{CliError, Exit};
 
-use args::Command;
+use args::{Command, PeersCommand};
 use commands::{
-    account, community, config as config_command, doctor, downloads, find, get, push, serve, share,
-    shares, status, ui,
+    account, community, config as config_command, doctor, downloads, find, get, peers, push, serve,
+    share, shares, status, ui,
 };
 use config::{ParseError, Parsed, Settings};
 use context::Context;
@@ -149,6 +149,9 @@ async fn work(context: &Context, command: Command) -> Result<(), CliError> {
         Command::Doctor => Box::pin(doctor::doctor(context)).await,
         Command::Status => status::status(context).await,
         Command::Group(command) => community::group(context, command).await,
+        Command::Peers { command } => {
+            peers::run(context, command.unwrap_or(PeersCommand::List)).await
+        }
         Command::Invite(command) => community::invite(context, command).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Config(_) => Ok(()),
     }

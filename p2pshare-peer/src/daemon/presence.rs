@@ -100,8 +100,27 @@ struct Course {
     elsewhere: u32,
     /// How often they said for certain that there is one.
     doubles: u32,
+    /// The processes of the index that have answered, newest first.
+    processes: Vec<String>,
     /// The addresses of which it is known whether others reach the peer there.
     tried: Vec<PeerAddr>,
+}
+
+/// So many processes of an index are known again.
+const PROCESSES: usize = 64;
+
+impl Course {
+    /// Notes which process of the index answered. One that began since may work on a store that was restored from a copy,
+    /// in which the number of files may be the same.
+    fn note_process(&mut self, answer: &Heartbeat) {
+        let Some(process) = answer.process.as_ref().filter(|new| !self.processes.contains(new))
+        else {
+            return;
+        };
+        self.compared.was_away |= !self.processes.is_empty();
+        self.processes.truncate(PROCESSES - 1);
+        self.processes.insert(0, process.clone());
+    }
 }
 
 impl Compared {
@@ -151,7 +170,8 @@ impl Presence {
         let mut beat = beat_of(whereabouts.place.announced.heartbeat_seconds);
         self.beating(beat, self.publish()).await?;
         course.unpublished = None;
-        self.beating(beat, self.beat()).await?;
+        let answer = self.beating(beat, self.beat()).await?;
+        course.note_process(&answer);
         if !course.is_ready {
             course.is_ready = true;
             let published = self.shared.published().await?;
@@ -174,6 +194,7 @@ impl Presence {
                 }
                 () = sleep_until(next) => {
                     let answer = self.beating(beat, self.beat()).await?;
+                    course.note_process(&answer);
                     beat = beat_of(answer.heartbeat_seconds);
                     next = Instant::now() + beat;
                     // While the machine sleeps the router forgets, and the time that is waited for stands still.

@@ -5,7 +5,7 @@ use p2pshare_core::{
         Account, AddMember, Announce, Announced, BrowsePage, BrowseQuery, CatalogPage,
         CatalogQuery, ChangePassword, ContentDetails, CreateGroup, CreateInvite, DeleteAccount,
         GrantRequest, Grants, Group, GroupList, GroupMembers, Heartbeat, IndexInfo, InviteCreated,
-        InviteList, Login, PartialNoted, PublishAnswer, PublishRequest, PushGrantRequest,
+        InviteList, Login, PartialNoted, PeerList, PublishAnswer, PublishRequest, PushGrantRequest,
         PushGrants, Reachability, Register, SearchPage, SearchQuery, SessionOpened, SessionsEnded,
         TransferGroup,
     },
@@ -89,6 +89,16 @@ impl IndexClient {
     /// The peer goes offline.
     pub async fn leave(&self, peer: &PeerId) -> Answer<()> {
         self.write(Method::DELETE, &["v1", "peers", &peer.to_string()], NONE).await
+    }
+
+    /// The user's own peers.
+    pub async fn own_peers(&self) -> Answer<PeerList> {
+        self.read(&["v1", "me", "peers"], NONE).await
+    }
+
+    /// Forgets a peer of the user with all it published.
+    pub async fn forget_peer(&self, peer: &PeerId) -> Answer<()> {
+        self.write(Method::DELETE, &["v1", "me", "peers", &peer.to_string()], NONE).await
     }
 
     /// Publishes and withdraws files.

@@ -226,3 +226,27 @@ fn a_password_is_changed_and_ends_the_other_sessions() {
     // Without a terminal it is not asked for.
     assert!(alice.fails(2, ["password"]).contains("--password-stdin"));
 }
+
+#[test]
+fn a_lost_peer_is_removed_from_another_one_of_its_user() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let lost = Peer::new(&index, "lost laptop");
+    lost.ok(["login", "alice"]);
+    lost.share_file("thesis", &noise(1000, 3));
+    alice.share_file("notes", &noise(1000, 4));
+    let hits = |words: &str| bob.run(["search", words]).all("hit").len();
+    assert_eq!((hits("thesis"), hits("notes")), (1, 1));
+
+    let peers = alice.ok(["peers"]).all("peer");
+    assert_eq!(peers.len(), 2, "{peers:?}");
+    let lost_id = lost.ok(["status"]).one("status")["peer"].as_str().unwrap().to_owned();
+    let said = lost.fails(1, ["peers", "remove", &lost_id[..8]]);
+    assert!(said.contains("of this data directory"), "{said}");
+    alice.fails(4, ["peers", "remove", "nobody"]);
+    alice.fails(2, ["peers", "remove", ""]);
+    let removed = alice.ok(["peers", "remove", &lost_id[..8]]).one("peer_removed");
+    assert_eq!((&removed["id"], &removed["files"]), (&lost_id.into(), &1.into()));
+    assert_eq!((hits("thesis"), hits("notes")), (0, 1));
+    assert_eq!(alice.ok(["peers"]).all("peer").len(), 1);
+}

@@ -47,6 +47,20 @@ Examples:
   p2pshare-index user create alice --admin
   pass show bob | p2pshare-index user create bob --password-stdin";
 
+pub(super) const GROUP: &str = "\
+Examples:
+  p2pshare-index group list
+  p2pshare-index group transfer lab bob";
+
+pub(super) const GROUP_LIST: &str = "\
+Examples:
+  p2pshare-index group list
+  p2pshare-index group list --json";
+
+pub(super) const GROUP_TRANSFER: &str = "\
+Examples:
+  p2pshare-index group transfer lab bob";
+
 pub(super) const KEYS: &str = "\
 Examples:
   p2pshare-index keys list

@@ -10,7 +10,7 @@ use p2pshare_core::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::http::{
-    audit::noted,
+    audit::noted_about,
     extract::{Json, LoggedIn, Path},
     failure::Answer,
     outer::Origin,
@@ -50,8 +50,10 @@ async fn create_group(
     origin: Origin,
     Json(request): Json<CreateGroup>,
 ) -> Answer<(StatusCode, Json<Group>)> {
+    let name = request.name.clone();
     let made = index.create_group(&caller, request.name).await;
-    let group = noted(&origin, "group-create", caller.user.as_str(), made)?;
+    let group =
+        noted_about(&origin, "group-create", caller.user.as_str(), Some(name.as_str()), made)?;
     Ok((StatusCode::CREATED, Json(group)))
 }
 
@@ -90,7 +92,8 @@ async fn add_member(
     Json(request): Json<AddMember>,
 ) -> Answer<StatusCode> {
     let added = index.add_member(&caller, &name, &request.username).await;
-    noted(&origin, "group-add-member", caller.user.as_str(), added)?;
+    let member = member(&name, &request.username);
+    noted_about(&origin, "group-add-member", caller.user.as_str(), Some(&member), added)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -114,7 +117,8 @@ async fn remove_member(
     Path((name, user)): Path<(GroupName, Username)>,
 ) -> Answer<StatusCode> {
     let removed = index.remove_member(&caller, &name, &user).await;
-    noted(&origin, "group-remove-member", caller.user.as_str(), removed)?;
+    let member = member(&name, &user);
+    noted_about(&origin, "group-remove-member", caller.user.as_str(), Some(&member), removed)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -136,7 +140,8 @@ async fn transfer_group(
     Json(request): Json<TransferGroup>,
 ) -> Answer<StatusCode> {
     let given = index.transfer_group(&caller, &name, &request.owner).await;
-    noted(&origin, "group-transfer", caller.user.as_str(), given)?;
+    let member = member(&name, &request.owner);
+    noted_about(&origin, "group-transfer", caller.user.as_str(), Some(&member), given)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -156,6 +161,11 @@ async fn delete_group(
     Path(name): Path<GroupName>,
 ) -> Answer<StatusCode> {
     let deleted = index.delete_group(&caller, &name).await;
-    noted(&origin, "group-delete", caller.user.as_str(), deleted)?;
+    noted_about(&origin, "group-delete", caller.user.as_str(), Some(name.as_str()), deleted)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whom a change of a group is about, as the audit log has it.
+fn member(group: &GroupName, user: &Username) -> String {
+    format!("{group}/{user}")
 }

@@ -3,14 +3,15 @@
 use axum::extract::State;
 use http::StatusCode;
 use p2pshare_core::{
-    api::{Announce, Announced, Heartbeat, ProblemKind, Reachability},
+    api::{Announce, Announced, Heartbeat, PeerList, ProblemKind, Reachability},
     identity::PeerId,
     index::Index,
 };
+use tracing::Instrument;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::http::{
-    audit::noted,
+    audit::{noted, noted_about},
     client::DirectAddr,
     extract::{Json, LoggedIn, Path},
     failure::{Answer, Failure},
@@ -23,6 +24,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(announce, leave))
         .routes(routes!(heartbeat))
         .routes(routes!(reachability))
+        .routes(routes!(own_peers))
+        .routes(routes!(forget_peer))
 }
 
 /// Announces where a peer of one's own can be reached, signed with the peer's key.
@@ -122,5 +125,47 @@ async fn leave(
     Path(peer): Path<PeerId>,
 ) -> Answer<StatusCode> {
     index.leave(&caller, peer).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// One's own peers.
+#[utoipa::path(
+    get, path = "/me/peers", tag = "peers", operation_id = "own_peers",
+    responses((status = 200, description = "The peers", body = PeerList))
+)]
+async fn own_peers(
+    State(index): State<Index>,
+    LoggedIn(caller): LoggedIn,
+) -> Answer<Json<PeerList>> {
+    Ok(Json(index.own_peers(&caller).await?))
+}
+
+/// Forgets a peer of one's own with everything it published, as one on a machine that is lost. That goes on if nobody waits
+/// for the answer. A peer that still runs and has a session announces itself anew.
+#[utoipa::path(
+    delete, path = "/me/peers/{id}", tag = "peers", operation_id = "forget_peer",
+    params(("id" = PeerId, Path, description = "The peer")),
+    responses(
+        (status = 204, description = "The peer is forgotten"),
+        (status = 404, description = "No such peer of one's own"),
+    )
+)]
+async fn forget_peer(
+    State(app): State<App>,
+    LoggedIn(caller): LoggedIn,
+    origin: Origin,
+    Path(peer): Path<PeerId>,
+) -> Answer<StatusCode> {
+    let forgetting = async move {
+        let forgotten = app.index.forget_peer(&caller, peer).await;
+        let subject = peer.to_string();
+        noted_about(&origin, "forget-peer", caller.user.as_str(), Some(&subject), forgotten)
+    };
+    // It may take longer than a request may.
+    let forgotten = tokio::spawn(forgetting.in_current_span()).await;
+    forgotten.map_err(|_| {
+        Failure::new(ProblemKind::Internal, "the index failed while it forgot the peer")
+            .hint("do the same again: it goes on")
+    })??;
     Ok(StatusCode::NO_CONTENT)
 }

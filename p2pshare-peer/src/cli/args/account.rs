@@ -127,3 +127,19 @@ pub enum InviteCommand {
         id: String,
     },
 }
+
+/// `peers …`
+#[derive(Debug, Subcommand)]
+pub enum PeersCommand {
+    /// List your peers.
+    List,
+    /// Forget a peer of yours that is lost, with all it shared.
+    ///
+    /// Nobody finds its files any more. If it still runs and is logged in, it comes back: `logout --everywhere` ends all of
+    /// your sessions.
+    Remove {
+        /// The peer: the first characters of its id, as `peers` shows them.
+        #[arg(value_name = "PEER")]
+        id: String,
+    },
+}

@@ -14,7 +14,7 @@ mod transfer;
 
 pub(super) use account::{
     ChangePasswordArgs, GroupCommand, InviteCommand, LoginArgs, LogoutArgs, PasswordArgs,
-    RegisterArgs,
+    PeersCommand, RegisterArgs,
 };
 pub(super) use asked::Asked;
 pub(super) use config::ConfigCommand;
@@ -134,6 +134,12 @@ pub enum Command {
     /// Check all that a peer needs, and say what to do where something is wrong.
     #[command(after_help = DOCTOR_HELP)]
     Doctor,
+    /// Your peers at the index: list them, or remove one that is lost.
+    Peers {
+        /// What to do; nothing: list them.
+        #[command(subcommand)]
+        command: Option<PeersCommand>,
+    },
     /// Private groups.
     #[command(subcommand)]
     Group(GroupCommand),

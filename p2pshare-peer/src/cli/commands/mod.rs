@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod downloads;
 pub(crate) mod find;
 pub(crate) mod get;
+pub(crate) mod peers;
 pub(crate) mod push;
 mod running;
 pub(crate) mod serve;
