@@ -24,7 +24,7 @@ const SIZES_PER_CONTENT: u32 = 8;
 
 /// A batch is for a group that is not the one that is meant.
 const OTHER_GROUP: &str = "this is not the group of the name that it was shared with, which is gone or at another index: \
-                           share it with the group anew if this one is meant";
+                           share it with the group anew (share --group … --new-group) if this one is meant";
 
 /// Most extensions in a search.
 const MAX_EXTENSIONS: usize = 32;

@@ -240,6 +240,22 @@ impl Node {
         let listed = tokio::task::spawn_blocking(move || newest(&root)).await;
         Ok(InboxView { folder, items: listed.map_err(|_| NodeError::Interrupted)? })
     }
+
+    /// That others find what is pushed, if the inbox lies in what is shared.
+    pub(super) async fn open_inbox(&self) -> Option<String> {
+        let folder = self.inner.inbox.folder()?;
+        let folder = tokio::fs::canonicalize(&folder).await.unwrap_or(folder);
+        let shares = self.inner.catalog.shares().await.ok()?;
+        // That of them which is nearest says for whom.
+        let around = shares.into_iter().filter(|share| folder.starts_with(&share.root));
+        let around = around.max_by_key(|share| share.root.components().count())?;
+        let (folder, root) = (text(&folder), text(&around.root));
+        Some(format!(
+            "what others push is shared in turn ({}), since the inbox {folder} lies in {root}, which is shared: choose an \
+             inbox elsewhere if that is not meant",
+            around.visibility
+        ))
+    }
 }
 
 /// The newest files in `INBOX/SENDER/…`. What cannot be read is left out. Blocks.

@@ -12,6 +12,7 @@ use std::{
 
 use p2pshare_core::{
     auth::TokenHash,
+    text::visible,
     time::{Clock, SystemClock},
 };
 use tokio::time::sleep;
@@ -61,6 +62,10 @@ impl Node {
             return Err(NodeError::RunTwice);
         }
         self.inner.inbox.tell(events.clone());
+        if let Some(open) = self.open_inbox().await {
+            self.inner.changes.warn(visible(&open).to_string());
+            events(DaemonEvent::Trouble(open));
+        }
         let follow = self.follow_catalog();
         let work = self.sessions(stay, events, &stop);
         let done = tokio::select! {

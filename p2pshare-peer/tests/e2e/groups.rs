@@ -265,3 +265,16 @@ fn who_is_taken_into_the_group_again_shares_with_it_again() {
     until("it is tried again", || refused().is_null().then_some(()));
     bob.ok(["get", "alice:/results"]);
 }
+
+#[test]
+fn that_a_share_is_for_others_now_is_told() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    alice.ok(["group", "create", "lab"]);
+    std::fs::write(alice.path("notes"), b"notes").unwrap();
+    let share = |args: &[&str]| alice.ok([&["share", "notes"], args].concat()).one("shared");
+    assert_eq!(share(&["--group", "lab"])["was"], Value::Null);
+    assert_eq!(share(&["--group", "lab"])["was"], Value::Null);
+    assert_eq!(share(&["--public"])["was"], "group:lab");
+    assert_eq!(share(&[])["was"], Value::Null);
+}

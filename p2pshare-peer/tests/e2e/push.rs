@@ -26,6 +26,21 @@ fn without_an_inbox_nothing_is_taken() {
 }
 
 #[test]
+fn an_inbox_in_a_share_is_told_of() {
+    let index = Index::start();
+    let alice = Peer::registered(&index, "alice");
+    fs::create_dir_all(alice.path("shared/in")).unwrap();
+    alice.share("shared");
+    let inbox = |name: &str| alice.path(name).to_str().unwrap().to_owned();
+    let mut serving = alice.serve(&["--inbox", &inbox("shared/in")]);
+    let warning = serving.process.wait_for_event("warning").to_string();
+    assert!(warning.contains("what others push is shared in turn (public)"), "{warning}");
+    serving.stop().expect_code(0);
+    let ended = alice.serve(&["--inbox", &inbox("in")]).stop().expect_code(0);
+    assert_eq!(ended.all("warning"), [] as [serde_json::Value; 0]);
+}
+
+#[test]
 fn what_is_in_the_inbox_is_kept() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));

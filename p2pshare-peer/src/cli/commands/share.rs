@@ -52,6 +52,7 @@ pub(crate) async fn share(
         follow_links: None,
         watched: args.watched(),
     };
+    let before = catalog.shares().await?;
     // What is named before a mistake is shared like any other, and what is shared already whatever else is wrong.
     let (mut reports, mut failures) = (Vec::new(), Vec::new());
     if args.paths.is_empty() {
@@ -82,7 +83,7 @@ pub(crate) async fn share(
     }
     let shares = catalog.shares().await?;
     for report in &reports {
-        show_report(context, report);
+        show_report(context, report, &before);
         tell_apart(context.output, &report.share, &shares);
     }
     let last = failures.pop();
@@ -197,7 +198,15 @@ async fn publish(context: &Context, catalog: Catalog) -> Result<(), CliError> {
         let then = "It will be published once you log in and share or serve.";
         return tell_pending(context, &catalog, then).await;
     }
-    send(context, &catalog).await?;
+    if let Err(error) = send(context, &catalog).await {
+        if error.exit == Exit::Failed {
+            context.output.note(
+                "This is kept here, and the running peer, or `p2pshare-peer share`, tells the index later; until then others \
+                 find what they found before.",
+            );
+        }
+        return Err(error);
+    }
     if !context.dir.is_served()? && catalog.published_count().await? > 0 {
         context.output.note("To let others fetch it, run: p2pshare-peer serve");
     }
@@ -237,8 +246,13 @@ pub(super) fn other_name(share: &Share) -> String {
     }
 }
 
-fn show_report(context: &Context, report: &ShareReport) {
+/// Most files of which it is told that they are not shared.
+const TOLD: u64 = 20;
+
+fn show_report(context: &Context, report: &ShareReport, before: &[Share]) {
     let Share { root, visibility, .. } = &report.share;
+    let was = before.iter().find(|share| share.id == report.share.id);
+    let was = was.map(|share| &share.visibility).filter(|was| *was != visibility);
     let mut parts = vec![count(report.files, "file")];
     if report.hashed > 0 {
         parts.push(format!("{} hashed ({})", report.hashed, bytes(report.hashed_bytes)));
@@ -261,12 +275,16 @@ fn show_report(context: &Context, report: &ShareReport) {
         )),
         false => context.output.warn(absent(&report.share, report.usurped)),
     }
+    if let Some(was) = was {
+        context.output.note(format!("It was {was}, and is {visibility} now."));
+    }
     context.output.event(
         "shared",
         json!({
             "root": root,
             "name": report.share.name,
             "visibility": visibility,
+            "was": was,
             "online": report.share.online,
             "files": report.files,
             "unchanged": report.unchanged,
@@ -286,6 +304,7 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
     let shown = Arc::new(output.progress("Hashing", None));
     let (done, total) = (AtomicU64::new(0), AtomicU64::new(0));
     let data_dirs = Mutex::new(HashSet::new());
+    let left_out = AtomicU64::new(0);
     let bar = shown.clone();
     bar.message(&path.display().to_string());
     let events = move |event: ShareEvent| {
@@ -339,9 +358,13 @@ fn show_progress(output: Output, path: &Path) -> (Arc<Progress>, ShareEvents) {
                 bar.warn(format!("what is in {} is not shared: {reason}", visible(&folder)));
             }
         }
-        ShareEvent::Skipped { local, reason } => {
-            bar.warn(format!("{} is not shared: {reason}", visible(&local.display().to_string())));
-        }
+        ShareEvent::Skipped { local, reason } => match left_out.fetch_add(1, Relaxed) {
+            told if told < TOLD || output.is_json() => {
+                bar.warn(format!("{} is not shared: {reason}", visible(&local.display().to_string())));
+            }
+            TOLD => bar.warn("and more are not shared: --json names all of them"),
+            _ => {}
+        },
         _ => {}
     }
     };
