@@ -105,7 +105,8 @@ async fn who_is_in_the_directory_has_an_account_at_the_first_login() {
         Login::opened(log_in(&index, "alice", &password_of("alice")).await).await;
     }
     Login::opened(log_in(&index, "bob", &password_of("bob")).await).await;
-    let known = [("alice".to_owned(), true), ("bob".to_owned(), false)];
+    // Who comes first is no operator for that.
+    let known = [("alice".to_owned(), false), ("bob".to_owned(), false)];
     assert_eq!(names(&index.index).await, known);
 
     // A password that is changed there is another one here.
@@ -122,7 +123,7 @@ async fn registering_shows_the_directorys_password() {
     let first = account(register(&index, "alice", &password_of("alice"), None).await).await;
     // As for who logged in before.
     let again = account(register(&index, "alice", &password_of("alice"), None).await).await;
-    assert_eq!((first.operator, &again), (true, &first));
+    assert_eq!((first.operator, &again), (false, &first));
     let wrong = register(&index, "alice", "a password of her choice", None).await;
     refused(wrong, ProblemKind::WrongCredentials).await;
 }
@@ -147,6 +148,7 @@ async fn passwords_cannot_be_tried_by_registering() {
 #[tokio::test]
 async fn invites_and_closed_indexes_hold() {
     let (index, _) = start(Registration::Invite).await;
+    index.index.admit(&"alice".parse().unwrap(), true).await.unwrap();
     let alice = Login::opened(log_in(&index, "alice", &password_of("alice")).await).await;
     let answer = log_in(&index, "bob", &password_of("bob")).await;
     refused(answer, ProblemKind::RegistrationRefused).await;
@@ -189,6 +191,8 @@ async fn who_is_disabled_stays_so_and_who_left_begins_anew() {
     index.index.set_disabled(&bob, true).await.unwrap();
     let answer = log_in(&index, "bob", &password_of("bob")).await;
     refused(answer, ProblemKind::AccountDisabled).await;
+    let answer = register(&index, "bob", &password_of("bob"), None).await;
+    refused(answer, ProblemKind::AccountDisabled).await;
 
     // While an account is being deleted nobody gets in, nor makes another one.
     let store = index.index.store();
@@ -218,7 +222,7 @@ async fn one_account_is_made_by_many_first_logins() {
         Login::opened(log_in(&index, "alice", &password_of("alice")).await).await;
     });
     futures::future::join_all(logins).await;
-    assert_eq!(names(&index.index).await, [("alice".to_owned(), true)]);
+    assert_eq!(names(&index.index).await, [("alice".to_owned(), false)]);
 }
 
 #[tokio::test]

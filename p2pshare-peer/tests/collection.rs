@@ -25,6 +25,7 @@ use axum::{
 use p2pshare_core::{
     api::{CatalogChange, CatalogQuery, CreateGroup, Entry, Heartbeat, PublishRequest, Visibility},
     content::ContentId,
+    identity::GroupName,
     index::IndexConfig,
     path::SharePath,
     transfer::{MemorySource, OpenSource},
@@ -278,31 +279,52 @@ async fn a_list_that_cannot_be_had_withdraws_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_withdrawn_and_tried_again() {
+async fn a_list_that_cannot_be_had_at_the_start_is_asked_for_again() {
+    let list = List::default();
+    list.put(&public("Bucket/a"));
+    list.is_broken.store(true, SeqCst);
+    let mut peer = Peer::start(IndexConfig::default(), list).await;
+    peer.trouble("the list is on fire").await;
+    peer.list.is_broken.store(false, SeqCst);
+    assert_eq!(peer.ready().await, 1);
+    assert_eq!(peer.at_index().await, peer.list.all());
+}
+
+#[tokio::test]
+async fn what_is_for_a_group_is_for_the_very_one_that_is_stated() {
     let list = List::default();
     list.put(&public("Bucket/a"));
     let mut peer = Peer::start(IndexConfig::default(), list).await;
     assert_eq!(peer.ready().await, 1);
-    // It was for all, and is for a group that is not there.
-    let group = entry("Bucket/a", Visibility::Group("lab".parse().unwrap()));
+    let lab: GroupName = "lab".parse().unwrap();
+    let client = peer.me.client().clone();
+    let create = CreateGroup { name: lab.clone() };
+    client.create_group(&create).await.unwrap();
+    // It was for all, and is for a group: which one was not said.
+    let group = entry("Bucket/a", Visibility::Group(lab.clone()));
     let new = public("Bucket/b");
     peer.list.put(&group);
     peer.list.put(&new);
     peer.shares.changed([group.clone(), new.clone()].map(CatalogChange::Publish));
-    peer.trouble("1 file for group:lab not published").await;
-    assert_eq!(peer.at_index().await, [new]);
-    let create = CreateGroup { name: "lab".parse().unwrap() };
-    peer.me.client().create_group(&create).await.unwrap();
+    peer.trouble("1 file for group:lab not published: it is not stated").await;
+    assert_eq!(peer.at_index().await, std::slice::from_ref(&new));
+    let reach = client.reach_of(&lab).await.unwrap().unwrap();
+    peer.shares.share_with(lab.clone(), reach);
     peer.published(2).await;
     assert_eq!(peer.at_index().await, peer.list.all());
 
     // A later group of the name is another.
-    let lab = "lab".parse().unwrap();
-    peer.me.client().delete_group(&lab).await.unwrap();
-    peer.me.client().create_group(&create).await.unwrap();
+    client.delete_group(&lab).await.unwrap();
+    client.create_group(&create).await.unwrap();
     peer.trouble("1 file for group:lab not published").await;
-    let at_index = peer.at_index().await;
-    assert!(at_index.iter().all(|entry| entry.visibility == Visibility::Public), "{at_index:?}");
+    assert_eq!(peer.at_index().await, std::slice::from_ref(&new));
+    // Also for a program that has begun anew and says what it said before.
+    let list =
+        List { entries: Mutex::new(peer.list.entries.lock().unwrap().clone()), ..List::default() };
+    let mut again = Peer::serve(peer.me.clone(), list);
+    again.shares.share_with(lab, reach);
+    again.trouble("1 file for group:lab not published").await;
+    assert_eq!(again.at_index().await, std::slice::from_ref(&new));
 }
 
 #[tokio::test]
@@ -311,8 +333,17 @@ async fn what_is_more_than_may_be_is_told_and_the_rest_published() {
     (0..300).for_each(|number| list.put(&public(&format!("Bucket/{number:03}"))));
     let config = IndexConfig { entries_per_user: 260, ..IndexConfig::default() };
     let mut peer = Peer::start(config, list).await;
-    peer.trouble("50 files not published").await;
-    assert_eq!(peer.at_index().await.len(), 250);
+    peer.trouble("40 files not published").await;
+    peer.ready().await;
+    assert_eq!(peer.at_index().await, peer.list.all()[..260]);
+
+    // What takes the place of something fits all the same, and keeps its place.
+    let other = Entry { content: ContentId::of(b"other"), ..public("Bucket/005") };
+    peer.list.put(&other);
+    peer.shares.changed([CatalogChange::Publish(other)]);
+    peer.published(260).await;
+    assert_eq!(peer.at_index().await, peer.list.all()[..260]);
+
     let gone: Vec<_> =
         (0..100).map(|number| peer.list.take(&format!("Bucket/{number:03}"))).collect();
     peer.shares.changed(gone);

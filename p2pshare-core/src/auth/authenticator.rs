@@ -30,10 +30,13 @@ pub trait Authenticator: Send + Sync {
     /// Whether users and passwords are those of a directory that is kept elsewhere. Then an account needs no password of
     /// its own: [`enroll`](Self::enroll) is not asked for one, and whoever is accepted for the first time gets an account
     /// where registration is open; else with an invite ([`Index::register`](crate::index::Index::register)), or by
-    /// [`Index::admit`](crate::index::Index::admit).
+    /// [`Index::admit`](crate::index::Index::admit). Operators are those who are admitted as such, or made so
+    /// ([`Index::set_operator`](crate::index::Index::set_operator)).
     ///
     /// Who leaves the directory cannot log in any more, but has sessions: end these with
-    /// [`Index::set_disabled`](crate::index::Index::set_disabled).
+    /// [`Index::set_disabled`](crate::index::Index::set_disabled). An account that is deleted is made anew at the next login;
+    /// one that is disabled keeps its user out. Passwords come as [`Password`]s, which have at least
+    /// [`Password::MIN_CHARS`] characters and are in Unicode's normal form C.
     fn is_directory(&self) -> bool {
         false
     }

@@ -107,6 +107,7 @@ impl Index {
         peer: &PeerId,
         rest: u32,
     ) -> StoreResult<()> {
+        // Who publishes meanwhile does not keep it from its end.
         let mut left = self.store().count_entries(peer).await?;
         while left > u64::from(rest) {
             let some = self.store().entries(peer, None, WITHDRAWN_AT_ONCE).await?;
@@ -114,6 +115,7 @@ impl Index {
                 break;
             }
             left = left.saturating_sub(some.len() as u64);
+            left = left.min(self.store().count_entries(peer).await?);
             let changes: Vec<_> =
                 some.into_iter().map(|entry| CatalogChange::Withdraw(entry.path)).collect();
             if self.store().publish(user, peer, &changes, self.now()).await?.is_none() {

@@ -65,9 +65,16 @@ struct Inner {
     presence: Mutex<Presence>,
     sessions: SessionCache,
     searches: Turns,
+    forgettings: Turns,
     /// What this process is called where several share a store.
     holder: String,
 }
+
+/// Searches of one user that may wait for each other.
+const SEARCHES: usize = 256;
+
+/// Peers that one user has forgotten at a time, one after the other.
+const FORGETTINGS: usize = 4;
 
 impl Index {
     /// An index over these parts.
@@ -86,7 +93,8 @@ impl Index {
             clock,
             presence: Mutex::default(),
             sessions: SessionCache::new(config.session_cache),
-            searches: Turns::default(),
+            searches: Turns::new(SEARCHES),
+            forgettings: Turns::new(FORGETTINGS),
             holder: format!("{:032x}", rand::random::<u128>()),
             config,
         };

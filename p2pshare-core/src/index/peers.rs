@@ -149,6 +149,8 @@ impl Index {
     ///
     /// Cancellation: some of it is withdrawn; the same call again goes on.
     pub async fn forget_peer(&self, caller: &Caller, peer: PeerId) -> Result<(), IndexError> {
+        let turn = self.inner.forgettings.take(&caller.user).await;
+        let _turn = turn.ok_or(IndexError::Busy("peers of yours are being forgotten already"))?;
         self.own_peer(caller, &peer).await?;
         // From now on nobody is sent there.
         self.presence().seen.remove(&peer);

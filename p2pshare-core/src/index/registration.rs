@@ -15,8 +15,8 @@ impl Index {
     /// Makes an account, if registration is open or the invite code is good. The first account of an index that takes
     /// registrations is its operator, with or without an invite.
     ///
-    /// Over a [directory](crate::auth::Authenticator::is_directory) the password is the one that the directory knows, and
-    /// whoever has an account gets the same again.
+    /// Over a [directory](crate::auth::Authenticator::is_directory) the password is the one that the directory knows, nobody
+    /// is an operator for coming first, and whoever has an account and no invite gets the same again.
     pub async fn register(
         &self,
         username: &Username,
@@ -61,9 +61,10 @@ impl Index {
         // A second time if another call makes it meanwhile.
         for _ in 0..2 {
             if let Some(user) = self.store().user(username).await? {
-                return match user.is_leaving() {
-                    true => Err(IndexError::WrongCredentials),
-                    false => Ok(user),
+                return match user {
+                    user if user.is_leaving() => Err(IndexError::WrongCredentials),
+                    user if user.disabled => Err(IndexError::AccountDisabled),
+                    user => Ok(user),
                 };
             }
             if self.registration() == Registration::Closed {
@@ -84,8 +85,9 @@ impl Index {
         verifier: Verifier,
         invite: Option<&InviteHash>,
     ) -> Result<User, IndexError> {
-        let mut user = self.new_user(username, verifier, true);
-        if self.store().insert_user(&user, true).await? {
+        // Whoever of a directory came first has been told nothing of that.
+        let mut user = self.new_user(username, verifier, !self.is_directory());
+        if user.operator && self.store().insert_user(&user, true).await? {
             return Ok(user);
         }
         user.operator = false;

@@ -1,4 +1,4 @@
-//! One search of a user at a time: who asks for many at once waits for their own, not everybody for theirs.
+//! One search of a user at a time, say: who asks for many at once waits for their own, not everybody for theirs.
 
 use std::{
     collections::HashMap,
@@ -9,12 +9,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::identity::Username;
 
-/// Searches of one user that may wait or run.
-const MOST: usize = 256;
-
-/// The turns of all users that search at the moment.
-#[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<HashMap<Username, Queue>>);
+/// The turns of all users that do something at the moment which takes long.
+#[derive(Debug)]
+pub(super) struct Turns {
+    queues: Mutex<HashMap<Username, Queue>>,
+    /// So many of one user may have the turn or wait for it.
+    most: usize,
+}
 
 #[derive(Debug)]
 struct Queue {
@@ -23,7 +24,7 @@ struct Queue {
     count: usize,
 }
 
-/// It is the turn of a search, until this is dropped.
+/// It is one's turn, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     // The turn goes on before the place is given up.
@@ -39,6 +40,10 @@ struct Place<'a> {
 }
 
 impl Turns {
+    pub(super) fn new(most: usize) -> Self {
+        Self { queues: Mutex::default(), most }
+    }
+
     /// Waits for the user's turn; `None` when far too many of them wait.
     ///
     /// Cancellation: the place is given up.
@@ -48,7 +53,7 @@ impl Turns {
             let queue = queues
                 .entry(user.clone())
                 .or_insert_with(|| Queue { turn: Arc::new(Semaphore::new(1)), count: 0 });
-            if queue.count >= MOST {
+            if queue.count >= self.most {
                 return None;
             }
             queue.count += 1;
@@ -62,7 +67,7 @@ impl Turns {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Username, Queue>> {
         // Nothing that holds the lock can panic half way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_user_has_one_turn_at_a_time_and_nothing_is_kept() {
-        let turns = Turns::default();
+        let turns = Turns::new(3);
         let (alice, bob) = ("alice".parse().unwrap(), "bob".parse().unwrap());
         let first = turns.take(&alice).now_or_never().flatten().unwrap();
         let mut second = Box::pin(turns.take(&alice));
@@ -101,7 +106,8 @@ mod tests {
 
     #[tokio::test]
     async fn far_too_many_are_turned_away() {
-        let turns = Turns::default();
+        const MOST: usize = 3;
+        let turns = Turns::new(MOST);
         let alice = "alice".parse().unwrap();
         let mut waiting: Vec<_> = (0..MOST).map(|_| Box::pin(turns.take(&alice))).collect();
         let has_turn: Vec<_> =

@@ -84,8 +84,8 @@ async fn check(uri: &StoreUri) -> Result<(), CliError> {
     }
     if !wrong.is_empty() {
         return Err(CliError::Failed(format!(
-            "{uri} is not in order, see above: restore a backup, or if there is none, let `store copy` read what can be \
-             read into a new store"
+            "{uri} is not in order, see above: if an index runs, stop it and check again; what is still wrong then is \
+             mended by a backup alone"
         )));
     }
     print(&format!("in order: {}", told(&surveyed(&*store, "read").await.map_err(of(uri))?)))

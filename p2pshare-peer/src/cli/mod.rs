@@ -130,6 +130,7 @@ async fn work(context: &Context, command: Command) -> Result<(), CliError> {
         Command::Login(args) => account::login(context, args).await,
         Command::Logout(args) => account::logout(context, args).await,
         Command::Password(args) => account::change_password(context, &args).await,
+        Command::DeleteAccount(args) => account::delete(context, args).await,
         Command::Whoami => account::whoami(context).await,
         Command::Share(args) => {
             Box::pin(share::share(context, args, &stop_on_signal(output))).await

@@ -7,7 +7,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use p2pshare_core::{api::CatalogChange, path::SharePath, transfer::GuardedSource};
+use p2pshare_core::{
+    api::CatalogChange,
+    identity::{GroupName, Reach},
+    path::SharePath,
+    transfer::GuardedSource,
+};
 use tokio::sync::{Mutex as Turns, Notify};
 use tokio_util::sync::CancellationToken;
 
@@ -26,8 +31,9 @@ const MOST_CHANGES: usize = 100_000;
 ///
 /// What the source delivers to a caller depends on nothing but the source
 /// ([`GuardedSource::within`]): what is listed for a group alone must be delivered within that group's reach alone
-/// ([`IndexClient::reach_of`](crate::index_client::IndexClient::reach_of)).
-/// [`OpenSource`](p2pshare_core::transfer::OpenSource) fits what everybody may have.
+/// ([`IndexClient::reach_of`](crate::index_client::IndexClient::reach_of)), and is published only once it was
+/// [stated](Self::share_with) which group that is. [`OpenSource`](p2pshare_core::transfer::OpenSource) fits what everybody may
+/// have.
 ///
 /// When the peer comes online, when the index has another number of entries than it acknowledged, and every hour or later,
 /// the whole list is compared with the one that the index has. Between these only what [`changed`](Self::changed) was told
@@ -44,7 +50,7 @@ struct Inner {
     /// Something is to be published.
     wake: Notify,
     /// Held by whoever publishes.
-    groups: Turns<Groups>,
+    turn: Turns<()>,
 }
 
 #[derive(Default)]
@@ -56,16 +62,26 @@ struct State {
     is_true: bool,
     published: u64,
     refused: bool,
+    groups: Groups,
 }
 
 impl CollectionShares {
     /// Shares what `collection` lists and `source` delivers.
     pub fn new(source: Arc<dyn GuardedSource>, collection: Arc<dyn Collection>) -> Self {
-        let (state, wake, groups) = (Mutex::default(), Notify::new(), Turns::default());
-        Self { inner: Arc::new(Inner { source, collection, state, wake, groups }) }
+        let (state, wake, turn) = (Mutex::default(), Notify::new(), Turns::default());
+        Self { inner: Arc::new(Inner { source, collection, state, wake, turn }) }
     }
 
-    /// Has changes published: the collection lists these now, or no more. Of several for one path the last one counts. They
+    /// What is listed for a group of this name is for the one with this reach, from now on: a later group of the name is
+    /// another, and nothing is published to it. To be kept by whoever embeds this, and said at each start.
+    pub fn share_with(&self, group: GroupName, reach: Reach) {
+        let mut state = self.state();
+        state.groups.insert(group, reach);
+        state.is_lost = true;
+        self.inner.wake.notify_one();
+    }
+
+    /// Has changes published: the collection lists these by now, or no more. Of several for one path the last one counts. They
     /// are kept until the index can be told.
     pub fn changed(&self, changes: impl IntoIterator<Item = CatalogChange>) {
         let mut state = self.state();
@@ -82,23 +98,24 @@ impl CollectionShares {
     /// Publishes what has changed, or whatever differs if `all` may.
     async fn send(&self, peer: &OwnPeer, all: bool) -> Result<PublishReport, PublishError> {
         // One at a time: what is sent later is newer.
-        let mut groups = self.inner.groups.lock().await;
-        let (pending, all) = {
+        let _turn = self.inner.turn.lock().await;
+        let (pending, all, groups) = {
             let mut state = self.state();
             // Until all of this is done, also if nobody waits for that any more.
             let was_true = mem::replace(&mut state.is_true, false);
             let is_lost = mem::take(&mut state.is_lost);
-            (mem::take(&mut state.pending), all || is_lost || !was_true)
+            let all = all || is_lost || !was_true;
+            (mem::take(&mut state.pending), all, state.groups.clone())
         };
-        let mut sending = Sending::new(peer.index(), &mut groups);
-        if all {
-            sending.compare(&*self.inner.collection).await?;
+        let compare = || Sending::new(peer.index(), &groups).compare(&*self.inner.collection);
+        let report = if all {
+            compare().await?
         } else {
-            for change in pending.into_values() {
-                sending.add(change).await?;
-            }
-        }
-        let report = sending.end().await?;
+            let sending = Sending::new(peer.index(), &groups);
+            let report = sending.changes(pending.into_values()).await?;
+            // What of it takes the place of something, and may be done, only a comparison tells.
+            if report.refused.is_empty() { report } else { compare().await? }
+        };
         let mut state = self.state();
         state.refused = !report.refused.is_empty();
         state.is_true = !state.refused;

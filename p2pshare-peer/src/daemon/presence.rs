@@ -385,6 +385,7 @@ fn is_passing(error: &DaemonError) -> bool {
         | DaemonError::IndexKeys(IndexKeysError::Index(error))
         | DaemonError::Announce(AnnounceFailure::Keys(IndexKeysError::Index(error)))
         | DaemonError::Publish(PublishError::Index(error)) => error.is_passing(),
+        DaemonError::Publish(PublishError::Collection(_)) => true,
         other => is_unknown(other),
     }
 }

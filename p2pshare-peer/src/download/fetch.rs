@@ -311,7 +311,7 @@ impl Fetcher {
 
     /// The same as [`there`](Self::there), as far as it is known of the place.
     async fn there_at(&self, wanted: &Wanted, place: &Place) -> Result<There, FetchError> {
-        match &place.file {
+        match place.just_seen() {
             Some(file) => self.found(wanted, Some(file.clone())),
             None => self.there(wanted).await,
         }

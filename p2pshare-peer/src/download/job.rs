@@ -209,15 +209,20 @@ struct Job<'a> {
 impl Job<'_> {
     async fn fetch_small(&self, mut groups: BoxStream<'_, Vec<(u64, Wanted)>>) {
         while let Some(group) = groups.next().await {
-            let contents: Vec<_> = group.iter().map(|(_, one)| one.content).collect();
-            // If it fails each content is asked for by itself, and fails with its own cause.
-            let primed = self.fetcher.locator.prime(&contents);
-            if let Some(Err(error)) = self.fetcher.cancel.run_until_cancelled(primed).await {
-                tracing::debug!(%error, "asking for many contents at once failed");
-            }
             let looking = place::look_at(group.iter().map(|(_, one)| one));
             let places = self.fetcher.cancel.run_until_cancelled(looking).await;
             let places = places.unwrap_or_else(|| group.iter().map(|_| Place::default()).collect());
+            // Nobody is asked for what is there.
+            let wanted = group.iter().zip(&places).map(|((_, one), place)| (one.content, place));
+            let wanted = wanted.filter(|(content, place)| !place.has(content));
+            let contents: Vec<_> = wanted.map(|(content, _)| content).collect();
+            if !contents.is_empty() {
+                // If it fails each content is asked for by itself, and fails with its own cause.
+                let primed = self.fetcher.locator.prime(&contents);
+                if let Some(Err(error)) = self.fetcher.cancel.run_until_cancelled(primed).await {
+                    tracing::debug!(%error, "asking for many contents at once failed");
+                }
+            }
             let group = stream::iter(group.into_iter().zip(places));
             let fetch = |((number, one), place)| self.fetch(number, one, place);
             group.for_each_concurrent(SMALL_AT_ONCE, fetch).await;

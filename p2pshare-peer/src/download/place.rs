@@ -8,23 +8,30 @@ use std::{
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
     thread,
+    time::{Duration, Instant},
 };
 
 use futures::future::join_all;
-use p2pshare_core::{content::PIECE_LEN, transfer::SinkError};
+use p2pshare_core::{
+    content::{ContentId, PIECE_LEN},
+    transfer::SinkError,
+};
 
 use super::{
     Wanted,
     existing::{CancelOnDrop, Hashed, hash_existing},
 };
 
+/// What was seen is relied on for so long.
+const A_MOMENT: Duration = Duration::from_secs(2);
+
 /// What is known of a place.
 #[derive(Debug, Default)]
 pub(super) struct Place {
     /// Nothing was there a moment ago.
     pub(super) is_free: bool,
-    /// The small file that was there.
-    pub(super) file: Option<Hashed>,
+    /// The small file that was there, and when.
+    pub(super) file: Option<(Hashed, Instant)>,
     closed: Option<Closed>,
 }
 
@@ -38,6 +45,16 @@ struct Closed {
 }
 
 impl Place {
+    /// Whether a small file with this content was there.
+    pub(super) fn has(&self, content: &ContentId) -> bool {
+        self.file.as_ref().is_some_and(|((manifest, _), _)| manifest.id() == *content)
+    }
+
+    /// The small file that was there a moment ago. Later it may be gone, or another one.
+    pub(super) fn just_seen(&self) -> Option<&Hashed> {
+        self.file.as_ref().filter(|(_, at)| at.elapsed() < A_MOMENT).map(|(file, _)| file)
+    }
+
     /// Whether something could be written there a moment ago, so that nothing is fetched in vain.
     ///
     /// # Errors
@@ -83,7 +100,10 @@ impl Folders {
         Place {
             is_free: found.is_err_and(|error| error.kind() == ErrorKind::NotFound),
             // Whatever else is there is looked at when it comes to it.
-            file: is_small.then(|| hash_existing(target, stop).ok().flatten()).flatten(),
+            file: is_small
+                .then(|| hash_existing(target, stop).ok().flatten())
+                .flatten()
+                .map(|file| (file, Instant::now())),
             closed: above(target).and_then(|folder| self.closed(folder)),
         }
     }
@@ -137,8 +157,6 @@ fn above(path: &Path) -> Option<&Path> {
 
 #[cfg(test)]
 mod tests {
-    use p2pshare_core::content::ContentId;
-
     use super::*;
 
     /// Whether nothing is there, and why nothing can be written there.
@@ -182,7 +200,7 @@ mod tests {
             .map(|name| Wanted { content: ContentId::of(b"x"), size: 1, target: path(name) })
             .collect();
         let places = look_at(wanted.iter()).await;
-        let hashed = places.iter().map(|place| place.file.as_ref().map(|(file, _)| file.id()));
+        let hashed = places.iter().map(|place| place.just_seen().map(|(file, _)| file.id()));
         let hello = Some(ContentId::of(b"hello"));
         assert_eq!(hashed.collect::<Vec<_>>(), [hello, None, None, None, hello]);
         assert!(places.iter().all(|place| place.check().is_ok()));

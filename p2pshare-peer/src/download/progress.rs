@@ -24,6 +24,8 @@ pub struct JobProgress {
     settled: AtomicU64,
     /// Bytes of files that are not fetched any more, that have come over the network.
     received: AtomicU64,
+    /// Bytes of complete files of which nothing had to come.
+    found: AtomicU64,
     running: Mutex<HashMap<u64, FileProgress>>,
     /// Its value is never read, only that it changes.
     begun: watch::Sender<()>,
@@ -69,11 +71,11 @@ impl JobProgress {
         u32::try_from(distinct.len()).unwrap_or(u32::MAX)
     }
 
-    /// Bytes that have come over the network, of use or not.
-    pub fn received(&self) -> u64 {
+    /// Bytes that have come over the network, of use or not, and those that were found to be there: whether anything moves.
+    pub fn moved(&self) -> u64 {
         let running = self.running();
         let coming: u64 = running.values().map(FileProgress::received).sum();
-        self.received.load(Relaxed) + coming
+        self.received.load(Relaxed) + self.found.load(Relaxed) + coming
     }
 
     /// The files that are fetched at the moment, by their numbers.
@@ -128,7 +130,10 @@ impl JobProgress {
             }
             never
         });
-        self.received.fetch_add(file.received(), Relaxed);
+        match file.received() {
+            0 if complete => self.found.fetch_add(wanted.size, Relaxed),
+            received => self.received.fetch_add(received, Relaxed),
+        };
         // Of what failed as much is done as came of it.
         let done = if complete { wanted.size } else { file.verified().min(wanted.size) };
         self.settled.fetch_add(done, Relaxed);
@@ -211,5 +216,28 @@ impl FileProgress {
 
     pub(super) fn open(&self, source: PartialSource) {
         self.opened.send_replace(Opened::Open(source));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_moves_as_what_comes_does() {
+        let progress = JobProgress::default();
+        let wanted = Wanted { content: ContentId::of(b"x"), size: 10, target: "x".into() };
+        progress.expect(30);
+        let begin = |number| progress.begin(number, &wanted);
+        begin(0);
+        progress.end(0, &wanted, true);
+        assert_eq!((progress.done(), progress.moved()), (10, 10));
+        begin(1);
+        progress.end(1, &wanted, false);
+        assert_eq!((progress.done(), progress.moved()), (10, 10));
+        begin(2).receive(7);
+        assert_eq!(progress.moved(), 17);
+        progress.end(2, &wanted, true);
+        assert_eq!((progress.done(), progress.moved()), (20, 17));
     }
 }

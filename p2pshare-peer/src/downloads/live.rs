@@ -162,8 +162,8 @@ impl Live {
     pub(super) fn measure(&mut self, now: Instant) -> bool {
         let Phase::Runs { attempt, .. } = &self.phase else { return false };
         let before = self.meter.rate();
-        let received = attempt.progress.received();
-        self.meter.note(received, now);
+        let moved = attempt.progress.moved();
+        self.meter.note(moved, now);
         let cleared = self.note_gain();
         cleared || self.meter.rate() > 0 || before > 0 || self.meter.stalled(now).is_some()
     }

@@ -49,16 +49,16 @@ pub(super) struct Folders {
     followed: BTreeMap<PathBuf, Option<Identity>>,
 }
 
-/// Device and inode of a folder, by which the system follows it, whatever its name.
+/// Device and inode of a folder, by which Linux follows it, whatever its name.
 type Identity = (u64, u64);
 
-#[cfg(unix)]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn identity(folder: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(folder).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-#[cfg(not(unix))]
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn identity(_: &Path) -> Option<Identity> {
     None
 }

@@ -250,3 +250,26 @@ fn a_lost_peer_is_removed_from_another_one_of_its_user() {
     assert_eq!((hits("thesis"), hits("notes")), (0, 1));
     assert_eq!(alice.ok(["peers"]).all("peer").len(), 1);
 }
+
+#[test]
+fn an_account_is_deleted_by_its_user() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    alice.share_file("film", &noise(1000, 5));
+    alice.ok(["group", "create", "lab"]);
+    let said = alice.fails(2, ["delete-account", "bob"]);
+    assert!(said.contains("you are logged in as alice"), "{said}");
+    let mut wrong = alice.command(["delete-account", "alice"]);
+    wrong.env("P2PSHARE_PASSWORD", "not her password");
+    Process::start(wrong).wait().expect_code(3);
+    bob.ok(["search", "film"]).one("hit");
+
+    let deleted = alice.ok(["delete-account", "alice"]);
+    assert_eq!(deleted.one("account_deleted")["username"], "alice");
+    let warning = deleted.one("warning").to_string();
+    assert!(warning.contains("lab"), "{warning}");
+    assert!(bob.run(["search", "film"]).all("hit").is_empty());
+    alice.fails(3, ["whoami"]);
+    alice.fails(3, ["login", "alice"]);
+    assert!(alice.path("film").exists());
+}

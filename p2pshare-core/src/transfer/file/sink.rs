@@ -115,18 +115,33 @@ impl FileSink {
             if !sink.already_complete()
                 && let Err(error) = write()
             {
-                // Nothing can go on with it, and of many files on a full disk very many would be left.
-                let _ = fs::remove_file(sink.part_path());
+                sink.abandon();
                 return Err(error);
             }
             Ok(sink)
         };
         let sink = blocking(target, work).await?;
-        if let Err(error) = sink.finish().await {
-            let _ = tokio::fs::remove_file(sink.part_path()).await;
-            return Err(error);
+        let finished = sink.finish().await;
+        let stamp = sink.stamp();
+        if finished.is_err() {
+            let abandon = move || {
+                sink.abandon();
+                Ok(())
+            };
+            let _ = blocking(target, abandon).await;
         }
-        Ok(sink.stamp())
+        finished.map(|()| stamp)
+    }
+
+    /// Removes the part file, if it is still there under its name: nothing can go on with that of a single piece, and of many
+    /// files on a full disk very many would be left. Blocks.
+    fn abandon(&self) {
+        let part = &self.inner.part;
+        if let Ok(metadata) = part.file.metadata()
+            && sys::is_at(&metadata, &part.path).unwrap_or(false)
+        {
+            let _ = fs::remove_file(&part.path);
+        }
     }
 
     /// The manifest that an unfinished download of a content to this target left, verified; `None` when there is none

@@ -56,6 +56,16 @@ pub struct ChangePasswordArgs {
     pub password_stdin: bool,
 }
 
+/// `delete-account`
+#[derive(Debug, Args)]
+pub struct DeleteAccountArgs {
+    /// Your name, so that it is no mistake.
+    pub user: Username,
+    /// How the password is given.
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
 /// `group …`
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {

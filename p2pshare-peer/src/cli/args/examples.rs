@@ -17,6 +17,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "password",
         "p2pshare-peer password\nprintf '%s\\n' \"$OLD\" \"$NEW\" | p2pshare-peer password --password-stdin",
     ),
+    ("delete-account", "p2pshare-peer delete-account alice"),
     ("whoami", "p2pshare-peer whoami\np2pshare-peer whoami --json"),
     (
         "share",
@@ -60,6 +61,9 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("link", "p2pshare-peer link alice:/Films/Nosferatu.mkv"),
     ("push", "p2pshare-peer push notes.pdf bob\np2pshare-peer push Photos 'a film.mkv' bob"),
     ("status", "p2pshare-peer status\np2pshare-peer status --json"),
+    ("peers", "p2pshare-peer peers\np2pshare-peer peers remove 3f9c2a1b"),
+    ("peers list", "p2pshare-peer peers list --json"),
+    ("peers remove", "p2pshare-peer peers remove 3f9c2a1b"),
     ("doctor", "p2pshare-peer doctor\np2pshare-peer doctor --json"),
     (
         "group",
@@ -155,7 +159,7 @@ mod tests {
                     at = deeper;
                 }
                 // What a group of commands is for may take another command too.
-                let is_group = ["group", "invite", "config", "downloads"].contains(path);
+                let is_group = ["group", "invite", "config", "downloads", "peers"].contains(path);
                 assert!(is_group || called.join(" ") == *path, "{line} is no example of {path}");
             }
         }

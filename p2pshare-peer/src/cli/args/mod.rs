@@ -13,8 +13,8 @@ mod share;
 mod transfer;
 
 pub(super) use account::{
-    ChangePasswordArgs, GroupCommand, InviteCommand, LoginArgs, LogoutArgs, PasswordArgs,
-    PeersCommand, RegisterArgs,
+    ChangePasswordArgs, DeleteAccountArgs, GroupCommand, InviteCommand, LoginArgs, LogoutArgs,
+    PasswordArgs, PeersCommand, RegisterArgs,
 };
 pub(super) use asked::Asked;
 pub(super) use config::ConfigCommand;
@@ -107,6 +107,8 @@ pub enum Command {
     Whoami,
     /// Change your password. Your other sessions end, on all machines.
     Password(ChangePasswordArgs),
+    /// Delete your account, with all that it published and the groups that it owns.
+    DeleteAccount(DeleteAccountArgs),
     /// Share files and folders. Sharing again hashes only what changed.
     Share(ShareArgs),
     /// Stop sharing.

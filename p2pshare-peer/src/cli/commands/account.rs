@@ -1,9 +1,9 @@
-//! `register`, `login`, `logout`, `password`, `whoami`.
+//! `register`, `login`, `logout`, `password`, `delete-account`, `whoami`.
 
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use p2pshare_core::{
-    api::{ChangePassword, Login, ProblemKind, Register},
+    api::{ChangePassword, DeleteAccount, Login, ProblemKind, Register},
     auth::{Password, PasswordError},
     identity::Username,
 };
@@ -14,7 +14,10 @@ use super::{catalog::open_catalog, running::settle};
 use crate::{
     account::SavedSession,
     cli::{
-        args::{ChangePasswordArgs, LoginArgs, LogoutArgs, PasswordArgs, RegisterArgs},
+        args::{
+            ChangePasswordArgs, DeleteAccountArgs, LoginArgs, LogoutArgs, PasswordArgs,
+            RegisterArgs,
+        },
         context::Context,
         exit::{CliError, Exit},
     },
@@ -151,6 +154,36 @@ pub(crate) async fn change_password(
         session.username
     ));
     context.output.event("password_changed", json!({ "username": session.username }));
+    Ok(())
+}
+
+pub(crate) async fn delete(context: &Context, args: DeleteAccountArgs) -> Result<(), CliError> {
+    let (session, client) = context.session_client()?;
+    if args.user != session.username {
+        return Err(usage(format!(
+            "you are logged in as {}, not as {}: nothing was deleted",
+            session.username, args.user
+        )));
+    }
+    let groups = client.groups().await?.groups.into_iter();
+    let owned = groups.filter(|group| group.owner == session.username);
+    let owned: Vec<_> = owned.map(|group| group.name.to_string()).collect();
+    if !owned.is_empty() {
+        context.output.warn(format!(
+            "these groups end with your account, and what others share with them is not found any more: {} (`group \
+             transfer` gives one to another member)",
+            owned.join(", ")
+        ));
+    }
+    let password = read_password(&args.password, Ask::Once)?;
+    client.delete_account(&DeleteAccount { password }).await?;
+    SavedSession::forget(&context.dir)?;
+    settle(&context.dir).await;
+    context.output.line(format!(
+        "Deleted the account {} with all that it published. Your files stay where they are.",
+        session.username
+    ));
+    context.output.event("account_deleted", json!({ "username": session.username }));
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use p2pshare_core::{
 use serde_json::json;
 use tokio::{
     task::JoinHandle,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,9 @@ use crate::{
     local::client::LocalClient,
     publish::OwnPeer,
 };
+
+/// So long the index may take to say which keys it has, after a download has failed.
+const KEYS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// As an output: to standard output.
 const STDOUT: &str = "-";
@@ -174,8 +177,10 @@ pub(crate) async fn get(
     }
     let ended = conclude(context, files, args.wait, report);
     // Grants of an index with other keys open nothing, and neither waiting nor trying again helps.
+    let asked = timeout(KEYS_PATIENCE, me.index_keys().refresh(me.client()));
     if ended.is_err()
-        && let Err(changed @ IndexKeysError::Changed) = me.index_keys().refresh(me.client()).await
+        && !cancel.is_cancelled()
+        && let Ok(Err(changed @ IndexKeysError::Changed)) = asked.await
     {
         return Err(changed.into());
     }
@@ -249,7 +254,7 @@ async fn follow(progress: &JobProgress, shown: &crate::cli::progress::Progress) 
     loop {
         tick.tick().await;
         if progress.total() > 0 {
-            shown.set_moved(progress.done(), progress.total(), progress.received());
+            shown.set_moved(progress.done(), progress.total(), progress.moved());
         }
     }
 }
