@@ -86,6 +86,10 @@ pub(crate) fn typed_path(text: &str) -> Result<SharePath, PathError> {
 
 /// What a text may be meant to be that lacks a slash.
 fn meant(text: &str) -> String {
+    if text.starts_with("p2pshare:") {
+        return "; a link goes on with the address of its index, as in p2pshare:https://…"
+            .to_owned();
+    }
     let meant = || {
         let (owner, path) = text.split_once(':')?;
         let (owner, path) = (owner.parse::<Username>().ok()?, SharePath::parse(path).ok()?);
@@ -128,6 +132,8 @@ mod tests {
         assert!(told.ends_with("did you mean \"bob:/Films/x\"?"), "{told}");
         let told = "what is: this".parse::<Target>().unwrap_err().to_string();
         assert!(!told.contains("did you mean"), "{told}");
+        let told = "p2pshare:half-a-link".parse::<Target>().unwrap_err().to_string();
+        assert!(told.ends_with("as in p2pshare:https://…"), "{told}");
     }
 
     #[test]
