@@ -200,7 +200,8 @@ mod tests {
             .map(|name| Wanted { content: ContentId::of(b"x"), size: 1, target: path(name) })
             .collect();
         let places = look_at(wanted.iter()).await;
-        let hashed = places.iter().map(|place| place.just_seen().map(|(file, _)| file.id()));
+        let id = |place: &Place| place.file.as_ref().map(|((file, _), _)| file.id());
+        let hashed = places.iter().map(id);
         let hello = Some(ContentId::of(b"hello"));
         assert_eq!(hashed.collect::<Vec<_>>(), [hello, None, None, None, hello]);
         assert!(places.iter().all(|place| place.check().is_ok()));

@@ -337,7 +337,7 @@ fn conclude(context: &Context, files: u64, waited: u64, report: JobReport) -> Re
             "fetched": report.fetched,
             "bytes": report.bytes,
             "there": report.there,
-            "failed": failed,
+            "failed": failed + untried,
             "untried": untried,
         }),
     );

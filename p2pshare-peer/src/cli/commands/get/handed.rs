@@ -166,6 +166,7 @@ impl Follower<'_> {
     async fn conclude(&mut self, download: Download) -> Result<(), CliError> {
         let output = self.context.output;
         let (mut fetched, mut there, mut failed, mut waiting, mut got) = (0, 0, 0, 0, 0);
+        let mut untried = 0;
         let mut gravest: Option<(String, Cause)> = None;
         let mut told = 0_u64;
         let mut after = None;
@@ -192,6 +193,7 @@ impl Follower<'_> {
                             false => ("failed", &mut failed),
                         };
                         *number += 1;
+                        untried += u64::from(!waits && state != FileState::Failed);
                         // What keeps all from being fetched is said of those whose turn did not come.
                         let why = file.error.as_ref().or(download.error.as_ref());
                         let why = why.cloned().unwrap_or_else(|| download.state.to_string());
@@ -234,6 +236,7 @@ impl Follower<'_> {
         let mut counts =
             json!({ "fetched": fetched, "bytes": got, "there": there, "failed": failed });
         if download.state.is_settled() {
+            counts["untried"] = untried.into();
             output.event("done", counts);
         } else {
             counts["waiting"] = waiting.into();
