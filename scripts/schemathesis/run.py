@@ -28,8 +28,8 @@ CHECKS = [
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
     "response_schema_conformance", "negative_data_rejection", "unsupported_method", "allow_header_conformance",
 ]
-# They end the session, or the one peer with its files, that the run needs; the run as nobody makes them too.
-ENDING = ["log_out", "log_out_everywhere", "forget_peer"]
+# They end what the run needs, the session or the peer with its files; the run as nobody makes them too.
+ENDING = ["log_out", "log_out_everywhere", "leave", "forget_peer"]
 # Many requests from one address are the point here.
 OPTIONS = [
     "--store", "memory:", "--log", "error", "--logins-per-address", "0", "--logins-per-account", "0",
