@@ -56,7 +56,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     pending: BTreeMap<SharePath, CatalogChange>,
-    /// Changes were too many to be kept.
+    /// All is to be compared: changes were too many to be kept, or a group was stated.
     is_lost: bool,
     /// All was compared, and whatever came of it was acknowledged.
     is_true: bool,

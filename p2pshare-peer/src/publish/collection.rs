@@ -1,10 +1,6 @@
 //! Publishing what is in no catalog.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, VecDeque},
-    error::Error,
-};
+use std::{cmp::Ordering, collections::BTreeMap, error::Error};
 
 use async_trait::async_trait;
 use p2pshare_core::{
@@ -15,10 +11,11 @@ use p2pshare_core::{
     path::SharePath,
 };
 
-use super::{CatalogIndex, PublishError, PublishReport, index::entries};
-
-/// Entries that are asked for at a time.
-const PAGE: u16 = 1000;
+use super::{
+    CatalogIndex, PublishError, PublishReport,
+    index::entries,
+    pages::{Ours, Theirs},
+};
 
 /// Changes that are sent at a time; no fewer for want of time.
 const BATCH: usize = 250;
@@ -109,8 +106,8 @@ impl<'a> Sending<'a> {
                 (None, Some(_)) => Ordering::Greater,
                 (Some(our), Some(their)) => our.path.cmp(&their.path),
             };
-            let our = if order.is_le() { ours.page.pop_front() } else { None };
-            let their = if order.is_ge() { theirs.page.pop_front() } else { None };
+            let our = if order.is_le() { ours.next() } else { None };
+            let their = if order.is_ge() { theirs.next() } else { None };
             match (our, their) {
                 (Some(our), their) if their.as_ref() != Some(&our) => {
                     self.add(CatalogChange::Publish(our), their.is_some()).await?;
@@ -120,7 +117,7 @@ impl<'a> Sending<'a> {
             }
         }
         self.flush().await?;
-        self.report.total.get_or_insert(theirs.count);
+        self.report.total.get_or_insert(theirs.count());
         Ok(self.report)
     }
 
@@ -301,63 +298,4 @@ impl<'a> Sending<'a> {
 fn halves(mut all: Vec<Change>) -> [Vec<Change>; 2] {
     let second = all.split_off(all.len() / 2);
     [second, all]
-}
-
-/// A collection, page by page.
-struct Ours<'a> {
-    collection: &'a dyn Collection,
-    page: VecDeque<Entry>,
-    last: Option<SharePath>,
-    is_all: bool,
-}
-
-impl<'a> Ours<'a> {
-    fn of(collection: &'a dyn Collection) -> Self {
-        Self { collection, page: VecDeque::new(), last: None, is_all: false }
-    }
-
-    async fn first(&mut self) -> Result<Option<&Entry>, PublishError> {
-        if self.page.is_empty() && !self.is_all {
-            let page = self.collection.entries(self.last.as_ref(), PAGE).await;
-            self.page = page.map_err(PublishError::Collection)?.into();
-            self.is_all = self.page.is_empty();
-            for entry in &self.page {
-                if self.last.as_ref().is_some_and(|last| *last >= entry.path) {
-                    let path = entry.path.clone();
-                    return Err(PublishError::Collection(format!("{path} is out of order").into()));
-                }
-                self.last = Some(entry.path.clone());
-            }
-        }
-        Ok(self.page.front())
-    }
-}
-
-/// What an index has of the peer, page by page.
-struct Theirs<'a> {
-    index: &'a dyn CatalogIndex,
-    page: VecDeque<Entry>,
-    last: Option<SharePath>,
-    is_all: bool,
-    count: u64,
-}
-
-impl<'a> Theirs<'a> {
-    fn of(index: &'a dyn CatalogIndex) -> Self {
-        Self { index, page: VecDeque::new(), last: None, is_all: false, count: 0 }
-    }
-
-    async fn first(&mut self) -> Result<Option<&Entry>, PublishError> {
-        if self.page.is_empty() && !self.is_all {
-            let page = entries(self.index, self.last.clone(), PAGE.into()).await?;
-            // A list that does not go on has ended, whatever its index says.
-            let first = page.entries.first().map(|first| &first.path);
-            let goes_on = first.is_some_and(|first| Some(first) > self.last.as_ref());
-            self.page = if goes_on { page.entries.into() } else { VecDeque::new() };
-            self.is_all = !(goes_on && page.more);
-            self.last = self.page.back().map(|last| last.path.clone());
-            self.count += self.page.len() as u64;
-        }
-        Ok(self.page.front())
-    }
 }

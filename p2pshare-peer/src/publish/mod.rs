@@ -4,6 +4,7 @@ mod announce;
 mod collection;
 mod index;
 mod own;
+mod pages;
 mod reconcile;
 mod run;
 
