@@ -146,3 +146,16 @@ async fn the_manifest_is_kept_until_all_is_permanent() {
     sink.inner.part.finish();
     assert!(!kept().await);
 }
+
+#[tokio::test]
+async fn a_file_of_somebody_else_is_not_abandoned() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = sink(&folder.path().join("own")).await;
+    own.abandon();
+    assert!(!own.part_path().exists());
+    let replaced = sink(&folder.path().join("replaced")).await;
+    fs::remove_file(replaced.part_path()).unwrap();
+    fs::write(replaced.part_path(), "of somebody else").unwrap();
+    replaced.abandon();
+    assert_eq!(fs::read_to_string(replaced.part_path()).unwrap(), "of somebody else");
+}
