@@ -165,6 +165,17 @@ pub(super) fn for_tool(args: ToolArgs) -> Result<(Data, Log), CliError> {
     Ok((data(args.data.or(file.data))?, log(&args.log, "warn")?))
 }
 
+/// The same for what works on what is in a store, which one in memory has only while its index runs.
+pub(super) fn for_stored(args: ToolArgs, what: &str) -> Result<(Data, Log), CliError> {
+    let (data, log) = for_tool(args)?;
+    if data.store == StoreUri::Memory {
+        return Err(CliError::Usage(format!(
+            "a store in memory has no {what} when no index runs: name a store with --store or --data-dir"
+        )));
+    }
+    Ok((data, log))
+}
+
 fn read(file: &ConfigFile) -> Result<File, CliError> {
     let Some(path) = &file.path else {
         return Ok(File::default());

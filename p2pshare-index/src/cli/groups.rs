@@ -5,24 +5,17 @@ use serde_json::json;
 
 use super::{
     args::{GroupArgs, GroupCommand},
-    config::for_tool,
+    config::for_stored,
     error::CliError,
     logging, print, runtime,
-    store::StoreUri,
     users::existing,
 };
 
 /// Does one command.
 pub(super) fn run(args: GroupArgs) -> Result<(), CliError> {
-    let (data, log) = for_tool(args.tool)?;
+    let (data, log) = for_stored(args.tool, "groups")?;
     let command = args.command;
     logging::start(log);
-    if data.store == StoreUri::Memory {
-        return Err(CliError::Usage(
-            "a store in memory has no groups when no index runs: name a store with --store or --data-dir"
-                .to_owned(),
-        ));
-    }
     runtime()?.block_on(async { work(&existing(&data).await?, command).await })
 }
 

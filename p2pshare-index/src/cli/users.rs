@@ -17,7 +17,7 @@ use p2pshare_core::{
 
 use super::{
     args::{UserArgs, UserCommand},
-    config::{Data, for_tool},
+    config::{Data, for_stored},
     error::CliError,
     logging,
     password::new_password,
@@ -31,15 +31,9 @@ const MAX_ANSWER: u64 = 100;
 
 /// Does one command.
 pub(super) fn run(args: UserArgs) -> Result<(), CliError> {
-    let (data, log) = for_tool(args.tool)?;
+    let (data, log) = for_stored(args.tool, "accounts")?;
     let command = args.command;
     logging::start(log);
-    if data.store == StoreUri::Memory {
-        return Err(CliError::Usage(
-            "a store in memory has no accounts when no index runs: name a store with --store or --data-dir"
-                .to_owned(),
-        ));
-    }
     runtime()?.block_on(work(&data, command))
 }
 
