@@ -27,7 +27,8 @@ fn every_law_holds() {
 fn every_history_has_the_answers_of_the_memory_store() {
     let Some(set) = ReplicaSet::start(3, 1000) else { return };
     let databases = Databases::of(&set);
-    histories_agree(async || databases.store().await, 12);
+    // Each takes a real database many seconds; others come with each run.
+    histories_agree(async || databases.store().await, 6);
 }
 
 #[test]
