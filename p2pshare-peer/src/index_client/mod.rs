@@ -288,9 +288,17 @@ fn http_client(url: &IndexUrl) -> Result<reqwest::Client, ClientError> {
         .tcp_nodelay(true);
     let builder = match url.pin() {
         Some(pin) => builder.tls_backend_preconfigured(pin::client_config(pin)),
+        // Reading the system's certificates takes as long as all else that a short command does.
+        None if !url.is_encrypted() && !has_proxy() => builder.tls_certs_only([]),
         None => builder,
     };
     builder.build().map_err(|error| ClientError::unreachable(url, &error))
+}
+
+/// Whether the environment names a proxy for plain HTTP. To it a connection may be encrypted.
+fn has_proxy() -> bool {
+    let names = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+    names.into_iter().any(|name| std::env::var_os(name).is_some())
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

@@ -56,6 +56,8 @@ impl LocalClient {
             .redirect(reqwest::redirect::Policy::none())
             // The token is for this machine alone.
             .no_proxy()
+            // There is no TLS, and to read the system's certificates would take long.
+            .tls_certs_only([])
             .tcp_nodelay(true)
             .build();
         match http {
