@@ -3,6 +3,7 @@
 //! A module may use the modules above it in the list, never those below it.
 
 pub mod config_file;
+pub mod private_file;
 pub mod process;
 pub mod text;
 pub mod time;

@@ -10,7 +10,6 @@ pub mod fuzz;
 pub mod keys;
 
 mod http;
-mod private_file;
 mod server;
 
 pub use http::{

@@ -4,16 +4,18 @@ mod reading;
 
 use std::{
     ffi::OsStr,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
+    fs::{self, File, OpenOptions},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use p2pshare_core::{
     identity::{KeyError, PeerKey},
+    private_file::{self, FileError},
     process::owner_unlike_root,
 };
+use zeroize::Zeroizing;
 
 pub use reading::ReadingFolder;
 
@@ -41,9 +43,6 @@ const READING_FOLDER: &str = "read-";
 /// So many processes at a time can serve what they download, each as a peer of its own.
 const DOWNLOADERS: u32 = 8;
 
-/// No secret file is larger than this.
-const MAX_SECRET_BYTES: u64 = 64 * 1024;
-
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
@@ -61,17 +60,9 @@ pub enum DataDirError {
         #[source]
         error: io::Error,
     },
-    /// Others could read a secret.
-    #[error(
-        "{} can be read or written by others (mode {mode:o}): run `chmod 600 {}`; if others had access, delete it to \
-         get a new one", path.display(), path.display()
-    )]
-    LooseMode {
-        /// The file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
+    /// A secret file could not be used, or the directory not be made.
+    #[error(transparent)]
+    Private(#[from] FileError),
     /// The key file holds no key.
     #[error("{} is damaged: {error}; delete it to get a new key (the peer then has another id)", path.display())]
     BadKey {
@@ -118,11 +109,7 @@ impl DataDir {
     /// Opens the directory and makes it if it is not there, readable by its owner only. Root is refused where another
     /// user is at home.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(path).map_err(|error| io_error("creating", path, error))?;
+        private_file::create_dir(path)?;
         let path = path.canonicalize().map_err(|error| io_error("opening", path, error))?;
         for name in OWNED_FILES {
             let file = path.join(name);
@@ -177,19 +164,16 @@ impl DataDir {
     /// The key in a file; a new one the first time.
     fn key_in(&self, name: &str) -> Result<PeerKey, DataDirError> {
         let path = self.path.join(name);
-        if let Some(der) = read_secret(&path)? {
-            return PeerKey::from_pkcs8_der(&der)
-                .map_err(|error| DataDirError::BadKey { path, error });
-        }
         let bad = |error| DataDirError::BadKey { path: path.clone(), error };
-        let key = PeerKey::generate().map_err(bad)?;
-        let der = key.to_pkcs8_der().map_err(bad)?;
-        if write_secret(&path, &der, Replace::No)? {
-            return Ok(key);
-        }
-        // Another process made one at the same time: its key is the peer's.
-        let der = read_secret(&path)?.unwrap_or_default();
-        PeerKey::from_pkcs8_der(&der).map_err(|error| DataDirError::BadKey { path, error })
+        let der = match private_file::read(&path)? {
+            Some(der) => der,
+            // If another process makes one at the same time, its key is the peer's.
+            None => {
+                let new = PeerKey::generate().and_then(|key| key.to_pkcs8_der()).map_err(bad)?;
+                private_file::create_or_read(&path, &new)?
+            }
+        };
+        PeerKey::from_pkcs8_der(&der).map_err(bad)
     }
 
     /// Takes the right to serve from this directory, until the lock is dropped or the process ends.
@@ -228,15 +212,14 @@ impl DataDir {
     /// That all secret files are for their owner only. Gives how many there are.
     ///
     /// # Errors
-    /// [`DataDirError::LooseMode`] for the first that is not.
+    /// [`DataDirError::Private`] for the first that is not.
     pub fn check_secrets(&self) -> Result<usize, DataDirError> {
         let failed = |error| io_error("reading", &self.path, error);
         let mut number = 0;
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if path.extension().is_some_and(|it| it == "key" || it == "json") {
-                let file = File::open(&path).map_err(|error| io_error("opening", &path, error))?;
-                check_mode(&path, &file)?;
+                private_file::check(&path)?;
                 number += 1;
             }
         }
@@ -244,13 +227,16 @@ impl DataDir {
     }
 
     /// Reads a small secret file of this name, if it is there.
-    pub(crate) fn read_secret(&self, name: &str) -> Result<Option<Vec<u8>>, DataDirError> {
-        read_secret(&self.path.join(name))
+    pub(crate) fn read_secret(
+        &self,
+        name: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, DataDirError> {
+        Ok(private_file::read(&self.path.join(name))?)
     }
 
     /// Writes a small secret file of this name in one step, in place of the one before.
     pub(crate) fn write_secret(&self, name: &str, bytes: &[u8]) -> Result<(), DataDirError> {
-        write_secret(&self.path.join(name), bytes, Replace::Yes).map(|_| ())
+        Ok(private_file::replace(&self.path.join(name), bytes)?)
     }
 
     /// Removes a file of this name, if it is there.
@@ -277,62 +263,6 @@ pub struct DownloadLock {
     _file: File,
 }
 
-fn read_secret(path: &Path) -> Result<Option<Vec<u8>>, DataDirError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io_error("opening", path, error)),
-    };
-    check_mode(path, &file)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_SECRET_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(|error| io_error("reading", path, error))?;
-    Ok(Some(bytes))
-}
-
-#[cfg(unix)]
-fn check_mode(path: &Path, file: &File) -> Result<(), DataDirError> {
-    use std::os::unix::fs::MetadataExt;
-    let mode = file.metadata().map_err(|error| io_error("reading", path, error))?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(DataDirError::LooseMode { path: path.to_owned(), mode });
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_mode(_path: &Path, _file: &File) -> Result<(), DataDirError> {
-    Ok(())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Replace {
-    Yes,
-    No,
-}
-
-/// Writes to a temporary file of mode 0600, syncs it and puts it in place. `false`: one is there and stays.
-fn write_secret(path: &Path, bytes: &[u8], replace: Replace) -> Result<bool, DataDirError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let failed = |error| io_error("writing", path, error);
-    // `tempfile` makes the file with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    if replace == Replace::Yes {
-        file.persist(path).map_err(|error| failed(error.error))?;
-    } else {
-        match file.persist_noclobber(path) {
-            Ok(_) => {}
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            Err(error) => return Err(failed(error.error)),
-        }
-    }
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    Ok(true)
-}
-
 fn io_error(what: &'static str, path: &Path, error: io::Error) -> DataDirError {
     DataDirError::Io { what, path: path.to_owned(), error }
 }
@@ -353,8 +283,8 @@ mod tests {
             let path = dir.path().join(KEY_FILE);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-            assert!(matches!(dir.peer_key(), Err(DataDirError::LooseMode { mode: 0o640, .. })));
-            assert!(matches!(dir.check_secrets(), Err(DataDirError::LooseMode { .. })));
+            assert!(matches!(dir.peer_key(), Err(DataDirError::Private(_))));
+            assert!(matches!(dir.check_secrets(), Err(DataDirError::Private(_))));
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             assert_eq!(dir.check_secrets().unwrap(), 1);
         }
@@ -383,7 +313,7 @@ mod tests {
         let dir = DataDir::open(folder.path()).unwrap();
         dir.write_secret(KEY_FILE, b"not a key").unwrap();
         assert!(matches!(dir.peer_key(), Err(DataDirError::BadKey { .. })));
-        assert_eq!(dir.read_secret(KEY_FILE).unwrap().unwrap(), b"not a key");
+        assert_eq!(**dir.read_secret(KEY_FILE).unwrap().unwrap(), *b"not a key");
     }
 
     #[test]

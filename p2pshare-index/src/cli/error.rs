@@ -5,9 +5,10 @@ use std::{fmt::Display, io, path::Path, process::ExitCode};
 use p2pshare_core::{
     auth::SignerError,
     index::{IndexError, store::StoreError},
+    private_file::FileError,
 };
 
-use crate::{TlsError, keys::KeysError, private_file::FileError};
+use crate::{TlsError, keys::KeysError};
 
 /// What went wrong, in words for the operator.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use p2pshare_core::{
     auth::{GrantSigner, SigningKeys},
+    private_file,
     time::{Clock, SystemClock, Timestamp},
 };
 use serde_json::json;
@@ -15,10 +16,7 @@ use super::{
     logging, print,
     span::Span,
 };
-use crate::{
-    keys::{load, save},
-    private_file,
-};
+use crate::keys::{load, save};
 
 /// Longer than any grant: the configuration of the index that runs is not known here.
 const LONGEST_GRANT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use p2pshare_core::process::listen_advice;
+use p2pshare_core::{private_file, process::listen_advice};
 use tokio::net::TcpListener;
 
 use super::{
     config::{Config, Data, Tls},
     error::CliError,
 };
-use crate::{SelfSigned, TlsIdentity, private_file};
+use crate::{SelfSigned, TlsIdentity};
 
 /// Key and certificate of one's own making, in the data directory.
 const SELF_SIGNED: &str = "tls.pem";

@@ -5,6 +5,7 @@ use std::{io, sync::Arc};
 use p2pshare_core::{
     auth::{Argon2Authenticator, Argon2Params, GrantSigner, SigningKeys},
     index::Index,
+    private_file,
     process::raise_file_limit,
     time::SystemClock,
 };
@@ -17,7 +18,7 @@ use super::{
     error::CliError,
     listen, logging, print, runtime,
 };
-use crate::{keys, private_file, router, serve};
+use crate::{keys, router, serve};
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(config: Config, log: Log) -> Result<(), CliError> {

@@ -11,6 +11,7 @@ use p2pshare_core::{
     auth::{Argon2Authenticator, Argon2Params, GrantSigner, SigningKeys},
     identity::Username,
     index::{Index, IndexConfig, store::IndexStore},
+    private_file,
     process::owner_unlike_root,
     time::SystemClock,
 };
@@ -24,7 +25,6 @@ use super::{
     print, runtime,
     store::StoreUri,
 };
-use crate::private_file;
 
 /// Longest answer that is read.
 const MAX_ANSWER: u64 = 100;

@@ -5,13 +5,13 @@ use std::path::Path;
 use data_encoding::BASE64;
 use p2pshare_core::{
     auth::{GrantSigner, KeySuccession, SigningKey, SigningKeys},
+    private_file,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::KeysError;
-use crate::private_file;
 
 /// What the file holds, as JSON.
 #[derive(Serialize, Deserialize)]

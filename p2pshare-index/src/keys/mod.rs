@@ -17,9 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use p2pshare_core::auth::SignerError;
-
-use crate::private_file::FileError;
+use p2pshare_core::{auth::SignerError, private_file::FileError};
 
 /// Why there are no keys to sign with.
 #[derive(Debug, thiserror::Error)]

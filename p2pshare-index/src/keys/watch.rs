@@ -5,12 +5,14 @@ use std::{
     time::Duration,
 };
 
-use p2pshare_core::index::Index;
+use p2pshare_core::{
+    index::Index,
+    private_file::{self, FileError},
+};
 use tokio::time::{MissedTickBehavior, interval};
 use zeroize::Zeroizing;
 
 use super::{KeysError, file};
-use crate::private_file::{self, FileError};
 
 /// How often the file is read. Much shorter than the time that a new key is told of before it signs.
 const EVERY: Duration = Duration::from_secs(1);

@@ -11,7 +11,6 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, future::join, stream, stream::BoxStream};
 use p2pshare_core::{
-    api::MAX_GRANT_BATCH,
     identity::PeerId,
     swarm::{DownloadError, DownloadOptions as SwarmOptions, Downloader},
     transfer::{Committer, Durability, EarlierParts, KnownParts, SinkError, SinkOptions},
@@ -29,6 +28,10 @@ use crate::catalog::PartialSources;
 
 /// Contents of at most one piece that are fetched at a time.
 const SMALL_AT_ONCE: usize = 64;
+
+/// Contents of at most one piece for which the index is asked at once. While it answers, the last ones of the group before
+/// are fetched: more in a group would be waited for.
+pub const SMALL_GROUP: usize = 256;
 
 /// Larger contents that are fetched at a time.
 const LARGE_AT_ONCE: usize = 2;
@@ -149,7 +152,7 @@ pub async fn run(
     progress.expect(wanted.iter().map(|one| one.size).fold(0, u64::saturating_add));
     let (small, large): (Vec<_>, Vec<_>) = (0..).zip(wanted).partition(|(_, one)| one.is_small());
     let files = JobFiles {
-        small: stream::iter(small).chunks(MAX_GRANT_BATCH).boxed(),
+        small: stream::iter(small).chunks(SMALL_GROUP).boxed(),
         large: stream::iter(large).boxed(),
     };
     let full = cancel.child_token();
@@ -207,26 +210,30 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    async fn fetch_small(&self, mut groups: BoxStream<'_, Vec<(u64, Wanted)>>) {
-        while let Some(group) = groups.next().await {
-            let looking = place::look_at(group.iter().map(|(_, one)| one));
-            let places = self.fetcher.cancel.run_until_cancelled(looking).await;
-            let places = places.unwrap_or_else(|| group.iter().map(|_| Place::default()).collect());
-            // Nobody is asked for what is there.
-            let wanted = group.iter().zip(&places).map(|((_, one), place)| (one.content, place));
-            let wanted = wanted.filter(|(content, place)| !place.has(content));
-            let contents: Vec<_> = wanted.map(|(content, _)| content).collect();
-            if !contents.is_empty() {
-                // If it fails each content is asked for by itself, and fails with its own cause.
-                let primed = self.fetcher.locator.prime(&contents);
-                if let Some(Err(error)) = self.fetcher.cancel.run_until_cancelled(primed).await {
-                    tracing::debug!(%error, "asking for many contents at once failed");
-                }
+    async fn fetch_small(&self, groups: BoxStream<'_, Vec<(u64, Wanted)>>) {
+        // A group is prepared as soon as there is room, beside the last files of the one before.
+        let files = groups.then(|group| self.prepare(group)).flat_map(stream::iter);
+        let fetch = |((number, one), place)| self.fetch(number, one, place);
+        files.for_each_concurrent(SMALL_AT_ONCE, fetch).await;
+    }
+
+    /// Looks at the places of a group of files, and asks the index for what is not there yet, in one call.
+    async fn prepare(&self, group: Vec<(u64, Wanted)>) -> Vec<((u64, Wanted), Place)> {
+        let looking = place::look_at(group.iter().map(|(_, one)| one));
+        let places = self.fetcher.cancel.run_until_cancelled(looking).await;
+        let places = places.unwrap_or_else(|| group.iter().map(|_| Place::default()).collect());
+        // Nobody is asked for what is there.
+        let wanted = group.iter().zip(&places).map(|((_, one), place)| (one.content, place));
+        let wanted = wanted.filter(|(content, place)| !place.has(content));
+        let contents: Vec<_> = wanted.map(|(content, _)| content).collect();
+        if !contents.is_empty() {
+            // If it fails each content is asked for by itself, and fails with its own cause.
+            let primed = self.fetcher.locator.prime(&contents);
+            if let Some(Err(error)) = self.fetcher.cancel.run_until_cancelled(primed).await {
+                tracing::debug!(%error, "asking for many contents at once failed");
             }
-            let group = stream::iter(group.into_iter().zip(places));
-            let fetch = |((number, one), place)| self.fetch(number, one, place);
-            group.for_each_concurrent(SMALL_AT_ONCE, fetch).await;
         }
+        group.into_iter().zip(places).collect()
     }
 
     async fn fetch_large(&self, wanted: BoxStream<'_, (u64, Wanted)>) {

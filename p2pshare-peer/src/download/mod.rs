@@ -24,7 +24,8 @@ pub use error::FetchError;
 pub use fetch::{Arrived, Fetched};
 pub(crate) use job::IN_VAIN;
 pub use job::{
-    DownloadOptions, JobEvent, JobFiles, JobReport, JobResults, Serving, run, run_files,
+    DownloadOptions, JobEvent, JobFiles, JobReport, JobResults, SMALL_GROUP, Serving, run,
+    run_files,
 };
 pub use locator::{Age, Locator};
 pub use progress::{FileProgress, JobProgress};

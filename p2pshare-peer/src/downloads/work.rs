@@ -13,7 +13,6 @@ use std::{
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream};
 use p2pshare_core::{
-    api::MAX_GRANT_BATCH,
     backend::sqlite::{DatabaseError, DatabaseResult},
     content::PIECE_LEN,
     swarm::DownloadError,
@@ -32,7 +31,7 @@ use super::{
 };
 use crate::download::{
     Arrived, DownloadOptions, FetchError, Fetched, IN_VAIN, JobFiles, JobProgress, JobResults,
-    ResolveError, Target, Wanted, find_each, run_files,
+    ResolveError, SMALL_GROUP, Target, Wanted, find_each, run_files,
 };
 
 /// How long a file that has begun to come waits for its sources before others have its place.
@@ -237,7 +236,7 @@ impl Work {
             return None;
         }
         let store = &self.engine.store;
-        let page = store.waiting_files(self.id, after, PIECE_LEN, larger, MAX_GRANT_BATCH).await;
+        let page = store.waiting_files(self.id, after, PIECE_LEN, larger, SMALL_GROUP).await;
         let failed = |error| Reason::other(format!("the list of downloads: {error}"));
         page.map_err(|error| results.waits(failed(error))).ok()
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{CLEAR_WAY, RESUME, SHOW_EVERY, TOLD, TRY_LATER, exit_of};
+use super::shown::{CLEAR_WAY, RESUME, SHOW_EVERY, TOLD, TRY_LATER, exit_of};
 use crate::{
     cli::{
         args::GetArgs,

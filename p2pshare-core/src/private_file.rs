@@ -1,4 +1,16 @@
-//! Files that hold secrets: readable by their owner only, written whole or not at all.
+//! Files that hold secrets: readable by their owner only, written whole or not at all. All of this blocks.
+//!
+//! ```
+//! use p2pshare_core::private_file;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("secret.key");
+//! assert_eq!(*private_file::create_or_read(&path, b"the first")?, b"the first");
+//! assert_eq!(*private_file::create_or_read(&path, b"another")?, b"the first");
+//! private_file::replace(&path, b"the next")?;
+//! assert_eq!(private_file::read(&path)?.as_deref(), Some(&b"the next".to_vec()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::{
     fmt::Display,
@@ -7,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tempfile::{NamedTempFile, PersistError};
 use zeroize::Zeroizing;
 
 /// Largest secret file that is read.
@@ -15,9 +28,11 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Why a file or folder cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {what}", path.display())]
-pub(crate) struct FileError {
-    pub(crate) path: PathBuf,
-    pub(crate) what: String,
+pub struct FileError {
+    /// Which one.
+    pub path: PathBuf,
+    /// What is wrong, and what can be done.
+    pub what: String,
 }
 
 impl FileError {
@@ -27,7 +42,10 @@ impl FileError {
 }
 
 /// Makes a folder and those above it, if they are not there. A new one is readable by its owner only.
-pub(crate) fn create_dir(path: &Path) -> Result<(), FileError> {
+///
+/// # Errors
+/// What the system says.
+pub fn create_dir(path: &Path) -> Result<(), FileError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -41,7 +59,7 @@ pub(crate) fn create_dir(path: &Path) -> Result<(), FileError> {
 ///
 /// # Errors
 /// If others than its owner may read or write it, or it cannot be read.
-pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
+pub fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
     let fail = |error: io::Error| FileError::new(path, format_args!("it cannot be read: {error}"));
     let file = match File::open(path) {
         Ok(file) => file,
@@ -51,7 +69,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, FileError>
     let metadata = file.metadata().map_err(fail)?;
     check_mode(path, &metadata)?;
     if metadata.len() > MAX_BYTES {
-        return Err(FileError::new(path, "it is far too large to be a key"));
+        return Err(FileError::new(path, "it is far too large for what it should hold"));
     }
     let mut bytes =
         Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)));
@@ -59,11 +77,22 @@ pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, FileError>
     Ok(Some(bytes))
 }
 
+/// That a file is for its owner only.
+///
+/// # Errors
+/// If others may read or write it, or it is not there.
+pub fn check(path: &Path) -> Result<(), FileError> {
+    let failed = |error| FileError::new(path, format_args!("it cannot be looked at: {error}"));
+    check_mode(path, &fs::metadata(path).map_err(failed)?)
+}
+
 /// Writes a new secret, unless the file is there already, and reads what is there then: of several processes that do
 /// this at once, one wins and all have the same.
-pub(crate) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    // Unlike a rename, a link never replaces what is there.
-    match write(path, bytes, |temporary| fs::hard_link(temporary, path)) {
+///
+/// # Errors
+/// If it can neither be written nor read.
+pub fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    match write(path, bytes, |file| file.persist_noclobber(path)) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(not_written(path, &error));
         }
@@ -74,15 +103,21 @@ pub(crate) fn create_or_read(path: &Path, bytes: &[u8]) -> Result<Zeroizing<Vec<
 
 /// Writes a secret in place of what is there. It belongs to whom that belonged: an operator who is root changes the keys of
 /// an index that is not. Where a link leads to it, the link stays.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let replaced = behind_links(path)
-        .and_then(|path| write(&path, bytes, |temporary| fs::rename(temporary, &path)));
+///
+/// # Errors
+/// If it cannot be written: then it is what it was.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let replaced =
+        behind_links(path).and_then(|path| write(&path, bytes, |file| file.persist(&path)));
     replaced.map_err(|error| not_written(path, &error))
 }
 
 /// Waits until no other process holds the lock of a secret, and holds it until the value is dropped. A file beside it is
 /// what is locked, for a secret is replaced and not changed.
-pub(crate) fn lock(path: &Path) -> Result<File, FileError> {
+///
+/// # Errors
+/// If the lock can be neither made nor opened, or the file system has no locks.
+pub fn lock(path: &Path) -> Result<File, FileError> {
     let fail = |at: &Path, error: io::Error| {
         FileError::new(at, format_args!("it cannot be locked: {error}"))
     };
@@ -128,24 +163,20 @@ fn not_written(path: &Path, error: &io::Error) -> FileError {
 }
 
 /// Writes a file beside `path`, lets `place` put it there, and sees to it that it lasts.
-fn write(path: &Path, bytes: &[u8], place: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let temporary = path.with_extension(format!("{:016x}.new", rand::random::<u64>()));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        keep_owner(path, &file)?;
-        file.sync_all()?;
-        place(&temporary)
-    });
-    let _ = fs::remove_file(&temporary);
-    written?;
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
+fn write(
+    path: &Path,
+    bytes: &[u8],
+    place: impl FnOnce(NamedTempFile) -> Result<File, PersistError>,
+) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    // It is its owner's only, and gone if anything fails.
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    keep_owner(path, file.as_file())?;
+    file.as_file().sync_all()?;
+    place(file)?;
+    File::open(folder)?.sync_all()
 }
 
 /// Gives a new file to the owner of the one that it replaces, if there is one. The open file is given, not a name, which
@@ -265,6 +296,7 @@ mod tests {
         for mode in [0o640, 0o604, 0o620] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let error = read(&path).unwrap_err().to_string();
+            assert_eq!(check(&path).unwrap_err().to_string(), error);
             assert!(error.contains("chmod 600") && error.contains("secret.key"), "{error}");
         }
     }
