@@ -60,7 +60,7 @@ pub fn create_dir(path: &Path) -> Result<(), FileError> {
 /// # Errors
 /// If others than its owner may read or write it, or it cannot be read.
 pub fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
-    let fail = |error: io::Error| FileError::new(path, format_args!("it cannot be read: {error}"));
+    let fail = |error| not_read(path, &error);
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -77,13 +77,13 @@ pub fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, FileError> {
     Ok(Some(bytes))
 }
 
-/// That a file is for its owner only.
+/// That a file can be read, and is for its owner only.
 ///
 /// # Errors
-/// If others may read or write it, or it is not there.
+/// If others may read or write it, or it cannot be read or is not there.
 pub fn check(path: &Path) -> Result<(), FileError> {
-    let failed = |error| FileError::new(path, format_args!("it cannot be looked at: {error}"));
-    check_mode(path, &fs::metadata(path).map_err(failed)?)
+    let metadata = File::open(path).and_then(|file| file.metadata());
+    check_mode(path, &metadata.map_err(|error| not_read(path, &error))?)
 }
 
 /// Writes a new secret, unless the file is there already, and reads what is there then: of several processes that do
@@ -156,6 +156,10 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_path_buf()),
         found => found,
     }
+}
+
+fn not_read(path: &Path, error: &io::Error) -> FileError {
+    FileError::new(path, format_args!("it cannot be read: {error}"))
 }
 
 fn not_written(path: &Path, error: &io::Error) -> FileError {
@@ -233,6 +237,7 @@ mod tests {
         let path = dir.path().join("deep/er/secret.key");
         create_dir(path.parent().unwrap()).unwrap();
         assert!(read(&path).unwrap().is_none());
+        assert!(check(&path).unwrap_err().to_string().contains("secret.key"));
         assert_eq!(&**create_or_read(&path, b"one").unwrap(), b"one");
         assert_eq!(&**create_or_read(&path, b"two").unwrap(), b"one");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no leftovers");
