@@ -4,8 +4,20 @@ use std::{
     fs,
     io::{self, ErrorKind},
     net::SocketAddr,
+    num::NonZeroUsize,
     path::Path,
+    sync::OnceLock,
+    thread::available_parallelism,
 };
+
+/// How many threads this process may run at the same moment; 1 if the system does not tell.
+///
+/// The system is asked once: on Linux its answer takes the reading of several files.
+#[must_use]
+pub fn cores() -> NonZeroUsize {
+    static CORES: OnceLock<NonZeroUsize> = OnceLock::new();
+    *CORES.get_or_init(|| available_parallelism().unwrap_or(NonZeroUsize::MIN))
+}
 
 /// What a person can do when a program cannot listen on an address, as half a sentence to which the name of the option
 /// is added: `… with --listen`.

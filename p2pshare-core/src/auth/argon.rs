@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::available_parallelism;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier};
@@ -16,6 +15,7 @@ use super::authenticator::{AuthError, Authenticator, Verdict};
 use super::password::{Password, Verifier, VerifierError};
 use super::random::random;
 use crate::identity::Username;
+use crate::process::cores;
 
 /// What one hash costs. The default is OWASP's recommendation: 19 MiB, 2 passes, 1 lane ("Password Storage Cheat
 /// Sheet").
@@ -109,8 +109,7 @@ impl Argon2Authenticator {
 
     /// Hashes with `params`, as many at once as there are cores.
     pub fn new(params: Argon2Params) -> Self {
-        let cores = available_parallelism().map_or(1, usize::from);
-        Self::with_limits(params, cores, Self::DEFAULT_WAITING)
+        Self::with_limits(params, cores().get(), Self::DEFAULT_WAITING)
     }
 
     /// Hashes with `params`, at most `running` at once (at least 1), while at most `waiting` calls wait.

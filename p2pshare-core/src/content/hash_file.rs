@@ -16,6 +16,7 @@ use super::{
     ChainingValue, ContentTooLong, Layout, Manifest, PieceIndex,
     tree::{Merger, chaining_value},
 };
+use crate::process::cores;
 
 /// More threads than this only wait for each other.
 const MAX_THREADS: usize = 256;
@@ -88,13 +89,8 @@ impl State {
 }
 
 fn wanted_threads(threads: Option<NonZeroUsize>, piece_count: u32) -> usize {
-    // To ask the system how many cores there are takes longer than to hash a small file.
-    if piece_count <= 1 {
-        return 1;
-    }
-    let threads = threads.or_else(|| thread::available_parallelism().ok());
     let pieces = usize::try_from(piece_count).unwrap_or(usize::MAX);
-    threads.map_or(1, NonZeroUsize::get).min(pieces).min(MAX_THREADS)
+    threads.unwrap_or_else(cores).get().min(pieces).min(MAX_THREADS)
 }
 
 /// The work on one file, shared by its threads.

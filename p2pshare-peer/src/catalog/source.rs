@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use p2pshare_core::{
-    content::{ContentId, Manifest, PieceRun},
+    content::{ContentId, Manifest, PIECE_LEN, PieceRun},
     identity::Reach,
     transfer::{
         GuardedSource, HaveStream, HaveUpdate, PieceSource, ReadOptions, SegmentStream, SharedFile,
@@ -111,8 +111,11 @@ impl ReachedFiles {
             None => catalog.files_with(*content, MAX_COPIES).await,
         };
         let files = files.map_err(|error| unavailable(&error))?;
-        if files.is_empty() {
-            return Err(TransferError::NotFound(*content));
+        let first = files.first().ok_or(TransferError::NotFound(*content))?;
+        // That of a single piece says nothing that is not known.
+        if first.stamp.len <= PIECE_LEN {
+            let manifest = Manifest::single(*content, first.stamp.len)?;
+            return Ok((files, manifest));
         }
         if let Some(manifest) = self.inner.manifests().find(content) {
             return Ok((files, manifest));

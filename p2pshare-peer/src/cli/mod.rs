@@ -13,6 +13,7 @@ use std::{
     ffi::OsString,
     fs, future,
     io::{self, IsTerminal, Write},
+    panic::resume_unwind,
     path::Path,
     process::ExitCode,
 };
@@ -69,7 +70,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 let _within = runtime.enter();
                 tell(cli.global.verbose, cli.global.traces())
             };
-            let done = runtime.block_on(run(cli, settings, output));
+            // One of the runtime's own threads does it: what goes on beside it would wake this one for each step. Nobody
+            // aborts it: without an end it has panicked.
+            let done = runtime.block_on(runtime.spawn(run(cli, settings, output)));
+            let done = done.unwrap_or_else(|ended| resume_unwind(ended.into_panic()));
             telemetry.stop();
             // A blocking call may hang on a disk or a terminal: it must not keep the program from ending.
             runtime.shutdown_background();

@@ -4,16 +4,15 @@ use std::{
     collections::HashMap,
     fs,
     io::{self, ErrorKind},
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
-    thread,
     time::{Duration, Instant},
 };
 
 use futures::future::join_all;
 use p2pshare_core::{
     content::{ContentId, PIECE_LEN},
+    process::cores,
     transfer::SinkError,
 };
 
@@ -72,7 +71,7 @@ impl Place {
 pub(super) async fn look_at(wanted: impl Iterator<Item = &Wanted>) -> Vec<Place> {
     let targets: Vec<_> = wanted.map(|one| one.target.clone()).collect();
     let stop = CancelOnDrop::default();
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let cores = cores().get();
     let parts = targets.chunks(targets.len().div_ceil(cores).max(1)).map(|part| {
         let (part, stop) = (part.to_vec(), stop.0.clone());
         async move {

@@ -8,7 +8,11 @@ use std::{
     },
 };
 
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{
+    StreamExt, TryStreamExt,
+    future::ready,
+    stream::{self, BoxStream},
+};
 use p2pshare_core::{identity::Username, path::SharePath};
 
 use super::{Pace, Parcel, PushError, Pushed, pack_as, send};
@@ -121,13 +125,9 @@ pub async fn push_all(
     };
     (report, ended)
 }
-fn files_of(listed: impl Stream<Item = Listed>) -> impl Stream<Item = (PathBuf, SharePath)> {
-    listed.filter_map(async |item| match item {
-        Listed::File { local, path, .. } => Some((local, path)),
-        // It was told of when it was counted.
-        Listed::Skipped(..) => None,
-    })
-}
+
+/// Files, and their names.
+type Files = BoxStream<'static, Result<(PathBuf, SharePath), PushError>>;
 
 struct Work<'a> {
     me: &'a OwnPeer,
@@ -153,12 +153,19 @@ impl Work<'_> {
     async fn run(&self, paths: &[PathBuf]) -> Result<(), PushError> {
         self.count(paths).await?;
         self.me.make_known().await?;
-        let lists = stream::iter(paths).then(|path| async {
-            let listed = list(path, self.data_dir.path()).await?;
-            Ok::<_, PushError>(files_of(listed).map(Ok::<_, PushError>))
-        });
+        let lists = stream::iter(paths.to_vec()).then(|path| self.files(path)).boxed();
         let push = |(local, name)| self.push(local, name);
         lists.try_flatten().try_for_each_concurrent(AT_ONCE, push).await
+    }
+
+    async fn files(&self, path: PathBuf) -> Result<Files, PushError> {
+        let listed = list(&path, self.data_dir.path()).await?;
+        let file = |item| match item {
+            Listed::File { local, path, .. } => Some(Ok((local, path))),
+            // It was told of when it was counted.
+            Listed::Skipped(..) => None,
+        };
+        Ok(listed.filter_map(move |item| ready(file(item))).boxed())
     }
 
     async fn count(&self, paths: &[PathBuf]) -> Result<(), PushError> {

@@ -1,7 +1,8 @@
 //! On what threads the work is done that may take long.
 
-use std::{io, sync::OnceLock, thread, time::Duration};
+use std::{io, sync::OnceLock, time::Duration};
 
+use p2pshare_core::process::cores;
 use tokio::{
     runtime::{Builder, Runtime},
     task::spawn_blocking,
@@ -23,7 +24,7 @@ pub(crate) enum Priority {
 impl Priority {
     /// Threads that may work at a time.
     pub(super) fn threads(self) -> usize {
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let cores = cores().get();
         match self {
             Self::Wanted => cores,
             Self::Background => (cores / 2).max(1),

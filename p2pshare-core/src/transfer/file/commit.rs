@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::available_parallelism,
 };
 
 use tokio::{
@@ -13,7 +12,7 @@ use tokio::{
 };
 
 use super::{part::Part, sys};
-use crate::transfer::SinkError;
+use crate::{process::cores, transfer::SinkError};
 
 /// From so many files on it is cheaper to sync their whole file system at once than each of them.
 const GROUP: usize = 4;
@@ -64,8 +63,7 @@ impl Committer {
     /// A committer that promises so much.
     #[must_use]
     pub fn new(durability: Durability) -> Self {
-        let turns = available_parallelism().map_or(1, Into::into);
-        let turns = Arc::new(Semaphore::new(turns));
+        let turns = Arc::new(Semaphore::new(cores().get()));
         Self { inner: Arc::new(Inner { durability, state: Mutex::default(), turns }) }
     }
 

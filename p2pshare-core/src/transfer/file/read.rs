@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fmt, fs::File, io, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::sys;
 use crate::{
@@ -62,20 +62,38 @@ pub fn read_runs(
     runs: &[PieceRun],
     options: ReadOptions,
 ) -> Result<SegmentStream, TransferError> {
-    let reader = Reader {
-        file,
-        layout,
-        pieces: Pieces::new(wanted_runs(&layout, runs)?),
-        current: None,
-        begun: false,
-        options,
-    };
-    let reading = Reading { ready: VecDeque::new(), reader: Some(reader), ahead: None };
-    let stream = stream::unfold(reading, |mut reading| async move {
-        let event = reading.next().await?;
-        Some((event.map(FetchEvent::Segment), reading))
+    let reader = Reader::new(file, layout, wanted_runs(&layout, runs)?, options);
+    Ok(Reading::from((Vec::new(), Some(reader))).stream())
+}
+
+/// The same of a file that is yet to be opened, whose first bytes are read as soon as it is: in one turn of the blocking
+/// pool, which is most of what a small file takes.
+///
+/// # Errors
+///
+/// As [`read_runs`], and what opening and the first reading ahead fail with.
+pub(super) async fn open_and_read(
+    open: impl FnOnce() -> Result<(Arc<File>, ReadOptions), TransferError> + Send + 'static,
+    layout: Layout,
+    runs: &[PieceRun],
+) -> Result<SegmentStream, TransferError> {
+    let runs = wanted_runs(&layout, runs)?;
+    let first = blocking(move || {
+        let (file, options) = open()?;
+        Reader::new(file, layout, runs, options).read_batch()
     });
-    Ok(stream.boxed())
+    Ok(Reading::from(first.await?).stream())
+}
+
+/// What comes of work that blocks.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
+) -> Result<T, TransferError> {
+    ended(spawn_blocking(work).await)
+}
+
+fn ended<T>(result: Result<Result<T, TransferError>, JoinError>) -> Result<T, TransferError> {
+    result.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::Interrupted).into()))
 }
 
 /// Hands out one batch while the next is read.
@@ -83,13 +101,27 @@ struct Reading {
     ready: VecDeque<Segment>,
     /// `None` while it reads, and once it has ended.
     reader: Option<Reader>,
-    ahead: Option<JoinHandle<Batch>>,
+    ahead: Option<JoinHandle<Result<Batch, TransferError>>>,
 }
 
 /// What was read, and the reader unless it is at its end.
-type Batch = Result<(Vec<Segment>, Option<Reader>), TransferError>;
+type Batch = (Vec<Segment>, Option<Reader>);
+
+impl From<Batch> for Reading {
+    fn from((ready, reader): Batch) -> Self {
+        Self { ready: ready.into(), reader, ahead: None }
+    }
+}
 
 impl Reading {
+    fn stream(self) -> SegmentStream {
+        let stream = stream::unfold(self, |mut reading| async move {
+            let event = reading.next().await?;
+            Some((event.map(FetchEvent::Segment), reading))
+        });
+        stream.boxed()
+    }
+
     async fn next(&mut self) -> Option<Result<Segment, TransferError>> {
         loop {
             if let Some(reader) = self.reader.take() {
@@ -100,12 +132,8 @@ impl Reading {
             }
             let batch = self.ahead.as_mut()?.await;
             self.ahead = None;
-            match batch.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::Interrupted).into()))
-            {
-                Ok((segments, reader)) => {
-                    self.ready = segments.into();
-                    self.reader = reader;
-                }
+            match ended(batch) {
+                Ok(batch) => *self = batch.into(),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -123,7 +151,11 @@ struct Reader {
 }
 
 impl Reader {
-    fn read_batch(mut self) -> Batch {
+    fn new(file: Arc<File>, layout: Layout, runs: Vec<PieceRun>, options: ReadOptions) -> Self {
+        Self { file, layout, pieces: Pieces::new(runs), current: None, begun: false, options }
+    }
+
+    fn read_batch(mut self) -> Result<Batch, TransferError> {
         if !self.begun {
             self.begun = true;
             self.check()?;

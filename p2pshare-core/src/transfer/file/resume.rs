@@ -11,7 +11,10 @@ use std::{
 };
 
 use super::{open::ResumeProgress, sys};
-use crate::content::{Manifest, PieceSet, verify_piece};
+use crate::{
+    content::{Manifest, PieceSet, verify_piece},
+    process::cores,
+};
 
 /// More threads than this only wait for each other.
 const MAX_THREADS: usize = 64;
@@ -67,7 +70,6 @@ pub(super) fn held_pieces(
 }
 
 fn wanted_threads(threads: Option<NonZeroUsize>, pieces: u32) -> usize {
-    let threads = threads.or_else(|| thread::available_parallelism().ok());
     let pieces = usize::try_from(pieces).unwrap_or(usize::MAX);
-    threads.map_or(1, NonZeroUsize::get).min(pieces).min(MAX_THREADS)
+    threads.unwrap_or_else(cores).get().min(pieces).min(MAX_THREADS)
 }

@@ -8,7 +8,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread::available_parallelism,
 };
 
 use async_trait::async_trait;
@@ -28,6 +27,7 @@ use super::{
 };
 use crate::{
     content::{ContentId, Manifest, PieceIndex, PieceSet, verify_piece},
+    process::cores,
     transfer::{PieceSink, SinkError, held::Holdings},
 };
 
@@ -205,9 +205,7 @@ impl FileSink {
                 manifest,
                 part: Arc::new(opened.part),
                 held: Holdings::new(opened.held),
-                puts: Arc::new(Semaphore::new(
-                    available_parallelism().map_or(2, |n| n.get().max(2)),
-                )),
+                puts: Arc::new(Semaphore::new(cores().get().max(2))),
                 writing: Mutex::new(()),
                 committer,
                 complete: opened.complete,

@@ -10,12 +10,15 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use tokio::task::spawn_blocking;
 
-use super::{FileStamp, ReadOptions, read_runs, sys};
+use super::{
+    FileStamp, ReadOptions,
+    read::{blocking, open_and_read},
+    sys,
+};
 use crate::{
     content::{ContentId, Manifest, PieceRun},
-    transfer::{HaveStream, HaveUpdate, PieceSource, SegmentStream, TransferError, wanted_runs},
+    transfer::{HaveStream, HaveUpdate, PieceSource, SegmentStream, TransferError},
 };
 
 /// A file that is shared: where it lies and what was hashed.
@@ -45,26 +48,28 @@ impl SharedFile {
     }
 
     /// Serves runs of the file's pieces; no runs: the whole content. What changes in the file while it is served ends
-    /// the stream with [`TransferError::Changed`]. `options.check` is called besides.
+    /// the stream with [`TransferError::Changed`]. `options.check` is called besides. The first bytes are read before this
+    /// returns, [`ReadOptions::read_ahead`] of them.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open) and [`wanted_runs`].
+    /// As [`open`](Self::open), [`wanted_runs`](crate::transfer::wanted_runs) and reading.
     pub async fn read(
         &self,
         runs: &[PieceRun],
         mut options: ReadOptions,
     ) -> Result<SegmentStream, TransferError> {
-        let layout = self.manifest.layout();
-        wanted_runs(&layout, runs)?;
         let shared = self.clone();
-        let file = blocking(move || shared.open()).await?;
-        let (stamp, checked, also) = (self.stamp, file.clone(), options.check.take());
-        options.check = Some(Arc::new(move || {
-            stamp.check(&checked)?;
-            also.as_ref().map_or(Ok(()), |check| check())
-        }));
-        read_runs(file, layout, runs, options)
+        let open = move || {
+            let file = shared.open()?;
+            let (stamp, checked, also) = (shared.stamp, file.clone(), options.check.take());
+            options.check = Some(Arc::new(move || {
+                stamp.check(&checked)?;
+                also.as_ref().map_or(Ok(()), |check| check())
+            }));
+            Ok((file, options))
+        };
+        open_and_read(open, self.manifest.layout(), runs).await
     }
 }
 
@@ -124,13 +129,6 @@ impl PieceSource for FileSource {
     ) -> Result<SegmentStream, TransferError> {
         self.find(content)?.read(runs, self.options.clone()).await
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
-) -> Result<T, TransferError> {
-    let stopped = |_| Err(io::Error::from(ErrorKind::Interrupted).into());
-    spawn_blocking(work).await.unwrap_or_else(stopped)
 }
 
 fn open_error(error: io::Error) -> TransferError {

@@ -25,6 +25,8 @@ pub use error::{DatabaseError, DatabaseResult};
 
 use job::Job;
 
+use crate::process::cores;
+
 /// Jobs that wait for a thread; whoever brings more waits until there is room.
 const QUEUE: usize = 1024;
 
@@ -266,7 +268,7 @@ where
 
 /// As many as there are cores, at least 2.
 pub(super) fn default_readers() -> usize {
-    thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
+    cores().get().max(2)
 }
 
 impl Drop for Threads {
