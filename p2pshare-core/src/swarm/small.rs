@@ -20,8 +20,8 @@ use crate::{
     content::{ContentId, Manifest, PIECE_LEN, PieceRun},
     time::later,
     transfer::{
-        FetchEvent, HaveStream, PieceSource, QueueNews, SegmentStream, SmallFetch, SmallNews,
-        TransferError, fetch_small,
+        FetchEvent, HaveStream, PieceSource, QueueNews, SegmentStream, SmallContent, SmallFetch,
+        SmallNews, TransferError, fetch_small,
     },
 };
 
@@ -135,8 +135,17 @@ impl PieceSource for Watched {
         content: &ContentId,
         runs: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
+        Ok(self.watch(within(self.answer, self.inner.fetch(content, runs)).await?))
+    }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        Ok(self.watch(within(self.answer, self.inner.fetch_many(contents)).await?))
+    }
+}
+
+impl Watched {
+    fn watch(&self, inner: SegmentStream) -> SegmentStream {
         let (stall, queue_stall) = (self.stall, self.queue_stall);
-        let inner = within(self.answer, self.inner.fetch(content, runs)).await?;
         let waiting =
             Waiting { inner, patience: stall, since: Instant::now(), queue: QueueNews::default() };
         let watched = stream::unfold(Some(waiting), move |waiting| async move {
@@ -164,7 +173,7 @@ impl PieceSource for Watched {
             }
             Some((event, Some(waiting)))
         });
-        Ok(watched.boxed())
+        watched.boxed()
     }
 }
 

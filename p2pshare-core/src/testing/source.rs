@@ -3,7 +3,7 @@
 //! `make` is an async function that gives a source of the contents it is given. A test file is one line,
 //! `source_conformance!(make)`, or calls [`source_conformance`] in a test of its own.
 
-use std::{any::Any, collections::BTreeSet, sync::Arc};
+use std::{any::Any, collections::BTreeSet, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, future::join_all, stream};
@@ -11,7 +11,10 @@ use futures::{StreamExt, future::join_all, stream};
 use super::{SIZES, sample};
 use crate::{
     content::{ContentId, Layout, PIECE_LEN, PieceIndex, PieceRun, hash_bytes},
-    transfer::{FetchEvent, HaveUpdate, PieceAssembler, PieceSource, SegmentStream, TransferError},
+    transfer::{
+        FetchEvent, HaveUpdate, ManyEvent, PieceAssembler, PieceSource, SegmentStream,
+        SmallContent, TransferError, receive_many,
+    },
 };
 
 /// A source under test.
@@ -35,7 +38,8 @@ macro_rules! source_conformance {
             unknown_contents_are_not_found,
             runs_outside_are_refused,
             a_dropped_fetch_harms_no_other,
-            fetches_run_side_by_side);
+            fetches_run_side_by_side,
+            small_contents_come_together);
     };
     (@laws $make:path: $($law:ident),*) => {
         $(#[tokio::test]
@@ -56,6 +60,7 @@ pub async fn source_conformance(make: &impl AsyncFn(Vec<Bytes>) -> SourceFixture
     runs_outside_are_refused(make).await;
     a_dropped_fetch_harms_no_other(make).await;
     fetches_run_side_by_side(make).await;
+    small_contents_come_together(make).await;
 }
 
 /// A manifest is that of the content, its length included.
@@ -184,6 +189,54 @@ pub async fn fetches_run_side_by_side(make: &impl AsyncFn(Vec<Bytes>) -> SourceF
     });
     let right = join_all(fetches).await;
     assert!(right.into_iter().all(|right| right));
+}
+
+/// A source that gives several small contents in one call gives each that it has, in the order asked, and leaves the others
+/// out: those that it does not have, and those of another length.
+pub async fn small_contents_come_together(make: &impl AsyncFn(Vec<Bytes>) -> SourceFixture) {
+    let lengths = [1, 1024, 1025, PIECE_LEN - 1, PIECE_LEN, 300_000, 7];
+    let contents: Vec<_> = (1..).zip(lengths).map(|(seed, len)| sample(len, seed)).collect();
+    let SourceFixture { source, keep: _keep } = make(contents.clone()).await;
+    let mut wanted: Vec<_> = contents.iter().map(small).collect();
+    // A content that nobody has, another length, the same one again, and one that is asked for at last.
+    wanted.insert(2, small(&Bytes::from_static(b"unknown")));
+    wanted.insert(4, SmallContent { len: 1026, ..small(&contents[2]) });
+    wanted.insert(5, small(&contents[0]));
+    let left_out = [2, 4];
+    let stream = match source.fetch_many(&wanted).await {
+        // Nobody has to.
+        Err(TransferError::Unsupported) => return,
+        stream => stream.expect("a source gives its contents"),
+    };
+    let mut arrivals = pin!(receive_many(stream, wanted.clone()));
+    let mut came = Vec::new();
+    while let Some(event) = arrivals.next().await {
+        match event {
+            // A wrapper learns of it with the answer.
+            Err(TransferError::Unsupported) if came.is_empty() => return,
+            event => match event.expect("nothing fails") {
+                ManyEvent::Queued(place) => assert!(place > 0 && came.is_empty()),
+                ManyEvent::Content(arrival) => {
+                    assert_eq!(arrival.manifest.id(), wanted[arrival.number].content);
+                    came.push(arrival.number);
+                }
+            },
+        }
+    }
+    let expected: Vec<_> = (0..wanted.len()).filter(|one| !left_out.contains(one)).collect();
+    assert_eq!(came, expected);
+    for len in [0, PIECE_LEN + 1, u64::MAX] {
+        let wrong = SmallContent { len, ..wanted[0] };
+        let error = match source.fetch_many(&[wanted[1], wrong]).await {
+            Ok(mut stream) => stream.next().await.and_then(Result::err),
+            Err(error) => Some(error),
+        };
+        assert!(matches!(error, Some(TransferError::Protocol(_))), "{len}: {error:?}");
+    }
+}
+
+fn small(content: &Bytes) -> SmallContent {
+    SmallContent { content: ContentId::of(content), len: content.len() as u64 }
 }
 
 /// All bytes of a fetch, through a [`PieceAssembler`]; pieces in the order in which they came.

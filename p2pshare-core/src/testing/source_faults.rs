@@ -9,7 +9,8 @@ use futures::{StreamExt, future, stream};
 use crate::{
     content::{ContentId, Manifest, PieceRun},
     transfer::{
-        FetchEvent, HaveStream, HaveUpdate, PieceSource, Segment, SegmentStream, TransferError,
+        FetchEvent, HaveStream, HaveUpdate, PieceSource, Segment, SegmentStream, SmallContent,
+        TransferError,
     },
 };
 
@@ -108,6 +109,11 @@ impl PieceSource for FaultySource {
         others: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
         let honest = self.inner.fetch_any(content, runs, others).await?;
+        Ok(self.faults().into_iter().fold(honest, apply))
+    }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        let honest = self.inner.fetch_many(contents).await?;
         Ok(self.faults().into_iter().fold(honest, apply))
     }
 }

@@ -33,6 +33,9 @@ pub enum TransferError {
     /// The source sent nothing for too long.
     #[error("the source sent nothing for {0:?}")]
     Stalled(std::time::Duration),
+    /// The source does not offer this call; another may do as well.
+    #[error("the source does not offer this call: it may be of another version")]
+    Unsupported,
     /// A piece from the source is not part of the content.
     #[error("the source sent wrong bytes: {0}")]
     Mismatch(#[from] PieceMismatch),

@@ -11,8 +11,9 @@ use futures::{StreamExt, stream};
 
 use super::{
     FetchEvent, HaveStream, PieceSink, PieceSource, Segment, SegmentStream, SinkError,
-    TransferError,
+    SmallContent, TransferError,
     held::Holdings,
+    many::many_offsets,
     runs::{Pieces, wanted_runs},
 };
 use crate::content::{
@@ -132,6 +133,25 @@ impl PieceSource for MemorySource {
         content.held.view().check(&runs)?;
         let pieces = Pieces::new(runs).flat_map(move |piece| content.segments(piece));
         Ok(stream::iter(pieces).map(Ok).boxed())
+    }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        let (offsets, source) = (many_offsets(contents)?, self.clone());
+        let begins: Vec<_> = contents.iter().copied().zip(offsets).collect();
+        let events = begins.into_iter().flat_map(move |(SmallContent { content, len }, begin)| {
+            let found = source.find(&content).ok();
+            let found = found.filter(|content| {
+                content.manifest.len() == len && content.held.view().missing() == 0
+            });
+            let segments = found.into_iter().flat_map(|content| content.segments(PieceIndex(0)));
+            segments.map(move |event| match event {
+                FetchEvent::Segment(Segment { offset, data }) => {
+                    FetchEvent::Segment(Segment { offset: begin + offset, data })
+                }
+                other => other,
+            })
+        });
+        Ok(stream::iter(events).map(Ok).boxed())
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`GuardedSource`] has for whom it lets in.
 //!
 //! - [`PieceSource`] and [`PieceSink`] are the traits, with the laws that every one keeps.
-//! - [`PieceAssembler`] and [`fetch_small`] receive: they check what a source sends.
+//! - [`PieceAssembler`], [`fetch_small`] and [`receive_many`] receive: they check what a source sends.
 //! - [`MemorySource`] and [`MemorySink`] keep contents in memory, [`FileSource`] serves files where they lie, and
 //!   [`FileSink`] is a download that survives crashes.
 //! - [`UploadSlots`] and [`RateLimit`] share out what a server has; [`Spread`] chooses what it gives to whom.
@@ -16,6 +16,7 @@ mod file;
 mod guard;
 mod guarded;
 mod held;
+mod many;
 mod memory;
 mod push;
 mod queue_news;
@@ -34,10 +35,11 @@ pub use error::{SinkError, TransferError};
 pub use file::{
     Committer, Durability, EarlierParts, FileSink, FileSource, FileStamp, KnownParts,
     PartialSource, ReadOptions, ResumeProgress, SharedFile, SinkOptions, StampCheck, free_space,
-    read_runs,
+    give_many, read_runs,
 };
 pub use guard::{AccessDenied, AccessRequest, Admission, TransferGuard};
 pub use guarded::{GuardedSource, OpenSource};
+pub use many::{Arrival, ManyEvent, SmallContent, many_offsets, receive_many};
 pub use memory::{MemorySink, MemorySource};
 pub use push::{PushOffer, PushReceiver, PushTarget};
 pub use queue_news::QueueNews;

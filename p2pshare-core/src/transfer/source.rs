@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use super::TransferError;
+use super::{SmallContent, TransferError};
 use crate::content::{ContentId, Manifest, PieceRun};
 
 /// Something that has pieces of contents.
@@ -60,6 +60,18 @@ pub trait PieceSource: Send + Sync {
         let _ = others;
         self.fetch(content, runs).await
     }
+
+    /// Several contents of at most one piece, whole, one after the other as if they were one: offsets count from where the
+    /// first begins ([`many_offsets`](super::many_offsets)), and a segment lies within one of them. A content that the
+    /// source does not have, that has another length or cannot be read is left out: nothing more comes of it, and the next
+    /// one comes where it would come otherwise. So is, in a source that downloads, what it does not have whole.
+    ///
+    /// This is for many small contents: they take a call, and what goes with it, together. A source that does not care
+    /// answers [`TransferError::Unsupported`], which whoever asks must be ready for. A wrapper hands it on.
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        let _ = contents;
+        Err(TransferError::Unsupported)
+    }
 }
 
 /// A shared source is a source.
@@ -89,6 +101,10 @@ impl<S: PieceSource + ?Sized> PieceSource for Arc<S> {
         others: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
         (**self).fetch_any(content, runs, others).await
+    }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        (**self).fetch_many(contents).await
     }
 }
 
@@ -171,6 +187,10 @@ mod tests {
         ) -> Result<SegmentStream, TransferError> {
             refused("fetch_any")
         }
+
+        async fn fetch_many(&self, _: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+            refused("fetch_many")
+        }
     }
 
     #[tokio::test]
@@ -182,9 +202,10 @@ mod tests {
                 source.have(&id).await.err(),
                 source.fetch(&id, &[]).await.err(),
                 source.fetch_any(&id, &[], &[]).await.err(),
+                source.fetch_many(&[]).await.err(),
             ];
-            for (error, call) in errors.into_iter().zip(["manifest", "have", "fetch", "fetch_any"])
-            {
+            let calls = ["manifest", "have", "fetch", "fetch_any", "fetch_many"];
+            for (error, call) in errors.into_iter().zip(calls) {
                 let handed_on = matches!(&error, Some(TransferError::Refused(it)) if it == call);
                 assert!(handed_on, "{call}: {error:?}");
             }

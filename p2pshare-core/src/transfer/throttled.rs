@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{HaveStream, PieceSource, RateLimit, SegmentStream, TransferError};
+use super::{HaveStream, PieceSource, RateLimit, SegmentStream, SmallContent, TransferError};
 use crate::content::{ContentId, Manifest, PieceRun};
 
 /// A source from which bytes come no faster than a limit, which it may share with others.
@@ -46,6 +46,10 @@ impl<S: PieceSource> PieceSource for Throttled<S> {
         others: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
         Ok(self.limit.throttle(self.source.fetch_any(content, runs, others).await?))
+    }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        Ok(self.limit.throttle(self.source.fetch_many(contents).await?))
     }
 }
 

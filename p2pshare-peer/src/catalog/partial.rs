@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun},
     identity::Reach,
-    transfer::{GuardedSource, HaveStream, PieceSource, SegmentStream, TransferError},
+    transfer::{
+        GuardedSource, HaveStream, PieceSource, SegmentStream, SmallContent, TransferError,
+    },
 };
 use tokio::sync::watch;
 
@@ -235,6 +237,11 @@ impl PieceSource for ReachedOfBoth {
             Err(error) => self.instead(content, error)?.fetch(content, runs).await,
             found => found,
         }
+    }
+
+    // What is small is no download for long.
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        self.whole.fetch_many(contents).await
     }
 }
 

@@ -7,13 +7,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 use p2pshare_core::{
     content::{ContentId, Manifest, PIECE_LEN, PieceRun},
     identity::Reach,
     transfer::{
         GuardedSource, HaveStream, HaveUpdate, PieceSource, ReadOptions, SegmentStream, SharedFile,
-        TransferError,
+        SmallContent, TransferError, give_many,
     },
 };
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -165,6 +166,41 @@ impl PieceSource for ReachedFiles {
         }
         Err(failures.first(content))
     }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        let wanted = contents.iter().map(|one| one.content).collect();
+        let catalog = &self.inner.catalog;
+        let files = catalog.files_for_each(self.reach, wanted, MAX_COPIES).await;
+        let files = files.map_err(|error| unavailable(&error))?;
+        let mut files = files.into_iter();
+        let inner = self.inner.clone();
+        let (contents, options) = (contents.to_vec(), self.inner.options.clone());
+        let read = {
+            let (contents, options) = (contents.clone(), options.clone());
+            move |number: usize| {
+                let copies = files.next()?;
+                read_one(&inner, *contents.get(number)?, copies, &options)
+            }
+        };
+        give_many(&contents, &options, read)
+    }
+}
+
+/// The bytes of a small content, from the first of its files that has them.
+fn read_one(
+    inner: &Inner,
+    SmallContent { content, len }: SmallContent,
+    copies: Vec<CatalogFile>,
+    options: &ReadOptions,
+) -> Option<Bytes> {
+    let manifest = Manifest::single(content, len).ok()?;
+    for file in copies.into_iter().filter(|file| file.stamp.len == len) {
+        match shared(&file, &manifest).read_small(options) {
+            Ok(data) => return Some(data),
+            Err(error) => inner.report(file, &error),
+        }
+    }
+    None
 }
 
 impl Inner {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::FutureExt;
 use p2pshare_core::{
     content::{ContentId, Manifest},
     identity::PeerId,
@@ -25,7 +26,7 @@ const MAX_LENT: usize = 8 << 20;
 const MAX_BYTES: usize = 16 << 20;
 
 /// The files that downloads have brought lately. Downloads that have the same one fetch a content once, the others wait
-/// for it. A clone is the same.
+/// for it; small ones that come together with others may come twice. A clone is the same.
 ///
 /// A file is copied piece by piece like from any other source, so that one that was changed since does no harm.
 #[derive(Clone, Debug, Default)]
@@ -99,6 +100,11 @@ impl Copies {
         let mut turn = Turn { inner, content, lock: Some(lock.clone()), guard: None };
         turn.guard = Some(lock.lock_owned().await);
         turn
+    }
+
+    /// The turn, if nobody else has it.
+    pub(super) fn free_turn(&self, content: ContentId) -> Option<Turn> {
+        self.turn(content).now_or_never()
     }
 
     /// Notes where a content is now.
@@ -182,7 +188,6 @@ impl Drop for Turn {
 mod tests {
     use std::fs;
 
-    use futures::FutureExt;
     use p2pshare_core::content::hash_bytes;
 
     use super::*;

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Copies, FileProgress, Serving, Wanted,
+    batch::Came,
     copies::Turn,
     discovery::IndexDiscovery,
     error::{FetchError, is_changed, is_gone},
@@ -91,17 +92,22 @@ impl Fetcher {
         wanted: &Wanted,
         place: &Place,
         file: &FileProgress,
+        mut came: Option<Came>,
     ) -> Result<Arrived, FetchError> {
         // Waiting for another one that fetches the same counts too.
         let until = Deadline::after(self.patience);
         let mut turn = None;
         // Nothing is fetched for an empty file.
         if wanted.content != ContentId::of(b"") {
-            turn = Some(self.unless_cancelled(self.copies.turn(wanted.content)).await?);
+            turn = match came {
+                // What has come waits for nobody.
+                Some(_) => self.copies.free_turn(wanted.content),
+                None => Some(self.unless_cancelled(self.copies.turn(wanted.content)).await?),
+            };
         }
         loop {
             let result = match wanted.is_small() {
-                true => self.small(wanted, place, file, until, &mut turn).await,
+                true => self.small(wanted, place, file, until, &mut turn, came.take()).await,
                 false => self.pieces(wanted, file, until).await,
             };
             match (result, until.pause()) {
@@ -128,6 +134,7 @@ impl Fetcher {
         file: &FileProgress,
         until: Deadline,
         turn: &mut Option<Turn>,
+        came: Option<Came>,
     ) -> Result<Arrived, FetchError> {
         if !place.is_free
             && let There::Content(there) = self.there_at(wanted, place).await?
@@ -138,6 +145,10 @@ impl Fetcher {
         if wanted.content == empty.id() {
             let stamp = self.keep(wanted, empty, vec![Bytes::new()]).await?;
             return Ok(Arrived { how: Fetched::Empty, stamp });
+        }
+        if let Some(came) = came {
+            file.receive(came.manifest.len());
+            return self.keep_small(wanted, came, turn).await;
         }
         let fetched = match self.small_from(wanted, place, file, Age::Granted, until, turn).await {
             // What was known of the sources may be old.
@@ -182,16 +193,26 @@ impl Fetcher {
         let got = got.await?;
         match got {
             SmallDownload::Content { manifest, data, from } => {
-                // Those who wait for it get their files on the disk together with this one.
-                // Who comes later waits until it is there.
-                *turn = turn.take().and_then(|turn| turn.hand_on(&data));
-                let stamp = self.keep(wanted, manifest, data).await?;
                 let from = candidates.into_iter().find(|candidate| candidate.id == from);
-                let how = from.map_or(Fetched::Empty, Fetched::Small);
-                Ok(Some(Arrived { how, stamp }))
+                let came = Came { manifest, data, from };
+                Ok(Some(self.keep_small(wanted, came, turn).await?))
             }
             SmallDownload::NeedsManifest => Ok(None),
         }
+    }
+
+    /// Writes a content that has come whole.
+    async fn keep_small(
+        &self,
+        wanted: &Wanted,
+        Came { manifest, data, from }: Came,
+        turn: &mut Option<Turn>,
+    ) -> Result<Arrived, FetchError> {
+        // Those who wait for it get their files on the disk together with this one. Who comes later waits until it is
+        // there.
+        *turn = turn.take().and_then(|turn| turn.hand_on(&data));
+        let stamp = self.keep(wanted, manifest, data).await?;
+        Ok(Arrived { how: from.map_or(Fetched::Empty, Fetched::Small), stamp })
     }
 
     /// Fetches a content in pieces, and goes on with what an interrupted download left.
@@ -381,6 +402,17 @@ impl Fetcher {
             self.unless_cancelled(sleep(pause)).await?;
             age = Age::Fresh;
         }
+    }
+
+    /// The other peers from which a content can be fetched, as far as is known and if it is not on this machine already.
+    pub(super) async fn known_sources(&self, content: &ContentId) -> Vec<Candidate> {
+        let me = self.locator.me();
+        if self.copies.candidate(content, me).await.is_some() {
+            return Vec::new();
+        }
+        let mut sources = self.locator.known_candidates(content, self.own_peer());
+        sources.retain(|source| source.id != me);
+        sources
     }
 
     /// What comes of this work, which is dropped when the job is cancelled.

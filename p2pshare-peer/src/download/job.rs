@@ -20,18 +20,22 @@ use tracing::{Instrument, field::Empty};
 
 use super::{
     Copies, JobProgress, Locator, Wanted,
+    batch::{self, Batch, Batching, Came, File},
     error::FetchError,
     fetch::{Arrived, Fetched, Fetcher},
     place::{self, Place},
 };
 use crate::catalog::PartialSources;
 
-/// Contents of at most one piece that are fetched at a time.
+/// Contents of at most one piece that are fetched, or written, at a time.
 const SMALL_AT_ONCE: usize = 64;
 
 /// Contents of at most one piece for which the index is asked at once. While it answers, the last ones of the group before
 /// are fetched: more in a group would be waited for.
 pub const SMALL_GROUP: usize = 256;
+
+/// Calls for many small contents that run at a time.
+const BATCHES_AT_ONCE: usize = 4;
 
 /// Larger contents that are fetched at a time.
 const LARGE_AT_ONCE: usize = 2;
@@ -199,12 +203,14 @@ pub async fn run_files(
         serving: options.serving,
         cancel: cancel.clone(),
     };
-    let job = Job { fetcher, progress, results };
+    let batching = Batching::new(fetcher.locator.clone(), cancel.clone());
+    let job = Job { fetcher, batching, progress, results };
     join(job.fetch_small(files.small), job.fetch_large(files.large)).await;
 }
 
 struct Job<'a> {
     fetcher: Fetcher,
+    batching: Batching,
     progress: &'a JobProgress,
     results: &'a dyn JobResults,
 }
@@ -212,13 +218,16 @@ struct Job<'a> {
 impl Job<'_> {
     async fn fetch_small(&self, groups: BoxStream<'_, Vec<(u64, Wanted)>>) {
         // A group is prepared as soon as there is room, beside the last files of the one before.
-        let files = groups.then(|group| self.prepare(group)).flat_map(stream::iter);
-        let fetch = |((number, one), place)| self.fetch(number, one, place);
+        let batches = groups.then(|group| self.prepare(group)).flat_map(stream::iter).boxed();
+        let batching = self.batching.clone();
+        let files = batches.flat_map_unordered(BATCHES_AT_ONCE, move |batch| batching.files(batch));
+        let fetch = |File { number, wanted, place, came }| self.fetch(number, wanted, place, came);
         files.for_each_concurrent(SMALL_AT_ONCE, fetch).await;
     }
 
-    /// Looks at the places of a group of files, and asks the index for what is not there yet, in one call.
-    async fn prepare(&self, group: Vec<(u64, Wanted)>) -> Vec<((u64, Wanted), Place)> {
+    /// Looks at the places of a group of files, and asks the index for what is not there yet, in one call. What one source
+    /// has together is a batch.
+    async fn prepare(&self, group: Vec<(u64, Wanted)>) -> Vec<Batch> {
         let looking = place::look_at(group.iter().map(|(_, one)| one));
         let places = self.fetcher.cancel.run_until_cancelled(looking).await;
         let places = places.unwrap_or_else(|| group.iter().map(|_| Place::default()).collect());
@@ -233,15 +242,17 @@ impl Job<'_> {
                 tracing::debug!(%error, "asking for many contents at once failed");
             }
         }
-        group.into_iter().zip(places).collect()
+        let file = |((number, wanted), place)| File { number, wanted, place, came: None };
+        let files = group.into_iter().zip(places).map(file).collect();
+        batch::of(files, &self.fetcher, &self.batching).await
     }
 
     async fn fetch_large(&self, wanted: BoxStream<'_, (u64, Wanted)>) {
-        let fetch = |(number, one)| self.fetch(number, one, Place::default());
+        let fetch = |(number, one)| self.fetch(number, one, Place::default(), None);
         wanted.for_each_concurrent(LARGE_AT_ONCE, fetch).await;
     }
 
-    async fn fetch(&self, number: u64, wanted: Wanted, place: Place) {
+    async fn fetch(&self, number: u64, wanted: Wanted, place: Place, came: Option<Came>) {
         let file = self.progress.begin(number, &wanted);
         let span = tracing::info_span!(
             target: p2pshare_telemetry::TARGET,
@@ -253,7 +264,7 @@ impl Job<'_> {
             if self.fetcher.cancel.is_cancelled() {
                 Err(DownloadError::Cancelled.into())
             } else {
-                self.fetcher.fetch(&wanted, &place, &file).await
+                self.fetcher.fetch(&wanted, &place, &file, came).await
             }
         };
         let result = fetched.instrument(span.clone()).await;

@@ -178,19 +178,7 @@ impl Locator {
         own: Option<PeerId>,
     ) -> Result<Option<Vec<Candidate>>, ClientError> {
         let Some(located) = self.locate(content, age).await? else { return Ok(None) };
-        let others = located
-            .sources
-            .iter()
-            .filter(|source| source.kind == SourceKind::Full || Some(source.peer) != own);
-        let candidates = others.map(|source| {
-            let peer = self.pool.peer(source.peer, source.addresses.clone());
-            Candidate {
-                id: source.peer,
-                label: format!("{} ({})", source.owner, source.peer.short()),
-                source: Arc::new(Throttled::new(peer.source(self.clone()), self.limit.clone())),
-            }
-        });
-        let mut candidates: Vec<_> = candidates.collect();
+        let mut candidates = self.of(&located, own);
         if candidates.is_empty()
             && let Some(source) = &self.own
             // A file that has changed since, or is gone, is none.
@@ -203,6 +191,33 @@ impl Locator {
             });
         }
         Ok(Some(candidates))
+    }
+
+    /// The same of what the index has said already; none if that is nothing.
+    pub(super) fn known_candidates(
+        self: &Arc<Self>,
+        content: &ContentId,
+        own: Option<PeerId>,
+    ) -> Vec<Candidate> {
+        let known = self.known().get(content).cloned();
+        let known = known.filter(|known| known.is_good(Age::Granted, Instant::now()));
+        known.map_or_else(Vec::new, |known| self.of(&known.located, own))
+    }
+
+    fn of(self: &Arc<Self>, located: &Located, own: Option<PeerId>) -> Vec<Candidate> {
+        let others = located
+            .sources
+            .iter()
+            .filter(|source| source.kind == SourceKind::Full || Some(source.peer) != own);
+        let candidates = others.map(|source| {
+            let peer = self.pool.peer(source.peer, source.addresses.clone());
+            Candidate {
+                id: source.peer,
+                label: format!("{} ({})", source.owner, source.peer.short()),
+                source: Arc::new(Throttled::new(peer.source(self.clone()), self.limit.clone())),
+            }
+        });
+        candidates.collect()
     }
 
     /// Which of these contents are not hopeless now: somebody gives them, or it turned out that they are nowhere.

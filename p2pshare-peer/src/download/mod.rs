@@ -2,6 +2,7 @@
 //!
 //! [`resolve`] asks the index what is meant, [`Locator`] where it is and for permission, [`run`] fetches it.
 
+mod batch;
 mod cause;
 mod copies;
 mod discovery;

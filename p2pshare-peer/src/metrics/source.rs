@@ -7,7 +7,10 @@ use futures::StreamExt;
 use p2pshare_core::{
     content::{ContentId, Manifest, PieceRun},
     identity::Reach,
-    transfer::{FetchEvent, GuardedSource, HaveStream, PieceSource, SegmentStream, TransferError},
+    transfer::{
+        FetchEvent, GuardedSource, HaveStream, PieceSource, SegmentStream, SmallContent,
+        TransferError,
+    },
 };
 
 use super::PeerMetrics;
@@ -52,13 +55,22 @@ impl PieceSource for Within {
         content: &ContentId,
         runs: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
+        Ok(self.counted(self.source.fetch(content, runs).await?))
+    }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        Ok(self.counted(self.source.fetch_many(contents).await?))
+    }
+}
+
+impl Within {
+    fn counted(&self, events: SegmentStream) -> SegmentStream {
         let metrics = self.metrics.clone();
-        let events = self.source.fetch(content, runs).await?;
         let counted = events.inspect(move |event| {
             if let Ok(FetchEvent::Segment(segment)) = event {
                 metrics.sent(segment.data.len() as u64);
             }
         });
-        Ok(counted.boxed())
+        counted.boxed()
     }
 }

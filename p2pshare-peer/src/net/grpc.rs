@@ -16,6 +16,8 @@ pub(crate) use untaken::{Unsent, Untaken, WatchedBody};
 
 /// The call whose answer carries segments.
 pub(crate) const FETCH: &str = "/p2pshare.v1.Transfer/Fetch";
+/// The other call whose answer carries them.
+pub(crate) const FETCH_MANY: &str = "/p2pshare.v1.Transfer/FetchMany";
 /// The call whose request carries segments.
 pub(crate) const PUSH: &str = "/p2pshare.v1.Transfer/Push";
 

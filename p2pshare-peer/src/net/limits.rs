@@ -12,6 +12,8 @@ pub(crate) const MAX_REQUEST: usize = 64 << 10;
 pub(crate) const MAX_OFFER: usize = 8 << 10;
 /// Most runs of pieces in one message: at most 12 bytes and a head of 2 for each.
 pub(crate) const MAX_RUNS: usize = 4096;
+/// Most contents in one request for many, which [`MAX_REQUEST`] bounds too. Each has a grant that takes time to check.
+pub(crate) const MAX_MANY: usize = 128;
 /// Chaining values in one part of a manifest that this peer sends, in bytes.
 pub(crate) const MANIFEST_PART: usize = 64 << 10;
 

@@ -4,6 +4,7 @@
 
 mod fetch;
 mod have;
+mod many;
 mod places;
 mod pump;
 mod push;
@@ -14,12 +15,15 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use p2pshare_core::content::ContentId;
-use p2pshare_core::identity::{Access, PeerConnection};
+use p2pshare_core::identity::{Access, PeerConnection, PeerId};
+use p2pshare_core::process::cores;
 use p2pshare_core::transfer::{
     AccessRequest, Admission, GuardedSource, PieceSource, PushReceiver, RateLimit, Spread,
     TransferGuard, UploadSlots,
 };
 use p2pshare_proto::v1::{self, transfer_server::Transfer};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status, Streaming};
@@ -62,6 +66,8 @@ pub(crate) struct TransferService {
     services: ServerServices,
     spread: Spread,
     places: places::Places,
+    /// For calls that bring a grant for each of many contents.
+    letting_in: Arc<Semaphore>,
     stall_timeout: Duration,
     answer_timeout: Duration,
 }
@@ -72,6 +78,7 @@ impl TransferService {
             services,
             spread: Spread::default(),
             places: places::Places::new(limits.pushes, limits.pushes_per_user),
+            letting_in: Arc::new(Semaphore::new(cores().get())),
             stall_timeout: limits.stall_timeout,
             answer_timeout: limits.answer_timeout,
         }
@@ -79,23 +86,23 @@ impl TransferService {
 
     /// Whether the call is one that carries bytes, for [`answer_bulk`](Self::answer_bulk).
     pub(crate) fn is_bulk(path: &str) -> bool {
-        path == grpc::FETCH || path == grpc::PUSH
+        matches!(path, grpc::FETCH | grpc::FETCH_MANY | grpc::PUSH)
     }
 
-    /// Answers `Fetch` and `Push`.
+    /// Answers `Fetch`, `FetchMany` and `Push`.
     pub(crate) async fn answer_bulk(
         self: Arc<Self>,
         request: http::Request<Body>,
     ) -> http::Response<Body> {
-        let is_push = request.uri().path() == grpc::PUSH;
         let (parts, body) = request.into_parts();
         // Set by this project's server, as below.
         let traffic: Traffic = parts.extensions.get().cloned().unwrap_or_default();
         let metadata = MetadataMap::from_headers(parts.headers);
         let request = Request::from_parts(metadata, parts.extensions, body);
-        let answers = match is_push {
-            true => self.push_pieces(request).await,
-            false => self.fetch_pieces(request).await,
+        let answers = match parts.uri.path() {
+            grpc::PUSH => self.push_pieces(request).await,
+            grpc::FETCH_MANY => self.fetch_many_contents(request).await,
+            _ => self.fetch_pieces(request).await,
         };
         let answers = match answers {
             Ok(answers) => answers,
@@ -116,20 +123,40 @@ impl TransferService {
         let request = Request::from_parts(metadata, extensions, ());
         let (content, admission, source) = self.admit_fetch(&request, &asked.content_id)?;
         let wish = wire::wish_in(&asked);
-        let peer = match request.extensions().get() {
-            Some(PeerConnection::Tls { key }) => *key,
-            _ => None,
-        };
         let work = fetch::Fetch {
             services: self.services.clone(),
             source,
             spread: self.spread.clone(),
             user: admission.user,
-            peer,
+            peer: key_of(request.extensions()),
             content,
             wish: wish.map_err(|error| transfer_status(&error))?,
         };
         Ok(fetch::answer(work, reader))
+    }
+
+    async fn fetch_many_contents(
+        self: Arc<Self>,
+        request: Request<Body>,
+    ) -> Result<Answers<Encoded>, Status> {
+        let (metadata, extensions, body) = request.into_parts();
+        let reader = self.reader(&extensions);
+        let messages = Incoming::<v1::FetchManyRequest>::of_request(body, None, MAX_REQUEST);
+        let asked = messages.only().await?;
+        let services = self.services.clone();
+        let peer = key_of(&extensions);
+        // Each grant takes time: together more than a thread may be away from all other calls, and few may be at it.
+        let turn = self.letting_in.clone().acquire_owned().await;
+        let letting_in = move || {
+            let _turn = turn;
+            many::admit(&asked, &metadata, |credential, content| {
+                self.admit(credential, &extensions, Access::Fetch, content)
+            })
+        };
+        let admitted = spawn_blocking(letting_in).await;
+        let admitted =
+            admitted.unwrap_or_else(|_| Err(Status::unavailable("the peer is stopping")))?;
+        Ok(many::answer(services, peer, admitted, reader))
     }
 
     async fn push_pieces(&self, request: Request<Body>) -> Result<Answers<Encoded>, Status> {
@@ -138,7 +165,7 @@ impl TransferService {
         let messages = Incoming::of_request(body, field, MAX_OFFER);
         let mut inbound = push::Inbound::new(messages, self.stall_timeout);
         let offer = inbound.offer().await?;
-        let admission = self.admit(&metadata, &extensions, Access::Push, offer.content)?;
+        let admission = self.admit(bearer(&metadata), &extensions, Access::Push, offer.content)?;
         inbound.allow(MAX_SEGMENT_MESSAGE);
         let work = push::Push::new(self, admission, offer)?;
         Ok(pump::spawn(self.reader(&extensions), |answers| work.run(inbound, answers)))
@@ -151,17 +178,17 @@ impl TransferService {
         Reader { untaken, stall_timeout: self.stall_timeout }
     }
 
-    /// Asks the guard. Every call does so before anything else is done for it.
+    /// Asks the guard. Every call does so before anything is read or written for it.
     fn admit(
         &self,
-        metadata: &MetadataMap,
+        credential: Option<&str>,
         extensions: &Extensions,
         access: Access,
         content: ContentId,
     ) -> Result<Admission, Status> {
         // Only this project's server sets it; under any other nothing is known of the connection.
         let connection = extensions.get().copied().unwrap_or(PeerConnection::Plain);
-        let request = AccessRequest { credential: bearer(metadata), access, content, connection };
+        let request = AccessRequest { credential, access, content, connection };
         let guard = &self.services.guard;
         guard.admit(&request).map_err(|denied| {
             tracing::debug!(?request, %denied, "call refused");
@@ -177,9 +204,17 @@ impl TransferService {
     ) -> Result<(ContentId, Admission, Arc<dyn PieceSource>), Status> {
         let content = wire::content_id(content_id).map_err(|error| transfer_status(&error))?;
         let (metadata, extensions) = (request.metadata(), request.extensions());
-        let admission = self.admit(metadata, extensions, Access::Fetch, content)?;
+        let admission = self.admit(bearer(metadata), extensions, Access::Fetch, content)?;
         let source = self.services.source.within(admission.reach);
         Ok((content, admission, source))
+    }
+}
+
+/// The peer that calls, if it has proved its key.
+fn key_of(extensions: &Extensions) -> Option<PeerId> {
+    match extensions.get() {
+        Some(PeerConnection::Tls { key }) => *key,
+        _ => None,
     }
 }
 
@@ -197,6 +232,7 @@ impl Transfer for TransferService {
     type ManifestStream = Answers<v1::ManifestPart>;
     type HaveStream = Answers<v1::HaveUpdate>;
     type FetchStream = Answers<v1::FetchResponse>;
+    type FetchManyStream = Answers<v1::FetchResponse>;
     type PushStream = Answers<v1::PushResponse>;
 
     async fn manifest(
@@ -227,12 +263,19 @@ impl Transfer for TransferService {
         Ok(Response::new(have::answer(updates)))
     }
 
-    // These two carry the bytes and are answered by `TransferService::answer_bulk`, before the generated code sees them.
+    // These three carry the bytes and are answered by `TransferService::answer_bulk`, before the generated code sees them.
     async fn fetch(
         &self,
         _request: Request<v1::FetchRequest>,
     ) -> Result<Response<Self::FetchStream>, Status> {
         Err(Status::unimplemented("Fetch is answered elsewhere"))
+    }
+
+    async fn fetch_many(
+        &self,
+        _request: Request<v1::FetchManyRequest>,
+    ) -> Result<Response<Self::FetchManyStream>, Status> {
+        Err(Status::unimplemented("FetchMany is answered elsewhere"))
     }
 
     async fn push(

@@ -32,6 +32,7 @@ pub(crate) fn transfer_status(error: &TransferError) -> Status {
         TransferError::Stalled(time) => {
             (Code::DeadlineExceeded, format!("stalled {}", time.as_millis()))
         }
+        TransferError::Unsupported => (Code::Unimplemented, "unsupported".to_owned()),
         TransferError::Mismatch(mismatch) => {
             (Code::DataLoss, words::join("mismatch", &words::mismatch_out(mismatch)))
         }
@@ -80,6 +81,14 @@ pub(crate) fn transfer_error(status: &Status, content: &ContentId) -> TransferEr
         .unwrap_or_else(|| from_code(status, content))
 }
 
+/// The status of a call that not every peer knows: whoever does not says so.
+pub(crate) fn maybe_unknown(status: Status) -> Status {
+    match status.code() {
+        Code::Unimplemented => transfer_status(&TransferError::Unsupported),
+        _ => status,
+    }
+}
+
 /// Whether the other end wants another credential.
 pub(crate) fn wants_credential(status: &Status) -> bool {
     status.code() == Code::Unauthenticated
@@ -94,6 +103,7 @@ fn from_kind(kind: &str, status: &Status, content: &ContentId) -> Option<Transfe
         "refused" | "unauthenticated" | "forbidden" => TransferError::Refused(sentence(status)),
         "unavailable" => TransferError::Unavailable(sentence(status)),
         "stalled" => TransferError::Stalled(Duration::from_millis(rest.parse().ok()?)),
+        "unsupported" => TransferError::Unsupported,
         "mismatch" => TransferError::Mismatch(words::mismatch_in(rest)?),
         "manifest" => TransferError::Manifest(words::manifest_in(rest, content)?),
         "protocol" => TransferError::Protocol(sentence(status)),
@@ -157,6 +167,7 @@ mod tests {
             TransferError::Refused("no room, ünd no tëa %20".to_owned()),
             TransferError::Unavailable("busy".to_owned()),
             TransferError::Stalled(Duration::from_millis(1500)),
+            TransferError::Unsupported,
             TransferError::Protocol("out of order".to_owned()),
             TransferError::Io(Arc::new(io::Error::other("disk on fire"))),
         ];

@@ -3,11 +3,11 @@
 
 use bytes::Bytes;
 use p2pshare_core::content::{ContentId, Manifest, PieceIndex, PieceRun};
-use p2pshare_core::transfer::{FetchEvent, HaveUpdate, Segment, TransferError};
+use p2pshare_core::transfer::{FetchEvent, HaveUpdate, Segment, SmallContent, TransferError};
 use p2pshare_proto::v1;
 
 use super::grpc::{Encoded, Part, SegmentField};
-use super::limits::{MANIFEST_PART, MAX_RUNS};
+use super::limits::{MANIFEST_PART, MAX_MANY, MAX_RUNS};
 
 pub(crate) fn content_id(bytes: &[u8]) -> Result<ContentId, TransferError> {
     ContentId::from_slice(bytes).map_err(|error| TransferError::Protocol(error.to_string()))
@@ -24,6 +24,21 @@ pub(crate) fn wish_in(
     let v1::FetchRequest { runs, others, .. } = request;
     check_count(runs.len().saturating_add(others.len()))?;
     Ok((runs_in(runs)?, runs_in(others)?))
+}
+
+/// Several contents that are asked for together; that their lengths are those of small ones is checked elsewhere.
+pub(crate) fn many_in(request: &v1::FetchManyRequest) -> Result<Vec<SmallContent>, TransferError> {
+    let contents = &request.contents;
+    if contents.len() > MAX_MANY {
+        return Err(TransferError::Protocol(format!(
+            "a message has at most {MAX_MANY} contents, this one has {}",
+            contents.len()
+        )));
+    }
+    let content_in = |one: &v1::SmallContent| {
+        Ok(SmallContent { content: content_id(&one.content_id)?, len: one.length })
+    };
+    contents.iter().map(content_in).collect()
 }
 
 /// Runs from outside; that they lie within the content is for the source to check.

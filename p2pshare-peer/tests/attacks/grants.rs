@@ -16,7 +16,7 @@ use p2pshare_core::identity::{Access, PeerKey, Reach};
 use p2pshare_core::time::{Clock, SystemClock};
 use p2pshare_core::transfer::{
     HaveStream, MemorySource, PieceSource, PushOffer, PushReceiver, PushTarget, SegmentStream,
-    TransferError,
+    SmallContent, TransferError,
 };
 use p2pshare_peer::guard::GrantGuard;
 use p2pshare_peer::net::PeerTls;
@@ -63,6 +63,11 @@ impl PieceSource for Counted {
     ) -> Result<SegmentStream, TransferError> {
         self.asked.fetch_add(1, Relaxed);
         self.source.fetch(content, runs).await
+    }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        self.asked.fetch_add(1, Relaxed);
+        self.source.fetch_many(contents).await
     }
 }
 
@@ -168,12 +173,34 @@ impl Client {
         let manifest = within(calls.manifest(with(request, grant))).await.map(drop);
         let request = v1::HaveRequest { content_id: content_id.clone() };
         let have = within(calls.have(with(request, grant))).await.map(drop);
+        let many = vec![v1::SmallContent {
+            content_id: content_id.clone(),
+            length: 1,
+            ..Default::default()
+        }];
+        let fetch_many = self.fetch_many(grant, many).await.map(drop);
         let request = v1::FetchRequest { content_id, ..Default::default() };
         let fetch = match within(calls.fetch(with(request, grant))).await {
             Ok(answers) => within(answers.into_inner().message()).await.map(drop),
             Err(status) => Err(status),
         };
-        vec![("manifest", manifest), ("have", have), ("fetch", fetch)]
+        vec![("manifest", manifest), ("have", have), ("fetch", fetch), ("fetch_many", fetch_many)]
+    }
+
+    /// Asks for several contents; how many segments come.
+    async fn fetch_many(
+        &self,
+        grant: Option<&str>,
+        contents: Vec<v1::SmallContent>,
+    ) -> Result<usize, Status> {
+        let request = v1::FetchManyRequest { contents };
+        let answers = within(self.calls.clone().fetch_many(with(request, grant))).await?;
+        let mut answers = answers.into_inner();
+        let mut segments = 0;
+        while within(answers.message()).await?.is_some() {
+            segments += 1;
+        }
+        Ok(segments)
     }
 
     /// Offers the content; `Ok` when it is wanted.
@@ -227,7 +254,7 @@ async fn a_good_grant_is_good_for_what_it_says() {
         answer.unwrap_or_else(|status| panic!("{call}: {status:?}"));
     }
     client.push(Some(&world.grant(Access::Push))).await.unwrap();
-    assert_eq!(world.counted.asked(), 4);
+    assert_eq!(world.counted.asked(), 5);
 }
 
 #[tokio::test]
@@ -384,4 +411,76 @@ async fn a_grant_is_asked_for_in_every_call() {
         assert_eq!(answer.unwrap_err().code(), Code::Unauthenticated, "{call}");
     }
     assert_eq!(world.counted.asked(), asked);
+}
+
+/// One grant for each content, all of them of one user: else nothing is given, and nothing read.
+#[tokio::test]
+async fn many_contents_want_a_grant_for_each() {
+    let world = World::new().await;
+    let client = world.client(Some(&world.holder)).await;
+    let texts = ["first", "second", "third"];
+    let ids = texts.map(|text| world.counted.source.insert(text).id());
+    let claims = |content| GrantClaims { content, ..world.claims(Access::Fetch) };
+    let grants = ids.map(|id| world.index.sign(&claims(id)));
+    let asked = |grants: [&str; 3]| -> Vec<_> {
+        let one = |number: usize| v1::SmallContent {
+            content_id: Bytes::copy_from_slice(ids[number].as_bytes()),
+            length: texts[number].len() as u64,
+            grant: grants[number].to_owned(),
+        };
+        (0..3).map(one).collect()
+    };
+    let [first, second, third] = [0, 1, 2].map(|number: usize| grants[number].as_str());
+    let all = client.fetch_many(Some(first), asked(["", second, third])).await;
+    assert_eq!((all.unwrap(), world.counted.asked()), (3, 1));
+
+    let other = GrantClaims { user: "eve".parse().unwrap(), ..claims(ids[2]) };
+    let others = world.index.sign(&other);
+    let stranger = GrantSigner::generate().unwrap();
+    let forged = stranger.sign(&GrantClaims { issuer: world.index.key_id(), ..claims(ids[2]) });
+    let over = SystemClock.now().saturating_sub(Duration::from_secs(3600));
+    let over = world.index.sign(&GrantClaims { expires_at: over, ..claims(ids[2]) });
+    for (grants, code, what) in [
+        (["", second, ""], Code::PermissionDenied, "that of the second for the third"),
+        (["", "", ""], Code::PermissionDenied, "one for all"),
+        ([second, second, third], Code::PermissionDenied, "another one in the message"),
+        (["", second, &others], Code::InvalidArgument, "of two users"),
+        (["", second, &forged], Code::Unauthenticated, "a forged one"),
+        (["", second, &over], Code::Unauthenticated, "one that is over"),
+        (["", second, "nonsense"], Code::Unauthenticated, "none at all"),
+    ] {
+        let status = client.fetch_many(Some(first), asked(grants)).await.expect_err(what);
+        assert_eq!(status.code(), code, "{what}: {status:?}");
+        assert_eq!(world.counted.asked(), 1, "{what}: something was read");
+    }
+}
+
+/// What no small content is, and more than may be asked for, is refused before anything is read.
+#[tokio::test]
+async fn what_is_asked_for_together_is_bounded() {
+    let world = World::new().await;
+    let client = world.client(Some(&world.holder)).await;
+    let grant = world.grant(Access::Fetch);
+    let one = |length| v1::SmallContent {
+        content_id: Bytes::copy_from_slice(world.manifest.id().as_bytes()),
+        length,
+        grant: String::new(),
+    };
+    let short_id = v1::SmallContent { content_id: Bytes::from_static(b"short"), ..one(1) };
+    let long_grant = v1::SmallContent { grant: "x".repeat(70_000), ..one(1) };
+    for (contents, code) in [
+        (vec![], Code::InvalidArgument),
+        (vec![one(0)], Code::InvalidArgument),
+        (vec![one(1), one(PIECE as u64 + 1)], Code::InvalidArgument),
+        (vec![one(u64::MAX)], Code::InvalidArgument),
+        (vec![short_id], Code::InvalidArgument),
+        (vec![one(1); 129], Code::InvalidArgument),
+        (vec![one(1); 2000], Code::OutOfRange),
+        (vec![long_grant], Code::OutOfRange),
+    ] {
+        let status = client.fetch_many(Some(&grant), contents).await.expect_err("refused");
+        assert_eq!(status.code(), code, "{status:?}");
+        assert_eq!(world.counted.asked(), 0);
+    }
+    assert_eq!(client.fetch_many(Some(&grant), vec![one(1); 128]).await.unwrap(), 0);
 }

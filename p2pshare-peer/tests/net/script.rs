@@ -63,6 +63,7 @@ impl Transfer for Script {
     type ManifestStream = Answers<v1::ManifestPart>;
     type HaveStream = Answers<v1::HaveUpdate>;
     type FetchStream = Answers<v1::FetchResponse>;
+    type FetchManyStream = Answers<v1::FetchResponse>;
     type PushStream = Answers<v1::PushResponse>;
 
     async fn manifest(
@@ -83,6 +84,13 @@ impl Transfer for Script {
         &self,
         _request: Request<v1::FetchRequest>,
     ) -> Result<Response<Self::FetchStream>, Status> {
+        self.answer(&self.fetch)
+    }
+
+    async fn fetch_many(
+        &self,
+        _request: Request<v1::FetchManyRequest>,
+    ) -> Result<Response<Self::FetchManyStream>, Status> {
         self.answer(&self.fetch)
     }
 

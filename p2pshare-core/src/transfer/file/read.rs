@@ -96,25 +96,31 @@ fn ended<T>(result: Result<Result<T, TransferError>, JoinError>) -> Result<T, Tr
     result.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::Interrupted).into()))
 }
 
-/// Hands out one batch while the next is read.
-struct Reading {
-    ready: VecDeque<Segment>,
-    /// `None` while it reads, and once it has ended.
-    reader: Option<Reader>,
-    ahead: Option<JoinHandle<Result<Batch, TransferError>>>,
+/// Reads some segments at a time, on a thread that may block.
+pub(super) trait Read: Sized + Send + 'static {
+    /// The next ones, at least one unless it is at its end.
+    fn read_batch(self) -> Result<Batch<Self>, TransferError>;
 }
 
 /// What was read, and the reader unless it is at its end.
-type Batch = (Vec<Segment>, Option<Reader>);
+pub(super) type Batch<R> = (Vec<Segment>, Option<R>);
 
-impl From<Batch> for Reading {
-    fn from((ready, reader): Batch) -> Self {
+/// Hands out one batch while the next is read.
+pub(super) struct Reading<R> {
+    ready: VecDeque<Segment>,
+    /// `None` while it reads, and once it has ended.
+    reader: Option<R>,
+    ahead: Option<JoinHandle<Result<Batch<R>, TransferError>>>,
+}
+
+impl<R> From<Batch<R>> for Reading<R> {
+    fn from((ready, reader): Batch<R>) -> Self {
         Self { ready: ready.into(), reader, ahead: None }
     }
 }
 
-impl Reading {
-    fn stream(self) -> SegmentStream {
+impl<R: Read> Reading<R> {
+    pub(super) fn stream(self) -> SegmentStream {
         let stream = stream::unfold(self, |mut reading| async move {
             let event = reading.next().await?;
             Some((event.map(FetchEvent::Segment), reading))
@@ -155,27 +161,6 @@ impl Reader {
         Self { file, layout, pieces: Pieces::new(runs), current: None, begun: false, options }
     }
 
-    fn read_batch(mut self) -> Result<Batch, TransferError> {
-        if !self.begun {
-            self.begun = true;
-            self.check()?;
-        }
-        let mut segments = Vec::new();
-        let mut len = 0;
-        let mut more = true;
-        while more && len < self.options.read_ahead.max(1) {
-            match self.read_segment()? {
-                Some(segment) => {
-                    len += segment.data.len();
-                    segments.push(segment);
-                }
-                None => more = false,
-            }
-        }
-        self.check()?;
-        Ok((segments, more.then_some(self)))
-    }
-
     fn read_segment(&mut self) -> Result<Option<Segment>, TransferError> {
         let current = self.current.take();
         let Some((piece, done)) = current.or_else(|| Some((self.pieces.next()?, 0))) else {
@@ -200,5 +185,28 @@ impl Reader {
 
     fn check(&self) -> Result<(), TransferError> {
         self.options.check.as_ref().map_or(Ok(()), |check| check())
+    }
+}
+
+impl Read for Reader {
+    fn read_batch(mut self) -> Result<Batch<Self>, TransferError> {
+        if !self.begun {
+            self.begun = true;
+            self.check()?;
+        }
+        let mut segments = Vec::new();
+        let mut len = 0;
+        let mut more = true;
+        while more && len < self.options.read_ahead.max(1) {
+            match self.read_segment()? {
+                Some(segment) => {
+                    len += segment.data.len();
+                    segments.push(segment);
+                }
+                None => more = false,
+            }
+        }
+        self.check()?;
+        Ok((segments, more.then_some(self)))
     }
 }

@@ -9,16 +9,17 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use super::{
-    FileStamp, ReadOptions,
+    FileStamp, ReadOptions, give_many,
     read::{blocking, open_and_read},
     sys,
 };
 use crate::{
-    content::{ContentId, Manifest, PieceRun},
-    transfer::{HaveStream, HaveUpdate, PieceSource, SegmentStream, TransferError},
+    content::{ContentId, Manifest, PieceIndex, PieceRun},
+    transfer::{HaveStream, HaveUpdate, PieceSource, SegmentStream, SmallContent, TransferError},
 };
 
 /// A file that is shared: where it lies and what was hashed.
@@ -70,6 +71,25 @@ impl SharedFile {
             Ok((file, options))
         };
         open_and_read(open, self.manifest.layout(), runs).await
+    }
+
+    /// The whole content, if it has at most one piece. Blocks. What changes in the file meanwhile is
+    /// [`TransferError::Changed`]. `options.check` is called besides.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open) and reading.
+    pub fn read_small(&self, options: &ReadOptions) -> Result<Bytes, TransferError> {
+        let file = self.open()?;
+        let len = self.manifest.layout().piece_len(PieceIndex(0));
+        let mut data = Vec::new();
+        sys::read_at(&file, &mut data, len, 0)?;
+        self.stamp.check(&file)?;
+        options.check.as_ref().map_or(Ok(()), |check| check())?;
+        match data.len() == len {
+            true => Ok(data.into()),
+            false => Err(TransferError::Changed),
+        }
     }
 }
 
@@ -128,6 +148,14 @@ impl PieceSource for FileSource {
         runs: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
         self.find(content)?.read(runs, self.options.clone()).await
+    }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        let files: Vec<_> = contents.iter().map(|one| self.find(&one.content).ok()).collect();
+        let options = self.options.clone();
+        give_many(contents, &self.options, move |number| {
+            files.get(number)?.as_ref()?.read_small(&options).ok()
+        })
     }
 }
 

@@ -6,7 +6,9 @@ use std::vec::IntoIter;
 
 use futures::{StreamExt, stream};
 use p2pshare_core::content::{ContentId, PieceRun};
-use p2pshare_core::transfer::{FetchEvent, QueueNews, SegmentStream, TransferError};
+use p2pshare_core::transfer::{
+    FetchEvent, QueueNews, Segment, SegmentStream, SmallContent, TransferError,
+};
 use p2pshare_proto::v1;
 
 use super::source::RemoteSource;
@@ -43,11 +45,87 @@ pub(super) async fn fetch(
         call_begun: false,
         begun: false,
     };
-    let events = stream::try_unfold(fetching, |mut fetching| async move {
-        let event = fetching.next().await?;
-        Ok(event.map(|event| (event, fetching)))
+    Ok(fetching.events())
+}
+
+/// Fetches several contents, in as many calls one after the other as they take.
+pub(super) async fn fetch_many(
+    source: RemoteSource,
+    contents: &[SmallContent],
+) -> Result<SegmentStream, TransferError> {
+    let mut many = Many {
+        source,
+        rest: contents.to_vec(),
+        current: stream::empty().boxed(),
+        begin: 0,
+        next_begin: 0,
+        begun: false,
+    };
+    many.call().await?;
+    let events = stream::try_unfold(many, |mut many| async move {
+        let event = many.next().await?;
+        Ok(event.map(|event| (event, many)))
     });
     Ok(events.boxed())
+}
+
+struct Many {
+    source: RemoteSource,
+    /// Contents that were not asked for yet.
+    rest: Vec<SmallContent>,
+    /// What comes of the call that runs.
+    current: SegmentStream,
+    /// Where its contents begin among all, and those of the next call.
+    begin: u64,
+    next_begin: u64,
+    /// A segment of any call has come.
+    begun: bool,
+}
+
+impl Many {
+    /// Asks for as many as a call has room for.
+    async fn call(&mut self) -> Result<(), TransferError> {
+        let (messages, watch, asked) = self.source.open_many(&self.rest).await?;
+        let asked: Vec<_> = self.rest.drain(..asked.min(self.rest.len())).collect();
+        self.begin = self.next_begin;
+        self.next_begin = asked.iter().map(|one| one.len).fold(self.begin, u64::saturating_add);
+        let fetching = Fetching {
+            source: self.source.clone(),
+            content: asked.first().map_or_else(|| ContentId::of(b""), |first| first.content),
+            messages,
+            watch,
+            rest: Vec::new().into_iter(),
+            may_choose: false,
+            queued: false,
+            queue: QueueNews::default(),
+            call_begun: false,
+            begun: false,
+        };
+        self.current = fetching.events();
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<FetchEvent>, TransferError> {
+        loop {
+            match self.current.next().await.transpose() {
+                Ok(Some(FetchEvent::Segment(Segment { offset, data }))) => {
+                    self.begun = true;
+                    let offset = offset.saturating_add(self.begin);
+                    return Ok(Some(FetchEvent::Segment(Segment { offset, data })));
+                }
+                // A later call may have to wait again; whoever takes the bytes already knows nothing of calls.
+                Ok(Some(FetchEvent::Queued { .. })) if self.begun => {}
+                Ok(None) if !self.rest.is_empty() => self.call().await?,
+                Ok(event) => return Ok(event),
+                Err(error) => {
+                    if matches!(error, TransferError::Unsupported) {
+                        self.source.peer().gives_no_more_than_one();
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
 }
 
 struct Fetching {
@@ -70,6 +148,14 @@ struct Fetching {
 }
 
 impl Fetching {
+    fn events(self) -> SegmentStream {
+        let events = stream::try_unfold(self, |mut fetching| async move {
+            let event = fetching.next().await?;
+            Ok(event.map(|event| (event, fetching)))
+        });
+        events.boxed()
+    }
+
     async fn next(&mut self) -> Result<Option<FetchEvent>, TransferError> {
         loop {
             let part = self.part().await?;

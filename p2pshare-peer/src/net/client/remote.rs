@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use p2pshare_core::identity::{PeerAddr, PeerId};
@@ -36,6 +37,8 @@ struct Inner {
     addrs: RwLock<Vec<PeerAddr>>,
     bulk: Lane,
     control: Lane,
+    /// It does not give several contents in one call.
+    one_at_a_time: AtomicBool,
 }
 
 /// Which of the two connections a call goes over.
@@ -56,6 +59,7 @@ impl RemotePeer {
                 addrs: RwLock::new(addrs),
                 bulk: Lane::default(),
                 control: Lane::default(),
+                one_at_a_time: AtomicBool::new(false),
             }),
         }
     }
@@ -144,6 +148,16 @@ impl RemotePeer {
             let error = transfer_error(&status, &request.content);
             return Err(if is_broken { self.inner.connector.explain_broken(error) } else { error });
         }
+    }
+
+    /// Whether it is known not to give several contents in one call.
+    pub(super) fn gives_one_at_a_time(&self) -> bool {
+        self.inner.one_at_a_time.load(Ordering::Relaxed)
+    }
+
+    /// It does not give several contents in one call: it need not be asked again.
+    pub(super) fn gives_no_more_than_one(&self) {
+        self.inner.one_at_a_time.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn limits(&self) -> &ClientLimits {

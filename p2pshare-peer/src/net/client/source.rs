@@ -7,8 +7,11 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use p2pshare_core::content::{ContentId, Manifest, ManifestBuilder, PieceRun};
 use p2pshare_core::identity::Access;
-use p2pshare_core::transfer::{HaveStream, HaveUpdate, PieceSource, SegmentStream, TransferError};
+use p2pshare_core::transfer::{
+    HaveStream, HaveUpdate, PieceSource, SegmentStream, SmallContent, TransferError,
+};
 use p2pshare_proto::v1;
+use prost::Message;
 use tonic::body::Body;
 use tonic::{Status, Streaming};
 
@@ -18,9 +21,12 @@ use super::grants::{GrantProvider, GrantRequest};
 use super::remote::{RemotePeer, Route};
 use super::watch::Watch;
 use crate::net::grpc::{self, Encoded, Incoming, OutgoingBody, SegmentField};
-use crate::net::limits::MAX_SEGMENT_MESSAGE;
-use crate::net::status::transfer_error;
+use crate::net::limits::{MAX_MANY, MAX_REQUEST, MAX_SEGMENT_MESSAGE};
+use crate::net::status::{maybe_unknown, transfer_error};
 use crate::net::wire;
+
+/// At most this is around each content in a request for many, in bytes, and around the request.
+const FIELD: usize = 8;
 
 /// A peer as a source of pieces. A clone shares the peer's connections.
 ///
@@ -62,6 +68,59 @@ impl RemoteSource {
             channel.call(grpc::FETCH, request, Some(SegmentField::FETCH), MAX_SEGMENT_MESSAGE)
         });
         call.await
+    }
+
+    /// Begins to fetch several contents, the first ones of these: as many as a request has room for. Also gives how many.
+    pub(super) async fn open_many(
+        &self,
+        contents: &[SmallContent],
+    ) -> Result<(Incoming<v1::FetchResponse>, Watch, usize), TransferError> {
+        let Some(first) = contents.first() else {
+            return Err(TransferError::Protocol("no content was asked for".to_owned()));
+        };
+        if self.peer.gives_one_at_a_time() {
+            return Err(TransferError::Unsupported);
+        }
+        let (mut asked, mut len) = (v1::FetchManyRequest::default(), 0);
+        let mut before = String::new();
+        for SmallContent { content, len: length } in contents.iter().take(MAX_MANY) {
+            let is_first = asked.contents.is_empty();
+            let grant = match self.grants.grant(&self.request(content)).await {
+                Ok(grant) => grant,
+                Err(error) if is_first => return Err(error),
+                // It is the first of the next call.
+                Err(_) => break,
+            };
+            // That of the first is in the metadata.
+            let is_new = !is_first && grant != before;
+            let one = v1::SmallContent {
+                content_id: wire::content_id_bytes(content),
+                length: *length,
+                grant: if is_new { grant.clone() } else { String::new() },
+            };
+            before = grant;
+            len += one.encoded_len() + FIELD;
+            if len > MAX_REQUEST {
+                break;
+            }
+            asked.contents.push(one);
+        }
+        let message = Encoded::message(&asked);
+        let (grants, request) = (&*self.grants, self.request(&first.content));
+        let call = self.peer.call(Route::Bulk, grants, request, |channel, grant| {
+            let message = stream::iter([Ok(message.clone())]);
+            let request =
+                grant.request(Body::new(OutgoingBody::of_request(message, channel.traffic())));
+            let field = Some(SegmentField::FETCH);
+            let answer = channel.call(grpc::FETCH_MANY, request, field, MAX_SEGMENT_MESSAGE);
+            async move { answer.await.map_err(maybe_unknown) }
+        });
+        let (messages, watch) = call.await.inspect_err(|error| {
+            if matches!(error, TransferError::Unsupported) {
+                self.peer.gives_no_more_than_one();
+            }
+        })?;
+        Ok((messages, watch, asked.contents.len()))
     }
 
     /// How long a peer may stall.
@@ -166,6 +225,10 @@ impl PieceSource for RemoteSource {
         others: &[PieceRun],
     ) -> Result<SegmentStream, TransferError> {
         fetch::fetch(self.clone(), *content, runs.to_vec(), others).await
+    }
+
+    async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
+        fetch::fetch_many(self.clone(), contents).await
     }
 }
 

@@ -24,10 +24,11 @@ use crate::net::io::Traffic;
 use crate::net::service::TransferService;
 
 /// The calls that traces name.
-const CALLS: [&str; 4] = [
+const CALLS: [&str; 5] = [
     "p2pshare.v1.Transfer/Manifest",
     "p2pshare.v1.Transfer/Have",
     "p2pshare.v1.Transfer/Fetch",
+    "p2pshare.v1.Transfer/FetchMany",
     "p2pshare.v1.Transfer/Push",
 ];
 
