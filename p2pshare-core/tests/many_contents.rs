@@ -143,24 +143,26 @@ async fn a_source_that_gives_nothing_or_next_to_nothing_is_left() {
         Ok(FetchEvent::Segment(Segment { offset, data: Bytes::from_static(b"x") }))
     };
     let dripping = stream::iter(1000..).then(byte).boxed();
-    assert_eq!(left_after(dripping).await, Duration::from_secs(60));
+    assert_eq!(left_after(dripping).await, Duration::from_secs(20));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_is_waited_for_while_its_queue_moves() {
-    let (source, wanted) = three();
-    let all = source.fetch_many(&wanted).await.unwrap();
-    let queued = |position| async move {
-        sleep(Duration::from_secs(15)).await;
-        Ok(FetchEvent::Queued { position })
-    };
-    let queue = stream::iter([3, 2, 1]).then(queued);
-    let source = Scripted(Mutex::new(Some(queue.chain(all).boxed())));
-    let first = Ok(FetchEvent::Queued { position: 4 });
-    let inner = source.0.lock().unwrap().take().unwrap();
-    *source.0.lock().unwrap() = Some(stream::iter([first]).chain(inner).boxed());
-    let came: Vec<_> = download_many(Arc::new(source), wanted).try_collect().await.unwrap();
-    assert_eq!(came.len(), 3);
+async fn a_source_is_waited_for_while_its_queue_moves_but_not_for_ever() {
+    for (seconds, expected) in [(6, 3), (8, 0)] {
+        let (source, wanted) = three();
+        let all = source.fetch_many(&wanted).await.unwrap();
+        let queued = move |position| async move {
+            sleep(Duration::from_secs(seconds)).await;
+            Ok(FetchEvent::Queued { position })
+        };
+        let first = stream::iter([Ok(FetchEvent::Queued { position: 9 })]);
+        let queue = first.chain(stream::iter([8, 7, 6, 5]).then(queued));
+        let source = Scripted(Mutex::new(Some(queue.chain(all).boxed())));
+        let events: Vec<_> = download_many(Arc::new(source), wanted).collect().await;
+        let came = events.iter().filter(|event| event.is_ok()).count();
+        assert_eq!(came, expected, "{events:?}");
+        assert_eq!(events.len() - came, usize::from(expected == 0));
+    }
 }
 
 #[tokio::test]

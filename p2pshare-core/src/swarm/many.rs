@@ -1,8 +1,8 @@
 //! Getting many contents of at most one piece from one source in one call.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
-use futures::{StreamExt, future::ready, stream, stream::BoxStream};
+use futures::{StreamExt, stream, stream::BoxStream};
 use tokio::time::{Instant, timeout_at};
 
 use super::{DownloadOptions, small::Watched};
@@ -14,18 +14,18 @@ use crate::{
 /// How long a source may give nothing at all.
 const SILENT: Duration = Duration::from_secs(5);
 
-/// How long its queue may come no nearer to the request's turn.
-const QUEUED: Duration = Duration::from_secs(20);
+/// How long the request may be in its queue, until the first content has come.
+const QUEUED: Duration = Duration::from_secs(30);
 
-/// How long the whole call may take, however much comes.
-const LONGEST: Duration = Duration::from_secs(60);
+/// How long the contents may take in all, however much comes.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// What comes of many small contents from one source that is asked for all of them at once, each verified, in the order
 /// asked. Those that it does not give do not come: [`download_small`](super::download_small) asks others for them, and
 /// says why nobody gives them.
 ///
-/// It is a short way, and no source is waited for here as it is there: one that is silent for five seconds, whose queue
-/// comes no nearer for twenty, or that takes more than a minute in all is [`TransferError::Stalled`].
+/// It is a short way, and no source is waited for here as it is there: one that is silent for five seconds, that takes
+/// more than twenty in all, or in whose queue the request is for more than thirty, is [`TransferError::Stalled`].
 ///
 /// After an error the stream ends. Dropping the stream ends the call. Memory is that of one content, beside what the source
 /// lets wait.
@@ -46,20 +46,47 @@ pub fn download_many(
             Err(error) => stream::iter([Err(error)]).boxed(),
         }
     };
-    let arrival = |event| match event {
-        Ok(ManyEvent::Content(arrival)) => Some(Ok(arrival)),
-        Ok(ManyEvent::Queued(_)) => None,
-        Err(error) => Some(Err(error)),
-    };
-    let arrivals = stream::once(asked).flatten();
-    let arrivals = arrivals.filter_map(move |event| ready(arrival(event))).boxed();
-    let bounded = stream::unfold(Some((arrivals, None)), |state| async move {
-        let (mut arrivals, end) = state?;
-        let end = end.unwrap_or_else(|| later(Instant::now(), LONGEST));
-        match timeout_at(end, arrivals.next()).await {
-            Ok(arrival) => Some((arrival?, Some((arrivals, Some(end))))),
-            Err(_) => Some((Err(TransferError::Stalled(LONGEST)), None)),
+    let events = stream::once(asked).flatten().boxed();
+    let coming = Coming { events, queued: false, begun: None, until: None };
+    stream::unfold(Some(coming), |coming| async move {
+        let mut coming = coming?;
+        match coming.next().await {
+            Ok(arrival) => Some((Ok(arrival?), Some(coming))),
+            Err(error) => Some((Err(error), None)),
         }
-    });
-    bounded.boxed()
+    })
+    .boxed()
+}
+
+struct Coming {
+    events: BoxStream<'static, Result<ManyEvent, TransferError>>,
+    /// It waits in the source's queue, as far as is known.
+    queued: bool,
+    begun: Option<Instant>,
+    until: Option<Instant>,
+}
+
+impl Coming {
+    async fn next(&mut self) -> Result<Option<Arrival>, TransferError> {
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        loop {
+            let until = *self.until.get_or_insert_with(|| later(begun, LONGEST));
+            let Ok(event) = timeout_at(until, self.events.next()).await else {
+                return Err(TransferError::Stalled(begun.elapsed()));
+            };
+            match event.transpose()? {
+                Some(ManyEvent::Queued(_)) => {
+                    self.queued = true;
+                    self.until = Some(later(begun, QUEUED));
+                }
+                Some(ManyEvent::Content(arrival)) => {
+                    if mem::take(&mut self.queued) {
+                        self.until = Some(later(Instant::now(), LONGEST));
+                    }
+                    return Ok(Some(arrival));
+                }
+                None => return Ok(None),
+            }
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! The swarm: one content from many sources at once.
 //!
 //! - [`Downloader`] downloads a content into a sink from all the sources that a [`Discovery`] finds.
-//! - [`manifest_from`] gets the manifest that the sink needs; [`download_small`] gets a small content without one.
+//! - [`manifest_from`] gets the manifest that the sink needs; [`download_small`] gets a small content without one,
+//!   [`download_many`] several from one source together.
 //! - [`Planner`] decides who fetches which piece. It is pure.
 
 mod cursor;
