@@ -15,7 +15,10 @@ use p2pshare_core::{
     content::{ContentId, PieceIndex, PieceRun},
     identity::Reach,
     testing::source::{SourceFixture, source_conformance},
-    transfer::{FetchEvent, GuardedSource, PieceSource, ReadOptions, StampCheck, TransferError},
+    transfer::{
+        FetchEvent, GuardedSource, PieceSource, ReadOptions, SmallContent, StampCheck,
+        TransferError,
+    },
 };
 use p2pshare_peer::{
     catalog::{CatalogSource, ChangedFiles},
@@ -45,6 +48,10 @@ fn source(setting: &Setting) -> (Arc<dyn PieceSource>, ChangedFiles) {
     (source.within(Reach::Everyone), changed)
 }
 
+fn small(content: &[u8]) -> SmallContent {
+    SmallContent { content: ContentId::of(content), len: content.len() as u64 }
+}
+
 async fn fetch(source: &dyn PieceSource, content: &ContentId) -> Result<Vec<u8>, TransferError> {
     let mut segments = source.fetch(content, &[]).await?;
     let mut bytes = Vec::new();
@@ -66,6 +73,9 @@ async fn a_changed_or_deleted_file_is_reported_and_not_served() {
     assert_eq!(fetch(&*source, &one).await.unwrap(), b"one");
     setting.write("changed", "other");
     fs::remove_file(&deleted).unwrap();
+    // Who asks for both together goes on to ask for each.
+    let together = source.fetch_many(&[small(b"one"), small(b"two")]).await.unwrap();
+    assert_eq!(together.count().await, 0);
     for (content, path) in [(one, &changed), (two, &deleted)] {
         assert!(matches!(fetch(&*source, &content).await, Err(TransferError::Changed)));
         assert_eq!(reports.next().await.unwrap().local, *path);
@@ -111,6 +121,9 @@ async fn another_file_with_the_same_content_is_served_instead() {
     let (source, mut reports) = source(&setting);
     setting.write("a", "something else");
     assert_eq!(fetch(&*source, &ContentId::of(b"same")).await.unwrap(), b"same");
+    assert_eq!(reports.next().await.unwrap().local, first);
+    let together = source.fetch_many(&[small(b"same")]).await.unwrap();
+    assert_eq!(together.count().await, 1);
     assert_eq!(reports.next().await.unwrap().local, first);
 }
 

@@ -172,32 +172,33 @@ impl PieceSource for ReachedFiles {
         let catalog = &self.inner.catalog;
         let files = catalog.files_for_each(self.reach, wanted, MAX_COPIES).await;
         let files = files.map_err(|error| unavailable(&error))?;
+        let files: Vec<_> = contents.iter().copied().zip(files).collect();
         let mut files = files.into_iter();
         let inner = self.inner.clone();
-        let (contents, options) = (contents.to_vec(), self.inner.options.clone());
-        let read = {
-            let (contents, options) = (contents.clone(), options.clone());
-            move |number: usize| {
-                let copies = files.next()?;
-                read_one(&inner, *contents.get(number)?, copies, &options)
-            }
-        };
-        give_many(&contents, &options, read)
+        give_many(contents, &self.inner.options, move |_| {
+            // Each is asked for once, in this order.
+            let (content, copies) = files.next()?;
+            read_one(&inner, content, copies)
+        })
     }
 }
 
-/// The bytes of a small content, from the first of its files that has them.
+/// The bytes of a small content, from the first of its files that has them. If none has, it is asked for by itself, and what
+/// is wrong with them is told and reported then.
 fn read_one(
     inner: &Inner,
     SmallContent { content, len }: SmallContent,
     copies: Vec<CatalogFile>,
-    options: &ReadOptions,
 ) -> Option<Bytes> {
     let manifest = Manifest::single(content, len).ok()?;
+    let mut failures = Vec::new();
     for file in copies.into_iter().filter(|file| file.stamp.len == len) {
-        match shared(&file, &manifest).read_small(options) {
-            Ok(data) => return Some(data),
-            Err(error) => inner.report(file, &error),
+        match shared(&file, &manifest).read_small(&inner.options) {
+            Ok(data) => {
+                failures.into_iter().for_each(|(file, error)| inner.report(file, &error));
+                return Some(data);
+            }
+            Err(error) => failures.push((file, error)),
         }
     }
     None
