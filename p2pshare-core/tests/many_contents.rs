@@ -13,7 +13,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use p2pshare_core::{
     content::{ContentId, Manifest, PIECE_LEN, PieceRun},
     swarm::download_many,
-    testing::{Fault, FaultySource, sample},
+    testing::{Fault, FaultySource, SimpleSource, sample},
     transfer::{
         FetchEvent, HaveStream, ManyEvent, MemorySource, PieceSource, Segment, SegmentStream,
         SmallContent, TransferError, receive_many,
@@ -167,28 +167,8 @@ async fn a_source_is_waited_for_while_its_queue_moves_but_not_for_ever() {
 
 #[tokio::test]
 async fn a_source_that_gives_one_at_a_time_says_so() {
-    /// Only what every source must do.
-    struct One(MemorySource);
-    #[async_trait]
-    impl PieceSource for One {
-        async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
-            self.0.manifest(content).await
-        }
-
-        async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
-            self.0.have(content).await
-        }
-
-        async fn fetch(
-            &self,
-            content: &ContentId,
-            runs: &[PieceRun],
-        ) -> Result<SegmentStream, TransferError> {
-            self.0.fetch(content, runs).await
-        }
-    }
     let (source, wanted) = three();
-    let arrivals = download_many(Arc::new(One(source)), wanted);
+    let arrivals = download_many(Arc::new(SimpleSource(source)), wanted);
     let error = arrivals.try_collect::<Vec<_>>().await.unwrap_err();
     assert!(matches!(error, TransferError::Unsupported), "{error}");
 }

@@ -20,7 +20,9 @@ pub mod source;
 mod source_faults;
 pub mod source_partial;
 mod source_samples;
+mod source_simple;
 pub mod store;
 
 pub use source_faults::{Fault, FaultySource};
 pub use source_samples::{SIZES, sample};
+pub use source_simple::SimpleSource;

@@ -144,12 +144,7 @@ impl PieceSource for MemorySource {
                 content.manifest.len() == len && content.held.view().missing() == 0
             });
             let segments = found.into_iter().flat_map(|content| content.segments(PieceIndex(0)));
-            segments.map(move |event| match event {
-                FetchEvent::Segment(Segment { offset, data }) => {
-                    FetchEvent::Segment(Segment { offset: begin + offset, data })
-                }
-                other => other,
-            })
+            segments.map(move |event| event.later_by(begin))
         });
         Ok(stream::iter(events).map(Ok).boxed())
     }

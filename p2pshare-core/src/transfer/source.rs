@@ -141,6 +141,19 @@ pub enum FetchEvent {
     Segment(Segment),
 }
 
+impl FetchEvent {
+    /// The same where what it is about begins so many bytes later.
+    #[must_use]
+    pub fn later_by(self, bytes: u64) -> Self {
+        match self {
+            Self::Segment(Segment { offset, data }) => {
+                Self::Segment(Segment { offset: offset.saturating_add(bytes), data })
+            }
+            other => other,
+        }
+    }
+}
+
 /// A slice of a content, inside one piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {

@@ -178,7 +178,7 @@ impl Locator {
         own: Option<PeerId>,
     ) -> Result<Option<Vec<Candidate>>, ClientError> {
         let Some(located) = self.locate(content, age).await? else { return Ok(None) };
-        let mut candidates = self.of(&located, own);
+        let mut candidates = self.sources_of(&located, own);
         if candidates.is_empty()
             && let Some(source) = &self.own
             // A file that has changed since, or is gone, is none.
@@ -201,10 +201,10 @@ impl Locator {
     ) -> Vec<Candidate> {
         let known = self.known().get(content).cloned();
         let known = known.filter(|known| known.is_good(Age::Granted, Instant::now()));
-        known.map_or_else(Vec::new, |known| self.of(&known.located, own))
+        known.map_or_else(Vec::new, |known| self.sources_of(&known.located, own))
     }
 
-    fn of(self: &Arc<Self>, located: &Located, own: Option<PeerId>) -> Vec<Candidate> {
+    fn sources_of(self: &Arc<Self>, located: &Located, own: Option<PeerId>) -> Vec<Candidate> {
         let others = located
             .sources
             .iter()

@@ -6,9 +6,7 @@ use std::vec::IntoIter;
 
 use futures::{StreamExt, stream};
 use p2pshare_core::content::{ContentId, PieceRun};
-use p2pshare_core::transfer::{
-    FetchEvent, QueueNews, Segment, SegmentStream, SmallContent, TransferError,
-};
+use p2pshare_core::transfer::{FetchEvent, QueueNews, SegmentStream, SmallContent, TransferError};
 use p2pshare_proto::v1;
 
 use super::source::RemoteSource;
@@ -99,7 +97,7 @@ impl Many {
             queued: false,
             queue: QueueNews::default(),
             call_begun: false,
-            begun: false,
+            begun: self.begun,
         };
         self.current = fetching.events();
         Ok(())
@@ -108,19 +106,14 @@ impl Many {
     async fn next(&mut self) -> Result<Option<FetchEvent>, TransferError> {
         loop {
             match self.current.next().await.transpose() {
-                Ok(Some(FetchEvent::Segment(Segment { offset, data }))) => {
-                    self.begun = true;
-                    let offset = offset.saturating_add(self.begin);
-                    return Ok(Some(FetchEvent::Segment(Segment { offset, data })));
+                Ok(Some(event)) => {
+                    self.begun |= matches!(event, FetchEvent::Segment(_));
+                    return Ok(Some(event.later_by(self.begin)));
                 }
-                // A later call may have to wait again; whoever takes the bytes already knows nothing of calls.
-                Ok(Some(FetchEvent::Queued { .. })) if self.begun => {}
-                Ok(None) if !self.rest.is_empty() => self.call().await?,
-                Ok(event) => return Ok(event),
+                Ok(None) if self.rest.is_empty() => return Ok(None),
+                Ok(None) => self.call().await?,
                 Err(error) => {
-                    if matches!(error, TransferError::Unsupported) {
-                        self.source.peer().gives_no_more_than_one();
-                    }
+                    self.source.peer().learn_from(&error);
                     return Err(error);
                 }
             }

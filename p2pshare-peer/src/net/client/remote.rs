@@ -155,9 +155,11 @@ impl RemotePeer {
         self.inner.one_at_a_time.load(Ordering::Relaxed)
     }
 
-    /// It does not give several contents in one call: it need not be asked again.
-    pub(super) fn gives_no_more_than_one(&self) {
-        self.inner.one_at_a_time.store(true, Ordering::Relaxed);
+    /// A call for several contents failed so: a peer that has no such calls need not be asked again.
+    pub(super) fn learn_from(&self, error: &TransferError) {
+        if matches!(error, TransferError::Unsupported) {
+            self.inner.one_at_a_time.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn limits(&self) -> &ClientLimits {

@@ -115,11 +115,7 @@ impl RemoteSource {
             let answer = channel.call(grpc::FETCH_MANY, request, field, MAX_SEGMENT_MESSAGE);
             async move { answer.await.map_err(maybe_unknown) }
         });
-        let (messages, watch) = call.await.inspect_err(|error| {
-            if matches!(error, TransferError::Unsupported) {
-                self.peer.gives_no_more_than_one();
-            }
-        })?;
+        let (messages, watch) = call.await.inspect_err(|error| self.peer.learn_from(error))?;
         Ok((messages, watch, asked.contents.len()))
     }
 

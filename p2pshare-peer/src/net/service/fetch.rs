@@ -49,13 +49,19 @@ impl Fetch {
                     _ => {}
                 }
             }
-            let queued = matches!(event, FetchEvent::Queued { .. });
-            let Some(answer) = wire::fetch_event_out(event) else { continue };
-            match queued {
-                true => answers.tell(answer),
-                false => answers.send(answer).await?,
-            }
+            give(&answers, event).await?;
         }
         Ok(())
     }
+}
+
+/// Hands on what happens in a fetch.
+pub(super) async fn give(answers: &Outbound<Encoded>, event: FetchEvent) -> Result<(), Failure> {
+    let queued = matches!(event, FetchEvent::Queued { .. });
+    let Some(answer) = wire::fetch_event_out(event) else { return Ok(()) };
+    match queued {
+        true => answers.tell(answer),
+        false => answers.send(answer).await?,
+    }
+    Ok(())
 }

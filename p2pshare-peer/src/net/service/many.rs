@@ -7,15 +7,14 @@ use futures::{StreamExt, stream};
 use p2pshare_core::content::ContentId;
 use p2pshare_core::identity::{PeerId, Reach, Username};
 use p2pshare_core::transfer::{
-    Admission, FetchEvent, GuardedSource, Segment, SegmentStream, SmallContent, TransferError,
-    many_offsets,
+    Admission, FetchEvent, GuardedSource, SegmentStream, SmallContent, TransferError, many_offsets,
 };
 use p2pshare_proto::v1;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use super::pump::{self, Failure, Outbound, Reader};
-use super::{Answers, ServerServices, bearer};
+use super::{Answers, ServerServices, bearer, fetch};
 use crate::net::grpc::Encoded;
 use crate::net::limits::MAX_MANY;
 use crate::net::status::transfer_status;
@@ -99,12 +98,7 @@ async fn run(
             }
             _ => {}
         }
-        let queued = matches!(event, FetchEvent::Queued { .. });
-        let Some(answer) = wire::fetch_event_out(event) else { continue };
-        match queued {
-            true => answers.tell(answer),
-            false => answers.send(answer).await?,
-        }
+        fetch::give(&answers, event).await?;
     }
     Ok(())
 }
@@ -130,17 +124,7 @@ fn all(
             Ok(events) => events,
             Err(error) => stream::iter([Err(error)]).boxed(),
         };
-        events.map(move |event| Ok(later(event?, begin)))
+        events.map(move |event| Ok(event?.later_by(begin)))
     });
     streams.flatten().boxed()
-}
-
-/// The event, so many bytes further on.
-fn later(event: FetchEvent, by: u64) -> FetchEvent {
-    match event {
-        FetchEvent::Segment(Segment { offset, data }) => {
-            FetchEvent::Segment(Segment { offset: offset.saturating_add(by), data })
-        }
-        other => other,
-    }
 }
