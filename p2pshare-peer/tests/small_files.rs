@@ -20,6 +20,7 @@ use p2pshare_core::{
     api::{Entry, Visibility},
     content::{ContentId, Manifest, PieceRun},
     path::SharePath,
+    testing::SimpleSource,
     transfer::{
         Durability, HaveStream, MemorySource, OpenSource, PieceSource, RateLimit, SegmentStream,
         SmallContent, TransferError,
@@ -215,10 +216,13 @@ struct Counted {
     inner: MemorySource,
     /// What it leaves out.
     left_out: Arc<HashSet<ContentId>>,
-    /// It falls silent after so many contents of a call.
-    silent_after: usize,
+    /// After so many contents of a call it fails, or else falls silent.
+    ends_after: usize,
+    fails: bool,
     one: watch::Sender<usize>,
     together: watch::Sender<usize>,
+    /// Contents that calls for many gave, at the most.
+    given: watch::Sender<usize>,
 }
 
 impl Counted {
@@ -226,9 +230,11 @@ impl Counted {
         Self {
             inner,
             left_out: Arc::default(),
-            silent_after: usize::MAX,
+            ends_after: usize::MAX,
+            fails: false,
             one: watch::Sender::new(0),
             together: watch::Sender::new(0),
+            given: watch::Sender::new(0),
         }
     }
 
@@ -259,6 +265,7 @@ impl PieceSource for Counted {
 
     async fn fetch_many(&self, contents: &[SmallContent]) -> Result<SegmentStream, TransferError> {
         self.together.send_modify(|calls| *calls += 1);
+        self.given.send_modify(|given| *given += contents.len().min(self.ends_after));
         let unknown = ContentId::of(b"unknown");
         let contents: Vec<_> = contents
             .iter()
@@ -268,9 +275,13 @@ impl PieceSource for Counted {
             })
             .collect();
         let stream = self.inner.fetch_many(&contents).await?;
-        Ok(match self.silent_after {
-            usize::MAX => stream,
-            after => stream.take(after).chain(stream::pending()).boxed(),
+        Ok(match (self.ends_after, self.fails) {
+            (usize::MAX, _) => stream,
+            (after, false) => stream.take(after).chain(stream::pending()).boxed(),
+            (after, true) => {
+                let failure = stream::iter([Err(TransferError::Changed)]);
+                stream.take(after).chain(failure).boxed()
+            }
         })
     }
 }
@@ -309,32 +320,21 @@ async fn a_source_that_falls_silent_keeps_nothing_from_coming() {
     let inner = MemorySource::new();
     let texts = texts(50, &inner);
     let mut silent = Counted::new(inner.clone());
-    silent.silent_after = 3;
+    silent.ends_after = 3;
     let world = World::new(texts, silent).await;
     world.share("anna", inner).await;
     world.check_all(&world.download(world.wanted()).await);
 }
 
-/// Gives one content at a time.
-struct OneByOne(MemorySource);
-
-#[async_trait]
-impl PieceSource for OneByOne {
-    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
-        self.0.manifest(content).await
-    }
-
-    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
-        self.0.have(content).await
-    }
-
-    async fn fetch(
-        &self,
-        content: &ContentId,
-        runs: &[PieceRun],
-    ) -> Result<SegmentStream, TransferError> {
-        self.0.fetch(content, runs).await
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_call_for_many_breaks_off_with_is_made_good() {
+    let inner = MemorySource::new();
+    let texts = texts(FILES, &inner);
+    let mut source = Counted::new(inner);
+    (source.ends_after, source.fails) = (10, true);
+    let world = World::new(texts, source.clone()).await;
+    world.check_all(&world.download(world.wanted()).await);
+    assert_eq!(source.calls().0, FILES - *source.given.borrow(), "each once");
 }
 
 /// Calls for many wait for the limit while all places are taken by files that come one by one.
@@ -342,7 +342,7 @@ impl PieceSource for OneByOne {
 async fn calls_for_many_and_for_one_share_a_limit() {
     let inner = MemorySource::new();
     let texts = long_texts(FILES, 10_000, &inner);
-    let world = World::new(texts, OneByOne(inner.clone())).await;
+    let world = World::new(texts, SimpleSource(inner.clone())).await;
     world.share("anna", inner).await;
     let limit = RateLimit::new(NonZeroU64::new(2_000_000));
     let download = world.download_at(limit, world.wanted());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use p2pshare_core::content::{ContentId, hash_bytes};
 use p2pshare_core::identity::PeerKey;
-use p2pshare_core::transfer::{MemorySource, PieceSource, TransferError};
+use p2pshare_core::transfer::{MemorySource, PieceSource, SmallContent, TransferError};
 use p2pshare_peer::net::{ClientLimits, ClientSecurity, PeerConnector, PushProposal};
 use p2pshare_proto::v1;
 use p2pshare_proto::v1::push_response::Event as Answer;
@@ -74,6 +74,10 @@ async fn what_is_no_answer_to_a_fetch_is_refused() {
         let script = Script { fetch: vec![response], ..Script::default() };
         let remote = source_of(&script.start_plain().await, "anna");
         let stream = remote.fetch(&ContentId::of(b""), &[]).await.unwrap();
+        let error = segments(stream).await.unwrap_err();
+        assert!(matches!(error, TransferError::Protocol(_)), "{error:?}");
+        let small = SmallContent { content: ContentId::of(b"a"), len: 1 };
+        let stream = remote.fetch_many(&[small, small]).await.unwrap();
         let error = segments(stream).await.unwrap_err();
         assert!(matches!(error, TransferError::Protocol(_)), "{error:?}");
     }
