@@ -341,10 +341,10 @@ async fn what_a_call_for_many_breaks_off_with_is_made_good() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_for_many_and_for_one_share_a_limit() {
     let inner = MemorySource::new();
-    let texts = long_texts(FILES, 10_000, &inner);
+    let texts = long_texts(2 * FILES, 10_000, &inner);
     let world = World::new(texts, SimpleSource(inner.clone())).await;
     world.share("anna", inner).await;
-    let limit = RateLimit::new(NonZeroU64::new(2_000_000));
+    let limit = RateLimit::new(NonZeroU64::new(1_000_000));
     let download = world.download_at(limit, world.wanted());
     let report =
         timeout(Duration::from_secs(60), download).await.expect("nothing waits for itself");
