@@ -5,6 +5,9 @@
 //! `small`, `tiny`, `huge`. Nobody syncs what was written. Racers run in turn, forth and back, so that what else
 //! the machine does is shared. As root, all get a congestion control that does not pace; it is put back at the end. Files
 //! are where `TMPDIR` says.
+//!
+//! A virtual machine that gives free memory back to its host (`/sys/module/page_reporting`) gets it again slowly, and whoever
+//! needs most pays most: with four downloaders at once that was up to a third of the time.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 

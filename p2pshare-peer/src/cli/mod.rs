@@ -109,7 +109,7 @@ async fn run(cli: Cli, settings: Settings, output: Output) -> Result<(), CliErro
     if let Command::Config(command) = &cli.command {
         return config_command::config(output, &settings, command);
     }
-    let span = match cli.command.is_lasting() {
+    let span = match cli.command.goes_on() {
         // What it does has traces, which must not wait for its end.
         true => Span::none(),
         false => tracing::info_span!(
@@ -145,7 +145,9 @@ async fn work(context: &Context, command: Command) -> Result<(), CliError> {
             Box::pin(serve::serve(context, args, &stop_on_signal(output))).await
         }
         Command::Ui(args) => ui::ui(context, args).await,
-        Command::Search(args) => find::search(context, args).await,
+        Command::Search(args) => {
+            Box::pin(find::search(context, args, || stop_on_signal(output))).await
+        }
         Command::Browse(args) => find::browse(context, args).await,
         Command::Get(args) => Box::pin(get::get(context, args, &stop_on_signal(output))).await,
         Command::Downloads(args) => downloads::downloads(context, args).await,

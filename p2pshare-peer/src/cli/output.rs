@@ -6,7 +6,10 @@
 use std::{
     fmt::Display,
     io::{self, Write},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use indicatif::HumanBytes;
@@ -133,6 +136,9 @@ pub(crate) fn count(number: u64, word: &str) -> String {
 /// Why a part of the result could not be printed.
 static LOST: OnceLock<String> = OnceLock::new();
 
+/// Whether some part of it could not be printed, for whatever reason.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
 /// Prints a line of the result.
 fn result(line: &str) {
     if let Err(error) = writeln!(io::stdout(), "{line}") {
@@ -150,6 +156,12 @@ pub(crate) fn lose(error: &io::Error) {
     if error.kind() != io::ErrorKind::BrokenPipe {
         LOST.get_or_init(|| error.to_string());
     }
+    CLOSED.store(true, Relaxed);
+}
+
+/// Whether what is printed reaches nobody any more.
+pub(crate) fn is_closed() -> bool {
+    CLOSED.load(Relaxed)
 }
 
 /// Whether all of a command's result could be printed. If not, says so where that may still be seen.

@@ -9,6 +9,7 @@ mod changing_files;
 mod configuration;
 mod doctor;
 mod faults;
+mod following;
 mod full_disk;
 mod gateway;
 mod groups;

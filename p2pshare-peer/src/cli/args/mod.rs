@@ -164,9 +164,14 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it goes on until it is stopped, as a server does.
+    /// Whether it goes on until it is stopped, as a server does, and what it prints is no result.
     pub(super) fn is_lasting(&self) -> bool {
         matches!(self, Self::Serve(_) | Self::Share(ShareArgs { watch: true, .. }))
+    }
+
+    /// Whether it goes on until it is stopped.
+    pub(super) fn goes_on(&self) -> bool {
+        self.is_lasting() || matches!(self, Self::Search(SearchArgs { follow: true, .. }))
     }
 
     /// Whether the configuration file matters to it: what makes or names the file must work when the file is broken.

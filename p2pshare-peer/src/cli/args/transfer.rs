@@ -44,9 +44,16 @@ pub struct SearchArgs {
     /// Order of the hits.
     #[arg(long, default_value = "relevance", value_parser = named::<Sort>(&Sort::NAMES))]
     pub sort: Sort,
-    /// Most hits.
+    /// Most hits; with --follow most of those that are there at first.
     #[arg(long, value_name = "N", default_value = "25")]
     pub limit: NonZeroU32,
+    /// Go on, and print what is new as it is published, the newest first each time, until stopped.
+    #[arg(long, short, conflicts_with = "sort")]
+    pub follow: bool,
+    /// How often to look for what is new.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "follow")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub every: u32,
 }
 
 /// `browse`

@@ -1,12 +1,16 @@
 //! `search`, `browse` and `link`.
 
+use std::time::Duration;
+
 use p2pshare_core::{
-    api::{BrowseQuery, FileListing, Hit, SearchQuery},
+    api::{BrowseQuery, FileListing, Hit, SearchQuery, Sort},
     text::visible,
 };
 
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
+use super::follow::follow;
 use crate::{
     cli::{
         args::{BrowseArgs, LinkArgs, Place, SearchArgs},
@@ -19,9 +23,13 @@ use crate::{
 };
 
 /// Hits of one call to the index.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
 
-pub(crate) async fn search(context: &Context, args: SearchArgs) -> Result<(), CliError> {
+pub(crate) async fn search(
+    context: &Context,
+    args: SearchArgs,
+    stop: impl FnOnce() -> CancellationToken,
+) -> Result<(), CliError> {
     let (_, client) = context.session_client()?;
     if let (Some(least), Some(most)) = (args.min_size, args.max_size)
         && least > most
@@ -42,6 +50,11 @@ pub(crate) async fn search(context: &Context, args: SearchArgs) -> Result<(), Cl
         limit: None,
         cursor: None,
     };
+    if args.follow {
+        query.sort = Sort::Newest;
+        let every = Duration::from_secs(args.every.into());
+        return follow(context, &client, query, args.limit.get(), every, &stop()).await;
+    }
     let mut left = args.limit.get();
     let mut shown = 0_u64;
     while left > 0 {
@@ -72,7 +85,7 @@ pub(crate) async fn search(context: &Context, args: SearchArgs) -> Result<(), Cl
     Ok(())
 }
 
-fn show(context: &Context, hit: &Hit) {
+pub(super) fn show(context: &Context, hit: &Hit) {
     context.output.event("hit", hit);
     context.output.line(format!(
         "{}  {:>10}  {} online of {}",

@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod downloads;
 pub(crate) mod find;
+mod follow;
 pub(crate) mod get;
 pub(crate) mod peers;
 pub(crate) mod push;
