@@ -73,7 +73,7 @@ fn a_search_that_nobody_reads_ends() {
     bob.fails(2, ["search", "film", "--follow", "--sort", "oldest"]);
     bob.fails(2, ["search", "film", "--every", "5"]);
     bob.fails(2, ["search", "film", "--follow", "--every", "0"]);
-    let mut command = bob.command(["search", "film", "--follow", "--every", "1"]);
+    let mut command = bob.command(["--json", "search", "film", "--follow", "--every", "1"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();

@@ -50,7 +50,7 @@ pub struct SearchArgs {
     /// Go on, and print what is new as it is published, the newest first each time, until stopped.
     #[arg(long, short, conflicts_with = "sort")]
     pub follow: bool,
-    /// How often to look for what is new.
+    /// With --follow: how often to look for what is new.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "follow")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub every: u32,
