@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Index, Peer, assert_bytes, noise, tree};
+use crate::support::{Index, Peer, Process, assert_bytes, noise, tree, until};
 
 const FILES: u64 = 2_000;
 
@@ -52,4 +52,59 @@ fn two_thousand_small_files_take_few_requests() {
     bob.fails(4, ["get", "alice:/many"]);
     assert!(alice.ok(["shares"]).all("share").is_empty());
     serving.stop().expect_code(0);
+}
+
+/// Files that are there under their final names, all of them right.
+fn complete(peer: &Peer, bytes: &[Vec<u8>]) -> usize {
+    let name = |number: &usize| peer.path(format!("many/{number}.bin"));
+    let there: Vec<_> = (0..bytes.len()).filter(|number| name(number).exists()).collect();
+    there.iter().for_each(|number| assert_bytes(&name(number), &bytes[*number]));
+    there.len()
+}
+
+/// Waits until so many files are complete.
+fn until_complete(peer: &Peer, bytes: &[Vec<u8>], count: usize, download: &mut Process) {
+    until(&format!("{count} files are there"), || {
+        assert!(download.is_running(), "it has ended: {}", download.stderr());
+        (complete(peer, bytes) >= count).then_some(())
+    });
+}
+
+/// Many come in one call, in the middle of which it ends.
+#[test]
+fn small_files_survive_kills_of_either_side() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    fs::create_dir(alice.path("many")).unwrap();
+    let bytes: Vec<_> = (0..300).map(|number| noise(20_000, number)).collect();
+    for (number, bytes) in bytes.iter().enumerate() {
+        fs::write(alice.path(format!("many/{number}.bin")), bytes).unwrap();
+    }
+    alice.share("many");
+    let limit = ["--upload-limit", "1MiB"];
+    let serving = alice.serve(&limit);
+
+    let mut download = bob.start(["get", "alice:/many"]);
+    until_complete(&bob, &bytes, 40, &mut download);
+    download.kill();
+    let there = complete(&bob, &bytes);
+    assert!((40..bytes.len()).contains(&there), "{there}");
+
+    let mut download = bob.start(["get", "alice:/many"]);
+    until_complete(&bob, &bytes, there + 40, &mut download);
+    serving.kill();
+    let ended = download.wait().expect_code(5);
+    let there = complete(&bob, &bytes);
+    let failed = bytes.len() - there;
+    assert!(failed > 0);
+    let (why, hint) = ended.error();
+    let files = format!("{failed} files of {} failed", bytes.len());
+    assert!(why.contains(&files) && hint.contains("again"), "{why}, {hint}");
+
+    let _serving = alice.serve(&[]);
+    let done = bob.ok(["get", "alice:/many"]).one("done");
+    assert_eq!((&done["there"], &done["failed"]), (&there.into(), &0.into()));
+    assert_eq!(done["fetched"], bytes.len() - there);
+    assert_eq!(complete(&bob, &bytes), bytes.len());
+    assert_eq!(tree(&bob.home()).len(), bytes.len(), "{:?}", tree(&bob.home()));
 }
