@@ -1,6 +1,7 @@
 //! Searches that go on.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     process::Stdio,
 };
@@ -73,7 +74,14 @@ fn a_search_that_nobody_reads_ends() {
     bob.fails(2, ["search", "film", "--follow", "--sort", "oldest"]);
     bob.fails(2, ["search", "film", "--every", "5"]);
     bob.fails(2, ["search", "film", "--follow", "--every", "0"]);
-    let mut command = bob.command(["--json", "search", "film", "--follow", "--every", "1"]);
+    let following = ["--json", "search", "film", "--follow", "--every", "1"];
+    // What cannot be printed, as on a full disk, is told.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let lost = bob.command(following).stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&lost.stderr);
+    assert!(lost.status.code() == Some(1) && said.contains("not complete"), "{said}");
+
+    let mut command = bob.command(following);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();

@@ -100,30 +100,44 @@ impl News {
         mut told: impl FnMut(&Hit),
     ) -> Result<(), ClientError> {
         let mut query = SearchQuery { limit: Some(least.clamp(SMALL_PAGE, PAGE)), ..query.clone() };
-        let resumes = std::mem::replace(&mut self.unfinished, true);
-        let (mut newest, mut gone) = (None, 0);
+        let mut pass = self.begin(least);
         loop {
             let page = client.search(&query).await?;
-            let mut some = false;
-            for hit in &page.hits {
-                newest = newest.max(Some(hit.published_at));
-                if self.is_new(hit) {
-                    some = true;
-                    told(hit);
-                }
-            }
-            gone += page.hits.len();
-            // Those behind a whole page of what is known were there before, unless the last time did not get so far.
-            let is_known = !some && self.since.is_some() && !resumes;
-            let is_old = page.hits.last().is_none_or(|last| self.is_old(last, newest));
-            let is_over = (is_known || is_old) && gone >= least as usize;
-            query.cursor = page.next.filter(|_| !is_over);
+            let goes_on = self.take(&mut pass, &page.hits, &mut told) && !output::is_closed();
+            query.cursor = page.next.filter(|_| goes_on);
             if query.cursor.is_none() {
-                self.since = self.since.max(newest).or(Some(Timestamp::from_millis(0)));
-                self.unfinished = false;
+                self.end(&pass);
                 return Ok(());
             }
         }
+    }
+
+    fn begin(&mut self, least: u32) -> Pass {
+        let resumes = std::mem::replace(&mut self.unfinished, true);
+        Pass { least: least as usize, resumes, newest: None, gone: 0 }
+    }
+
+    /// Tells what is new of a page. False if nothing behind it is: it comes to that, whatever an index says, once all that
+    /// it gives is known.
+    fn take(&mut self, pass: &mut Pass, hits: &[Hit], told: &mut impl FnMut(&Hit)) -> bool {
+        let Some(last) = hits.last() else { return false };
+        let mut some = false;
+        for hit in hits {
+            pass.newest = pass.newest.max(Some(hit.published_at));
+            if self.is_new(hit) {
+                some = true;
+                told(hit);
+            }
+        }
+        pass.gone += hits.len();
+        // Those behind a whole page of what is known were there before, unless the last time did not get so far.
+        let is_known = !some && (!pass.resumes || pass.gone > self.known.len());
+        pass.gone < pass.least || !(is_known || self.is_old(last, pass.newest))
+    }
+
+    fn end(&mut self, pass: &Pass) {
+        self.since = self.since.max(pass.newest).or(Some(Timestamp::from_millis(0)));
+        self.unfinished = false;
     }
 
     /// Whether a hit was there before, by its age. At the first time the newest says how old the others are.
@@ -146,6 +160,18 @@ impl News {
         }
         true
     }
+}
+
+/// One time that the hits are gone through.
+#[derive(Debug)]
+struct Pass {
+    /// So many are gone through at least.
+    least: usize,
+    /// The time before ended early.
+    resumes: bool,
+    newest: Option<Timestamp>,
+    /// How many were gone through.
+    gone: usize,
 }
 
 #[cfg(test)]
@@ -184,5 +210,43 @@ mod tests {
         }
         assert_eq!((news.known.len(), news.order.len()), (REMEMBERED, REMEMBERED));
         assert!(!news.is_new(&hit(10, 0)) && news.is_new(&hit(9, 0)));
+    }
+
+    /// Pages that are taken of those that an index gives, and hits that are told.
+    fn look(news: &mut News, least: u32, pages: impl Iterator<Item = Vec<Hit>>) -> (usize, usize) {
+        let (mut taken, mut told) = (0, 0);
+        let mut pass = news.begin(least);
+        for page in pages {
+            taken += 1;
+            if !news.take(&mut pass, &page, &mut |_| told += 1) {
+                break;
+            }
+        }
+        news.end(&pass);
+        (taken, told)
+    }
+
+    #[test]
+    fn an_index_that_gives_pages_without_end_is_left() {
+        let same: Vec<_> = (0..10).map(|number| hit(number, 1_000_000)).collect();
+        let mut news = News::default();
+        assert_eq!(look(&mut news, 25, std::iter::repeat(same.clone())), (3, 10));
+        assert_eq!(look(&mut news, 0, std::iter::repeat(same.clone())), (1, 0));
+        news.unfinished = true;
+        assert_eq!(look(&mut news, 0, std::iter::repeat(same)), (2, 0));
+        assert_eq!(look(&mut news, 25, std::iter::repeat(Vec::new())), (1, 0));
+    }
+
+    #[test]
+    fn what_a_failure_kept_from_being_told_is_told_behind_what_is_known() {
+        let page = |first: u32| (first..first + 10).map(|number| hit(number, 1_000_000)).collect();
+        let pages: Vec<Vec<_>> = [0, 10, 20].map(page).to_vec();
+        let mut news = News::default();
+        assert_eq!(look(&mut news, 0, pages[2..].iter().cloned()), (1, 10));
+        let mut pass = news.begin(0);
+        assert!(news.take(&mut pass, &pages[0], &mut |_| {}));
+        // Then the line broke.
+        assert_eq!(look(&mut news, 0, pages.iter().cloned()), (3, 10));
+        assert_eq!(look(&mut news, 0, pages.into_iter()), (1, 0));
     }
 }
