@@ -9,7 +9,7 @@ use std::{
 
 use p2pshare_benches::{is_smoke_run, median};
 use p2pshare_core::{
-    api::{CatalogChange, Entry, Sort, Visibility},
+    api::{CatalogChange, Entry, Kind, Sort, Visibility},
     auth::{SessionToken, TokenHash, Verifier},
     backend::{memory::MemoryStore, mongodb::MongoStore, sqlite::SqliteStore},
     content::ContentId,
@@ -39,8 +39,17 @@ async fn main() {
     let (entries, rounds) = if is_smoke_run() { (2_000, 5) } else { (200_000, 40) };
     println!("{entries} files in batches of {BATCH}; medians of {rounds} calls\n");
     println!(
-        "{:>8}  {:>12}  {:>12}  {:>12}  {:>12}  {:>12}  {:>12}  {:>12}",
-        "store", "publish", "two words", "one word", "prefix a", "by size", "heartbeats", "session"
+        "{:>8}  {:>12}  {:>12}  {:>12}  {:>12}  {:>12}  {:>12}  {:>12}  {:>12}  {:>12}",
+        "store",
+        "publish",
+        "two words",
+        "one word",
+        "prefix a",
+        "by size",
+        "no audio",
+        "no new audio",
+        "heartbeats",
+        "session"
     );
 
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -89,12 +98,13 @@ async fn measure(store: &dyn IndexStore, entries: usize, rounds: usize) {
     for batch in 0..entries / BATCH {
         let changes: Vec<_> =
             (0..BATCH).map(|_| CatalogChange::Publish(entry(&mut rng, &words))).collect();
-        done(store.publish(&owner, &peers[batch % peers.len()], &changes, NOW).await);
+        done(store.publish(&owner, &peers[batch % peers.len()], &changes, at(batch)).await);
     }
+    let last = at((entries / BATCH).saturating_sub(1));
     let published = entries as f64 / begun.elapsed().as_secs_f64();
 
     let viewer = Viewer { user: "bob".parse().expect("it is a name"), groups: Vec::new() };
-    let mut searches = [Duration::ZERO; 4];
+    let mut searches = [Duration::ZERO; 6];
     for (kind, median_of) in searches.iter_mut().enumerate() {
         let mut measured = Vec::with_capacity(rounds);
         for _ in 0..rounds {
@@ -103,11 +113,18 @@ async fn measure(store: &dyn IndexStore, entries: usize, rounds: usize) {
                 0 => (format!("{one} {two}"), Sort::Relevance),
                 1 => (one.clone(), Sort::Relevance),
                 2 => ("a".to_owned(), Sort::Relevance),
-                _ => (one.clone(), Sort::Largest),
+                3 => (one.clone(), Sort::Largest),
+                // Nothing is found, in all and in what is new: what following a search costs.
+                _ => (String::new(), Sort::Newest),
+            };
+            let filter = Filter {
+                kind: (kind > 3).then_some(Kind::Audio),
+                since: (kind > 4).then_some(last),
+                ..Filter::default()
             };
             let search = Search {
                 query: Query::parse(&text).expect("it is a query"),
-                filter: Filter::default(),
+                filter,
                 sort,
                 after: None,
                 limit: 25,
@@ -122,12 +139,17 @@ async fn measure(store: &dyn IndexStore, entries: usize, rounds: usize) {
 
     let heartbeats = heartbeats(store, &peers, rounds).await;
     let session = session(store, &owner, &verifier, rounds).await;
-    let [two, one, prefix, size] = searches;
+    let [two, one, prefix, size, none, none_new] = searches;
     println!(
-        "{:>8}  {published:>10.0}/s  {two:>12.2?}  {one:>12.2?}  {prefix:>12.2?}  {size:>12.2?}  {heartbeats:>12.2?}  \
-         {session:>12.2?}",
+        "{:>8}  {published:>10.0}/s  {two:>12.2?}  {one:>12.2?}  {prefix:>12.2?}  {size:>12.2?}  {none:>12.2?}  \
+         {none_new:>12.2?}  {heartbeats:>12.2?}  {session:>12.2?}",
         store.kind()
     );
+}
+
+/// When a batch is published.
+fn at(batch: usize) -> Timestamp {
+    NOW.saturating_add(Duration::from_secs(batch as u64))
 }
 
 /// One write with the heartbeats of all peers.

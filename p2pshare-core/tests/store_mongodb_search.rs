@@ -58,7 +58,14 @@ fn common_words_are_found_as_in_memory() {
             for (number, words) in words.into_iter().enumerate() {
                 // Each of the two by every other order, so that every order meets every word.
                 for sort in sorts.into_iter().skip((number + turn) % 2).step_by(2) {
-                    same(&memory, &mongo, &viewer, words, sort).await;
+                    same(&memory, &mongo, &viewer, words, sort, None).await;
+                }
+            }
+            // What is new of them, which is as common.
+            let since = Some(NOW.saturating_add(Duration::from_secs(BATCHES / 4)));
+            for sort in sorts.into_iter().skip(turn).step_by(2) {
+                for words in ["blue train", ""] {
+                    same(&memory, &mongo, &viewer, words, sort, since).await;
                 }
             }
         }
@@ -66,10 +73,17 @@ fn common_words_are_found_as_in_memory() {
 }
 
 /// Compares the first pages of a search.
-async fn same(memory: &MemoryStore, mongo: &MongoStore, viewer: &Viewer, words: &str, sort: Sort) {
+async fn same(
+    memory: &MemoryStore,
+    mongo: &MongoStore,
+    viewer: &Viewer,
+    words: &str,
+    sort: Sort,
+    since: Option<Timestamp>,
+) {
     let mut search = Search {
         query: Query::parse(words).expect("it is a query"),
-        filter: Filter::default(),
+        filter: Filter { since, ..Filter::default() },
         sort,
         after: None,
         limit: 30,
@@ -83,7 +97,7 @@ async fn same(memory: &MemoryStore, mongo: &MongoStore, viewer: &Viewer, words: 
         let user = &viewer.user;
         assert!(
             found == expected,
-            "{words:?} by {sort:?} for {user}, page {page}:\n{expected:?}\n{found:?}"
+            "{words:?} by {sort:?} since {since:?} for {user}, page {page}:\n{expected:?}\n{found:?}"
         );
         search.after = expected.next;
         if search.after.is_none() {

@@ -272,6 +272,9 @@ pub struct SearchQuery {
     /// Only what this user shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Username>,
+    /// Only what was published at this time or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Order of the hits.
     #[serde(default)]
     pub sort: Sort,

@@ -276,5 +276,6 @@ fn filter(query: &SearchQuery) -> Result<Filter, IndexError> {
         min_size: query.min_size,
         max_size: query.max_size,
         owner: query.owner.clone(),
+        since: query.since,
     })
 }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use p2pshare_core::{identity::PeerAddr, path::SharePath, transfer::RateLimit};
+use jiff::{Span, ZonedDateTime, civil};
+use p2pshare_core::{identity::PeerAddr, path::SharePath, time::Timestamp, transfer::RateLimit};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -77,6 +78,30 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
         Ok(bytes.round() as u64)
     } else {
         Err(format!("too large: {HELP}"))
+    }
+}
+
+/// Reads how long ago, such as `36h`, `7d` or `2 weeks`, or when, such as `2026-11-01` (here) or `2026-11-01T08:00:00Z`.
+pub(super) fn parse_since(text: &str) -> Result<Timestamp, String> {
+    point_before(text, &ZonedDateTime::now())
+}
+
+fn point_before(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
+    const HELP: &str = "write it like 36h, 7d, 2w or 2026-11-01";
+    let text = text.trim();
+    let point = if let Ok(long) = text.parse::<Span>() {
+        now.checked_sub(long.abs()).map_err(|_| format!("too long ago: {HELP}"))?.timestamp()
+    } else if let Ok(point) = text.parse::<jiff::Timestamp>() {
+        point
+    } else {
+        let here: civil::DateTime =
+            text.parse().map_err(|_| format!("neither how long ago nor a date: {HELP}"))?;
+        let here = here.to_zoned_datetime(now.time_zone().clone());
+        here.map_err(|_| format!("no time that there is here: {HELP}"))?.timestamp()
+    };
+    match point > now.timestamp() {
+        true => Err("this is yet to come, so nothing was published since".to_owned()),
+        false => Ok(Timestamp::from_millis(point.as_millisecond())),
     }
 }
 
@@ -162,6 +187,40 @@ mod tests {
         }
         for text in ["", "x", "5X", "-1", "1e30T", "NaN"] {
             assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let now: ZonedDateTime = "2026-03-31T12:00:00[Europe/Berlin]".parse().unwrap();
+        for (text, point) in [
+            ("36h", "2026-03-30T00:00:00+02:00"),
+            ("90m", "2026-03-31T10:30:00+02:00"),
+            // A day in which clocks were changed has 23 hours.
+            ("7d", "2026-03-24T12:00:00+01:00"),
+            ("2 weeks ago", "2026-03-17T12:00:00+01:00"),
+            ("1 month", "2026-02-28T12:00:00+01:00"),
+            ("2026-03-30", "2026-03-30T00:00:00+02:00"),
+            (" 2026-03-30T08:15 ", "2026-03-30T08:15:00+02:00"),
+            ("2026-03-30T08:15:00Z", "2026-03-30T08:15:00Z"),
+            ("0s", "2026-03-31T12:00:00+02:00"),
+        ] {
+            let point: jiff::Timestamp = point.parse().unwrap();
+            let point = Timestamp::from_millis(point.as_millisecond());
+            assert_eq!(point_before(text, &now), Ok(point), "{text}");
+        }
+        for text in [
+            "",
+            "7",
+            "d",
+            "7x",
+            "yesterday",
+            "2026-13-01",
+            "2026-04-01",
+            "99999 years",
+            "9999999999d",
+        ] {
+            assert!(point_before(text, &now).is_err(), "{text}");
         }
     }
 

@@ -185,12 +185,27 @@ async fn what_others_change(session: &Session, bob: &Peer) {
     bob.share(bob.path("Films"));
     search_until_found(page, "setlist", "1 file").await;
     page.see("setlist.txt").await;
+    what_is_new(page).await;
     page.press("bob").await;
     page.see("bob's files").await;
     page.press("Films").await;
     page.see("Download folder").await;
     page.see("Nosferatu 1922.mkv").await;
     page.see("setlist.txt").await;
+}
+
+/// What was shared two days ago was shared within a week, not within a day.
+async fn what_is_new(page: &Browser) {
+    page.press("Filters").await;
+    page.script("globalThis.ahead = 2 * 86_400_000", &[]).await;
+    page.script("const now = Date.now; Date.now = () => now() + globalThis.ahead", &[]).await;
+    page.choose("Shared within", "1").await;
+    page.see("Nothing found").await;
+    page.see("these filters leave less").await;
+    page.choose("Shared within", "7").await;
+    page.see("1 file").await;
+    page.choose("Shared within", "").await;
+    page.script("globalThis.ahead = 0", &[]).await;
 }
 
 /// The index knows it a moment after the peer has hashed it.

@@ -4,8 +4,10 @@ use std::{
     fs::File,
     io::{BufRead, BufReader},
     process::Stdio,
+    time::Duration,
 };
 
+use p2pshare_core::time::Timestamp;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -44,6 +46,29 @@ fn a_search_that_goes_on_tells_each_new_file_once() {
     let third = alice.share_file("film three", b"three");
     until_found(&following, &[&first, &second, &third]);
     following.stop(Signal::INT).expect_code(0);
+}
+
+#[test]
+fn what_is_older_is_not_found() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let old = alice.share_file("film old", b"old");
+    let hits = bob.ok(["search", "film", "--since", "1h"]).all("hit");
+    assert_eq!(hits.iter().map(|hit| &hit["content"]).collect::<Vec<_>>(), [&old]);
+    let published_at = Timestamp::from_millis(hits[0]["published_at"].as_i64().expect("a time"));
+    let since = published_at.saturating_add(Duration::from_millis(1)).to_string();
+    bob.fails(4, ["search", "film", "--since", &since]);
+
+    let mut following = bob.start(["search", "film", "-f", "--every", "1", "--since", &since]);
+    assert_eq!(following.wait_for_event("following")["hits"], 0);
+    let new = alice.share_file("film new", b"new");
+    until_found(&following, &[&new]);
+    following.stop(Signal::INT).expect_code(0);
+    let hits = bob.ok(["search", "film", "--since", &since, "--owner", "alice"]).all("hit");
+    assert_eq!(hits.iter().map(|hit| &hit["content"]).collect::<Vec<_>>(), [&new]);
+
+    bob.fails(2, ["search", "film", "--since", "yesterday"]);
+    bob.fails(2, ["search", "film", "--since", "9999-01-01"]);
 }
 
 #[test]

@@ -17,6 +17,9 @@ const SORTS = [
   ["", "Best match"], ["newest", "Newest"], ["oldest", "Oldest"], ["largest", "Largest"], ["smallest", "Smallest"],
   ["sources", "Most sources"],
 ];
+/** How many days ago something was shared at most. */
+const AGES = [["", "Any time"], ["1", "A day"], ["7", "A week"], ["31", "A month"], ["366", "A year"]];
+const DAY = 86_400_000;
 const PAGE = 50;
 /** Hits that are asked for at once by whoever wants more than the first page. */
 const NEXT_PAGE = 100;
@@ -36,10 +39,11 @@ export default function search({ query, signal }) {
     min: h("input", { name: "min", placeholder: "5 MB", autocomplete: "off", value: query.get("min") ?? "" }),
     max: h("input", { name: "max", placeholder: "2 GB", autocomplete: "off", value: query.get("max") ?? "" }),
     owner: h("input", { name: "owner", placeholder: "alice", autocomplete: "off", value: query.get("owner") ?? "" }),
+    age: select(AGES, { name: "age", value: query.get("age") ?? "" }),
   };
   const panel = h("div", { class: "filters", id: "filters" },
     field("Order", sort), field("Extensions", filters.ext), field("At least", filters.min),
-    field("At most", filters.max), field("From user", filters.owner));
+    field("At most", filters.max), field("From user", filters.owner), field("Shared within", filters.age));
   const used = () => Object.values(filters).filter((input) => input.value.trim()).length + (sort.value ? 1 : 0);
   const badge = h("span", { class: "count" });
   const opener = button({
@@ -64,6 +68,7 @@ export default function search({ query, signal }) {
     const values = {
       q: words.value.trim(), kind: kinds.value(), sort: sort.value, ext: filters.ext.value.trim(),
       min: filters.min.value.trim(), max: filters.max.value.trim(), owner: filters.owner.value.trim(),
+      age: filters.age.value,
     };
     remember(route(["search"], values));
     show(badge, used() > 0);
@@ -110,6 +115,8 @@ function showHits(place, values, status, asked, signal) {
   const nothingAsked = !Object.entries(values).some(([name, value]) => value && name !== "sort");
   const sort = values.sort || (values.q ? "" : "newest");
   const { q, kind, owner } = values;
+  // The same for all pages.
+  const since = values.age ? Date.now() - Number(values.age) * DAY : null;
   const ext = values.ext.split(/[\s,]+/).map((each) => each.replace(/^\./, "")).filter(Boolean).join(",");
   const hits = [];
   let next;
@@ -129,7 +136,7 @@ function showHits(place, values, status, asked, signal) {
     asking = true;
     try {
       const limit = next ? NEXT_PAGE : PAGE;
-      const text = queryText({ q, kind, owner: owner.toLowerCase(), ext, sort, ...sizes, limit, cursor: next });
+      const text = queryText({ q, kind, owner: owner.toLowerCase(), ext, since, sort, ...sizes, limit, cursor: next });
       const answer = await api.get(`/api/search${text}`, { signal: asked });
       hits.push(...answer.hits);
       next = answer.next;
@@ -166,12 +173,12 @@ function sizeOf(text) {
   return text ? parseBytes(text) : null;
 }
 
-function nothing(nothingAsked, { q, kind, ext, min, max, owner }) {
+function nothing(nothingAsked, { q, kind, ext, min, max, owner, age }) {
   if (nothingAsked) {
     return emptyState("search", "Nothing is shared yet", "As soon as somebody shares a file, it is found here.",
       linkButton({ label: "Share something", icon: "folder", href: "#/shares", kind: "primary" }));
   }
-  const isFiltered = Boolean(kind || ext || min || max || owner);
+  const isFiltered = Boolean(kind || ext || min || max || owner || age);
   const hint = q && isFiltered
     ? "Every word must be the beginning of a word of the name or of its folders, and these filters leave less. Without them there may be more."
     : q ? "Every word must be the beginning of a word of the name or of its folders. Fewer words find more."

@@ -24,7 +24,12 @@ impl State {
         for shared in self.entries.matching(&search.query) {
             let entry = &shared.entry;
             if shared.seen_by(viewer)
-                && search.filter.accepts(&entry.path, entry.size, &shared.owner)
+                && search.filter.accepts(
+                    &entry.path,
+                    entry.size,
+                    &shared.owner,
+                    shared.published_at,
+                )
             {
                 let relevance = relevance(&search.query, &shared.words, &shared.name_words);
                 let names = contents.entry((entry.content, entry.size)).or_default();

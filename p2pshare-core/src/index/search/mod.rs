@@ -66,11 +66,19 @@ pub struct Filter {
     pub max_size: Option<u64>,
     /// Shared by this user.
     pub owner: Option<Username>,
+    /// Published at this time or later.
+    pub since: Option<Timestamp>,
 }
 
 impl Filter {
     /// Whether an entry passes.
-    pub fn accepts(&self, path: &SharePath, size: u64, owner: &Username) -> bool {
+    pub fn accepts(
+        &self,
+        path: &SharePath,
+        size: u64,
+        owner: &Username,
+        published_at: Timestamp,
+    ) -> bool {
         let extension = path.extension();
         let extension = extension.as_deref();
         (self.extensions.is_empty()
@@ -79,6 +87,7 @@ impl Filter {
             && self.min_size.is_none_or(|min| size >= min)
             && self.max_size.is_none_or(|max| size <= max)
             && self.owner.as_ref().is_none_or(|wanted| wanted == owner)
+            && self.since.is_none_or(|since| published_at >= since)
     }
 }
 

@@ -44,6 +44,10 @@ where
     answers
 }
 
+/// Every sort.
+pub(super) const SORTS: [Sort; 6] =
+    [Sort::Relevance, Sort::Largest, Sort::Smallest, Sort::Newest, Sort::Oldest, Sort::Sources];
+
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_secs(seconds)
 }

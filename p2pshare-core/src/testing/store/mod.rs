@@ -168,6 +168,8 @@ macro_rules! __store_laws {
                 no_word_is_an_operator,
                 excluded_terms_take_away,
                 filters_narrow,
+                what_is_older_is_left_out,
+                what_is_new_is_paged_in_every_order,
                 a_search_finds_what_is_there_now,
             }
             hits {

@@ -6,10 +6,6 @@ use crate::{
     index::search::{Position, Search, SearchSlice},
 };
 
-/// Every sort.
-const SORTS: [Sort; 6] =
-    [Sort::Relevance, Sort::Largest, Sort::Smallest, Sort::Newest, Sort::Oldest, Sort::Sources];
-
 /// The more relevant first: whole words before beginnings, the file's own name before folders, short before long.
 pub async fn relevance_orders(store: Store) {
     let texts = [

@@ -1,5 +1,7 @@
 //! Laws of [`CatalogStore::search`](crate::index::store::CatalogStore::search): what is found.
 
+use std::collections::BTreeSet;
+
 use super::fixture::*;
 use crate::{
     api::{
@@ -149,6 +151,7 @@ pub async fn filters_narrow(store: Store) {
                 min_size: Some(15),
                 max_size: Some(1000),
                 owner: Some(user("alice")),
+                since: Some(at(0)),
             },
             &[2],
         ),
@@ -158,6 +161,89 @@ pub async fn filters_narrow(store: Store) {
     }
     let both = Search { filter: Filter { owner: Some(user("alice")), ..none() }, ..search("gz") };
     assert_eq!(found_sorted(&store, &both).await, [3], "words and filters hold together");
+}
+
+/// What was published before a time is not found by whoever asks for what is new, nor are its names told.
+pub async fn what_is_older_is_left_out(store: Store) {
+    add_users_with_peers(&store, &["alice", "bob"]).await;
+    let publish_at = async |owner, peer, text, number, seconds| {
+        publish(&store, owner, peer, &[Publish(entry(text, number))], seconds).await;
+    };
+    publish_at("alice", 1, "old.txt", 1, 100).await;
+    publish_at("alice", 1, "both old.txt", 2, 100).await;
+    publish_at("bob", 2, "both new.txt", 2, 200).await;
+    publish_at("bob", 2, "new.txt", 3, 300).await;
+    // Publishing the same again makes nothing new, another content of the name does.
+    publish_at("alice", 1, "was old.txt", 4, 100).await;
+    publish_at("alice", 1, "was old.txt", 5, 300).await;
+    for (since, expected) in [
+        (i64::MIN / 1000, &[1, 2, 3, 5][..]),
+        (100, &[1, 2, 3, 5]),
+        (101, &[2, 3, 5]),
+        (200, &[2, 3, 5]),
+        (300, &[3, 5]),
+        (301, &[]),
+        (i64::MAX / 1000, &[]),
+    ] {
+        for sort in SORTS {
+            let filter = Filter { since: Some(at(since)), ..Filter::default() };
+            for words in ["", "txt", "t"] {
+                let search = Search { filter: filter.clone(), sort, ..search(words) };
+                assert_eq!(found_sorted(&store, &search).await, expected, "{since} {sort:?}");
+            }
+        }
+    }
+    let filter = Filter { since: Some(at(101)), ..Filter::default() };
+    let found = hits(&store, &viewer("bob", &[]), &Search { filter, ..search("both") }).await;
+    let [hit] = &found[..] else { panic!("one content has both names: {found:?}") };
+    assert_eq!(
+        hit.names.iter().map(|name| name.path.as_str()).collect::<Vec<_>>(),
+        ["both new.txt"]
+    );
+    assert_eq!((hit.published_at, hit.sources), (at(200), 2), "who has it counts all the same");
+}
+
+/// The few that are new among many are paged in every order as they are found at once.
+pub async fn what_is_new_is_paged_in_every_order(store: Store) {
+    add_users_with_peers(&store, &["alice"]).await;
+    let sized = |number: u8, text: &str| {
+        Publish(Entry { size: u64::from(number.wrapping_mul(37)), ..entry(text, number) })
+    };
+    let old: Vec<_> = (100..=250).map(|number| sized(number, &format!("{number}.txt"))).collect();
+    publish(&store, "alice", 1, &old, 100).await;
+    let new = 1..=15;
+    for number in new.clone() {
+        // The later the longer, but for some.
+        let words =
+            "and ".repeat(usize::from(number % 7)) + &"more words ".repeat(usize::from(number / 7));
+        publish(
+            &store,
+            "alice",
+            1,
+            &[sized(number, &format!("{words}{number}.txt"))],
+            200 + i64::from(number),
+        )
+        .await;
+    }
+    let viewer = viewer("bob", &[]);
+    for sort in SORTS {
+        for words in ["", "txt"] {
+            let filter = Filter { since: Some(at(201)), ..Filter::default() };
+            let whole = Search { filter, sort, ..search(words) };
+            let all = found(&store, &viewer, &whole).await;
+            assert_eq!(all.iter().copied().collect::<BTreeSet<_>>(), new.clone().collect());
+            let mut page = Search { limit: 2, ..whole };
+            let mut paged = Vec::new();
+            loop {
+                paged.extend(found(&store, &viewer, &page).await);
+                page.after = ok(store.search(&viewer, &page).await).next;
+                if page.after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(paged, all, "{sort:?} {words:?}");
+        }
+    }
 }
 
 /// What is withdrawn or replaced is not found by what it was.

@@ -31,7 +31,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "search",
-        "p2pshare-peer search blue train\np2pshare-peer search --kind audio --min-size 10MB --sort newest live\np2pshare-peer search -- concert -bootleg\np2pshare-peer search --follow --ext flac coltrane",
+        "p2pshare-peer search blue train\np2pshare-peer search --kind audio --min-size 10MB --sort newest live\np2pshare-peer search --since 7d --owner alice\np2pshare-peer search -- concert -bootleg\np2pshare-peer search --follow --ext flac coltrane",
     ),
     (
         "browse",

@@ -12,11 +12,12 @@ use p2pshare_core::{
     api::{Kind, Sort},
     identity::Username,
     path::SharePath,
+    time::Timestamp,
 };
 
 use super::Asked;
 use crate::{
-    cli::values::{named, parse_share_path, parse_size},
+    cli::values::{named, parse_share_path, parse_since, parse_size},
     download::Target,
     downloads::DownloadId,
 };
@@ -41,6 +42,9 @@ pub struct SearchArgs {
     /// Only what this user shares.
     #[arg(long, value_name = "USER")]
     pub owner: Option<Username>,
+    /// Only what was published so long ago at most, or since then, such as 36h, 7d, 2w or 2026-11-01.
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<Timestamp>,
     /// Order of the hits.
     #[arg(long, default_value = "relevance", value_parser = named::<Sort>(&Sort::NAMES))]
     pub sort: Sort,

@@ -46,6 +46,7 @@ pub(crate) async fn search(
         min_size: args.min_size,
         max_size: args.max_size,
         owner: args.owner,
+        since: args.since,
         sort: args.sort,
         limit: None,
         cursor: None,

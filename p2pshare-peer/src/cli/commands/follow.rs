@@ -99,7 +99,11 @@ impl News {
         least: u32,
         mut told: impl FnMut(&Hit),
     ) -> Result<(), ClientError> {
-        let mut query = SearchQuery { limit: Some(least.clamp(SMALL_PAGE, PAGE)), ..query.clone() };
+        let mut query = SearchQuery {
+            limit: Some(least.clamp(SMALL_PAGE, PAGE)),
+            since: query.since.max(self.since.map(|since| since.saturating_sub(SLACK))),
+            ..query.clone()
+        };
         let mut pass = self.begin(least);
         loop {
             let page = client.search(&query).await?;

@@ -11,6 +11,7 @@ use crate::{
         documents::{EntryDoc, content_key, word_key},
     },
     index::search::{Filter, Position, Search, extensions_of},
+    time::Timestamp,
 };
 
 /// A word with no more entries than this is rare: to read them all is the least work.
@@ -79,6 +80,8 @@ pub(super) struct Plan<'a> {
     base: Vec<Document>,
     /// The included words, the rarest first.
     words: Vec<(String, Frequency)>,
+    /// What was published in the time that is asked for is no more than that of a rare word.
+    is_recent: bool,
     next: usize,
 }
 
@@ -95,13 +98,20 @@ impl<'a> Plan<'a> {
         let mut words: Vec<_> = search.query.include.iter().cloned().zip(frequencies).collect();
         // Of equally frequent ones the longest says most.
         words.sort_by_key(|(word, frequency)| (*frequency, std::cmp::Reverse(word.len())));
-        Ok(Self { search, base, words, next: 0 })
+        let is_recent = match search.filter.since {
+            Some(since) => are_few(database, since).await?,
+            None => false,
+        };
+        Ok(Self { search, base, words, is_recent, next: 0 })
     }
 
     /// The next stream; `None` after the last. All streams together have every entry that matches.
     pub(super) fn next(&mut self) -> Option<Stream> {
         let number = self.next;
         self.next += 1;
+        if self.is_recent {
+            return (number == 0).then(|| self.recent());
+        }
         let Some((rarest, frequency)) = self.words.first() else {
             return (number == 0).then(|| self.without_words());
         };
@@ -175,6 +185,20 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// All entries that match, by their time.
+    fn recent(&self) -> Stream {
+        if self.search.sort == Sort::Newest {
+            return self.in_order(0);
+        }
+        Stream {
+            filter: self.all(None, self.all_words(None)),
+            index: "time",
+            sort: None,
+            order: Order::Any,
+            best_of_rest: None,
+        }
+    }
+
     fn without_words(&self) -> Stream {
         let by_owner = self.search.filter.owner.is_some();
         if by_owner || self.search.sort == Sort::Sources {
@@ -225,6 +249,16 @@ fn after_all(beginning: &str) -> Option<String> {
     None
 }
 
+/// Whether no more entries than a rare word has were published since then: told from the index alone.
+async fn are_few(database: &Database, since: Timestamp) -> MongoResult<bool> {
+    let keys = database.entries.clone_with_type::<Document>();
+    let find = || {
+        let find = keys.find_one(doc! { "at": { "$gte": since.as_millis() } }).hint(by("time"));
+        find.projection(doc! { "_id": 0, "at": 1 }).skip(RARE)
+    };
+    Ok(patiently(find).await?.is_none())
+}
+
 async fn frequency(database: &Database, word: &str) -> MongoResult<Frequency> {
     if !are_more(database, word, RARE).await? {
         return Ok(Frequency::Rare);
@@ -260,6 +294,9 @@ fn filtered(filter: &Filter) -> Vec<Document> {
     }
     if let Some(owner) = &filter.owner {
         all.push(doc! { "o": owner.as_str() });
+    }
+    if let Some(since) = filter.since {
+        all.push(doc! { "at": { "$gte": since.as_millis() } });
     }
     if !filter.extensions.is_empty() {
         all.push(doc! { "e": { "$in": &filter.extensions } });

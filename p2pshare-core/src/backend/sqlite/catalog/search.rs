@@ -21,7 +21,11 @@ use crate::{
             sort_key,
         },
     },
+    time::Timestamp,
 };
+
+/// So many entries are read one by one in some milliseconds.
+const FEW: i64 = 10_000;
 
 /// The hits of a search.
 ///
@@ -49,11 +53,18 @@ pub(super) fn search(
         // One more tells whether others follow.
         candidates: Candidates::new(limit.saturating_add(1)),
     };
-    let streams = streams(&search.query, &search.filter, owner, search.sort);
-    if search.sort == Sort::Sources && owner.is_none() && is_broad(connection, &streams)? {
-        searching.read_by_content()?;
-        return searching.finish(limit);
-    }
+    let streams = if let Some(since) = search.filter.since
+        && are_few(connection, since)?
+    {
+        vec![Stream::recent(since, search.sort)]
+    } else {
+        let streams = streams(&search.query, &search.filter, owner, search.sort);
+        if search.sort == Sort::Sources && owner.is_none() && is_broad(connection, &streams)? {
+            searching.read_by_content()?;
+            return searching.finish(limit);
+        }
+        streams
+    };
     for stream in streams {
         searching.read(&stream)?;
         if searching.rest_is_too_late(&stream) {
@@ -63,15 +74,31 @@ pub(super) fn search(
     searching.finish(limit)
 }
 
+/// Whether so few entries were published since then that it is less work to read them all than those with a word, which
+/// may be common.
+fn are_few(connection: &Connection, since: Timestamp) -> DatabaseResult<bool> {
+    let most = eighth(connection)?.min(FEW);
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM entries INDEXED BY entries_time \
+               WHERE published_at >= ?1 LIMIT ?2)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found: i64 = statement.query_row((since.as_millis(), most + 1), |row| row.get(0))?;
+    Ok(found <= most)
+}
+
+/// About an eighth of the number of all entries.
+fn eighth(connection: &Connection) -> DatabaseResult<i64> {
+    // Row ids begin at 1 and have few gaps.
+    let sql = "SELECT coalesce(max(id), 0) / 8 FROM entries";
+    Ok(rows::id_of(connection, sql, [])?.unwrap_or(0))
+}
+
 /// Whether so large a part of all entries is in the streams that it is less work to count the sources of every content
 /// than to look up those of each that is found.
 fn is_broad(connection: &Connection, streams: &[Stream]) -> DatabaseResult<bool> {
     let Some(expression) = streams.iter().find_map(Stream::expression) else {
         return Ok(true);
     };
-    // Row ids begin at 1 and have few gaps.
-    let sql = "SELECT coalesce(max(id), 0) / 8 FROM entries";
-    let enough = rows::id_of(connection, sql, [])?.unwrap_or(0);
+    let enough = eighth(connection)?;
     let sql = "SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ?1 LIMIT ?2)";
     let mut statement = connection.prepare_cached(sql)?;
     let found: i64 = statement.query_row((expression, enough), |row| row.get(0))?;

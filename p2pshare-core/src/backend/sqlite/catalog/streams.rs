@@ -6,6 +6,7 @@ use super::hits::entry_columns;
 use crate::{
     api::Sort,
     index::search::{Filter, Query},
+    time::Timestamp,
 };
 
 /// Entries that may match, read by one statement.
@@ -49,6 +50,12 @@ pub(super) fn streams(
 }
 
 impl Stream {
+    /// What was published at this time or later, which are few entries.
+    pub(super) fn recent(since: Timestamp, sort: Sort) -> Self {
+        let in_order = sort == Sort::Newest;
+        Self { in_order, ..Self::unordered(NEWEST_FIRST, vec![since.as_millis().into()]) }
+    }
+
     /// The words it asks for in the language of FTS5, if it does.
     pub(super) fn expression(&self) -> Option<&Value> {
         let by_words = self.sql == MATCHING || self.sql == MATCHING_BACKWARDS;
@@ -77,9 +84,11 @@ const MATCHING_BACKWARDS: &str = select!(
 );
 const OF_OWNER: &str = select!("entries e INDEXED BY entries_owner WHERE e.owner = ?1");
 const SHORT_FIRST: &str = select!("entries e INDEXED BY entries_words ORDER BY e.words");
-const NEWEST_FIRST: &str =
-    select!("entries e INDEXED BY entries_time ORDER BY e.published_at DESC");
-const OLDEST_FIRST: &str = select!("entries e INDEXED BY entries_time ORDER BY e.published_at");
+const NEWEST_FIRST: &str = select!(
+    "entries e INDEXED BY entries_time WHERE e.published_at >= ?1 ORDER BY e.published_at DESC"
+);
+const OLDEST_FIRST: &str =
+    select!("entries e INDEXED BY entries_time WHERE e.published_at >= ?1 ORDER BY e.published_at");
 const LARGEST_FIRST: &str = select!(
     "entries e INDEXED BY entries_size WHERE e.size BETWEEN ?1 AND ?2 ORDER BY e.size DESC"
 );
@@ -96,12 +105,12 @@ fn of_everybody(filter: &Filter, sort: Sort) -> Vec<Stream> {
         let to = at_most(filter.max_size.unwrap_or(u64::MAX));
         vec![from.into(), to.into()]
     };
-    let none = Vec::new();
+    let since = || vec![filter.since.map_or(i64::MIN, Timestamp::as_millis).into()];
     match sort {
-        Sort::Relevance => vec![Stream::ordered(SHORT_FIRST, none)],
-        Sort::Newest => vec![Stream::ordered(NEWEST_FIRST, none)],
-        Sort::Oldest => vec![Stream::ordered(OLDEST_FIRST, none)],
-        Sort::Sources => vec![Stream::unordered(ALL, none)],
+        Sort::Relevance => vec![Stream::ordered(SHORT_FIRST, Vec::new())],
+        Sort::Newest => vec![Stream::ordered(NEWEST_FIRST, since())],
+        Sort::Oldest => vec![Stream::ordered(OLDEST_FIRST, since())],
+        Sort::Sources => vec![Stream::unordered(ALL, Vec::new())],
         Sort::Largest => vec![Stream::ordered(LARGEST_FIRST, sizes())],
         Sort::Smallest => vec![Stream::ordered(SMALLEST_FIRST, sizes())],
     }

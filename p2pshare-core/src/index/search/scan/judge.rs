@@ -73,7 +73,7 @@ impl<'a> Judge<'a> {
         Self { search, words: PathWords::default() }
     }
 
-    /// How well an entry suits the search; `None` if its size, its extension or its words do not match.
+    /// How well an entry suits the search; `None` if its size, its time, its extension or its words do not match.
     pub(crate) fn relevance(&mut self, entry: &Candidate<'_>) -> Option<u32> {
         let query = &self.search.query;
         if !passes(&self.search.filter, entry) {
@@ -112,6 +112,7 @@ fn passes(filter: &Filter, entry: &Candidate<'_>) -> bool {
     let size = entry.size;
     if filter.min_size.is_some_and(|min| size < min)
         || filter.max_size.is_some_and(|max| size > max)
+        || filter.since.is_some_and(|since| entry.published_at < since.as_millis())
     {
         return false;
     }

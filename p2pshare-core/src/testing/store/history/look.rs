@@ -8,20 +8,18 @@ use super::{
     strategy::{CODES, CONTENTS, END, GROUPS, PEERS, USERS},
 };
 use crate::{
-    api::{FileListing, Kind, Sort, UserFile},
+    api::{FileListing, Kind, UserFile},
     identity::Username,
     index::{
         model::{LocateRequest, OverviewRequest, Viewer},
         search::{Filter, Search},
     },
     testing::store::fixture::{
-        at, content, group, invite_hash, path, peer_id, search, token, user,
+        SORTS, at, content, group, invite_hash, path, peer_id, search, token, user,
     },
     time::Timestamp,
 };
 
-const SORTS: [Sort; 6] =
-    [Sort::Relevance, Sort::Largest, Sort::Smallest, Sort::Newest, Sort::Oldest, Sort::Sources];
 const QUERIES: [&str; 11] =
     ["", "so", "song", "a b", "a -b", "-flac", "mp3", "SÖNG 2", "歌", "song -song2 -tar", "s x"];
 /// Every folder of the histories' paths, a file, and something that is never there.
@@ -204,5 +202,7 @@ fn filters() -> Vec<Filter> {
         Filter { kind: Some(Kind::Other), ..none() },
         Filter { min_size: Some(11), ..none() },
         Filter { owner: Some(user("bea")), ..none() },
+        Filter { since: Some(at(END / 2)), ..none() },
+        Filter { since: Some(at(END - 3)), ..none() },
     ]
 }
