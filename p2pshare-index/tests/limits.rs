@@ -6,7 +6,7 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    PASSWORD, TestIndex, assert_problem, index, index_with, meanwhile::Meanwhile, publish, start,
+    PASSWORD, assert_problem, index, index_with, limited, meanwhile::Meanwhile, publish, start,
     start_router, start_with,
 };
 use p2pshare_core::{
@@ -127,13 +127,6 @@ fn largest_batches() -> (PublishRequest, PublishRequest) {
     let publish = PublishRequest::new(publish.collect());
     let withdraw = paths.into_iter().map(CatalogChange::Withdraw).collect();
     (publish, PublishRequest::new(withdraw))
-}
-
-/// An index with these limits.
-async fn limited(config: IndexConfig) -> TestIndex {
-    let inner = index(config);
-    let api = router(inner.clone(), HttpOptions::default());
-    start_router(inner, api, ServerOptions::default()).await
 }
 
 /// Who has all the files that they may have can still rename, replace and withdraw, and send a batch again.

@@ -46,8 +46,12 @@ impl fmt::Display for Thing {
     }
 }
 
-/// What a user may have so many of: peers.
+/// What a user may have so many of: peers,
 pub(super) const PEERS: &str = "peers of a user";
+/// groups,
+pub(super) const GROUPS: &str = "groups of a user";
+/// and groups when somebody else takes them into one.
+pub(super) const GROUPS_OF_OTHERS: &str = "groups of a user whom others take into theirs";
 
 /// Why the index did not do what was asked.
 ///
@@ -176,6 +180,9 @@ impl IndexError {
                      or ask an operator of this index",
                 ),
             ),
+            Self::Quota { what: GROUPS_OF_OTHERS, .. } => {
+                (Kind::QuotaExceeded, Some("the user has to leave some first"))
+            }
             Self::Quota { .. } => {
                 (Kind::QuotaExceeded, Some("remove some, or ask an operator of this index"))
             }

@@ -4,7 +4,10 @@
 //! nobody took.
 
 use super::{
-    Caller, Index, IndexError, Thing, accounts::WITHDRAWN_AT_ONCE, model::GroupRecord,
+    Caller, Index, IndexError, Thing,
+    accounts::WITHDRAWN_AT_ONCE,
+    error::{GROUPS, GROUPS_OF_OTHERS},
+    model::GroupRecord,
     store::StoreResult,
 };
 use crate::{
@@ -27,7 +30,7 @@ impl Index {
         caller: &Caller,
         name: GroupName,
     ) -> Result<Group, IndexError> {
-        self.check_group_quota(&caller.user).await?;
+        self.check_group_quota(&caller.user, GROUPS, self.config().groups_per_user).await?;
         let group = GroupRecord { name, owner: caller.user.clone(), created_at: self.now() };
         if self.store().insert_group(&group).await? {
             Ok(Group::from(group))
@@ -71,7 +74,9 @@ impl Index {
         if self.store().user(user).await?.is_none() {
             return Err(IndexError::NotFound(Thing::User(user.clone())));
         }
-        self.check_group_quota(user).await?;
+        // The rest is for groups of their own, whatever others do.
+        let limit = self.config().groups_per_user.div_ceil(2);
+        self.check_group_quota(user, GROUPS_OF_OTHERS, limit).await?;
         self.store().add_member(name, user).await?;
         Ok(())
     }
@@ -223,10 +228,14 @@ impl Index {
         Err(IndexError::Quota { what: "members of a group", limit: limit.into() })
     }
 
-    async fn check_group_quota(&self, user: &Username) -> Result<(), IndexError> {
-        let limit = self.config().groups_per_user;
+    async fn check_group_quota(
+        &self,
+        user: &Username,
+        what: &'static str,
+        limit: u32,
+    ) -> Result<(), IndexError> {
         if self.store().groups_of(user).await?.len() >= limit as usize {
-            return Err(IndexError::Quota { what: "groups of a user", limit: limit.into() });
+            return Err(IndexError::Quota { what, limit: limit.into() });
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod announces;
 mod groups;
 mod http2;
 mod large;
+mod memberships;
 mod operators;
 mod reach;
 mod slow;

@@ -36,6 +36,13 @@ pub struct TestIndex {
     pub client: Client,
 }
 
+/// An index with these limits, over HTTP.
+pub async fn limited(config: IndexConfig) -> TestIndex {
+    let inner = index(config);
+    let api = router(inner.clone(), HttpOptions::default());
+    start_router(inner, api, ServerOptions::default()).await
+}
+
 /// An index over a memory store.
 pub fn index(config: IndexConfig) -> Index {
     index_with(cheap_passwords(), config)

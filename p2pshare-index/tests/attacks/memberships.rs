@@ -1,0 +1,54 @@
+//! What others can do to a user by taking them into groups, for which nobody asks.
+
+use p2pshare_core::{api::ProblemKind, index::IndexConfig};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::common::{Login, assert_problem, limited};
+
+#[tokio::test]
+async fn nobody_is_kept_from_making_groups_by_being_put_into_others() {
+    let index = limited(IndexConfig { groups_per_user: 6, ..IndexConfig::default() }).await;
+    let alice = index.user("alice").await;
+    let eves = [index.user("eve").await, index.user("eva").await];
+    let create = async |who: &Login, name: &str| {
+        let call = index.post("/v1/groups", &json!({ "name": name })).bearer_auth(&who.token);
+        call.send().await.unwrap()
+    };
+    let take_in = async |who: &Login, group: &str| {
+        let call =
+            index.post(&format!("/v1/groups/{group}/members"), &json!({ "username": "alice" }));
+        call.bearer_auth(&who.token).send().await.unwrap()
+    };
+    let mut groups = Vec::new();
+    for (eve, letter) in eves.iter().zip(["a", "b"]) {
+        for number in 0..3 {
+            let group = format!("{letter}{number}");
+            assert_eq!(create(eve, &group).await.status(), StatusCode::CREATED);
+            groups.push((eve, group));
+        }
+    }
+    let (into, over) = groups.split_at(3);
+    for (eve, group) in into {
+        assert!(take_in(eve, group).await.status().is_success());
+    }
+    for (eve, group) in over {
+        let problem = assert_problem(take_in(eve, group).await, ProblemKind::QuotaExceeded).await;
+        assert_eq!(problem.hint.as_deref(), Some("the user has to leave some first"));
+    }
+    // Nor by being made their owner.
+    for (eve, group) in into {
+        let call = index.call(Method::PUT, &format!("/v1/groups/{group}/owner"));
+        let call = call.json(&json!({ "owner": "alice" })).bearer_auth(&eve.token);
+        assert!(call.send().await.unwrap().status().is_success());
+    }
+    for number in 0..3 {
+        assert_eq!(create(&alice, &format!("own{number}")).await.status(), StatusCode::CREATED);
+    }
+    assert_problem(create(&alice, "own3").await, ProblemKind::QuotaExceeded).await;
+    // Who leaves can be taken in again.
+    let leave = index.call(Method::DELETE, "/v1/groups/own0").bearer_auth(&alice.token);
+    assert!(leave.send().await.unwrap().status().is_success());
+    assert_problem(take_in(&eves[1], "b0").await, ProblemKind::QuotaExceeded).await;
+    assert_eq!(create(&alice, "own3").await.status(), StatusCode::CREATED);
+}
