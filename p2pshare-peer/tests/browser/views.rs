@@ -48,8 +48,9 @@ async fn every_view_is_accessible() {
     session.browser.close().await;
 }
 
-const VIEWS: [(&str, &str); 11] = [
+const VIEWS: [(&str, &str); 12] = [
     ("search", "#/search"),
+    ("filters", "#/search?sort=newest&age=7"),
     ("browse", "#/browse/bob/Music"),
     ("downloads", "#/downloads?show=all"),
     ("download", "#/downloads/1"),
