@@ -15,6 +15,8 @@ mod hostile_server;
 mod nearby;
 #[path = "net/push.rs"]
 mod push;
+#[path = "net/push_small.rs"]
+mod push_small;
 #[path = "net/script.rs"]
 mod script;
 #[path = "net/server.rs"]

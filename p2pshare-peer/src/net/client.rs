@@ -10,14 +10,17 @@ mod lane;
 mod nearby;
 mod pool;
 mod push;
+mod push_small;
 mod remote;
 mod source;
 mod watch;
 
 pub use connector::{ClientSecurity, PeerConnector};
+pub(crate) use grants::OneGrant;
 pub use grants::{GrantProvider, GrantRequest};
 pub use nearby::Nearby;
 pub use pool::{PeerPool, PoolLimits};
 pub use push::{PushProgress, PushProposal};
+pub use push_small::{Kept, NotTaken, SmallPush};
 pub use remote::RemotePeer;
 pub use source::RemoteSource;

@@ -24,9 +24,10 @@ mod tls;
 mod uploads;
 mod wire;
 
+pub(crate) use client::OneGrant;
 pub use client::{
-    ClientSecurity, GrantProvider, GrantRequest, Nearby, PeerConnector, PeerPool, PoolLimits,
-    PushProgress, PushProposal, RemotePeer, RemoteSource,
+    ClientSecurity, GrantProvider, GrantRequest, Kept, Nearby, NotTaken, PeerConnector, PeerPool,
+    PoolLimits, PushProgress, PushProposal, RemotePeer, RemoteSource, SmallPush,
 };
 pub use limits::{ClientLimits, Http2Settings, ServerLimits};
 pub use server::{ServerSecurity, serve};

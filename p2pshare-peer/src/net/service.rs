@@ -159,7 +159,10 @@ impl TransferService {
         Ok(many::answer(services, peer, admitted, reader))
     }
 
-    async fn push_pieces(&self, request: Request<Body>) -> Result<Answers<Encoded>, Status> {
+    async fn push_pieces(
+        self: Arc<Self>,
+        request: Request<Body>,
+    ) -> Result<Answers<Encoded>, Status> {
         let (metadata, extensions, body) = request.into_parts();
         let field = Some(SegmentField::PUSH);
         let messages = Incoming::of_request(body, field, MAX_OFFER);
@@ -167,8 +170,12 @@ impl TransferService {
         let offer = inbound.offer().await?;
         let admission = self.admit(bearer(&metadata), &extensions, Access::Push, offer.content)?;
         inbound.allow(MAX_SEGMENT_MESSAGE);
-        let work = push::Push::new(self, admission, offer)?;
-        Ok(pump::spawn(self.reader(&extensions), |answers| work.run(inbound, answers)))
+        let (service, reader) = (self.clone(), self.reader(&extensions));
+        let let_in = move |offer: &push::Offer| {
+            service.admit(Some(&offer.grant), &extensions, Access::Push, offer.content)
+        };
+        let work = push::Push::new(&self, admission, offer, Box::new(let_in))?;
+        Ok(pump::spawn(reader, |answers| work.run(inbound, answers)))
     }
 
     /// Who reads the answer of a call.

@@ -1,21 +1,23 @@
 //! Pushing folders and several files at once.
 
 use std::{
+    collections::VecDeque,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
-use futures::{
-    StreamExt, TryStreamExt,
-    future::ready,
-    stream::{self, BoxStream},
-};
-use p2pshare_core::{identity::Username, path::SharePath};
+use futures::{StreamExt, TryStreamExt, future::ready, stream};
+use p2pshare_core::{identity::Username, transfer::TransferError};
 
-use super::{Pace, Parcel, PushError, Pushed, pack_as, send};
+use super::{
+    Pace, Parcel, PushError, Pushed,
+    bundle::{Files, ToPush, bundles},
+    pack_as, send,
+    small::send_small,
+};
 use crate::{
     data_dir::DataDir,
     net::{PeerPool, PushProgress},
@@ -23,8 +25,11 @@ use crate::{
     share::{Listed, SkipReason, list},
 };
 
-/// Files that are pushed at a time.
+/// Large files, and bundles of small ones, that are pushed at a time.
 const AT_ONCE: usize = 4;
+
+/// Sending so many bytes takes no longer than asking whether they are wanted.
+const TINY: u64 = 4 << 10;
 
 /// After so many failures in a row the others would fail too.
 const GIVE_UP: u32 = 8;
@@ -114,6 +119,8 @@ pub async fn push_all(
         pace,
         events,
         done: AtomicU64::new(0),
+        takes_several: AtomicBool::new(true),
+        lacks: AtomicBool::new(false),
         state: Mutex::new(state),
     };
     let ended = work.run(paths).await;
@@ -126,9 +133,6 @@ pub async fn push_all(
     (report, ended)
 }
 
-/// Files, and their names.
-type Files = BoxStream<'static, Result<(PathBuf, SharePath), PushError>>;
-
 struct Work<'a> {
     me: &'a OwnPeer,
     pool: &'a PeerPool,
@@ -138,6 +142,10 @@ struct Work<'a> {
     events: PushEvents<'a>,
     /// Bytes that the receiver has.
     done: AtomicU64,
+    /// As far as is known it takes several files in one call.
+    takes_several: AtomicBool,
+    /// It lacked the last file: so it most likely lacks the next ones.
+    lacks: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -154,14 +162,14 @@ impl Work<'_> {
         self.count(paths).await?;
         self.me.make_known().await?;
         let lists = stream::iter(paths.to_vec()).then(|path| self.files(path)).boxed();
-        let push = |(local, name)| self.push(local, name);
-        lists.try_flatten().try_for_each_concurrent(AT_ONCE, push).await
+        let push = |bundle: Vec<ToPush>| self.push_bundle(bundle.into());
+        bundles(lists.try_flatten().boxed()).try_for_each_concurrent(AT_ONCE, push).await
     }
 
-    async fn files(&self, path: PathBuf) -> Result<Files, PushError> {
+    async fn files(&self, path: PathBuf) -> Result<Files<'static>, PushError> {
         let listed = list(&path, self.data_dir.path()).await?;
         let file = |item| match item {
-            Listed::File { local, path, .. } => Some(Ok((local, path))),
+            Listed::File { local, path: name, size } => Some(Ok(ToPush { local, name, size })),
             // It was told of when it was counted.
             Listed::Skipped(..) => None,
         };
@@ -189,16 +197,89 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn push(&self, local: PathBuf, name: SharePath) -> Result<(), PushError> {
-        (self.events)(PushEvent::Begun(&local));
-        let parcel = match pack_as(&local, name, |_| ()).await {
-            Ok(parcel) => parcel,
+    async fn push_bundle(&self, mut left: VecDeque<ToPush>) -> Result<(), PushError> {
+        while !left.is_empty() {
+            if left.len() > 1 && self.goes_together(&left) {
+                left = self.push_together(left).await?;
+            }
+            // The first of several, or one that failed among others: by itself it is clear why.
+            if let Some(file) = left.pop_front() {
+                self.push(&file).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is the least work to send the bytes along with the offers.
+    fn goes_together(&self, files: &VecDeque<ToPush>) -> bool {
+        let are_tiny = || files.iter().all(|file| file.size <= TINY);
+        self.takes_several.load(Relaxed) && (self.lacks.load(Relaxed) || are_tiny())
+    }
+
+    /// Pushes small files in one call. Gives those that the receiver has not, first the one that failed.
+    async fn push_together(&self, files: VecDeque<ToPush>) -> Result<VecDeque<ToPush>, PushError> {
+        let (mut packed, mut parcels) = (VecDeque::new(), Vec::new());
+        for file in files {
+            if let Some(parcel) = self.pack(&file).await {
+                packed.push_back(file);
+                parcels.push(parcel);
+            }
+        }
+        if parcels.is_empty() {
+            return Ok(packed);
+        }
+        let (there, lacking) = (AtomicU64::new(0), AtomicU64::new(0));
+        let each = |parcel: &Parcel, pushed: &Pushed, wanted: bool| {
+            let size = parcel.manifest.len();
+            if size > 0 {
+                (if wanted { &lacking } else { &there }).fetch_add(1, Relaxed);
+            }
+            let done = self.done.fetch_add(size, Relaxed).wrapping_add(size);
+            (self.events)(PushEvent::Moved { done });
+            self.count_pushed(parcel, pushed, if wanted { size } else { 0 });
+        };
+        let sent = send_small(self.me, self.pool, &parcels, self.user, self.pace, &each).await?;
+        self.lacks.store(lacking.into_inner() >= there.into_inner(), Relaxed);
+        packed.drain(..sent.taken.min(packed.len()));
+        if let Some((number, error)) = sent.failed {
+            if matches!(error, TransferError::Unsupported) {
+                self.takes_several.store(false, Relaxed);
+            }
+            if let Some(failed) = packed.remove(number.saturating_sub(sent.taken)) {
+                packed.push_front(failed);
+            }
+        }
+        Ok(packed)
+    }
+
+    /// Hashes a file; tells of one that cannot be.
+    async fn pack(&self, file: &ToPush) -> Option<Parcel> {
+        (self.events)(PushEvent::Begun(&file.local));
+        match pack_as(&file.local, file.name.clone(), |_| ()).await {
+            Ok(parcel) => Some(parcel),
             Err(error) => {
                 self.state().report.failed += 1;
-                (self.events)(PushEvent::Failed(&local, &error));
-                return Ok(());
+                (self.events)(PushEvent::Failed(&file.local, &error));
+                None
             }
-        };
+        }
+    }
+
+    fn count_pushed(&self, parcel: &Parcel, pushed: &Pushed, sent: u64) {
+        let size = parcel.manifest.len();
+        {
+            let State { report, failures, .. } = &mut *self.state();
+            *failures = 0;
+            report.pushed += 1;
+            report.there += u64::from(sent == 0 && size > 0);
+            report.bytes = report.bytes.saturating_add(size);
+            report.sent = report.sent.saturating_add(sent);
+        }
+        (self.events)(PushEvent::Pushed { parcel, pushed, sent });
+    }
+
+    async fn push(&self, file: &ToPush) -> Result<(), PushError> {
+        let Some(parcel) = self.pack(file).await else { return Ok(()) };
         let size = parcel.manifest.len();
         let (held, sent) = (AtomicU64::new(0), AtomicU64::new(0));
         let progress = |progress: PushProgress| {
@@ -224,20 +305,15 @@ impl Work<'_> {
         let sent = sent.into_inner();
         match result {
             Ok(pushed) => {
-                {
-                    let State { report, failures, .. } = &mut *self.state();
-                    *failures = 0;
-                    report.pushed += 1;
-                    report.there += u64::from(sent == 0 && size > 0);
-                    report.bytes = report.bytes.saturating_add(size);
-                    report.sent = report.sent.saturating_add(sent);
+                if size > 0 {
+                    self.lacks.store(sent > 0, Relaxed);
                 }
-                (self.events)(PushEvent::Pushed { parcel: &parcel, pushed: &pushed, sent });
+                self.count_pushed(&parcel, &pushed, sent);
                 Ok(())
             }
             // It may be up to the file: whether the receiver is there at all the next ones tell.
             Err(error @ PushError::Failed { .. }) => {
-                (self.events)(PushEvent::Failed(&local, &error));
+                (self.events)(PushEvent::Failed(&file.local, &error));
                 let State { report, failures, first } = &mut *self.state();
                 *failures += 1;
                 report.failed += 1;

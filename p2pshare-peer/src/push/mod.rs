@@ -1,7 +1,9 @@
 //! Uploading files to another user's running peer.
 
+mod bundle;
 mod many;
 mod pace;
+mod small;
 
 use std::{
     io,
@@ -9,7 +11,6 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use async_trait::async_trait;
 use p2pshare_core::{
     api::PushGrantRequest,
     content::{HashError, Manifest, hash_file},
@@ -24,7 +25,7 @@ pub use pace::Pace;
 
 use crate::{
     index_client::ClientError,
-    net::{GrantProvider, GrantRequest, PeerPool, PushProgress, PushProposal},
+    net::{OneGrant, PeerPool, PushProgress, PushProposal},
     publish::{AnnounceFailure, OwnPeer},
     share::{ShareError, open_file},
 };
@@ -248,16 +249,6 @@ async fn send(
         }
     }
     Err(PushError::Failed { user: user.clone(), causes })
-}
-
-/// The grant of the index for one peer.
-struct OneGrant(String);
-
-#[async_trait]
-impl GrantProvider for OneGrant {
-    async fn grant(&self, _: &GrantRequest) -> Result<String, TransferError> {
-        Ok(self.0.clone())
-    }
 }
 
 #[cfg(test)]

@@ -207,7 +207,12 @@ impl Client {
     async fn push(&self, grant: Option<&str>) -> Result<(), Status> {
         let content_id = Bytes::copy_from_slice(self.manifest.id().as_bytes());
         let length = self.manifest.len();
-        let offer = Event::Offer(v1::PushOffer { content_id, name: "a".to_owned(), length });
+        let offer = Event::Offer(v1::PushOffer {
+            content_id,
+            name: "a".to_owned(),
+            length,
+            ..Default::default()
+        });
         let tail = Bytes::copy_from_slice(self.manifest.tail());
         let values = self.manifest.chaining_values().as_flattened();
         let part = Event::Manifest(v1::ManifestPart {

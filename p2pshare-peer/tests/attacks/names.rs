@@ -81,7 +81,12 @@ async fn push(server: &Server, name: &str) -> Result<String, Status> {
     let length = data.len() as u64;
     let head = Some(v1::ManifestHead { length, tail: Bytes::new() });
     let messages = [
-        Event::Offer(v1::PushOffer { content_id, name: name.to_owned(), length }),
+        Event::Offer(v1::PushOffer {
+            content_id,
+            name: name.to_owned(),
+            length,
+            ..Default::default()
+        }),
         Event::Manifest(v1::ManifestPart { head, chaining_values: Bytes::new() }),
         Event::Segment(v1::Segment { offset: 0, data }),
     ];

@@ -108,3 +108,48 @@ fn small_files_survive_kills_of_either_side() {
     assert_eq!(complete(&bob, &bytes), bytes.len());
     assert_eq!(tree(&bob.home()).len(), bytes.len(), "{:?}", tree(&bob.home()));
 }
+
+#[test]
+fn pushed_small_files_survive_kills_of_either_side() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let inbox = alice.path("inbox");
+    let inbox_option = ["--inbox", inbox.to_str().unwrap()];
+    fs::create_dir(bob.path("many")).unwrap();
+    let bytes: Vec<_> = (0..300).map(|number| noise(20_000, number)).collect();
+    for (number, bytes) in bytes.iter().enumerate() {
+        fs::write(bob.path(format!("many/{number}.bin")), bytes).unwrap();
+    }
+    let arrived = || {
+        let name = |number: usize| inbox.join(format!("bob/many/{number}.bin"));
+        let is_there = |(number, bytes): (usize, &Vec<u8>)| {
+            fs::read(name(number)).is_ok_and(|found| found == *bytes)
+        };
+        bytes.iter().enumerate().filter(|one| is_there(*one)).count()
+    };
+    let until_arrived = |least: usize| {
+        until(&format!("{least} have come"), || (arrived() >= least).then_some(()));
+    };
+    let serving = alice.serve(&inbox_option);
+    let push = ["push", "many", "alice", "--upload-limit", "1MiB"];
+
+    let pushing = bob.start(push);
+    until_arrived(40);
+    pushing.kill();
+    assert!((40..bytes.len()).contains(&arrived()), "{}", arrived());
+
+    let pushing = bob.start(push);
+    until_arrived(arrived() + 40);
+    serving.kill();
+    let (why, hint) = pushing.wait().expect_code(5).error();
+    assert!(hint.contains("again"), "{why}, {hint}");
+    let there = arrived();
+    assert!(there < bytes.len());
+
+    let _serving = alice.serve(&inbox_option);
+    let done = bob.ok(["push", "many", "alice"]).one("done");
+    assert_eq!((&done["pushed"], &done["failed"]), (&bytes.len().into(), &0.into()), "{done}");
+    assert_eq!(done["there"], there, "{done}");
+    assert_eq!(arrived(), bytes.len());
+    assert_eq!(tree(&inbox).len(), bytes.len(), "{:?}", tree(&inbox));
+}

@@ -1,6 +1,6 @@
 //! Pushing files into another's inbox.
 
-use std::fs;
+use std::{fs, ops::Range};
 
 use futures::stream;
 use p2pshare_core::{api::PushGrantRequest, content::hash_bytes};
@@ -119,6 +119,44 @@ fn folders_and_several_files_are_pushed_as_they_would_be_shared() {
 }
 
 #[test]
+fn many_small_files_are_pushed_each_once() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let inbox = alice.path("inbox");
+    let serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    let write = |numbers: Range<u64>| {
+        for number in numbers {
+            let folder = bob.path(format!("many/{}", number % 7));
+            fs::create_dir_all(&folder).unwrap();
+            let len = [0, 10, 3000, 60_000][number as usize % 4];
+            fs::write(folder.join(number.to_string()), noise(len, number)).unwrap();
+        }
+    };
+    let push = |there: u64, lacking: u64| {
+        let done = bob.ok(["push", "many", "alice"]);
+        assert_eq!(done.all("pushed").len() as u64, there + lacking);
+        let done = done.one("done");
+        // Nothing of an empty one is ever sent.
+        let of = |key: &str| done[key].as_u64().expect("a number");
+        assert_eq!((of("pushed"), of("failed")), (there + lacking, 0), "{done}");
+        assert_eq!(of("there"), there - there / 4, "{done}");
+        assert_eq!(tree(&inbox.join("bob/many")), tree(&bob.path("many")));
+    };
+    write(0..300);
+    push(0, 300);
+    push(300, 0);
+    write(300..500);
+    push(300, 200);
+    // One that something else has the name of comes beside it, whatever goes with it.
+    fs::write(inbox.join("bob/many/3/10"), b"alice's own").unwrap();
+    let done = bob.ok(["push", "many", "alice"]).one("done");
+    assert_eq!(done["there"], 500 - 500 / 4 - 1, "{done}");
+    assert_bytes(&inbox.join("bob/many/3/10"), b"alice's own");
+    assert_bytes(&inbox.join("bob/many/3/10 (2)"), &noise(3000, 10));
+    serving.stop().expect_code(0);
+}
+
+#[test]
 fn an_inbox_that_is_removed_is_made_again_unless_its_disk_is_away() {
     let index = Index::start();
     let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
@@ -197,7 +235,7 @@ async fn push_raw(peer: &Peer, to: &str, address: &str, name: &str) -> Result<()
     let head = Some(ManifestHead { length, tail: Default::default() });
     let content_id = content.as_bytes().to_vec().into();
     let events = [
-        Event::Offer(PushOffer { content_id, name: name.to_owned(), length }),
+        Event::Offer(PushOffer { content_id, name: name.to_owned(), length, ..Default::default() }),
         Event::Manifest(ManifestPart { head, chaining_values: Default::default() }),
         Event::Segment(Segment { offset: 0, data: bytes.into() }),
     ];

@@ -63,6 +63,7 @@ fn offer(manifest: &Manifest, name: &str) -> Event {
         content_id: Bytes::copy_from_slice(manifest.id().as_bytes()),
         name: name.to_owned(),
         length: manifest.len(),
+        ..Default::default()
     })
 }
 
@@ -141,12 +142,71 @@ async fn empty_parts_without_end_are_refused() {
     assert_eq!(kind(&push(&server, messages).await), "protocol");
 }
 
+/// Between two contents of one call may come what is left of the first, no more, and nothing else.
+#[tokio::test]
+async fn what_is_passed_over_has_an_end() {
+    let (server, inbox) = receiver().await;
+    let (data, none) = (bytes(1000), hash_bytes(b""));
+    let first = hash_bytes(&data);
+    let several = |manifest: &Manifest| match offer(manifest, "a") {
+        Event::Offer(offer) => {
+            let grant = format!("{}mallory", Guard::GRANT);
+            Event::Offer(v1::PushOffer { several: true, grant, ..offer })
+        }
+        other => other,
+    };
+    let taken = || vec![several(&first), part(&first, &[]), segment(0, &data)];
+    let too_much = [vec![segment(0, &data)], vec![segment(0, &data.slice(..1))]].concat();
+    let no_grant = match several(&none) {
+        Event::Offer(offer) => Event::Offer(v1::PushOffer { grant: String::new(), ..offer }),
+        other => other,
+    };
+    let no_name = match several(&none) {
+        Event::Offer(offer) => Event::Offer(v1::PushOffer { name: "../a".to_owned(), ..offer }),
+        other => other,
+    };
+    for (bad, told) in [
+        (too_much, "protocol"),
+        (vec![part(&none, &[])], "protocol"),
+        (vec![several(&none), several(&none)], "protocol"),
+        (vec![no_grant], "unauthenticated"),
+        (vec![no_name], "refused"),
+    ] {
+        // The first is there already, so all of its bytes are passed over.
+        push_once(&server, taken()).await;
+        let events = [taken(), bad].concat();
+        assert_eq!(kind(&push(&server, events).await), told);
+    }
+    assert!(inbox.sinks.lock().unwrap().values().any(|sink| sink.finished().is_some()));
+}
+
+/// Pushes these messages and waits for one receipt.
+async fn push_once(server: &Server, events: Vec<Event>) {
+    let messages = events.into_iter().map(|event| v1::PushRequest { event: Some(event) });
+    let messages = stream::iter(messages.collect::<Vec<_>>());
+    let messages = futures::StreamExt::chain(messages, stream::pending());
+    let mut client = TransferClient::new(channel(server).await);
+    let mut answers = within(client.push(granted(messages))).await.unwrap().into_inner();
+    loop {
+        let answer = within(answers.message()).await.unwrap().unwrap();
+        if let Some(v1::push_response::Event::Receipt(receipt)) = answer.event {
+            assert!(receipt.more);
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_length_that_no_content_has_is_refused() {
     let (server, _inbox) = receiver().await;
     let id = Bytes::copy_from_slice(hash_bytes(b"").id().as_bytes());
     let length = u64::MAX;
-    let offer = Event::Offer(v1::PushOffer { content_id: id, name: "a".to_owned(), length });
+    let offer = Event::Offer(v1::PushOffer {
+        content_id: id,
+        name: "a".to_owned(),
+        length,
+        ..Default::default()
+    });
     let head = Some(v1::ManifestHead { length, tail: Bytes::new() });
     let part = Event::Manifest(v1::ManifestPart { head, chaining_values: Bytes::new() });
     let status = push(&server, vec![offer, part]).await;

@@ -91,7 +91,8 @@ async fn a_receiver_that_plays_tricks_gets_no_more_than_the_content() {
         let runs = vec![v1::PieceRun { start, count }];
         Answer::Wanted(v1::PushWanted { runs })
     };
-    let receipt = Answer::Receipt(v1::PushReceipt { name: "../../etc/passwd".to_owned() });
+    let receipt =
+        Answer::Receipt(v1::PushReceipt { name: "../../etc/passwd".to_owned(), more: false });
     let nothing = Answer::Wanted(v1::PushWanted::default());
     // The same piece forever, pieces that are not there, nothing, a name that leads elsewhere.
     for answer in [wanted(0, 1), wanted(2, 2), wanted(0, 0), nothing, receipt] {

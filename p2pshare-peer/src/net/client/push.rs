@@ -82,7 +82,7 @@ impl RemotePeer {
         grants: &dyn GrantProvider,
         progress: &(dyn Fn(PushProgress) + Send + Sync),
     ) -> Result<SharePath, TransferError> {
-        let mut push = self.open_push(proposal, grants, progress).await?;
+        let mut push = self.open_push(offer_of(proposal), proposal, grants, progress).await?;
         let parts = wire::manifest_parts(proposal.manifest.clone());
         let manifest = async |messages: &Sender| {
             for part in parts {
@@ -129,19 +129,16 @@ impl RemotePeer {
         }
     }
 
-    async fn open_push<'a>(
+    /// Makes the call with the first offer.
+    pub(super) async fn open_push<'a>(
         &self,
+        offer: v1::PushOffer,
         proposal: &PushProposal,
         grants: &dyn GrantProvider,
         progress: &'a (dyn Fn(PushProgress) + Send + Sync),
     ) -> Result<Pushing<'a>, TransferError> {
         let request =
             GrantRequest { peer: self.id(), content: proposal.manifest.id(), access: Access::Push };
-        let offer = v1::PushOffer {
-            content_id: wire::content_id_bytes(&request.content),
-            name: proposal.name.as_str().to_owned(),
-            length: proposal.manifest.len(),
-        };
         let limits = self.limits();
         let call = self.call(Route::Bulk, grants, request, |channel, grant| {
             let (sender, receiver) = mpsc::channel(AHEAD);
@@ -169,12 +166,12 @@ impl RemotePeer {
 }
 
 /// A push that runs.
-struct Pushing<'a> {
-    messages: Sender,
-    answers: Messages<v1::PushResponse>,
-    watch: Watch,
-    request: GrantRequest,
-    answer_timeout: Duration,
+pub(super) struct Pushing<'a> {
+    pub(super) messages: Sender,
+    pub(super) answers: Messages<v1::PushResponse>,
+    pub(super) watch: Watch,
+    pub(super) request: GrantRequest,
+    pub(super) answer_timeout: Duration,
     told: Told<'a>,
 }
 
@@ -242,25 +239,37 @@ impl Pushing<'_> {
     }
 
     async fn answer(&mut self) -> Result<Incoming, TransferError> {
-        let time = self.answer_timeout;
-        let answer = self.told.during(self.watch.busy(time, self.answers.next()));
+        let Self { answers, watch, request, answer_timeout, told, .. } = self;
+        let answer = Self::next_answer(watch, answers, request, *answer_timeout);
+        let answer = told.during(answer).await?;
+        watch.alive();
+        Ok(answer)
+    }
+
+    /// Waits for the next answer as long as the connection is busy, but not for ever.
+    pub(super) async fn next_answer(
+        watch: &Watch,
+        answers: &mut Messages<v1::PushResponse>,
+        request: &GrantRequest,
+        time: Duration,
+    ) -> Result<Incoming, TransferError> {
+        let answer = watch.busy(time, answers.next());
         // What was sent before is there by then, however slow the line is: whoever says nothing is stuck.
         let answer = timeout(time.saturating_mul(LONGEST_WAIT), answer).await;
         let answer = answer.map_err(|_| TransferError::Stalled(time)).flatten()?;
-        self.watch.alive();
-        event(answer.map_err(|status| transfer_error(&status, &self.request.content))?)
+        event(answer.map_err(|status| transfer_error(&status, &request.content))?)
     }
 }
 
 /// Where the messages of a push go.
-struct Sender {
+pub(super) struct Sender {
     sender: mpsc::Sender<Encoded>,
     untaken: Untaken,
     stall_timeout: Duration,
 }
 
 /// Why not all was sent.
-enum NotFed {
+pub(super) enum NotFed {
     /// The receiver did not take it.
     Unsent(Unsent),
     /// What was to be sent is not there.
@@ -268,7 +277,7 @@ enum NotFed {
 }
 
 impl Sender {
-    async fn send(&self, message: Encoded) -> Result<(), Unsent> {
+    pub(super) async fn send(&self, message: Encoded) -> Result<(), Unsent> {
         self.untaken.send(&self.sender, message, self.stall_timeout).await
     }
 }
@@ -287,7 +296,7 @@ impl From<TransferError> for NotFed {
 
 /// The runs that the receiver wants, which must be of the content. All that it wants over time is no more than the
 /// content has: else it could ask forever.
-fn wanted_runs(
+pub(super) fn wanted_runs(
     wanted: &v1::PushWanted,
     manifest: &Manifest,
     budget: &mut u32,
@@ -306,7 +315,7 @@ fn wanted_runs(
     Ok(runs)
 }
 
-fn receipt_name(receipt: &v1::PushReceipt) -> Result<SharePath, TransferError> {
+pub(super) fn receipt_name(receipt: &v1::PushReceipt) -> Result<SharePath, TransferError> {
     SharePath::parse(&receipt.name)
         .map_err(|error| broken(&format!("the receipt has no usable name: {error}")))
 }
@@ -319,7 +328,16 @@ fn event(answer: Option<Part<v1::PushResponse>>) -> Result<Incoming, TransferErr
     event.ok_or_else(|| broken("the push ended without a receipt"))
 }
 
-fn message(event: Outgoing) -> Encoded {
+pub(super) fn offer_of(proposal: &PushProposal) -> v1::PushOffer {
+    v1::PushOffer {
+        content_id: wire::content_id_bytes(&proposal.manifest.id()),
+        name: proposal.name.as_str().to_owned(),
+        length: proposal.manifest.len(),
+        ..v1::PushOffer::default()
+    }
+}
+
+pub(super) fn message(event: Outgoing) -> Encoded {
     Encoded::message(&v1::PushRequest { event: Some(event) })
 }
 

@@ -50,6 +50,8 @@ impl<T> Outbound<T> {
 pub(super) enum Failure {
     /// The client is told of it.
     Error(TransferError),
+    /// The client may not do what it asks for.
+    Denied(Status),
     /// The client does not take what it is sent.
     Unsent(Unsent),
 }
@@ -77,15 +79,17 @@ where
     let outbound = Outbound { sender: sender.clone(), reader };
     let work = work(outbound);
     let task = tokio::spawn(async move {
-        let error = match work.await {
+        let status = match work.await {
             Ok(()) | Err(Failure::Unsent(Unsent::Gone)) => return,
-            Err(Failure::Error(error)) => error,
+            Err(Failure::Error(error)) => transfer_status(&error),
+            Err(Failure::Denied(status)) => status,
             Err(Failure::Unsent(Unsent::Stalled(time))) => {
-                TransferError::Unavailable(format!("nothing was read for {time:?}"))
+                let error = TransferError::Unavailable(format!("nothing was read for {time:?}"));
+                transfer_status(&error)
             }
         };
         // Waits as long as the client stays: only this little task does.
-        let _ = sender.send(Err(transfer_status(&error))).await;
+        let _ = sender.send(Err(status)).await;
     });
     Pumped { receiver, _task: AbortOnDropHandle::new(task) }.boxed()
 }

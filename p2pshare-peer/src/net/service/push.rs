@@ -38,12 +38,29 @@ pub(super) struct Inbound {
     stall_timeout: Duration,
 }
 
-/// The sender's first message, parsed.
+/// A content that the sender offers.
 pub(super) struct Offer {
     pub(super) content: ContentId,
+    /// The credential for it, if it is not the first.
+    pub(super) grant: String,
     name: String,
     length: u64,
+    /// Another one may follow.
+    several: bool,
 }
+
+impl TryFrom<v1::PushOffer> for Offer {
+    type Error = TransferError;
+
+    fn try_from(offer: v1::PushOffer) -> Result<Self, TransferError> {
+        let content = wire::content_id(&offer.content_id)?;
+        let v1::PushOffer { name, length, grant, several, .. } = offer;
+        Ok(Self { content, grant, name, length, several })
+    }
+}
+
+/// Asks whether the sender may push what it offers after the first.
+pub(super) type LetIn = Box<dyn Fn(&Offer) -> Result<Admission, Status> + Send + Sync>;
 
 impl Inbound {
     pub(super) fn new(messages: Messages<v1::PushRequest>, stall_timeout: Duration) -> Self {
@@ -58,14 +75,31 @@ impl Inbound {
     pub(super) async fn offer(&mut self) -> Result<Offer, Status> {
         let first = self.next().await;
         let offer = first.and_then(|event| match event {
-            Incoming::Offer(offer) => Ok(Offer {
-                content: wire::content_id(&offer.content_id)?,
-                name: offer.name,
-                length: offer.length,
-            }),
+            Incoming::Offer(offer) => offer.try_into(),
             _ => Err(broken("a push must begin with an offer")),
         });
         offer.map_err(|error| transfer_status(&error))
+    }
+
+    /// What is offered after a content that is done; `None` if nothing is. The bytes of that one may come before, if it
+    /// was there already: so many.
+    async fn next_offer(&mut self, mut unwanted: u64) -> Result<Option<Offer>, TransferError> {
+        loop {
+            let Some(part) = self.part_or_end().await? else { return Ok(None) };
+            let segment = match part {
+                Part::Slice(slice) => slice,
+                Part::Message(v1::PushRequest { event: Some(Incoming::Segment(segment)) }) => {
+                    wire::segment_in(segment)
+                }
+                Part::Message(v1::PushRequest { event: Some(Incoming::Offer(offer)) }) => {
+                    return offer.try_into().map(Some);
+                }
+                Part::Message(_) => return Err(broken("an offer must follow what is done")),
+            };
+            let len = segment.data.len() as u64;
+            let left = unwanted.checked_sub(len);
+            unwanted = left.ok_or_else(|| broken("more bytes came than the content has"))?;
+        }
     }
 
     /// The next part of the manifest.
@@ -97,20 +131,26 @@ impl Inbound {
     }
 
     async fn part(&mut self) -> Result<Part<v1::PushRequest>, TransferError> {
+        let part = self.part_or_end().await?;
+        part.ok_or_else(|| broken("the push ended too early"))
+    }
+
+    async fn part_or_end(&mut self) -> Result<Option<Part<v1::PushRequest>>, TransferError> {
         let message = timeout(self.stall_timeout, self.messages.next()).await;
         let message = message.map_err(|_| TransferError::Stalled(self.stall_timeout))?;
         // Whatever broke the stream, the sender sent something that cannot be read, or is gone and will not hear of it.
-        let message = message.map_err(|status| broken(status.message()))?;
-        message.ok_or_else(|| broken("the push ended too early"))
+        message.map_err(|status| broken(status.message()))
     }
 }
 
-/// A push that was let in.
+/// A push that was let in, or several one after the other.
 pub(super) struct Push {
     receiver: Arc<dyn PushReceiver>,
     admission: Admission,
+    /// What is taken now.
     offer: Offer,
     name: SharePath,
+    let_in: LetIn,
     /// The sender hears at least so often that the push goes on.
     sign_of_life: Duration,
     _place: Place,
@@ -121,6 +161,7 @@ impl Push {
         service: &TransferService,
         admission: Admission,
         offer: Offer,
+        let_in: LetIn,
     ) -> Result<Self, Status> {
         let parts = || {
             let receiver = service.services.receiver.clone().ok_or_else(|| {
@@ -129,11 +170,7 @@ impl Push {
                         .to_owned(),
                 )
             })?;
-            receiver.check_length(offer.length)?;
-            let name = SharePath::parse(&offer.name).map_err(|error| {
-                let name = visible(&offer.name);
-                TransferError::Refused(format!("the name `{name}` cannot be used: {error}"))
-            })?;
+            let name = check(&*receiver, &offer)?;
             let place = service.places.take(&admission.user).ok_or_else(|| {
                 TransferError::Unavailable("too many files are sent to this peer".to_owned())
             })?;
@@ -141,22 +178,46 @@ impl Push {
         };
         let (receiver, name, place) = parts().map_err(|error| transfer_status(&error))?;
         let sign_of_life = service.answer_timeout / SIGNS_OF_LIFE;
-        Ok(Self { receiver, admission, offer, name, sign_of_life, _place: place })
+        Ok(Self { receiver, admission, offer, name, let_in, sign_of_life, _place: place })
     }
 
-    /// Takes the manifest, asks for what is missing until nothing is, and confirms.
+    /// Takes what is offered, one after the other, and confirms each.
     pub(super) async fn run(
-        self,
+        mut self,
         mut inbound: Inbound,
         answers: Outbound<Encoded>,
     ) -> Result<(), Failure> {
+        loop {
+            let name = self.take(&mut inbound, &answers).await?.as_str().to_owned();
+            let more = self.offer.several;
+            let receipt = v1::PushReceipt { name, more };
+            answers.send(response(Outgoing::Receipt(receipt))).await?;
+            if !more {
+                return Ok(());
+            }
+            let Some(offer) = inbound.next_offer(self.offer.length).await? else { return Ok(()) };
+            let admission = (self.let_in)(&offer).map_err(Failure::Denied)?;
+            if admission.user != self.admission.user {
+                return Err(broken("the grants are of several users").into());
+            }
+            self.name = check(&*self.receiver, &offer)?;
+            self.offer = offer;
+        }
+    }
+
+    /// Takes the manifest, asks for what is missing until nothing is, and gives the name under which it is kept.
+    async fn take(
+        &self,
+        inbound: &mut Inbound,
+        answers: &Outbound<Encoded>,
+    ) -> Result<SharePath, Failure> {
         let offer = PushOffer {
-            manifest: take_manifest(&mut inbound, &self.offer).await?,
-            from: self.admission.user,
-            name: self.name,
+            manifest: take_manifest(inbound, &self.offer).await?,
+            from: self.admission.user.clone(),
+            name: self.name.clone(),
         };
         let accepted = self.receiver.accept(&offer);
-        let target = busily(self.sign_of_life, &answers, accepted).await?;
+        let target = busily(self.sign_of_life, answers, accepted).await?;
         let mut rounds = 0_u32;
         loop {
             let runs: Vec<_> = target.sink.held().missing_runs().take(MAX_RUNS).collect();
@@ -171,14 +232,21 @@ impl Push {
             }
             let wanted = v1::PushWanted { runs: wire::runs_out(runs.iter().copied()) };
             answers.send(response(Outgoing::Wanted(wanted))).await?;
-            take_pieces(&mut inbound, &*target.sink, &runs).await?;
+            take_pieces(inbound, &*target.sink, &runs).await?;
         }
-        let finished = busily(self.sign_of_life, &answers, target.sink.finish()).await;
+        let finished = busily(self.sign_of_life, answers, target.sink.finish()).await;
         finished.map_err(|error| sink_error(&error))?;
-        let receipt = v1::PushReceipt { name: target.name.as_str().to_owned() };
-        answers.send(response(Outgoing::Receipt(receipt))).await?;
-        Ok(())
+        Ok(target.name)
     }
+}
+
+/// Whether the receiver takes something so long of such a name at all.
+fn check(receiver: &dyn PushReceiver, offer: &Offer) -> Result<SharePath, TransferError> {
+    receiver.check_length(offer.length)?;
+    SharePath::parse(&offer.name).map_err(|error| {
+        let name = visible(&offer.name);
+        TransferError::Refused(format!("the name `{name}` cannot be used: {error}"))
+    })
 }
 
 /// Does what may take longer than the sender waits for an answer, as hashing what is there of a large file, and shows it
