@@ -29,27 +29,37 @@ pub(super) type Files<'a> = BoxStream<'a, Result<ToPush, PushError>>;
 
 /// Puts small files together; each large one is by itself and comes at once. Memory is that of one bundle.
 pub(super) fn bundles(files: Files<'_>) -> BoxStream<'_, Result<Vec<ToPush>, PushError>> {
-    let state = (files, Vec::new(), 0_u64);
-    let bundles = stream::unfold(state, |(mut files, mut small, mut bytes)| async move {
-        loop {
-            let bundle = match files.next().await {
-                Some(Ok(file)) if file.size > SMALL => vec![file],
-                Some(Ok(file)) => {
-                    bytes = bytes.saturating_add(file.size);
-                    small.push(file);
-                    if small.len() < MOST && bytes < MOST_BYTES {
-                        continue;
+    let state = (files, Vec::new(), 0_u64, None);
+    let bundles =
+        stream::unfold(state, |(mut files, mut small, mut bytes, mut failed)| async move {
+            loop {
+                let next = match failed.take() {
+                    Some(error) => Some(Err(error)),
+                    None => files.next().await,
+                };
+                let bundle = match next {
+                    Some(Ok(file)) if file.size > SMALL => Ok(vec![file]),
+                    Some(Ok(file)) => {
+                        bytes = bytes.saturating_add(file.size);
+                        small.push(file);
+                        if small.len() < MOST && bytes < MOST_BYTES {
+                            continue;
+                        }
+                        bytes = 0;
+                        Ok(std::mem::take(&mut small))
                     }
-                    bytes = 0;
-                    std::mem::take(&mut small)
-                }
-                Some(Err(error)) => return Some((Err(error), (files, small, bytes))),
-                None if small.is_empty() => return None,
-                None => std::mem::take(&mut small),
-            };
-            return Some((Ok(bundle), (files, small, bytes)));
-        }
-    });
+                    Some(Err(error)) if small.is_empty() => Err(error),
+                    None if small.is_empty() => return None,
+                    // What was found before goes first.
+                    Some(Err(error)) => {
+                        failed = Some(error);
+                        Ok(std::mem::take(&mut small))
+                    }
+                    None => Ok(std::mem::take(&mut small)),
+                };
+                return Some((bundle, (files, small, bytes, failed)));
+            }
+        });
     bundles.boxed()
 }
 
@@ -67,6 +77,19 @@ mod tests {
         let files = stream::iter(files.collect::<Vec<_>>()).boxed();
         let bundles: Vec<_> = bundles(files).try_collect().await.unwrap();
         bundles.iter().map(|bundle| bundle.iter().map(|file| file.size).collect()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_found_before_an_error_comes_first() {
+        let file = |text: &str| {
+            let name = SharePath::parse(text).unwrap();
+            Ok(ToPush { local: PathBuf::from(text), name, size: 1 })
+        };
+        let error = PushError::NotFound(PathBuf::from("x"));
+        let files = vec![file("a"), file("b"), Err(error), file("c")];
+        let found: Vec<_> = bundles(stream::iter(files).boxed()).collect().await;
+        let found: Vec<_> = found.iter().map(|bundle| bundle.as_ref().map(Vec::len).ok()).collect();
+        assert_eq!(found, [Some(2), None, Some(1)]);
     }
 
     #[tokio::test]

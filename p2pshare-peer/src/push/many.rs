@@ -5,12 +5,13 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
 };
 
 use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use p2pshare_core::{identity::Username, transfer::TransferError};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     Pace, Parcel, PushError, Pushed,
@@ -25,8 +26,11 @@ use crate::{
     share::{Listed, SkipReason, list},
 };
 
-/// Large files, and bundles of small ones, that are pushed at a time.
+/// Calls at a time: for a file, or for several small ones.
 const AT_ONCE: usize = 4;
+
+/// After so many calls in a row of which nothing came, though several files went together, each goes by itself.
+const FRUITLESS: u32 = 3;
 
 /// Sending so many bytes takes no longer than asking whether they are wanted.
 const TINY: u64 = 4 << 10;
@@ -119,7 +123,8 @@ pub async fn push_all(
         pace,
         events,
         done: AtomicU64::new(0),
-        takes_several: AtomicBool::new(true),
+        calls: Semaphore::new(AT_ONCE),
+        fruitless: AtomicU32::new(0),
         lacks: AtomicBool::new(false),
         state: Mutex::new(state),
     };
@@ -142,8 +147,9 @@ struct Work<'a> {
     events: PushEvents<'a>,
     /// Bytes that the receiver has.
     done: AtomicU64,
-    /// As far as is known it takes several files in one call.
-    takes_several: AtomicBool,
+    calls: Semaphore,
+    /// Calls for several files, in a row, of which nothing came. At [`FRUITLESS`] there are no more of them.
+    fruitless: AtomicU32,
     /// It lacked the last file: so it most likely lacks the next ones.
     lacks: AtomicBool,
     state: Mutex<State>,
@@ -203,9 +209,9 @@ impl Work<'_> {
                 left = self.push_together(left).await?;
             }
             // The first of several, or one that failed among others: by itself it is clear why.
-            if let Some(file) = left.pop_front() {
-                self.push(&file).await?;
-            }
+            let some: Vec<_> = left.drain(..left.len().min(AT_ONCE)).collect();
+            let push = async |file: ToPush| self.push(&file).await;
+            stream::iter(some).map(Ok).try_for_each_concurrent(AT_ONCE, push).await?;
         }
         Ok(())
     }
@@ -213,7 +219,14 @@ impl Work<'_> {
     /// Whether it is the least work to send the bytes along with the offers.
     fn goes_together(&self, files: &VecDeque<ToPush>) -> bool {
         let are_tiny = || files.iter().all(|file| file.size <= TINY);
-        self.takes_several.load(Relaxed) && (self.lacks.load(Relaxed) || are_tiny())
+        let is_possible = self.fruitless.load(Relaxed) < FRUITLESS;
+        is_possible && (self.lacks.load(Relaxed) || are_tiny())
+    }
+
+    /// Waits until there may be another call.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.calls.acquire().await.ok()
     }
 
     /// Pushes small files in one call. Gives those that the receiver has not, first the one that failed.
@@ -238,12 +251,20 @@ impl Work<'_> {
             (self.events)(PushEvent::Moved { done });
             self.count_pushed(parcel, pushed, if wanted { size } else { 0 });
         };
+        let turn = self.turn().await;
         let sent = send_small(self.me, self.pool, &parcels, self.user, self.pace, &each).await?;
+        drop(turn);
         self.lacks.store(lacking.into_inner() >= there.into_inner(), Relaxed);
         packed.drain(..sent.taken.min(packed.len()));
+        if sent.taken > 0 {
+            self.fruitless.store(0, Relaxed);
+        }
         if let Some((number, error)) = sent.failed {
+            tracing::debug!(%error, number, taken = sent.taken, "not all of several files were taken");
             if matches!(error, TransferError::Unsupported) {
-                self.takes_several.store(false, Relaxed);
+                self.fruitless.store(FRUITLESS, Relaxed);
+            } else if sent.taken == 0 {
+                self.fruitless.fetch_add(1, Relaxed);
             }
             if let Some(failed) = packed.remove(number.saturating_sub(sent.taken)) {
                 packed.push_front(failed);
@@ -301,7 +322,9 @@ impl Work<'_> {
             let done = self.done.fetch_add(change, Relaxed).wrapping_add(change);
             (self.events)(PushEvent::Moved { done });
         };
+        let turn = self.turn().await;
         let result = send(self.me, self.pool, &parcel, self.user, self.pace, &progress).await;
+        drop(turn);
         let sent = sent.into_inner();
         match result {
             Ok(pushed) => {

@@ -156,6 +156,34 @@ fn many_small_files_are_pushed_each_once() {
     serving.stop().expect_code(0);
 }
 
+/// Small files go together to the peer that the index names first. That it does not take them costs a few calls.
+#[test]
+fn many_small_files_find_the_peer_that_takes_them() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    // Which is the first is up to their keys.
+    let others = [1, 2, 3].map(|_| Peer::new(&index, "alice"));
+    let refusing = others.each_ref().map(|peer| {
+        peer.ok(["login", "alice"]);
+        peer.serve(&[])
+    });
+    let inbox = alice.path("inbox");
+    let serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    fs::create_dir(bob.path("many")).unwrap();
+    for number in 0..130_u64 {
+        fs::write(bob.path(format!("many/{number}")), noise(900, number)).unwrap();
+    }
+    let before = index.requests();
+    let done = bob.ok(["push", "many", "alice"]).one("done");
+    assert_eq!((&done["pushed"], &done["failed"]), (&130.into(), &0.into()), "{done}");
+    assert_eq!(tree(&inbox.join("bob/many")), tree(&bob.path("many")));
+    let asked = index.requests() - before;
+    assert!(asked < 130 + 7 * 64 + 30, "{asked}");
+    for serving in refusing.into_iter().chain([serving]) {
+        serving.stop().expect_code(0);
+    }
+}
+
 #[test]
 fn an_inbox_that_is_removed_is_made_again_unless_its_disk_is_away() {
     let index = Index::start();

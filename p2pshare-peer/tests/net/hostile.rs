@@ -165,15 +165,16 @@ async fn what_is_passed_over_has_an_end() {
         Event::Offer(offer) => Event::Offer(v1::PushOffer { name: "../a".to_owned(), ..offer }),
         other => other,
     };
+    // From now on the first is there already, so all of its bytes are passed over.
+    push_once(&server, taken()).await;
     for (bad, told) in [
         (too_much, "protocol"),
         (vec![part(&none, &[])], "protocol"),
+        (vec![segment(0, &Bytes::new())], "protocol"),
         (vec![several(&none), several(&none)], "protocol"),
         (vec![no_grant], "unauthenticated"),
         (vec![no_name], "refused"),
     ] {
-        // The first is there already, so all of its bytes are passed over.
-        push_once(&server, taken()).await;
         let events = [taken(), bad].concat();
         assert_eq!(kind(&push(&server, events).await), told);
     }

@@ -81,8 +81,7 @@ impl Inbound {
         offer.map_err(|error| transfer_status(&error))
     }
 
-    /// What is offered after a content that is done; `None` if nothing is. The bytes of that one may come before, if it
-    /// was there already: so many.
+    /// What is offered after a content that is done; `None` if nothing is. So many bytes of that one may come before.
     async fn next_offer(&mut self, mut unwanted: u64) -> Result<Option<Offer>, TransferError> {
         loop {
             let Some(part) = self.part_or_end().await? else { return Ok(None) };
@@ -96,8 +95,10 @@ impl Inbound {
                 }
                 Part::Message(_) => return Err(broken("an offer must follow what is done")),
             };
-            let len = segment.data.len() as u64;
-            let left = unwanted.checked_sub(len);
+            if segment.data.is_empty() {
+                return Err(broken("a segment has no bytes"));
+            }
+            let left = unwanted.checked_sub(segment.data.len() as u64);
             unwanted = left.ok_or_else(|| broken("more bytes came than the content has"))?;
         }
     }
@@ -188,14 +189,14 @@ impl Push {
         answers: Outbound<Encoded>,
     ) -> Result<(), Failure> {
         loop {
-            let name = self.take(&mut inbound, &answers).await?.as_str().to_owned();
+            let Taken { name, unwanted } = self.take(&mut inbound, &answers).await?;
             let more = self.offer.several;
             let receipt = v1::PushReceipt { name, more };
             answers.send(response(Outgoing::Receipt(receipt))).await?;
             if !more {
                 return Ok(());
             }
-            let Some(offer) = inbound.next_offer(self.offer.length).await? else { return Ok(()) };
+            let Some(offer) = inbound.next_offer(unwanted).await? else { return Ok(()) };
             let admission = (self.let_in)(&offer).map_err(Failure::Denied)?;
             if admission.user != self.admission.user {
                 return Err(broken("the grants are of several users").into());
@@ -205,12 +206,12 @@ impl Push {
         }
     }
 
-    /// Takes the manifest, asks for what is missing until nothing is, and gives the name under which it is kept.
+    /// Takes the manifest, and asks for what is missing until nothing is.
     async fn take(
         &self,
         inbound: &mut Inbound,
         answers: &Outbound<Encoded>,
-    ) -> Result<SharePath, Failure> {
+    ) -> Result<Taken, Failure> {
         let offer = PushOffer {
             manifest: take_manifest(inbound, &self.offer).await?,
             from: self.admission.user.clone(),
@@ -236,8 +237,18 @@ impl Push {
         }
         let finished = busily(self.sign_of_life, answers, target.sink.finish()).await;
         finished.map_err(|error| sink_error(&error))?;
-        Ok(target.name)
+        let may_come = rounds == 0 && offer.manifest.layout().piece_count() == 1;
+        let unwanted = if may_come { offer.manifest.len() } else { 0 };
+        Ok(Taken { name: target.name.as_str().to_owned(), unwanted })
     }
+}
+
+/// A content that is done.
+struct Taken {
+    /// The name under which it is kept.
+    name: String,
+    /// So many bytes of it may come although it was there already.
+    unwanted: u64,
 }
 
 /// Whether the receiver takes something so long of such a name at all.
