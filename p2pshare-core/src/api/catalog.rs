@@ -327,6 +327,10 @@ pub struct SearchPage {
     /// Cursor of the next page, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// When this was asked, by the index's clock. Whoever asks again `since` then, or some minutes before because of what
+    /// is being published and of clocks that differ, asks for what is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
 }
 
 /// Asks for what a user shares.

@@ -94,9 +94,10 @@ impl Index {
         let _turn =
             turn.ok_or(IndexError::Busy("too many of your searches wait for each other"))?;
         let viewer = self.viewer(caller).await?;
+        let asked_at = Some(self.now());
         let slice = self.store().search(&viewer, &search).await?;
         let next = slice.next.map(|position| Cursor::new(position, &search).encode());
-        Ok(SearchPage { hits: slice.hits, next })
+        Ok(SearchPage { hits: slice.hits, next, asked_at })
     }
 
     /// What the caller can know of a content.

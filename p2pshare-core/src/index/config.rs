@@ -33,8 +33,8 @@ pub struct IndexConfig {
     pub entries_per_user: u64,
     /// Most peers of a user.
     pub peers_per_user: u32,
-    /// Most groups that a user owns or is a member of. Others can take a user into theirs up to half of that, so that
-    /// nobody can be kept from making their own.
+    /// Most groups that a user owns or is a member of. Others can take somebody into theirs who is in fewer than half as
+    /// many, so that from two on nobody can be kept from making their own.
     pub groups_per_user: u32,
     /// Most members of a group.
     pub members_per_group: u32,

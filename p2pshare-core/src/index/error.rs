@@ -181,7 +181,7 @@ impl IndexError {
                 ),
             ),
             Self::Quota { what: GROUPS_OF_OTHERS, .. } => {
-                (Kind::QuotaExceeded, Some("the user has to leave some first"))
+                (Kind::QuotaExceeded, Some("the user has to leave or delete some first"))
             }
             Self::Quota { .. } => {
                 (Kind::QuotaExceeded, Some("remove some, or ask an operator of this index"))

@@ -30,6 +30,7 @@ impl Index {
         caller: &Caller,
         name: GroupName,
     ) -> Result<Group, IndexError> {
+        let _joining = self.inner.joining.lock().await;
         self.check_group_quota(&caller.user, GROUPS, self.config().groups_per_user).await?;
         let group = GroupRecord { name, owner: caller.user.clone(), created_at: self.now() };
         if self.store().insert_group(&group).await? {
@@ -74,6 +75,7 @@ impl Index {
         if self.store().user(user).await?.is_none() {
             return Err(IndexError::NotFound(Thing::User(user.clone())));
         }
+        let _joining = self.inner.joining.lock().await;
         // The rest is for groups of their own, whatever others do.
         let limit = self.config().groups_per_user.div_ceil(2);
         self.check_group_quota(user, GROUPS_OF_OTHERS, limit).await?;

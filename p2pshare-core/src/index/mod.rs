@@ -65,6 +65,8 @@ struct Inner {
     presence: Mutex<Presence>,
     sessions: SessionCache,
     searches: Turns,
+    /// Held from a look at how many groups a user is in until there is one more: of many at once each would see room.
+    joining: tokio::sync::Mutex<()>,
     forgettings: Turns,
     /// What this process is called where several share a store.
     holder: String,
@@ -94,6 +96,7 @@ impl Index {
             presence: Mutex::default(),
             sessions: SessionCache::new(config.session_cache),
             searches: Turns::new(SEARCHES),
+            joining: tokio::sync::Mutex::default(),
             forgettings: Turns::new(FORGETTINGS),
             holder: format!("{:032x}", rand::random::<u128>()),
             config,

@@ -180,7 +180,7 @@ section! {
         /// Peers of one user; those that are away and share nothing make room for another [default: 64]
         #[arg(long, env = "P2PSHARE_INDEX_PEERS_PER_USER", value_name = "N", help_heading = "Limits")]
         peers_per_user: u32,
-        /// Groups of one user; others can take them into theirs up to half of that [default: 256]
+        /// Groups of one user; others can take in who is in fewer than half as many [default: 256]
         #[arg(long, env = "P2PSHARE_INDEX_GROUPS_PER_USER", value_name = "N", help_heading = "Limits")]
         groups_per_user: u32,
         /// Members of one group [default: 10000]

@@ -134,8 +134,8 @@ async fn seen(answer: Response) -> String {
 }
 
 fn blur(value: &mut Value) {
-    const CHANGING: [&str; 6] =
-        ["request_id", "published_at", "created_at", "expires_at", "grant", "time"];
+    const CHANGING: [&str; 7] =
+        ["request_id", "published_at", "created_at", "expires_at", "grant", "time", "asked_at"];
     match value {
         Value::Object(map) => {
             // The reach of a group is made of when that was made.

@@ -28,16 +28,20 @@ async fn nobody_is_kept_from_making_groups_by_being_put_into_others() {
             groups.push((eve, group));
         }
     }
-    let (into, over) = groups.split_at(3);
-    for (eve, group) in into {
-        assert!(take_in(eve, group).await.status().is_success());
+    // All at once, so that each could see that there is room.
+    let answers = groups.iter().map(|(eve, group)| take_in(eve, group));
+    let answers = futures::future::join_all(answers).await;
+    let (mut into, mut over) = (Vec::new(), Vec::new());
+    for ((eve, group), answer) in groups.iter().zip(answers) {
+        if answer.status().is_success() { into.push((eve, group)) } else { over.push((eve, group)) }
     }
-    for (eve, group) in over {
+    assert_eq!((into.len(), over.len()), (3, 3));
+    for (eve, group) in &over {
         let problem = assert_problem(take_in(eve, group).await, ProblemKind::QuotaExceeded).await;
-        assert_eq!(problem.hint.as_deref(), Some("the user has to leave some first"));
+        assert_eq!(problem.hint.as_deref(), Some("the user has to leave or delete some first"));
     }
     // Nor by being made their owner.
-    for (eve, group) in into {
+    for (eve, group) in &into {
         let call = index.call(Method::PUT, &format!("/v1/groups/{group}/owner"));
         let call = call.json(&json!({ "owner": "alice" })).bearer_auth(&eve.token);
         assert!(call.send().await.unwrap().status().is_success());
@@ -49,6 +53,6 @@ async fn nobody_is_kept_from_making_groups_by_being_put_into_others() {
     // Who leaves can be taken in again.
     let leave = index.call(Method::DELETE, "/v1/groups/own0").bearer_auth(&alice.token);
     assert!(leave.send().await.unwrap().status().is_success());
-    assert_problem(take_in(&eves[1], "b0").await, ProblemKind::QuotaExceeded).await;
+    assert_problem(take_in(over[0].0, over[0].1).await, ProblemKind::QuotaExceeded).await;
     assert_eq!(create(&alice, "own3").await.status(), StatusCode::CREATED);
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use jiff::{Span, ZonedDateTime, civil};
+use jiff::{Span, ToSpan, ZonedDateTime, civil};
 use p2pshare_core::{identity::PeerAddr, path::SharePath, time::Timestamp, transfer::RateLimit};
 use serde::de::DeserializeOwned;
 
@@ -89,17 +89,23 @@ pub(super) fn parse_since(text: &str) -> Result<Timestamp, String> {
 fn point_before(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
     const HELP: &str = "write it like 36h, 7d, 2w or 2026-11-01";
     let text = text.trim();
-    let point = if let Ok(long) = text.parse::<Span>() {
+    // `08:15` would be so many hours.
+    let is_long = |text: &str| !text.contains(':');
+    let point = if let Some(long) = text.parse::<Span>().ok().filter(|_| is_long(text)) {
         now.checked_sub(long.abs()).map_err(|_| format!("too long ago: {HELP}"))?.timestamp()
     } else if let Ok(point) = text.parse::<jiff::Timestamp>() {
         point
+    } else if let Ok(point) = text.parse::<ZonedDateTime>() {
+        point.timestamp()
     } else {
         let here: civil::DateTime =
             text.parse().map_err(|_| format!("neither how long ago nor a date: {HELP}"))?;
         let here = here.to_zoned_datetime(now.time_zone().clone());
         here.map_err(|_| format!("no time that there is here: {HELP}"))?.timestamp()
     };
-    match point > now.timestamp() {
+    // The index's clock may be ahead.
+    let latest = now.checked_add(1.day()).map_or(jiff::Timestamp::MAX, |day| day.timestamp());
+    match point > latest {
         true => Err("this is yet to come, so nothing was published since".to_owned()),
         false => Ok(Timestamp::from_millis(point.as_millisecond())),
     }
@@ -203,6 +209,8 @@ mod tests {
             ("2026-03-30", "2026-03-30T00:00:00+02:00"),
             (" 2026-03-30T08:15 ", "2026-03-30T08:15:00+02:00"),
             ("2026-03-30T08:15:00Z", "2026-03-30T08:15:00Z"),
+            ("2026-03-30T08:15[America/New_York]", "2026-03-30T08:15:00-04:00"),
+            ("2026-04-01", "2026-04-01T00:00:00+02:00"),
             ("0s", "2026-03-31T12:00:00+02:00"),
         ] {
             let point: jiff::Timestamp = point.parse().unwrap();
@@ -215,8 +223,9 @@ mod tests {
             "d",
             "7x",
             "yesterday",
+            "08:15:00",
             "2026-13-01",
-            "2026-04-01",
+            "2026-04-02",
             "99999 years",
             "9999999999d",
         ] {

@@ -254,7 +254,10 @@ impl Work<'_> {
         let turn = self.turn().await;
         let sent = send_small(self.me, self.pool, &parcels, self.user, self.pace, &each).await?;
         drop(turn);
-        self.lacks.store(lacking.into_inner() >= there.into_inner(), Relaxed);
+        let (there, lacking) = (there.into_inner(), lacking.into_inner());
+        if there + lacking > 0 {
+            self.lacks.store(lacking >= there, Relaxed);
+        }
         packed.drain(..sent.taken.min(packed.len()));
         if sent.taken > 0 {
             self.fruitless.store(0, Relaxed);

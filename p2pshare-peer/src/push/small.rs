@@ -15,8 +15,8 @@ use crate::{
     publish::OwnPeer,
 };
 
-/// Grants that the index is asked for at a time.
-const GRANTS_AT_ONCE: usize = 16;
+/// Grants that the index is asked for at a time: four calls may do so at once.
+const GRANTS_AT_ONCE: usize = 8;
 
 /// What has become of files that were pushed together.
 #[derive(Debug)]

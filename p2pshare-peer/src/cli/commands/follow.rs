@@ -1,7 +1,7 @@
 //! `search --follow`: what is new among the hits of a search, as it is published.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -27,6 +27,9 @@ const SLACK: Duration = Duration::from_secs(600);
 
 /// Fewest hits of one call to the index.
 const SMALL_PAGE: u32 = 25;
+
+/// After so many pages of what is known the rest is taken to be known.
+const KNOWN_PAGES: usize = 4;
 
 /// So many hits are remembered, some megabytes. One that was forgotten is told again when somebody publishes it anew.
 const REMEMBERED: usize = 1 << 16;
@@ -78,13 +81,13 @@ pub(super) async fn follow(
 /// What of the hits of a search was not told yet.
 #[derive(Debug, Default)]
 struct News {
-    /// When the newest was published that was there when all had been gone through; `None` before that.
+    /// When all had been gone through, by the index's clock; `None` before that.
     since: Option<Timestamp>,
     /// The last time ended early.
     unfinished: bool,
     known: HashSet<(ContentId, u64)>,
-    /// The same, the first known first.
-    order: VecDeque<(ContentId, u64)>,
+    /// The same, the first published first.
+    order: BTreeSet<(Timestamp, ContentId, u64)>,
 }
 
 impl News {
@@ -99,14 +102,16 @@ impl News {
         least: u32,
         mut told: impl FnMut(&Hit),
     ) -> Result<(), ClientError> {
+        let limit = if self.since.is_some() { PAGE } else { least.clamp(SMALL_PAGE, PAGE) };
         let mut query = SearchQuery {
-            limit: Some(least.clamp(SMALL_PAGE, PAGE)),
+            limit: Some(limit),
             since: query.since.max(self.since.map(|since| since.saturating_sub(SLACK))),
             ..query.clone()
         };
         let mut pass = self.begin(least);
         loop {
             let page = client.search(&query).await?;
+            pass.asked_at = pass.asked_at.or(page.asked_at);
             let goes_on = self.take(&mut pass, &page.hits, &mut told) && !output::is_closed();
             query.cursor = page.next.filter(|_| goes_on);
             if query.cursor.is_none() {
@@ -118,7 +123,8 @@ impl News {
 
     fn begin(&mut self, least: u32) -> Pass {
         let resumes = std::mem::replace(&mut self.unfinished, true);
-        Pass { least: least as usize, resumes, newest: None, gone: 0 }
+        let least = least as usize;
+        Pass { least, resumes, asked_at: None, newest: None, gone: 0, known_pages: 0 }
     }
 
     /// Tells what is new of a page. False if nothing behind it is: it comes to that, whatever an index says, once all that
@@ -134,13 +140,17 @@ impl News {
             }
         }
         pass.gone += hits.len();
-        // Those behind a whole page of what is known were there before, unless the last time did not get so far.
-        let is_known = !some && (!pass.resumes || pass.gone > self.known.len());
+        pass.known_pages = if some { 0 } else { pass.known_pages + 1 };
+        // Those behind pages of what is known were there before, unless the last time did not get so far.
+        let is_known =
+            pass.known_pages >= KNOWN_PAGES && (!pass.resumes || pass.gone > self.known.len());
         pass.gone < pass.least || !(is_known || self.is_old(last, pass.newest))
     }
 
     fn end(&mut self, pass: &Pass) {
-        self.since = self.since.max(pass.newest).or(Some(Timestamp::from_millis(0)));
+        // An index that does not tell the time has at least hits with one. If its clock was set back, so is this.
+        let newest = self.since.max(pass.newest).or(Some(Timestamp::EPOCH));
+        self.since = pass.asked_at.or(newest);
         self.unfinished = false;
     }
 
@@ -152,15 +162,16 @@ impl News {
 
     /// Whether a hit is to be told; it is known from then on.
     fn is_new(&mut self, hit: &Hit) -> bool {
-        let key = (hit.content, hit.size);
-        if self.is_old(hit, None) || !self.known.insert(key) {
+        let (content, size) = (hit.content, hit.size);
+        if self.is_old(hit, None) || !self.known.insert((content, size)) {
             return false;
         }
-        self.order.push_back(key);
+        // The oldest is forgotten: it comes last, behind what is known.
+        self.order.insert((hit.published_at, content, size));
         if self.order.len() > REMEMBERED
-            && let Some(first) = self.order.pop_front()
+            && let Some((_, content, size)) = self.order.pop_first()
         {
-            self.known.remove(&first);
+            self.known.remove(&(content, size));
         }
         true
     }
@@ -173,9 +184,13 @@ struct Pass {
     least: usize,
     /// The time before ended early.
     resumes: bool,
+    /// When it began, by the index's clock.
+    asked_at: Option<Timestamp>,
     newest: Option<Timestamp>,
     /// How many were gone through.
     gone: usize,
+    /// How many pages in a row had nothing new.
+    known_pages: usize,
 }
 
 #[cfg(test)]
@@ -210,10 +225,12 @@ mod tests {
     fn memory_is_bounded() {
         let mut news = News::default();
         for number in 0..REMEMBERED as u32 + 10 {
-            assert!(news.is_new(&hit(number, 0)));
+            assert!(news.is_new(&hit(number, number.into())));
         }
         assert_eq!((news.known.len(), news.order.len()), (REMEMBERED, REMEMBERED));
-        assert!(!news.is_new(&hit(10, 0)) && news.is_new(&hit(9, 0)));
+        // The newest are known, in whichever order they were told.
+        assert!(!news.is_new(&hit(10, 10)) && news.is_new(&hit(9, 9)));
+        assert!(!news.is_new(&hit(10, 10)) && !news.is_new(&hit(REMEMBERED as u32, 0)));
     }
 
     /// Pages that are taken of those that an index gives, and hits that are told.
@@ -234,10 +251,10 @@ mod tests {
     fn an_index_that_gives_pages_without_end_is_left() {
         let same: Vec<_> = (0..10).map(|number| hit(number, 1_000_000)).collect();
         let mut news = News::default();
-        assert_eq!(look(&mut news, 25, std::iter::repeat(same.clone())), (3, 10));
-        assert_eq!(look(&mut news, 0, std::iter::repeat(same.clone())), (1, 0));
+        assert_eq!(look(&mut news, 25, std::iter::repeat(same.clone())), (5, 10));
+        assert_eq!(look(&mut news, 0, std::iter::repeat(same.clone())), (4, 0));
         news.unfinished = true;
-        assert_eq!(look(&mut news, 0, std::iter::repeat(same)), (2, 0));
+        assert_eq!(look(&mut news, 0, std::iter::repeat(same)), (4, 0));
         assert_eq!(look(&mut news, 25, std::iter::repeat(Vec::new())), (1, 0));
     }
 
@@ -251,6 +268,21 @@ mod tests {
         assert!(news.take(&mut pass, &pages[0], &mut |_| {}));
         // Then the line broke.
         assert_eq!(look(&mut news, 0, pages.iter().cloned()), (3, 10));
-        assert_eq!(look(&mut news, 0, pages.into_iter()), (1, 0));
+        assert_eq!(look(&mut news, 0, pages.into_iter()), (3, 0));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nothing_from_being_told() {
+        let mut news = News::default();
+        for (now, number) in [(1_000_000, 1), (900_000, 2), (900_060, 3)] {
+            let mut pass = news.begin(0);
+            pass.asked_at = Some(Timestamp::from_secs(now));
+            let mut told = 0;
+            news.take(&mut pass, &[hit(number, now)], &mut |_| told += 1);
+            news.end(&pass);
+            // What comes in the minute in which it is set back comes late.
+            assert_eq!(told, usize::from(number != 2), "{number}");
+        }
+        assert!(news.is_new(&hit(2, 900_000)));
     }
 }

@@ -93,15 +93,19 @@ impl<'a> Plan<'a> {
     ) -> MongoResult<Self> {
         let mut base = filtered(&search.filter);
         base.push(sight.seen());
-        let frequencies = search.query.include.iter().map(|word| frequency(database, word));
-        let frequencies = futures::future::try_join_all(frequencies).await?;
-        let mut words: Vec<_> = search.query.include.iter().cloned().zip(frequencies).collect();
-        // Of equally frequent ones the longest says most.
-        words.sort_by_key(|(word, frequency)| (*frequency, std::cmp::Reverse(word.len())));
         let is_recent = match search.filter.since {
             Some(since) => are_few(database, since).await?,
             None => false,
         };
+        let frequencies = search.query.include.iter().map(async |word| match is_recent {
+            // It does not matter.
+            true => Ok(Frequency::Some),
+            false => frequency(database, word).await,
+        });
+        let frequencies = futures::future::try_join_all(frequencies).await?;
+        let mut words: Vec<_> = search.query.include.iter().cloned().zip(frequencies).collect();
+        // Of equally frequent ones the longest says most.
+        words.sort_by_key(|(word, frequency)| (*frequency, std::cmp::Reverse(word.len())));
         Ok(Self { search, base, words, is_recent, next: 0 })
     }
 
@@ -187,7 +191,7 @@ impl<'a> Plan<'a> {
 
     /// All entries that match, by their time.
     fn recent(&self) -> Stream {
-        if self.search.sort == Sort::Newest {
+        if matches!(self.search.sort, Sort::Newest | Sort::Oldest) {
             return self.in_order(0);
         }
         Stream {

@@ -53,18 +53,16 @@ pub(super) fn search(
         // One more tells whether others follow.
         candidates: Candidates::new(limit.saturating_add(1)),
     };
-    let streams = if let Some(since) = search.filter.since
-        && are_few(connection, since)?
+    let mut streams = streams(&search.query, &search.filter, owner, search.sort);
+    if let Some(since) = search.filter.since
+        && let Some(recent) = few_since(connection, since)?
+        && !are_fewer(connection, &streams, owner, recent)?
     {
-        vec![Stream::recent(since, search.sort)]
-    } else {
-        let streams = streams(&search.query, &search.filter, owner, search.sort);
-        if search.sort == Sort::Sources && owner.is_none() && is_broad(connection, &streams)? {
-            searching.read_by_content()?;
-            return searching.finish(limit);
-        }
-        streams
-    };
+        streams = vec![Stream::recent(since, search.sort)];
+    } else if search.sort == Sort::Sources && owner.is_none() && is_broad(connection, &streams)? {
+        searching.read_by_content()?;
+        return searching.finish(limit);
+    }
     for stream in streams {
         searching.read(&stream)?;
         if searching.rest_is_too_late(&stream) {
@@ -74,15 +72,37 @@ pub(super) fn search(
     searching.finish(limit)
 }
 
-/// Whether so few entries were published since then that it is less work to read them all than those with a word, which
-/// may be common.
-fn are_few(connection: &Connection, since: Timestamp) -> DatabaseResult<bool> {
+/// How many entries were published since then, if they are so few that it can be less work to read them all than those
+/// with a word, which may be common.
+fn few_since(connection: &Connection, since: Timestamp) -> DatabaseResult<Option<i64>> {
     let most = eighth(connection)?.min(FEW);
     let sql = "SELECT count(*) FROM (SELECT 1 FROM entries INDEXED BY entries_time \
                WHERE published_at >= ?1 LIMIT ?2)";
     let mut statement = connection.prepare_cached(sql)?;
     let found: i64 = statement.query_row((since.as_millis(), most + 1), |row| row.get(0))?;
-    Ok(found <= most)
+    Ok(Some(found).filter(|found| *found <= most))
+}
+
+/// Whether there are fewer entries than `number` that have the words, or else are the owner's.
+fn are_fewer(
+    connection: &Connection,
+    streams: &[Stream],
+    owner: Option<i64>,
+    number: i64,
+) -> DatabaseResult<bool> {
+    let found: i64 = if let Some(expression) = streams.iter().rev().find_map(Stream::expression) {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ?1 LIMIT ?2)";
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row((expression, number), |row| row.get(0))?
+    } else if let Some(owner) = owner {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM entries INDEXED BY entries_owner \
+                   WHERE owner = ?1 LIMIT ?2)";
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row((owner, number), |row| row.get(0))?
+    } else {
+        return Ok(false);
+    };
+    Ok(found < number)
 }
 
 /// About an eighth of the number of all entries.

@@ -52,8 +52,12 @@ pub(super) fn streams(
 impl Stream {
     /// What was published at this time or later, which are few entries.
     pub(super) fn recent(since: Timestamp, sort: Sort) -> Self {
-        let in_order = sort == Sort::Newest;
-        Self { in_order, ..Self::unordered(NEWEST_FIRST, vec![since.as_millis().into()]) }
+        let since = vec![since.as_millis().into()];
+        match sort {
+            Sort::Newest => Self::ordered(NEWEST_FIRST, since),
+            Sort::Oldest => Self::ordered(OLDEST_FIRST, since),
+            _ => Self::unordered(NEWEST_FIRST, since),
+        }
     }
 
     /// The words it asks for in the language of FTS5, if it does.
