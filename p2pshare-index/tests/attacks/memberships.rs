@@ -1,14 +1,22 @@
 //! What others can do to a user by taking them into groups, for which nobody asks.
 
-use p2pshare_core::{api::ProblemKind, index::IndexConfig};
+use std::sync::Arc;
+
+use p2pshare_core::{api::ProblemKind, backend::sqlite::SqliteStore, index::IndexConfig};
+use p2pshare_index::{HttpOptions, ServerOptions, router};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::common::{Login, assert_problem, limited};
+use crate::common::{Login, assert_problem, cheap_passwords, index_over, start_router};
 
 #[tokio::test]
 async fn nobody_is_kept_from_making_groups_by_being_put_into_others() {
-    let index = limited(IndexConfig { groups_per_user: 6, ..IndexConfig::default() }).await;
+    // A store that answers later, so that calls meet.
+    let store = Arc::new(SqliteStore::open_in_memory().unwrap());
+    let config = IndexConfig { groups_per_user: 6, ..IndexConfig::default() };
+    let index = index_over(store, cheap_passwords(), config);
+    let api = router(index.clone(), HttpOptions::default());
+    let index = start_router(index, api, ServerOptions::default()).await;
     let alice = index.user("alice").await;
     let eves = [index.user("eve").await, index.user("eva").await];
     let create = async |who: &Login, name: &str| {
