@@ -5,7 +5,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -16,6 +16,9 @@ const REQUIRE: &str = "P2PSHARE_REQUIRE_BROWSER";
 
 /// What Debian and others call them.
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// It takes a port that is free for one kind of address, and ends if it is not for the other: another test may have it.
+const TRIES: u32 = 5;
 
 /// A running ChromeDriver, which starts browsers. It ends, and its browsers with it, when the value is dropped.
 pub(crate) struct Driver {
@@ -39,6 +42,18 @@ impl Driver {
             complain("there is no chromedriver");
             return None;
         };
+        let mut said = String::new();
+        for _ in 0..TRIES {
+            match Self::listening(&driver, browser.clone()) {
+                Ok(driver) => return Some(driver),
+                Err(last_words) => said = last_words,
+            }
+        }
+        panic!("chromedriver ended {TRIES} times before it said where it listens: {said}");
+    }
+
+    /// Starts one, unless it ends before it listens: then what it said.
+    fn listening(driver: &Path, browser: PathBuf) -> Result<Self, String> {
         let mut process = Command::new(driver)
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -49,18 +64,22 @@ impl Driver {
             .spawn()
             .expect("chromedriver starts");
         let mut said = BufReader::new(process.stdout.take().expect("it is piped"));
-        let mut line = String::new();
-        let port = loop {
-            line.clear();
-            let read = said.read_line(&mut line).expect("chromedriver talks");
-            assert!(read > 0, "chromedriver ended before it said where it listens");
-            if let Some((_, rest)) = line.split_once("started successfully on port ") {
-                break rest.trim().trim_end_matches('.').to_owned();
+        let mut driver = Self { process, url: String::new(), browser };
+        let mut lines = String::new();
+        loop {
+            let before = lines.len();
+            let read = said.read_line(&mut lines).expect("chromedriver talks");
+            if read == 0 {
+                return Err(lines);
             }
-        };
-        // What it says later goes nowhere, but must be read.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Some(Self { process, url: format!("http://127.0.0.1:{port}"), browser })
+            let port = lines[before..].split_once("started successfully on port ");
+            if let Some((_, rest)) = port {
+                driver.url = format!("http://127.0.0.1:{}", rest.trim().trim_end_matches('.'));
+                // What it says later goes nowhere, but must be read.
+                std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+                return Ok(driver);
+            }
+        }
     }
 }
 
