@@ -64,7 +64,7 @@ pub enum PushEvent<'a> {
         parcel: &'a Parcel,
         /// Where it went.
         pushed: &'a Pushed,
-        /// Bytes that were sent for it; the others were there.
+        /// Bytes of it that the receiver lacked and was sent.
         sent: u64,
     },
     /// A file could not be pushed. The others go on.
@@ -97,7 +97,7 @@ pub type PushEvents<'a> = &'a (dyn Fn(PushEvent<'_>) + Send + Sync);
 /// files of a folder below the folder's name.
 ///
 /// A file that cannot be read or is refused does not keep the others from being pushed. Memory is that of a few files,
-/// however many there are.
+/// however many there are, and of the names of some hundred small ones.
 ///
 /// Cancellation: dropping the future ends it; pushing again goes on where it was.
 ///

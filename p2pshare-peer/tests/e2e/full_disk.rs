@@ -182,6 +182,37 @@ fn an_inbox_without_room_refuses() {
     assert!(!alice.path("inbox/bob/gift").exists());
 }
 
+/// Its reserve of 256 MiB is reached in the middle of files that go together.
+#[test]
+fn an_inbox_that_fills_keeps_what_has_come() {
+    const FILES: u64 = 130;
+
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let inbox = alice.path("inbox");
+    let Some(disk) = SmallDisk::mount(&inbox, "260m") else { return };
+    let _serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    fs::create_dir(bob.path("many")).unwrap();
+    for number in 0..FILES {
+        fs::write(bob.path(format!("many/{number}")), noise(60_000, 700 + number)).unwrap();
+    }
+    let ended = bob.run(["push", "many", "alice"]).expect_code(1);
+    assert!(ended.error().0.contains("not enough room"), "{:?}", ended.error());
+    let came = ended.one("done")["pushed"].as_u64().unwrap();
+    assert!((20..FILES).contains(&came), "{came}");
+    assert_eq!(ended.all("pushed").len() as u64, came);
+    assert_eq!(tree(&inbox).len() as u64, came, "{:?}", tree(&inbox));
+
+    disk.grow("300m");
+    let done = bob.ok(["push", "many", "alice"]).one("done");
+    assert_eq!((&done["there"], &done["failed"]), (&came.into(), &0.into()), "{done}");
+    for number in 0..FILES {
+        let there = inbox.join(format!("bob/many/{number}"));
+        assert_bytes(&there, &noise(60_000, 700 + number));
+    }
+    assert_eq!(tree(&inbox).len() as u64, FILES, "{:?}", tree(&inbox));
+}
+
 #[test]
 fn a_queue_without_room_says_so_and_loses_nothing() {
     let index = Index::start();

@@ -156,6 +156,30 @@ fn many_small_files_are_pushed_each_once() {
     serving.stop().expect_code(0);
 }
 
+/// Two processes of one user send the same at the same time: whatever becomes of each, every file is there once.
+#[test]
+fn many_small_files_that_are_pushed_twice_at_once_are_there_once() {
+    let index = Index::start();
+    let (alice, bob) = (Peer::registered(&index, "alice"), Peer::registered(&index, "bob"));
+    let inbox = alice.path("inbox");
+    let _serving = alice.serve(&["--inbox", inbox.to_str().unwrap()]);
+    fs::create_dir(bob.path("many")).unwrap();
+    for number in 0..200_u64 {
+        fs::write(bob.path(format!("many/{number}")), noise(900, number)).unwrap();
+    }
+    let push = || bob.start(["push", "many", "alice"]);
+    for pushing in [push(), push()] {
+        // The other one may be just at a file.
+        let ended = pushing.wait();
+        assert!([0, 1, 5].map(Some).contains(&ended.code), "{}", ended.story());
+    }
+    assert_eq!(bob.ok(["push", "many", "alice"]).one("done")["failed"], 0);
+    assert_eq!(tree(&inbox.join("bob/many")), tree(&bob.path("many")));
+    for number in 0..200_u64 {
+        assert_bytes(&inbox.join(format!("bob/many/{number}")), &noise(900, number));
+    }
+}
+
 /// Small files go together to the peer that the index names first. That it does not take them costs a few calls.
 #[test]
 fn many_small_files_find_the_peer_that_takes_them() {

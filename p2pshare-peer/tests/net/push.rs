@@ -15,17 +15,7 @@ use p2pshare_core::transfer::{
 use p2pshare_peer::net::{PushProgress, PushProposal, RemotePeer};
 use tokio::sync::Notify;
 
-use crate::support::{Failing, Grants, Inbox, PIECE, Server, Setup, bytes, name, within};
-
-async fn receiver(tls: bool) -> (Server, Arc<Inbox>, RemotePeer) {
-    let inbox = Arc::new(Inbox::default());
-    let memory = MemorySource::new();
-    let mut setup = if tls { Setup::tls(&memory) } else { Setup::plain(&memory) };
-    setup.receiver = Some(inbox.clone());
-    let server = setup.start().await;
-    let peer = if tls { server.tls() } else { server.plain() };
-    (server, inbox, peer)
-}
+use crate::support::{Failing, Grants, Inbox, PIECE, Setup, bytes, name, receiver, within};
 
 /// Pushes and says how many bytes were sent.
 async fn push(

@@ -1,29 +1,16 @@
 //! Sending several small contents to another peer in one call.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use p2pshare_core::content::{ContentId, Manifest, PieceRun, hash_bytes};
-use p2pshare_core::transfer::{
-    HaveStream, MemorySink, MemorySource, PieceSource, SegmentStream, TransferError,
-};
+use p2pshare_core::content::{Manifest, hash_bytes};
+use p2pshare_core::transfer::{MemorySink, MemorySource, PieceSource, TransferError};
 use p2pshare_peer::net::{Kept, NotTaken, PushProposal, RemotePeer, SmallPush};
 use p2pshare_proto::v1;
 use p2pshare_proto::v1::push_response::Event as Answer;
 
 use crate::script::{Script, Then};
-use crate::support::{Guard, Inbox, PIECE, Server, Setup, bytes, name, within};
-
-async fn receiver(tls: bool) -> (Server, Arc<Inbox>, RemotePeer) {
-    let inbox = Arc::new(Inbox::default());
-    let memory = MemorySource::new();
-    let mut setup = if tls { Setup::tls(&memory) } else { Setup::plain(&memory) };
-    setup.receiver = Some(inbox.clone());
-    let server = setup.start().await;
-    let peer = if tls { server.tls() } else { server.plain() };
-    (server, inbox, peer)
-}
+use crate::support::{Guard, Inbox, PIECE, bytes, name, receiver, within};
 
 fn small(number: usize, manifest: Manifest, user: &str) -> SmallPush {
     let proposal = PushProposal { name: name(&format!("{number}")), manifest };
@@ -151,40 +138,17 @@ async fn wrong_bytes_are_those_of_their_content() {
     assert!(finished(&inbox, &contents[2]).is_none());
 }
 
-/// Has changed what one content was made from.
-struct Changed(MemorySource, ContentId);
-
-#[async_trait]
-impl PieceSource for Changed {
-    async fn manifest(&self, content: &ContentId) -> Result<Manifest, TransferError> {
-        self.0.manifest(content).await
-    }
-
-    async fn have(&self, content: &ContentId) -> Result<HaveStream, TransferError> {
-        self.0.have(content).await
-    }
-
-    async fn fetch(
-        &self,
-        content: &ContentId,
-        runs: &[PieceRun],
-    ) -> Result<SegmentStream, TransferError> {
-        match *content == self.1 {
-            true => Err(TransferError::Changed),
-            false => self.0.fetch(content, runs).await,
-        }
-    }
-}
-
 #[tokio::test]
-async fn a_file_that_has_changed_is_the_one_that_fails() {
+async fn what_the_own_source_cannot_give_is_the_one_that_fails() {
     let (_server, _inbox, peer) = receiver(false).await;
     let memory = MemorySource::new();
     let contents = contents(&memory, 10);
-    let source = Changed(memory, contents[6].proposal.manifest.id());
-    let (pushed, told) = push(&peer, &contents, &source).await;
+    let gone = contents[6].proposal.manifest.id();
+    assert!(memory.remove(&gone));
+    let (pushed, told) = push(&peer, &contents, &memory).await;
     let NotTaken { number, error } = pushed.unwrap_err();
-    assert!(number == 6 && matches!(error, TransferError::Changed), "{number}: {error:?}");
+    let is_right = matches!(error, TransferError::NotFound(content) if content == gone);
+    assert!(number == 6 && is_right, "{number}: {error:?}");
     assert!(told.len() <= 6 && in_order(&told), "{told:?}");
 }
 

@@ -96,6 +96,17 @@ impl PushReceiver for Inbox {
     }
 }
 
+/// A server with such an inbox, and a client of it.
+pub(crate) async fn receiver(tls: bool) -> (Server, Arc<Inbox>, RemotePeer) {
+    let inbox = Arc::new(Inbox::default());
+    let memory = MemorySource::new();
+    let mut setup = if tls { Setup::tls(&memory) } else { Setup::plain(&memory) };
+    setup.receiver = Some(inbox.clone());
+    let server = setup.start().await;
+    let peer = if tls { server.tls() } else { server.plain() };
+    (server, inbox, peer)
+}
+
 /// A server to be started.
 pub(crate) struct Setup {
     pub(crate) source: Arc<dyn PieceSource>,
