@@ -5,6 +5,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use p2pshare_core::path::SharePath;
 use p2pshare_core::transfer::{FetchEvent, PieceSource, QueueNews, TransferError};
+use p2pshare_proto::v1;
 use p2pshare_proto::v1::push_request::Event as Outgoing;
 use p2pshare_proto::v1::push_response::Event as Incoming;
 
@@ -61,8 +62,7 @@ impl RemotePeer {
         let Some(first) = contents.first() else { return Ok(()) };
         let at = |number| move |error| NotTaken { number, error };
         let grant = OneGrant(first.grant.clone());
-        let mut offer = offer_of(&first.proposal);
-        offer.several = contents.len() > 1;
+        let offer = offer(first, 0, contents.len());
         let opened = self.open_push(offer, &first.proposal, &grant, &|_| ()).await;
         let Pushing { messages, mut answers, mut watch, request, answer_timeout, .. } =
             opened.map_err(at(0))?;
@@ -114,6 +114,12 @@ impl RemotePeer {
     }
 }
 
+/// The offer of one of so many contents. The grant of the first is in the metadata.
+fn offer(content: &SmallPush, number: usize, count: usize) -> v1::PushOffer {
+    let grant = if number > 0 { content.grant.clone() } else { String::new() };
+    v1::PushOffer { grant, several: number + 1 < count, ..offer_of(&content.proposal) }
+}
+
 /// Sends all of it. The first offer was sent already. An error says at which content.
 async fn feed(
     messages: Sender,
@@ -124,9 +130,7 @@ async fn feed(
         let fed = async {
             let manifest = &content.proposal.manifest;
             if number > 0 {
-                let mut offer = offer_of(&content.proposal);
-                offer.grant.clone_from(&content.grant);
-                offer.several = number + 1 < contents.len();
+                let offer = offer(content, number, contents.len());
                 messages.send(message(Outgoing::Offer(offer))).await?;
             }
             for part in wire::manifest_parts(manifest.clone()) {
